@@ -1,0 +1,154 @@
+//! What a managed system reports about itself.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tender_content::{Digest, PartPath};
+
+use crate::manifest::{LevelRef, Mode};
+use crate::name::{ComponentName, FixId, Variant};
+
+/// A managed system as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SystemInfo {
+    /// Highest request protocol it speaks.
+    pub protocol: u32,
+    /// Highest package format it reads.
+    pub format: u32,
+    /// Version of its Tender.
+    pub tool: String,
+    /// Its name at enrolment.
+    pub system: String,
+    /// Its clock.
+    pub clock: Timestamp,
+    /// Its variant.
+    pub variant: Variant,
+    /// Whether a principal has it.
+    pub is_managed: bool,
+    /// Identity of the BASE whose objects it holds, per release it has.
+    pub bases: Vec<BaseInfo>,
+    /// What is in slot `test`.
+    pub test: Option<SlotInfo>,
+    /// What is in slot `current`.
+    pub current: Option<SlotInfo>,
+    /// What is in slot `previous`.
+    pub previous: Option<SlotInfo>,
+    /// Components taken out of management for the time being.
+    pub overrides: Vec<Override>,
+    /// Requests that are queued or under way.
+    pub open_requests: Vec<String>,
+    /// Free bytes where levels are kept.
+    pub free_bytes: u64,
+}
+
+/// A BASE that a managed system holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaseInfo {
+    /// The release.
+    pub vrm: crate::name::Vrm,
+    /// Identity of its BASE.
+    pub base: Digest,
+}
+
+/// What is in a slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotInfo {
+    /// The level; a runtime directory that was adopted is level `ADOPTED`, generation 0.
+    #[serde(flatten)]
+    pub level: LevelRef,
+    /// Identity of its content.
+    pub content: Digest,
+    /// As what it was loaded.
+    pub mode: Mode,
+    /// When it came into this slot.
+    pub since: Timestamp,
+}
+
+/// A component taken out of management (SERVMGR MANAGED OFF).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    /// The component.
+    pub component: ComponentName,
+    /// Since when.
+    pub since: Timestamp,
+    /// Who did it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When it should end.
+    pub until: Option<Timestamp>,
+}
+
+/// What SERVCHECK found on one system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServcheckReport {
+    /// When it was made, by the system's clock.
+    pub made: Timestamp,
+    /// One line a check.
+    pub checks: Vec<CheckLine>,
+    /// Every part that differs.
+    pub drift: Vec<DriftItem>,
+    /// Fixes on in slot `current`, per component.
+    pub fixes: Vec<(ComponentName, Vec<FixId>)>,
+}
+
+/// The result of one check of specification 7.3.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckLine {
+    /// Its number in specification 7.3.
+    pub number: u8,
+    /// What was checked.
+    pub title: String,
+    /// How it came out.
+    pub verdict: Verdict,
+    /// What was seen.
+    pub detail: String,
+    /// When the data it rests on was taken.
+    pub taken: Timestamp,
+}
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// Worth a look.
+    Warn,
+    /// Not as it should be.
+    Bad,
+    /// Could not be checked.
+    Unknown,
+}
+
+/// One part that is not as its level says.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DriftItem {
+    /// The slot.
+    pub slot: String,
+    /// The component.
+    pub component: String,
+    /// The part.
+    pub path: PartPath,
+    /// What differs.
+    pub kind: DriftKind,
+    /// What the level says, for people.
+    pub expected: String,
+    /// What is there, for people.
+    pub found: String,
+}
+
+/// How a part differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DriftKind {
+    /// Other bytes, or a link with another target.
+    Modified,
+    /// Not there.
+    Missing,
+    /// There, but the level knows nothing of it.
+    Extra,
+    /// Same bytes, other permissions.
+    Mode,
+    /// Something else than a file or link stands there.
+    Kind,
+}
