@@ -1,1 +1,3 @@
-//! service
+//! The principal: fixes, levels, packages, systems and the SERVMGR verbs.
+
+pub mod grammar;
