@@ -1,0 +1,92 @@
+//! Shows outcomes and errors: tables and messages for people, JSON for machines.
+
+use std::io::{self, Write};
+
+use comfy_table::{ContentArrangement, Table as TextTable, presets};
+use tender_package::{Message, Outcome, Severity, Table};
+
+use crate::error::CommandError;
+
+/// For whom to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// Tables and messages.
+    People,
+    /// One JSON document.
+    Machines,
+}
+
+/// Writes what a command answered: the answer to standard output, errors to standard error.
+pub(crate) fn outcome(outcome: &Outcome, audience: Audience) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if audience == Audience::Machines {
+        let document = serde_json::json!({
+            "code": outcome.code,
+            "messages": outcome.messages,
+            "data": outcome.data,
+        });
+        serde_json::to_writer_pretty(&mut out, &document)?;
+        return writeln!(out);
+    }
+    for shown in outcome.tables.iter().filter(|table| !table.rows.is_empty()) {
+        write_table(&mut out, shown)?;
+    }
+    for told in &outcome.messages {
+        if matches!(told.severity, Severity::E | Severity::S) {
+            out.flush()?;
+            message(&mut io::stderr().lock(), told)?;
+        } else {
+            message(&mut out, told)?;
+        }
+    }
+    out.flush()
+}
+
+fn message(out: &mut dyn Write, told: &Message) -> io::Result<()> {
+    writeln!(out, "{told}")?;
+    told.hint.as_ref().map_or(Ok(()), |hint| writeln!(out, "          {hint}"))
+}
+
+fn write_table(out: &mut dyn Write, table: &Table) -> io::Result<()> {
+    let mut text = TextTable::new();
+    text.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    text.set_header(&table.header);
+    for row in &table.rows {
+        text.add_row(row);
+    }
+    if !table.title.is_empty() {
+        writeln!(out, "{}", table.title)?;
+    }
+    for line in text.lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    writeln!(out)
+}
+
+/// Writes an error with its causes and the way on.
+pub(crate) fn error(fault: &CommandError, audience: Audience) -> io::Result<()> {
+    let code = fault.code();
+    let mut causes = Vec::new();
+    let mut source = std::error::Error::source(fault);
+    while let Some(cause) = source {
+        causes.push(cause.to_string());
+        source = cause.source();
+    }
+    if audience == Audience::Machines {
+        let document = serde_json::json!({
+            "code": code,
+            "error": fault.to_string(),
+            "causes": causes,
+            "hint": fault.hint(),
+        });
+        let mut out = io::stdout().lock();
+        serde_json::to_writer_pretty(&mut out, &document)?;
+        return writeln!(out);
+    }
+    let mut out = io::stderr().lock();
+    writeln!(out, "{} {fault}", fault.id())?;
+    for cause in causes {
+        writeln!(out, "          because: {cause}")?;
+    }
+    fault.hint().map_or(Ok(()), |hint| writeln!(out, "          {hint}"))
+}
