@@ -150,7 +150,9 @@ pub enum RepositoryError {
         source: Box<tough::schema::Error>,
     },
     /// The metadata comes from another principal.
-    #[error("{role} metadata is signed by a key that the trusted root does not know: another principal made it")]
+    #[error(
+        "{role} metadata is signed by a key that the trusted root does not know: another principal made it"
+    )]
     WrongRoot {
         /// The role.
         role: String,

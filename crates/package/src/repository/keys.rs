@@ -105,7 +105,12 @@ impl KeyDir {
     /// Replaces the key of `role` and names the new one in a new version of the root.
     ///
     /// Repositories take it over at their next publication or refresh.
-    pub fn rotate(&mut self, role: OnlineRole, now: Timestamp, expiry: &Expiry) -> Result<(), RepositoryError> {
+    pub fn rotate(
+        &mut self,
+        role: OnlineRole,
+        now: Timestamp,
+        expiry: &Expiry,
+    ) -> Result<(), RepositoryError> {
         let role = RoleType::from(role);
         let next = next_key_path(&self.dir, role);
         let pair = generate(&next)?;
@@ -164,7 +169,9 @@ impl KeyDir {
 
     /// Returns every version of the root with the name of its file.
     pub(super) fn root_files(&self) -> impl Iterator<Item = (String, &[u8])> {
-        (1_u64..).zip(&self.root_bytes).map(|(version, bytes)| (format!("{version}.root.json"), bytes.as_slice()))
+        (1_u64..)
+            .zip(&self.root_bytes)
+            .map(|(version, bytes)| (format!("{version}.root.json"), bytes.as_slice()))
     }
 
     /// Signs `role` and returns the bytes to be stored.
@@ -189,13 +196,15 @@ fn generate(path: &Path) -> Result<Ed25519KeyPair, RepositoryError> {
     let document = pair.to_pkcs8().map_err(randomness)?;
     // Temporary files are made with mode 0600, and so the key has it from the first byte on.
     write_atomically(path, document.as_ref())?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(RepositoryError::io(path))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .map_err(RepositoryError::io(path))?;
     Ok(pair)
 }
 
 fn read_key(path: &Path) -> Result<Ed25519KeyPair, RepositoryError> {
     let bytes = std::fs::read(path).map_err(RepositoryError::io(path))?;
-    Ed25519KeyPair::from_pkcs8(&bytes).map_err(|source| RepositoryError::Key { path: path.to_owned(), source })
+    Ed25519KeyPair::from_pkcs8(&bytes)
+        .map_err(|source| RepositoryError::Key { path: path.to_owned(), source })
 }
 
 fn set_key(root: &mut Root, role: RoleType, pair: &Ed25519KeyPair) -> Result<(), RepositoryError> {

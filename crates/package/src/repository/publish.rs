@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use jiff::Timestamp;
-use tough::schema::{Hashes, Metafile, Role, Signed, Snapshot, Target, Targets, Timestamp as TufTimestamp};
 use tough::TargetName;
+use tough::schema::{Hashes, Metafile, Role, Signed, Snapshot, Target, Targets, Timestamp as TufTimestamp};
 
 use super::keys::parse;
 use super::{
@@ -65,7 +65,12 @@ pub struct Repository<'k> {
 
 impl<'k> Repository<'k> {
     /// Makes an empty repository in `dir`; a half-made one from before a crash is made again.
-    pub fn create(dir: &Path, keys: &'k KeyDir, now: Timestamp, expiry: &Expiry) -> Result<Self, RepositoryError> {
+    pub fn create(
+        dir: &Path,
+        keys: &'k KeyDir,
+        now: Timestamp,
+        expiry: &Expiry,
+    ) -> Result<Self, RepositoryError> {
         let timestamp = dir.join("metadata/timestamp.json");
         if timestamp.exists() {
             return Err(RepositoryError::Exists { path: timestamp });
@@ -271,7 +276,8 @@ impl<'k> Repository<'k> {
     /// Copies the bytes of a new target to their place; nothing refers to them yet.
     fn store(&self, new: &NewTarget) -> Result<(Target, u64), RepositoryError> {
         let targets = self.dir.join("targets");
-        let mut temporary = tempfile::NamedTempFile::new_in(&targets).map_err(RepositoryError::io(&targets))?;
+        let mut temporary =
+            tempfile::NamedTempFile::new_in(&targets).map_err(RepositoryError::io(&targets))?;
         let (sha256, length) = match &new.source {
             Source::Bytes(bytes) => copy_hashing(&mut bytes.as_slice(), &mut temporary, &targets)?,
             Source::File(path) => {
@@ -373,7 +379,10 @@ fn target_name(name: &str) -> Result<TargetName, RepositoryError> {
     TargetName::new(name).map_err(|_| bad())
 }
 
-fn read_role<R: Role + serde::de::DeserializeOwned>(path: &Path, keys: &KeyDir) -> Result<R, RepositoryError> {
+fn read_role<R: Role + serde::de::DeserializeOwned>(
+    path: &Path,
+    keys: &KeyDir,
+) -> Result<R, RepositoryError> {
     let bytes = std::fs::read(path).map_err(RepositoryError::io(path))?;
     let signed: Signed<R> = parse(&bytes, path)?;
     keys.verify_own(&signed)?;

@@ -46,14 +46,14 @@ impl Verified {
                 std::fs::copy(&from, copy.path().join(file)).map_err(RepositoryError::io(&from))?;
             }
         }
-        let loaded = load_blocking(dir, &root, copy.path())
-            .map_err(|error| explain(error, dir, &root))?;
+        let loaded = load_blocking(dir, &root, copy.path()).map_err(|error| explain(error, dir, &root))?;
         for file in DATASTORE_FILES {
             let from = copy.path().join(file);
             let bytes = std::fs::read(&from).map_err(RepositoryError::io(&from))?;
             write_atomically(&datastore.join(file), &bytes)?;
         }
-        let targets = loaded.all_targets().map(|(name, target)| (name.raw().to_owned(), target.clone())).collect();
+        let targets =
+            loaded.all_targets().map(|(name, target)| (name.raw().to_owned(), target.clone())).collect();
         Ok(Self { dir: dir.to_owned(), targets, targets_version: loaded.targets().signed.version.get() })
     }
 
@@ -83,8 +83,7 @@ impl Verified {
     /// Returns the manifest of a level and what is signed about it.
     pub fn manifest(&self, level: &LevelRef) -> Result<(LevelManifest, TargetCustom), RepositoryError> {
         let name = target::manifest(level);
-        let contradiction =
-            |reason: String| RepositoryError::Contradiction { name: name.clone(), reason };
+        let contradiction = |reason: String| RepositoryError::Contradiction { name: name.clone(), reason };
         let custom = self
             .custom(&name)?
             .ok_or_else(|| contradiction("nothing is signed about its state".to_owned()))?;

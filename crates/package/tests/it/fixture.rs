@@ -50,11 +50,7 @@ impl Fixture {
 pub(crate) const SERVLINK: &str = "720/servlinks/http-000000000000-111111111111.servlink";
 
 pub(crate) fn level() -> LevelRef {
-    LevelRef {
-        vrm: Vrm::new("720").unwrap(),
-        level: LevelName::new("VM010102_BLD1").unwrap(),
-        generation: 1,
-    }
+    LevelRef { vrm: Vrm::new("720").unwrap(), level: LevelName::new("VM010102_BLD1").unwrap(), generation: 1 }
 }
 
 pub(crate) fn content() -> Digest {

@@ -44,7 +44,10 @@ fn files_for_level_end_with_timestamp() {
     let files = fixture.open().files_for(&[target::manifest(&level())]).unwrap();
     assert_eq!(files.first().unwrap().kind, FileKind::Target);
     assert_eq!(files.last().unwrap().path, "metadata/timestamp.json");
-    assert!(matches!(fixture.open().files_for(&["720/x".to_owned()]), Err(RepositoryError::UnknownTarget { .. })));
+    assert!(matches!(
+        fixture.open().files_for(&["720/x".to_owned()]),
+        Err(RepositoryError::UnknownTarget { .. })
+    ));
 }
 
 #[test]
@@ -74,7 +77,9 @@ fn target_with_changed_byte_is_refused() {
     bytes[150_000] = 8;
     std::fs::write(fixture.repo().join(&path), &bytes).unwrap();
     let verified = load(&fixture, &fixture.repo()).unwrap();
-    for result in [verified.read(SERVLINK).map(drop), verified.copy(SERVLINK, &fixture.dir.path().join("copy"))] {
+    for result in
+        [verified.read(SERVLINK).map(drop), verified.copy(SERVLINK, &fixture.dir.path().join("copy"))]
+    {
         let error = result.unwrap_err();
         assert!(matches!(error, RepositoryError::Tampered { .. }), "{error}");
         assert!(error.is_integrity());
