@@ -89,9 +89,7 @@ pub trait SiteWords: Send + Sync {
     fn answer(&self, word: &str, arguments: &str) -> SiteReply;
 
     /// Hears what happens. Must not block.
-    fn notice(&self, notice: &Notice) {
-        let _ = notice;
-    }
+    fn notice(&self, _notice: &Notice) {}
 }
 
 /// Brings one registered word to the one who answers.
@@ -132,7 +130,8 @@ fn reply_code(code: SiteCode) -> ReplyCode {
 }
 
 fn one_line(text: &str) -> String {
-    let end = text.floor_char_boundary(REPLY_BYTES_MAX.min(text.len()));
+    let fits = |(at, letter): &(usize, char)| at + letter.len_utf8() <= REPLY_BYTES_MAX;
+    let end = text.char_indices().take_while(fits).last().map_or(0, |(at, letter)| at + letter.len_utf8());
     text[..end].trim_end().replace(['\r', '\n'], " ")
 }
 
