@@ -1,1 +1,74 @@
-fn main() {}
+//! The developer's commands, called as `cargo xtask <command>`.
+//!
+//! Exit codes follow the product's table: 0 done, 8 a check failed, 12 a registry or the network did not answer,
+//! 28 a program is missing, 24 wrong usage.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "talking to the developer is what xtask is for"
+)]
+
+mod ci;
+mod debian;
+mod failure;
+mod program;
+mod workspace;
+
+#[cfg(test)]
+mod architecture;
+#[cfg(test)]
+mod licences;
+#[cfg(test)]
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+use crate::workspace::Workspace;
+
+/// The developer's commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs everything that must hold before a change is merged.
+    Ci(ci::Ci),
+}
+
+impl Command {
+    fn run(self, workspace: &Workspace) -> Result<(), Failure> {
+        match self {
+            Self::Ci(ci) => ci.run(workspace),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(usage) => {
+            let code = if usage.use_stderr() { failure::USAGE } else { 0 };
+            // Nothing is left to report to when the terminal is gone.
+            drop(usage.print());
+            return ExitCode::from(code);
+        }
+    };
+    match arguments.command.run(&Workspace::of_this_source()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\nerror: {}", failure.with_causes());
+            if let Some(way_on) = failure.way_on() {
+                eprintln!("  way on: {way_on}");
+            }
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
