@@ -23,9 +23,10 @@ pub(crate) mod step;
 mod unload;
 
 use std::io::Write as _;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
-use tender_content::progress::Progress;
+use tender_content::progress::{NoProgress, Progress};
 use tender_content::store::ObjectStore;
 use tender_package::report::ServcheckReport;
 use tender_package::request::{Request, RequestResult};
@@ -33,7 +34,7 @@ use tender_package::{Message, Outcome, ReturnCode, Severity, Table};
 
 use crate::audit::{self, AuditError, AuditEvent};
 use crate::home::{Home, HomeError, read_json};
-use crate::hooks::LifecycleHooks;
+use crate::hooks::{LifecycleHooks, NoHooks};
 use crate::info::{self, InfoError};
 use crate::lock::{ExecutorLock, LockError};
 use crate::queue::{self, Failure, Journal, Plan};
@@ -96,7 +97,7 @@ impl Refusal {
     }
 
     /// Turns an error that kept facts from being gathered into a refusal.
-    pub(crate) fn failed(number: u16, doing: &str, error: &dyn std::error::Error) -> Self {
+    pub(crate) fn failed(number: u16, doing: &str, error: &(dyn std::error::Error + 'static)) -> Self {
         let code = step::code_of(error);
         let severity = if code == ReturnCode::Integrity { Severity::S } else { Severity::E };
         Self::new(code, Message::csm(number, severity, format!("{doing} failed: {}", chain(error))))
@@ -245,7 +246,8 @@ fn run_steps(
                 journal.done += 1;
             }
             Err(error) => {
-                let failed = Failure { code: error.code(), text: format!("{}: {}", step.describe(), chain(&error)) };
+                let failed =
+                    Failure { code: error.code(), text: format!("{}: {}", step.describe(), chain(&error)) };
                 log.line(&failed.text);
                 if is_undoing {
                     // The way back is blocked: say both, keep the state as it is, and let people look.
@@ -338,6 +340,13 @@ impl Log<'_> {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
         drop(file.and_then(|mut file| writeln!(file, "{} {text}", Timestamp::now())));
     }
+}
+
+/// Checks a LOAD as the executor will, for the receiver; returns received files that no package needs any more.
+pub(crate) fn validate_load(home: &Home, request: &Request) -> Result<Vec<PathBuf>, Refusal> {
+    let store = home.store().map_err(|error| Refusal::failed(704, "reception", &error))?;
+    let context = Context { home, store, hooks: &NoHooks, progress: &NoProgress };
+    load::validate(&context, request)
 }
 
 /// Reads the trusted root that enrolment brought.

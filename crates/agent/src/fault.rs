@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The verbs and the labels of their steps; those that undo begin with `undo.`.
 const VERBS: [(&str, &[&str]); 8] = [
-    ("load", &["stage", "apply", "materialise", "verify", "base", "record", "slot", "collect", "undo.collect"]),
+    (
+        "load",
+        &["stage", "apply", "materialise", "verify", "base", "record", "slot", "collect", "undo.collect"],
+    ),
     ("unload", &["slot", "collect"]),
     (
         "put2prod",
@@ -69,8 +72,8 @@ pub(crate) fn point(name: &str) {
     };
     if wanted == name && PASSED.fetch_add(1, Ordering::Relaxed) + 1 == nth {
         let me = rustix::process::getpid();
-        // Nothing sensible is left to do when a process may not kill itself.
-        drop(rustix::process::kill_process(me, rustix::process::Signal::KILL));
+        rustix::process::kill_process(me, rustix::process::Signal::KILL)
+            .expect("a process may always signal itself");
     }
 }
 

@@ -332,7 +332,9 @@ pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Hom
 /// Removes a file; one that is not there is already removed.
 pub(crate) fn remove_file(path: &Path) -> Result<(), HomeError> {
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(HomeError::io("remove", path)(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(HomeError::io("remove", path)(error))
+        }
         _ => Ok(()),
     }
 }

@@ -24,10 +24,7 @@ pub struct HookError {
 
 impl HookError {
     /// Makes an error that says what was not possible, such as "component `http` was not ready after 30 s".
-    pub fn new(
-        what: impl Into<String>,
-        source: Option<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
+    pub fn new(what: impl Into<String>, source: Option<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self { what: what.into(), source }
     }
 }

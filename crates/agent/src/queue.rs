@@ -192,7 +192,9 @@ fn clean(dir: &Path) -> Result<(), HomeError> {
     remove_file(&dir.join("request.json"))?;
     let staged = dir.join("staged");
     match std::fs::remove_dir_all(&staged) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(HomeError::io("remove", &staged)(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(HomeError::io("remove", &staged)(error))
+        }
         _ => Ok(()),
     }
 }

@@ -150,7 +150,9 @@ pub enum SlotError {
         source: DurableError,
     },
     /// A link names no level.
-    #[error("slot `{slot}` names `{target}`, which is no level; set it to a directory in `levels/` or remove it")]
+    #[error(
+        "slot `{slot}` names `{target}`, which is no level; set it to a directory in `levels/` or remove it"
+    )]
     NotALevel {
         /// The slot.
         slot: &'static str,
@@ -223,7 +225,9 @@ mod tests {
 
     #[test]
     fn link_to_anything_else_is_no_level() {
-        for target in ["/etc", "levels/720", "levels/720/X", "levels/720/X.1/y", "levels/../X.1", "levels/720/X.-1"] {
+        for target in
+            ["/etc", "levels/720", "levels/720/X", "levels/720/X.1/y", "levels/../X.1", "levels/720/X.-1"]
+        {
             assert_eq!(parse_link(Path::new(target)), None, "{target}");
         }
     }

@@ -54,7 +54,8 @@ pub(crate) fn put(store: &ObjectStore, tree: &Tree) -> Result<Digest, StoreError
 /// Reads a tree.
 pub(crate) fn read(store: &ObjectStore, digest: &Digest) -> Result<Tree, TreesError> {
     let bytes = store.read(digest).map_err(|source| TreesError::Object { digest: *digest, source })?;
-    let text = String::from_utf8(bytes).map_err(|_| TreesError::Encoding { digest: *digest, source: None })?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| TreesError::Encoding { digest: *digest, source: None })?;
     Tree::decode(&text).map_err(|source| TreesError::Encoding { digest: *digest, source: Some(source) })
 }
 
@@ -69,7 +70,11 @@ pub(crate) fn is_complete(store: &ObjectStore, digest: &Digest) -> bool {
 }
 
 /// Adds a tree and its parts to the objects that must stay.
-pub(crate) fn keep_alive(store: &ObjectStore, digest: &Digest, live: &mut HashSet<Digest>) -> Result<(), TreesError> {
+pub(crate) fn keep_alive(
+    store: &ObjectStore,
+    digest: &Digest,
+    live: &mut HashSet<Digest>,
+) -> Result<(), TreesError> {
     live.insert(*digest);
     live.extend(read(store, digest)?.iter().filter_map(|(_, node)| node.digest()));
     Ok(())
@@ -103,7 +108,9 @@ pub(crate) fn drift(
 
 fn item(slot: &str, component: &str, tree: &Tree, difference: &Difference) -> Option<DriftItem> {
     let expected = match tree.get(&difference.path) {
-        Some(Node::File { mode, size, digest }) => format!("{:04o} {size} bytes {}", mode & 0o555, digest.short()),
+        Some(Node::File { mode, size, digest }) => {
+            format!("{:04o} {size} bytes {}", mode & 0o555, digest.short())
+        }
         Some(Node::Symlink { target }) => format!("link to {target}"),
         None => "nothing".to_owned(),
     };

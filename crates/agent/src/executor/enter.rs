@@ -19,7 +19,8 @@ impl Handler for Enter {
     }
 
     fn plan(&self, context: &Context<'_>, request: &Request) -> Result<Plan, Refusal> {
-        let state = ManagedState::read(context.home).map_err(|error| Refusal::failed(790, "ENTER", &error))?;
+        let state =
+            ManagedState::read(context.home).map_err(|error| Refusal::failed(790, "ENTER", &error))?;
         Ok(plan(state, &request.operator, Timestamp::now()))
     }
 }

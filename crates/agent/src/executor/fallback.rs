@@ -20,7 +20,7 @@ impl Handler for Fallback {
     }
 
     fn plan(&self, context: &Context<'_>, _request: &Request) -> Result<Plan, Refusal> {
-        let failed = |error: &dyn std::error::Error| Refusal::failed(770, "FALLBACK", error);
+        let failed = |error: &(dyn std::error::Error + 'static)| Refusal::failed(770, "FALLBACK", error);
         let slots = slots::read(context.home).map_err(|error| failed(&error))?;
         let drifted = match &slots.previous {
             None => 0,
@@ -42,8 +42,12 @@ impl Handler for Fallback {
 /// Decides the steps; `drifted` parts of slot `previous` make its directory be made again first.
 fn plan(slots: &Slots, drifted: usize) -> Result<Plan, Refusal> {
     let Some(previous) = &slots.previous else {
-        let message = Message::csm(771, Severity::E, "slot previous is empty: there is nothing to go back to");
-        return Err(Refusal::new(ReturnCode::Refused, message.with_hint("send another level and put it in production")));
+        let message =
+            Message::csm(771, Severity::E, "slot previous is empty: there is nothing to go back to");
+        return Err(Refusal::new(
+            ReturnCode::Refused,
+            message.with_hint("send another level and put it in production"),
+        ));
     };
     let level = previous.level().clone();
     let current = slots.current.as_ref().map(|current| current.level().clone());
@@ -66,7 +70,8 @@ fn plan(slots: &Slots, drifted: usize) -> Result<Plan, Refusal> {
         Step::Restart { level: current.clone() },
     ];
     let before = current.map_or_else(|| "nothing".to_owned(), |current| current.to_string());
-    let done = Message::csm(773, Severity::I, format!("{level} is in production again; before it was {before}"));
+    let done =
+        Message::csm(773, Severity::I, format!("{level} is in production again; before it was {before}"));
     Ok(Plan { steps, undo, done: Some(done), notes })
 }
 

@@ -18,7 +18,8 @@ impl Handler for Leave {
     }
 
     fn plan(&self, context: &Context<'_>, _request: &Request) -> Result<Plan, Refusal> {
-        let state = ManagedState::read(context.home).map_err(|error| Refusal::failed(793, "LEAVE", &error))?;
+        let state =
+            ManagedState::read(context.home).map_err(|error| Refusal::failed(793, "LEAVE", &error))?;
         Ok(plan(&state))
     }
 }
@@ -31,7 +32,11 @@ fn plan(state: &ManagedState) -> Plan {
     }
     Plan {
         steps: vec![Step::State { state: ManagedState::default() }],
-        done: Some(Message::csm(795, Severity::I, "this system is no longer managed; its slots stay as they are")),
+        done: Some(Message::csm(
+            795,
+            Severity::I,
+            "this system is no longer managed; its slots stay as they are",
+        )),
         ..Plan::default()
     }
 }

@@ -3,6 +3,7 @@
 mod guard;
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use tender_content::scan::ScanMode;
@@ -65,23 +66,36 @@ impl Handler for Load {
     fn plan(&self, context: &Context<'_>, request: &Request) -> Result<Plan, Refusal> {
         let Verb::Load { level, mode, lose, force } = &request.verb else { return Ok(Plan::default()) };
         let wish = Wish { level, mode: *mode, lose, force: force.as_deref() };
-        let facts = gather(context, level)?;
+        let (facts, _) = gather(context, level, Verifier::Executor)?;
         guard::check(&facts, &wish)?;
         Ok(plan(&facts, &wish))
     }
 }
 
-fn gather(context: &Context<'_>, level: &LevelRef) -> Result<Facts, Refusal> {
+/// Checks a request as the executor will, but from the receiver: without its memory and without touching a level.
+///
+/// Returns received files that no package needs any more.
+pub(super) fn validate(context: &Context<'_>, request: &Request) -> Result<Vec<PathBuf>, Refusal> {
+    let Verb::Load { level, mode, lose, force } = &request.verb else { return Ok(Vec::new()) };
+    let wish = Wish { level, mode: *mode, lose, force: force.as_deref() };
+    let (facts, unreferenced) = gather(context, level, Verifier::Receiver)?;
+    guard::check(&facts, &wish)?;
+    Ok(unreferenced)
+}
+
+fn gather(context: &Context<'_>, level: &LevelRef, who: Verifier) -> Result<(Facts, Vec<PathBuf>), Refusal> {
     let home = context.home;
-    let failed = |error: &dyn std::error::Error| Refusal::failed(710, &format!("LOAD of {level}"), error);
+    let is_executor = who == Verifier::Executor;
+    let failed =
+        |error: &(dyn std::error::Error + 'static)| Refusal::failed(710, &format!("LOAD of {level}"), error);
     let untrusted = |error: RepositoryError| unverified(level, &error);
     let root = trusted_root(home)?;
-    let datastore = home.datastore(&level.vrm, Verifier::Executor);
+    let datastore = home.datastore(&level.vrm, who);
     let verified = Verified::load(&home.received(&level.vrm), &root, &datastore).map_err(untrusted)?;
     let (manifest, custom) = verified.manifest(level).map_err(untrusted)?;
     let slots = slots::read(home).map_err(|error| failed(&error))?;
     let loaded = level_record(home, level).map_err(|error| failed(&error))?;
-    if let Some(loaded) = &loaded {
+    if let Some(loaded) = loaded.as_ref().filter(|_| is_executor) {
         drop_damaged(context, &loaded.contents()).map_err(|error| failed(&error))?;
     }
     let trees = manifest.components.iter().flat_map(|one| [one.tree, one.base_tree]).flatten();
@@ -92,8 +106,12 @@ fn gather(context: &Context<'_>, level: &LevelRef) -> Result<Facts, Refusal> {
         let header = servlink::inspect(&path).map_err(|error| failed(&error))?;
         unpacked_bytes.insert(needed.target.clone(), needed.size + header.changed_bytes);
     }
-    Ok(Facts {
-        drift: drift_in_the_way(context, &slots, &manifest).map_err(|error| failed(&error))?,
+    let drift = match is_executor {
+        true => drift_in_the_way(context, &slots, &manifest).map_err(|error| failed(&error))?,
+        false => Vec::new(),
+    };
+    let facts = Facts {
+        drift,
         manifest,
         custom,
         variant: home.config().variant.clone(),
@@ -106,16 +124,17 @@ fn gather(context: &Context<'_>, level: &LevelRef) -> Result<Facts, Refusal> {
         free_bytes: home.free_bytes().map_err(|error| failed(&error))?,
         free_bytes_min: home.config().free_bytes_min,
         now: Timestamp::now(),
-    })
+    };
+    Ok((facts, verified.unreferenced()))
 }
 
 /// Explains why a package is not believed.
 pub(crate) fn unverified(level: &LevelRef, error: &RepositoryError) -> Refusal {
     let mut refusal = Refusal::failed(711, &format!("verification of {level}"), error);
     let hint = match error {
-        RepositoryError::Missing { .. } | RepositoryError::Tampered { .. } | RepositoryError::Expired { .. } => {
-            "send the level again"
-        }
+        RepositoryError::Missing { .. }
+        | RepositoryError::Tampered { .. }
+        | RepositoryError::Expired { .. } => "send the level again",
         RepositoryError::UnknownTarget { .. } => "package the level, then send it again",
         RepositoryError::ClockWentBack { .. } => "set this machine's clock",
         RepositoryError::WrongRoot { .. } => "enrol this system with the principal that sends the level",
@@ -141,14 +160,8 @@ fn drift_in_the_way(
 ) -> Result<Vec<DriftItem>, trees::TreesError> {
     let Some(current) = &slots.current else { return Ok(Vec::new()) };
     let mut contents = current.record.contents();
-    let mut drift = trees::drift(
-        context.home,
-        &context.store,
-        "current",
-        &contents,
-        ScanMode::Cached,
-        context.progress,
-    )?;
+    let mut drift =
+        trees::drift(context.home, &context.store, "current", &contents, ScanMode::Cached, context.progress)?;
     contents.trees.retain(|(name, tree)| {
         !manifest.components.iter().any(|one| one.name == *name && one.tree == Some(*tree))
     });
@@ -242,7 +255,9 @@ fn notes(facts: &Facts, wish: &Wish<'_>) -> Vec<Message> {
 
 fn removed(facts: &Facts) -> Vec<&tender_package::ComponentName> {
     let Some(current) = &facts.slots.current else { return Vec::new() };
-    let has = |name| facts.manifest.components.iter().any(|one| one.name == *name && one.tree.is_some());
+    let has = |name: &tender_package::ComponentName| {
+        facts.manifest.components.iter().any(|one| one.name == *name && one.tree.is_some())
+    };
     current.record.trees().map(|(name, _)| name).filter(|name| !has(name)).collect()
 }
 

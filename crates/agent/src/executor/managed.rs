@@ -31,14 +31,19 @@ impl Handler for Managed {
     }
 
     fn plan(&self, context: &Context<'_>, request: &Request) -> Result<Plan, Refusal> {
-        let Verb::Managed { on, components, reason, until } = &request.verb else { return Ok(Plan::default()) };
+        let Verb::Managed { on, components, reason, until } = &request.verb else {
+            return Ok(Plan::default());
+        };
         let wish = Wish { on: *on, components, reason, until: *until, operator: &request.operator };
-        let failed = |error: &dyn std::error::Error| Refusal::failed(780, "MANAGED", error);
+        let failed = |error: &(dyn std::error::Error + 'static)| Refusal::failed(780, "MANAGED", error);
         let state = ManagedState::read(context.home).map_err(|error| failed(&error))?;
         let slots = slots::read(context.home).map_err(|error| failed(&error))?;
         let current = slots.current.as_ref();
-        let installed: Vec<ComponentName> =
-            current.into_iter().flat_map(|current| current.record.trees()).map(|(name, _)| name.clone()).collect();
+        let installed: Vec<ComponentName> = current
+            .into_iter()
+            .flat_map(|current| current.record.trees())
+            .map(|(name, _)| name.clone())
+            .collect();
         plan(state, &installed, &wish, Timestamp::now())
     }
 
@@ -118,8 +123,10 @@ mod tests {
     fn off_for_one_component_leaves_the_others_managed() {
         let installed = names(&["http", "ftp"]);
         let one = names(&["http"]);
-        let state =
-            after(plan(ManagedState::default(), &installed, &wish(false, &one, "outage"), Timestamp::now()).unwrap());
+        let state = after(
+            plan(ManagedState::default(), &installed, &wish(false, &one, "outage"), Timestamp::now())
+                .unwrap(),
+        );
         assert_eq!(state.overrides.len(), 1);
         let state = after(plan(state, &installed, &wish(true, &[], ""), Timestamp::now()).unwrap());
         assert!(state.overrides.is_empty());

@@ -64,7 +64,9 @@ impl Handler for Put2prod {
     }
 
     fn plan(&self, context: &Context<'_>, request: &Request) -> Result<Plan, Refusal> {
-        let Verb::Put2prod { expect, acknowledged, force } = &request.verb else { return Ok(Plan::default()) };
+        let Verb::Put2prod { expect, acknowledged, force } = &request.verb else {
+            return Ok(Plan::default());
+        };
         let wish = Wish { expect: expect.as_ref(), acknowledged, force: force.as_deref() };
         plan(&gather(context)?, &wish)
     }
@@ -72,7 +74,7 @@ impl Handler for Put2prod {
 
 fn gather(context: &Context<'_>) -> Result<Facts, Refusal> {
     let home = context.home;
-    let failed = |error: &dyn std::error::Error| Refusal::failed(750, "PUT2PROD", error);
+    let failed = |error: &(dyn std::error::Error + 'static)| Refusal::failed(750, "PUT2PROD", error);
     let slots = slots::read(home).map_err(|error| failed(&error))?;
     let drift = |slot: Slot| match slots.get(slot) {
         None => Ok(Vec::new()),
@@ -86,7 +88,10 @@ fn gather(context: &Context<'_>) -> Result<Facts, Refusal> {
         ),
     };
     Ok(Facts {
-        signed: slots.test.as_ref().map_or_else(|| Signed::Unavailable(String::new()), |t| signed(context, t)),
+        signed: slots
+            .test
+            .as_ref()
+            .map_or_else(|| Signed::Unavailable(String::new()), |t| signed(context, t)),
         drift_test: drift(Slot::Test).map_err(|error| failed(&error))?,
         drift_current: drift(Slot::Current).map_err(|error| failed(&error))?,
         overrides: ManagedState::read(home).map_err(|error| failed(&error))?.overrides,
@@ -99,24 +104,27 @@ fn signed(context: &Context<'_>, test: &Occupant) -> Signed {
     let home = context.home;
     let level = test.level();
     let Ok(root) = trusted_root(home) else { return Signed::Unavailable("no trusted root".to_owned()) };
-    let state = Verified::load(
-        &home.received(&level.vrm),
-        &root,
-        &home.datastore(&level.vrm, Verifier::Executor),
-    )
-    .and_then(|verified| verified.custom(&tender_package::manifest::target::manifest(level)));
+    let state =
+        Verified::load(&home.received(&level.vrm), &root, &home.datastore(&level.vrm, Verifier::Executor))
+            .and_then(|verified| verified.custom(&tender_package::manifest::target::manifest(level)));
     match state {
         Ok(Some(custom)) => Signed::State(custom.state),
         Ok(None) => Signed::Unavailable("nothing is signed about it".to_owned()),
-        Err(RepositoryError::UnknownTarget { .. }) => Signed::Unavailable("it is no longer listed".to_owned()),
+        Err(RepositoryError::UnknownTarget { .. }) => {
+            Signed::Unavailable("it is no longer listed".to_owned())
+        }
         Err(error) => Signed::Unavailable(chain(&error)),
     }
 }
 
 fn plan(facts: &Facts, wish: &Wish<'_>) -> Result<Plan, Refusal> {
     let Some(test) = &facts.slots.test else {
-        let message = Message::csm(751, Severity::E, "slot test is empty: there is nothing to put in production");
-        return Err(Refusal::new(ReturnCode::Refused, message.with_hint("send the level with (STABLE first")));
+        let message =
+            Message::csm(751, Severity::E, "slot test is empty: there is nothing to put in production");
+        return Err(Refusal::new(
+            ReturnCode::Refused,
+            message.with_hint("send the level with (STABLE first"),
+        ));
     };
     let mut refusal = Refusal::default();
     check_level(facts, test, wish, &mut refusal);
@@ -150,7 +158,8 @@ fn check_level(facts: &Facts, test: &Occupant, wish: &Wish<'_>, refusal: &mut Re
     let level = test.level();
     if let Some(expected) = wish.expect.filter(|expected| *expected != level) {
         let text = format!("slot test holds {level}, not {expected}");
-        let message = Message::csm(753, Severity::E, text).with_hint("send the level that is meant with (STABLE");
+        let message =
+            Message::csm(753, Severity::E, text).with_hint("send the level that is meant with (STABLE");
         refusal.add(ReturnCode::Refused, message);
     }
     let is_taken_back = matches!(facts.signed, Signed::State(state) if state != Mode::Stable);
@@ -160,7 +169,8 @@ fn check_level(facts: &Facts, test: &Occupant, wish: &Wish<'_>, refusal: &mut Re
             _ => test.record.mode,
         };
         let text = format!("{level} is {}, and only a STABLE level goes into production", word(state));
-        let message = Message::csm(754, Severity::E, text).with_hint("send it with (STABLE when its tests are done");
+        let message =
+            Message::csm(754, Severity::E, text).with_hint("send it with (STABLE when its tests are done");
         refusal.add(ReturnCode::Refused, message);
     }
     if let Some(first) = facts.drift_test.first() {
@@ -171,7 +181,8 @@ fn check_level(facts: &Facts, test: &Occupant, wish: &Wish<'_>, refusal: &mut Re
             first.path,
             first.kind
         );
-        let message = Message::csm(755, Severity::S, text).with_hint("send the level again: that loads it anew");
+        let message =
+            Message::csm(755, Severity::S, text).with_hint("send the level again: that loads it anew");
         refusal.add(ReturnCode::Integrity, message);
     }
 }
@@ -208,7 +219,8 @@ fn check_changes(facts: &Facts, wish: &Wish<'_>, refusal: &mut Refusal) {
         return;
     }
     for one in &facts.overrides {
-        let text = format!("component {} is out of management since {}: {}", one.component, one.since, one.reason);
+        let text =
+            format!("component {} is out of management since {}: {}", one.component, one.since, one.reason);
         let message = Message::csm(758, Severity::E, text)
             .with_hint("give it back with MANAGED ON, or force with a reason");
         refusal.add(ReturnCode::Refused, message);
@@ -230,7 +242,8 @@ fn check_changes(facts: &Facts, wish: &Wish<'_>, refusal: &mut Refusal) {
 fn notes(facts: &Facts, wish: &Wish<'_>) -> Vec<Message> {
     let mut notes = Vec::new();
     if let Signed::Unavailable(reason) = &facts.signed {
-        let text = format!("STABLE rests on what was verified at the load; newer metadata cannot be had: {reason}");
+        let text =
+            format!("STABLE rests on what was verified at the load; newer metadata cannot be had: {reason}");
         notes.push(Message::csm(760, Severity::I, text));
     }
     if let Some(reason) = wish.force {

@@ -45,8 +45,11 @@ pub(crate) fn manifest(name: &str, generation: u32) -> LevelManifest {
 }
 
 pub(crate) fn occupant(name: &str, generation: u32) -> Occupant {
-    let record =
-        LevelRecord { manifest: manifest(name, generation), mode: Mode::Stable, loaded: Timestamp::UNIX_EPOCH };
+    let record = LevelRecord {
+        manifest: manifest(name, generation),
+        mode: Mode::Stable,
+        loaded: Timestamp::UNIX_EPOCH,
+    };
     Occupant { record, since: Timestamp::UNIX_EPOCH }
 }
 

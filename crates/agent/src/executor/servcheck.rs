@@ -58,7 +58,11 @@ impl Handler for Servcheck {
 }
 
 /// Makes the report.
-pub(super) fn check(context: &Context<'_>, request: &Request, full: bool) -> Result<ServcheckReport, Refusal> {
+pub(super) fn check(
+    context: &Context<'_>,
+    request: &Request,
+    full: bool,
+) -> Result<ServcheckReport, Refusal> {
     let facts = gather(context, request.made, full)?;
     let fixes = facts.slots.current.as_ref().map(|current| fixes(&current.record)).unwrap_or_default();
     Ok(ServcheckReport { made: facts.now, checks: checks(&facts), drift: facts.drift, fixes })
@@ -71,9 +75,10 @@ pub(super) fn message(line: &CheckLine) -> Option<Message> {
     match line.verdict {
         Verdict::Ok => None,
         Verdict::Warn | Verdict::Unknown => Some(Message::csm(number, Severity::W, text)),
-        Verdict::Bad => {
-            Some(Message::csm(number, Severity::W, text).with_hint("see the drift list and the log of this system"))
-        }
+        Verdict::Bad => Some(
+            Message::csm(number, Severity::W, text)
+                .with_hint("see the drift list and the log of this system"),
+        ),
     }
 }
 
@@ -84,7 +89,7 @@ fn fixes(record: &LevelRecord) -> Vec<(tender_package::ComponentName, Vec<tender
 
 fn gather(context: &Context<'_>, asked: Timestamp, full: bool) -> Result<Facts, Refusal> {
     let home = context.home;
-    let failed = |error: &dyn std::error::Error| Refusal::failed(820, "SERVCHECK", error);
+    let failed = |error: &(dyn std::error::Error + 'static)| Refusal::failed(820, "SERVCHECK", error);
     let slots = slots::read(home).map_err(|error| failed(&error))?;
     let mode = if full { ScanMode::Full } else { ScanMode::Cached };
     let (mut drift, mut inventory, mut strays) = (Vec::new(), Vec::new(), Vec::new());
@@ -96,7 +101,11 @@ fn gather(context: &Context<'_>, asked: Timestamp, full: bool) -> Result<Facts, 
         }
         let manifest = &occupant.record.manifest;
         if content_digest(occupant.record.trees()) != manifest.content {
-            inventory.push(format!("slot {}: components do not make the content of {}", slot.word(), manifest.level));
+            inventory.push(format!(
+                "slot {}: components do not make the content of {}",
+                slot.word(),
+                manifest.level
+            ));
         }
         strays.extend(stray_local_mods(context, &occupant.record));
     }
@@ -115,7 +124,11 @@ fn gather(context: &Context<'_>, asked: Timestamp, full: bool) -> Result<Facts, 
 }
 
 fn bytes_of(context: &Context<'_>, record: &LevelRecord) -> u64 {
-    record.trees().filter_map(|(_, tree)| trees::read(&context.store, tree).ok()).map(|tree| tree.total_bytes()).sum()
+    record
+        .trees()
+        .filter_map(|(_, tree)| trees::read(&context.store, tree).ok())
+        .map(|tree| tree.total_bytes())
+        .sum()
 }
 
 /// A local modification adds or changes a part, or deletes it; one that does neither is not in the level.
@@ -264,11 +277,7 @@ fn unknown_components(facts: &Facts) -> (Verdict, String) {
     let found = |item: &&DriftItem| item.found.starts_with("a component");
     let unknown: Vec<String> =
         facts.drift.iter().filter(found).map(|item| format!("{}/{}", item.slot, item.component)).collect();
-    if unknown.is_empty() {
-        (Verdict::Ok, "none".to_owned())
-    } else {
-        (Verdict::Warn, unknown.join(", "))
-    }
+    if unknown.is_empty() { (Verdict::Ok, "none".to_owned()) } else { (Verdict::Warn, unknown.join(", ")) }
 }
 
 #[cfg(test)]

@@ -186,7 +186,9 @@ impl Step {
             }
             Self::Materialise { contents } => materialise(context, contents),
             Self::Verify { contents } => verify(context, contents),
-            Self::Base { record } => write_json(&home.base_record(&record.vrm), record).map_err(StepError::Home),
+            Self::Base { record } => {
+                write_json(&home.base_record(&record.vrm), record).map_err(StepError::Home)
+            }
             Self::Record { record } => {
                 write_json(&home.level_record(&record.manifest.level), record).map_err(StepError::Home)
             }

@@ -50,7 +50,8 @@ fn check_manifest(facts: &Facts, refusal: &mut Refusal) {
         refusal.add(BROKEN, broken(format!("{} says that BASE is something else", manifest.level)));
     }
     if facts.loaded.as_ref().is_some_and(|loaded| loaded.manifest.content != manifest.content) {
-        let text = format!("{} was loaded before with other content; a generation never changes", manifest.level);
+        let text =
+            format!("{} was loaded before with other content; a generation never changes", manifest.level);
         refusal.add(BROKEN, broken(text));
     }
 }
@@ -70,8 +71,10 @@ fn check_mode(facts: &Facts, wish: &Wish<'_>, refusal: &mut Refusal) {
 fn check_variant_and_base(facts: &Facts, refusal: &mut Refusal) {
     let manifest = &facts.manifest;
     if manifest.variant != facts.variant {
-        let text =
-            format!("{} is for variant {}, this system is {}", manifest.level, manifest.variant, facts.variant);
+        let text = format!(
+            "{} is for variant {}, this system is {}",
+            manifest.level, manifest.variant, facts.variant
+        );
         refusal.add(ReturnCode::Refused, error(723, text, "send a level of this system's variant"));
     }
     if let Some(held) = facts.held.as_ref().filter(|held| held.base != manifest.base) {
@@ -108,7 +111,8 @@ fn check_age(facts: &Facts, wish: &Wish<'_>, refusal: &mut Refusal) {
     });
     if let Some((slot, occupant)) = newer.filter(|_| wish.force.is_none()) {
         let text = format!("{level} is older than {} in slot {}", occupant.level(), slot.word());
-        refusal.add(ReturnCode::Refused, error(726, text, "send the newest generation, or force with a reason"));
+        refusal
+            .add(ReturnCode::Refused, error(726, text, "send the newest generation, or force with a reason"));
     }
 }
 
@@ -148,7 +152,8 @@ fn check_local_changes(facts: &Facts, wish: &Wish<'_>, refusal: &mut Refusal) {
         return;
     }
     for one in &facts.overrides {
-        let text = format!("component {} is out of management since {}: {}", one.component, one.since, one.reason);
+        let text =
+            format!("component {} is out of management since {}: {}", one.component, one.since, one.reason);
         let hint = "give it back with MANAGED ON, or force with a reason";
         refusal.add(ReturnCode::Refused, error(728, text, hint));
     }

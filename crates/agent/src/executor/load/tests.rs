@@ -28,7 +28,10 @@ fn numbers(facts: &Facts, mode: Mode, lose: &[FixId], force: Option<&str>) -> Ve
     match guard::check(facts, &wish) {
         Ok(()) => Vec::new(),
         Err(refusal) => {
-            assert!(refusal.messages.iter().all(|message| message.hint.is_some()), "every refusal shows a way on");
+            assert!(
+                refusal.messages.iter().all(|message| message.hint.is_some()),
+                "every refusal shows a way on"
+            );
             refusal.messages.into_iter().map(|message| message.id).collect()
         }
     }
@@ -122,7 +125,8 @@ fn level_that_loses_fixes_must_name_each() {
     let lose = ["UM00002", "UM00003", "L0001"].map(|id| FixId::new(id).unwrap());
     assert!(numbers(&facts, Mode::Test, &lose, None).is_empty());
     // Fixes of another release have nothing to do with this one.
-    facts.slots.current.as_mut().unwrap().record.manifest.level.vrm = tender_package::Vrm::new("710").unwrap();
+    facts.slots.current.as_mut().unwrap().record.manifest.level.vrm =
+        tender_package::Vrm::new("710").unwrap();
     assert!(numbers(&facts, Mode::Test, &[], None).is_empty());
 }
 

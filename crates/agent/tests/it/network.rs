@@ -1,0 +1,1 @@
+//! The receiver: words, packages and enrolment, in process and over FTPS.
