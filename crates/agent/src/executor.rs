@@ -196,7 +196,6 @@ fn carry_out(context: &Context<'_>, request: &Request) -> Result<ReturnCode, Exe
 }
 
 /// Returns the journal of a request that was begun before, or begins it.
-#[expect(clippy::type_complexity, reason = "the inner result is the refusal, which is not an error")]
 fn journal_of(
     context: &Context<'_>,
     handler: &dyn Handler,

@@ -59,7 +59,13 @@ pub(crate) enum StepError {
     Apply {
         component: ComponentName,
         #[source]
-        source: ApplyError,
+        source: Box<ApplyError>,
+    },
+    #[error("use BASE of component `{component}`")]
+    Base {
+        component: ComponentName,
+        #[source]
+        source: Box<TreesError>,
     },
     #[error("the servlink of component `{component}` leads to tree {} instead of {}", found.short(), expected.short())]
     OtherTree { component: ComponentName, found: Digest, expected: Digest },
@@ -69,7 +75,7 @@ pub(crate) enum StepError {
     Materialise {
         level: LevelRef,
         #[source]
-        source: MaterialiseError,
+        source: Box<MaterialiseError>,
     },
     #[error("{count} parts of {level} are not as its manifest says, such as {example}")]
     Differs { level: LevelRef, count: usize, example: String },
@@ -77,7 +83,7 @@ pub(crate) enum StepError {
     Trees {
         level: LevelRef,
         #[source]
-        source: TreesError,
+        source: Box<TreesError>,
     },
     #[error("use the files of this system")]
     Home(#[source] HomeError),
@@ -100,6 +106,10 @@ pub(crate) enum StepError {
 }
 
 impl StepError {
+    fn trees(level: &LevelRef, source: TreesError) -> Self {
+        Self::Trees { level: level.clone(), source: Box::new(source) }
+    }
+
     /// Returns what the request ends with.
     pub(crate) fn code(&self) -> ReturnCode {
         match self {
@@ -233,11 +243,12 @@ fn apply(
     }
     let from = match from {
         None => Tree::new(),
-        Some(digest) => trees::read(store, digest).map_err(|source| no_base(context, source))?,
+        Some(digest) => trees::read(store, digest)
+            .map_err(|source| StepError::Base { component: component.clone(), source: Box::new(source) })?,
     };
     let limits = ApplyLimits::default();
     let tree = servlink::apply(file, &from, store, &limits, context.progress)
-        .map_err(|source| StepError::Apply { component: component.clone(), source })?;
+        .map_err(|source| StepError::Apply { component: component.clone(), source: Box::new(source) })?;
     let found = tree.digest();
     if found != *to {
         return Err(StepError::OtherTree { component: component.clone(), found, expected: *to });
@@ -246,16 +257,9 @@ fn apply(
     store.sync().map_err(StepError::Store)
 }
 
-fn no_base(_context: &Context<'_>, source: TreesError) -> StepError {
-    match source {
-        TreesError::Object { source, .. } => StepError::Store(source),
-        other => StepError::Untrusted(crate::chain(&other)),
-    }
-}
-
 fn materialise(context: &Context<'_>, contents: &Contents) -> Result<(), StepError> {
     let dir = context.home.level_dir(&contents.level);
-    let failed = |source| StepError::Materialise { level: contents.level.clone(), source };
+    let failed = |source| StepError::Materialise { level: contents.level.clone(), source: Box::new(source) };
     let parent = dir.parent().unwrap_or(&dir);
     std::fs::create_dir_all(parent)
         .map_err(HomeError::io("make directory", parent))
@@ -265,7 +269,7 @@ fn materialise(context: &Context<'_>, contents: &Contents) -> Result<(), StepErr
         .iter()
         .map(|(name, digest)| Ok((name.as_str(), trees::read(&context.store, digest)?)))
         .collect::<Result<Vec<_>, TreesError>>()
-        .map_err(|source| StepError::Trees { level: contents.level.clone(), source })?;
+        .map_err(|source| StepError::trees(&contents.level, source))?;
     let named: Vec<(&str, &Tree)> = trees.iter().map(|(name, tree)| (*name, tree)).collect();
     if !dir.exists() {
         return materialise_into(&context.store, &named, &dir).map(drop).map_err(failed);
@@ -275,7 +279,7 @@ fn materialise(context: &Context<'_>, contents: &Contents) -> Result<(), StepErr
         return Ok(());
     }
     trees::drop_damaged(&context.store, contents, &drift)
-        .map_err(|source| StepError::Trees { level: contents.level.clone(), source })?;
+        .map_err(|source| StepError::trees(&contents.level, source))?;
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
     let again = parent.join(format!(".{name}.again"));
     remove_tree(&again).map_err(failed)?;
@@ -292,7 +296,7 @@ fn verify(context: &Context<'_>, contents: &Contents) -> Result<(), StepError> {
     let drift = drift(context, contents, ScanMode::Full)?;
     let Some(first) = drift.first() else { return Ok(()) };
     trees::drop_damaged(&context.store, contents, &drift)
-        .map_err(|source| StepError::Trees { level: contents.level.clone(), source })?;
+        .map_err(|source| StepError::trees(&contents.level, source))?;
     Err(StepError::Differs {
         level: contents.level.clone(),
         count: drift.len(),
@@ -306,7 +310,7 @@ fn drift(
     mode: ScanMode,
 ) -> Result<Vec<tender_package::report::DriftItem>, StepError> {
     trees::drift(context.home, &context.store, "test", contents, mode, context.progress)
-        .map_err(|source| StepError::Trees { level: contents.level.clone(), source })
+        .map_err(|source| StepError::trees(&contents.level, source))
 }
 
 fn set_slot(context: &Context<'_>, which: Slot, level: Option<&LevelRef>) -> Result<(), StepError> {

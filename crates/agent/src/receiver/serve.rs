@@ -204,10 +204,13 @@ fn security(home: &Home) -> Result<Security, RunError> {
     Ok(Security::ClearAllowed { identity, password })
 }
 
+/// Answers a word and its arguments.
+type Answering = Box<dyn Fn(&str, &str) -> Answer + Send + Sync>;
+
 /// Brings words to the one who answers and notices into a log.
 struct Adapter {
     home: Home,
-    answer: Box<dyn Fn(&str, &str) -> Answer + Send + Sync>,
+    answer: Answering,
 }
 
 /// An adapter with the words it is registered for.

@@ -47,7 +47,7 @@ impl Verified {
                 std::fs::copy(&from, copy.path().join(file)).map_err(RepositoryError::io(&from))?;
             }
         }
-        let loaded = load_blocking(dir, &root, copy.path()).map_err(|error| explain(error, dir, &root))?;
+        let loaded = load_blocking(dir, &root, copy.path()).map_err(|error| explain(*error, dir, &root))?;
         for file in DATASTORE_FILES {
             let from = copy.path().join(file);
             let bytes = std::fs::read(&from).map_err(RepositoryError::io(&from))?;
@@ -257,7 +257,7 @@ fn load_blocking(
     dir: &Path,
     root: &[u8],
     datastore: &Path,
-) -> Result<tough::Repository, tough::error::Error> {
+) -> Result<tough::Repository, Box<tough::error::Error>> {
     let url = |text: &str| Url::parse(text).expect("a constant URL is well-formed");
     let load = RepositoryLoader::new(&root, url("repo:///metadata/"), url("repo:///targets/"))
         .transport(DirTransport { dir: dir.to_owned() })
@@ -268,7 +268,7 @@ fn load_blocking(
         .expect("a runtime without timers and input needs nothing that can fail");
     // The caller may be inside another runtime, where blocking is not allowed: a thread of its own is.
     std::thread::scope(|scope| {
-        scope.spawn(|| runtime.block_on(load)).join().expect("verification does not panic")
+        scope.spawn(|| runtime.block_on(load).map_err(Box::new)).join().expect("verification does not panic")
     })
 }
 
