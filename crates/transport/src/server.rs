@@ -251,7 +251,7 @@ pub async fn serve(
     drop(listener);
     closing_tx.send_replace(true);
     let farewell = async { while conversations.join_next().await.is_some() {} };
-    // Whoever has not gone by now is dropped with the set.
+    // Whoever has not gone by now is on its way out: every socket has been shut down.
     tokio::time::timeout(FAREWELL, farewell).await.ok();
     Ok(())
 }
@@ -284,9 +284,13 @@ async fn accept_until(
             hall.words.notice(&Notice::TurnedAway { peer, why: "too many connections" });
             continue;
         };
-        let hall = Arc::clone(hall);
+        let Ok(over) = session::start(stream, peer, Arc::clone(hall)) else {
+            hall.words.notice(&Notice::TurnedAway { peer, why: "out of threads or descriptors" });
+            continue;
+        };
         conversations.spawn(async move {
-            session::converse(stream, peer, &hall).await;
+            // Hears nothing but the end, which comes as an error because nothing is ever sent.
+            over.await.ok();
             drop(seat);
         });
     }
