@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{Cursor, Write},
     net::{SocketAddr, TcpStream},
+    os::unix::fs::PermissionsExt,
     sync::Arc,
 };
 
@@ -207,6 +208,10 @@ fn certificate_for_another_key_or_of_another_authority_is_not_installed() {
 fn authority_made_twice_or_damaged_says_so() {
     let world = World::new();
     let ca = world.path("ca");
+    for key in [ca.join("ca.key"), world.path("system/key.pem"), world.path("work/key.pem")] {
+        let mode = fs::metadata(&key).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", key.display());
+    }
     let again = Authority::create(&ca, "test");
     assert!(matches!(again, Err(AuthorityError::Exists { .. })), "{again:?}");
     assert_eq!(Authority::open(&ca).unwrap().fingerprint(), world.authority.fingerprint());
