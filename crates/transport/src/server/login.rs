@@ -45,7 +45,8 @@ impl Bans {
     fn count(&self, address: IpAddr) {
         let mut failures = self.lock();
         failures.retain(|_, (_, last)| last.elapsed() < self.lasts);
-        // Full of addresses that all failed just now: an attack from everywhere, against which a list does not help.
+        // Full of addresses that all failed just now: an attack from everywhere, against which a list does
+        // not help.
         if failures.len() < BANS_MAX || failures.contains_key(&address) {
             let entry = failures.entry(address).or_insert((0, Instant::now()));
             *entry = (entry.0.saturating_add(1), Instant::now());
@@ -112,7 +113,8 @@ impl Authenticator for Gate {
     }
 }
 
-/// The certificate was checked against the authority by TLS; here it is about what it says, or about a password.
+/// The certificate was checked against the authority by TLS; here it is about what it says, or about a
+/// password.
 fn decide(security: &Security, user: &str, credentials: &Credentials) -> Result<(), &'static str> {
     if user != WORK_USER {
         return Err("unknown user");

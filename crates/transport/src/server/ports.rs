@@ -20,7 +20,8 @@ const KEEPALIVE_SECONDS: u64 = 30;
 
 /// Takes the first free port of the range, and waits for one when all are taken.
 ///
-/// With the one port of the default range, several clients take turns in connecting and then transfer at the same time.
+/// With the one port of the default range, several clients take turns in connecting and then transfer at the
+/// same time.
 #[derive(Debug)]
 pub(super) struct PassivePorts;
 
