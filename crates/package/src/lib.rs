@@ -1,13 +1,15 @@
 //! The package: every shape that passes from the principal to a managed system and back.
 //!
 //! Both ends of the protocol need these shapes and neither may know the other, so they stand in a crate of their
-//! own: names, the level manifest, requests, what a managed system reports, and messages with their return codes.
+//! own: names, the level manifest, the signed repository, requests, what a managed system reports, and messages with
+//! their return codes.
 //! This crate knows no SQL and no sockets.
 
 pub mod manifest;
 pub mod message;
 pub mod name;
 pub mod report;
+pub mod repository;
 pub mod request;
 
 pub use manifest::{LevelManifest, LevelRef, Mode};

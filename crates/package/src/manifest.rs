@@ -132,6 +132,17 @@ pub struct ActionItem {
     pub text: String,
 }
 
+/// Computes the identity of a level's content from its components and the digests of their trees.
+///
+/// Shape: digest of `tender-content 1`, then one line `<tree digest> <component>` a component in order of the
+/// names, so the service order has no influence. BASE, levels and adopted directories are all named this way.
+pub fn content_digest<'a>(components: impl Iterator<Item = (&'a ComponentName, &'a Digest)>) -> Digest {
+    let sorted: std::collections::BTreeMap<_, _> = components.collect();
+    let lines = sorted.iter().map(|(name, tree)| format!("{tree} {name}\n"));
+    let text: String = std::iter::once("tender-content 1\n".to_owned()).chain(lines).collect();
+    Digest::of(text.as_bytes())
+}
+
 /// Names of the targets of a repository.
 pub mod target {
     use super::{Digest, LevelRef, Vrm};
@@ -154,5 +165,20 @@ pub mod target {
     pub fn servlink(vrm: &Vrm, component: &ComponentName, from: Option<&Digest>, to: &Digest) -> String {
         let from = from.map_or_else(|| "nothing".to_owned(), Digest::short);
         format!("{vrm}/servlinks/{component}-{from}-{}.servlink", to.short())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_digest_in_another_order_is_the_same() {
+        let (a, b) = (ComponentName::new("a").unwrap(), ComponentName::new("b").unwrap());
+        let (x, y) = (Digest::of(b"x"), Digest::of(b"y"));
+        let forward = content_digest([(&a, &x), (&b, &y)].into_iter());
+        assert_eq!(forward, content_digest([(&b, &y), (&a, &x)].into_iter()));
+        assert_ne!(forward, content_digest([(&a, &y), (&b, &x)].into_iter()));
+        assert_ne!(forward, content_digest([(&a, &x)].into_iter()));
     }
 }

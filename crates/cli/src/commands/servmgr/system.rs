@@ -1,0 +1,153 @@
+//! The words of `tender servmgr system …`.
+
+use clap::{Args, Subcommand};
+use tender_package::{FixId, LevelName, SystemName, Variant};
+
+use super::Release;
+
+/// Verbs on managed systems.
+#[derive(Debug, Subcommand)]
+pub(crate) enum System {
+    /// Takes a system into service: issues its join token, then checks and registers it
+    #[command(after_help = "Example:\n  tender servmgr system add 720 vm01 vm010102_bld1 nonesm hostname vm01.example.com \
+        commtype ftp (port 4535 require")]
+    Add(Add),
+    /// Lets a system go
+    #[command(after_help = "Example:\n  tender servmgr system delete 720 vm01")]
+    Delete(Delete),
+    /// Changes what is known of a system
+    #[command(after_help = "Example:\n  tender servmgr system modify 720 vm01 hostname vm01.example.net")]
+    Modify(Modify),
+    /// Shows one system, a group, or all
+    #[command(after_help = "Example:\n  tender servmgr system query 720 all")]
+    Query(Query),
+    /// Compares what systems have with what their level says
+    #[command(after_help = "Example:\n  tender servmgr system servcheck 720 all")]
+    Servcheck(Servcheck),
+    /// Puts the stable level that is loaded into production
+    #[command(name = "put2prod", after_help = "Example:\n  tender servmgr system put2prod 720 vm01 --acknowledge UM10010")]
+    Put2prod(Put2prod),
+    /// Goes back to the level that was in production before
+    #[command(after_help = "Example:\n  tender servmgr system fallback 720 vm01")]
+    Fallback(Fallback),
+}
+
+/// How to reach a system.
+#[derive(Debug, Args)]
+pub(crate) struct Reach {
+    /// Its host name or address
+    #[arg(long, value_name = "HOST", alias = "ipaddress")]
+    pub(crate) hostname: Option<String>,
+    /// How it is reached; FTP is what there is
+    #[arg(long, value_name = "FTP", value_parser = super::ftp)]
+    pub(crate) commtype: Option<String>,
+    /// Its control port
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// Refuse connections without TLS (the default)
+    #[arg(long, conflicts_with = "norequire")]
+    pub(crate) require: bool,
+    /// Allow clear text if the system allows it too
+    #[arg(long)]
+    pub(crate) norequire: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    /// The release, such as 720
+    #[arg(value_name = "VRM")]
+    pub(crate) release: Release,
+    /// The system
+    pub(crate) system: SystemName,
+    /// The level it runs
+    #[arg(value_name = "SRVLVL")]
+    pub(crate) level: LevelName,
+    /// Its variant: ESM, NONESM or a word of yours
+    #[arg(long, default_value = "NONESM")]
+    pub(crate) variant: Variant,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+/// One system, a group, or ALL.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// The release, such as 720
+    #[arg(value_name = "VRM")]
+    pub(crate) release: Release,
+    /// A system, a group, or ALL
+    #[arg(value_name = "SYSTEM|GROUP|ALL")]
+    pub(crate) target: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    #[command(flatten)]
+    pub(crate) at: Target,
+    /// Delete although the system cannot be reached, with the reason
+    #[arg(long, value_name = "REASON")]
+    pub(crate) force: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Modify {
+    /// The release, such as 720
+    #[arg(value_name = "VRM")]
+    pub(crate) release: Release,
+    /// The system
+    pub(crate) system: SystemName,
+    /// The level it is said to run
+    #[arg(long, value_name = "SRVLVL")]
+    pub(crate) srvlvl: Option<LevelName>,
+    /// Its variant
+    #[arg(long)]
+    pub(crate) variant: Option<Variant>,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+    /// Change it without checking, with the reason
+    #[arg(long, value_name = "REASON")]
+    pub(crate) force: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Query {
+    /// The release, such as 720
+    #[arg(value_name = "VRM")]
+    pub(crate) release: Release,
+    /// A system, a group, or ALL
+    #[arg(value_name = "SYSTEM|GROUP|ALL", default_value = "ALL")]
+    pub(crate) target: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Servcheck {
+    #[command(flatten)]
+    pub(crate) at: Target,
+    /// Hash every part again instead of trusting unchanged files
+    #[arg(long)]
+    pub(crate) full: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Put2prod {
+    #[command(flatten)]
+    pub(crate) at: Target,
+    /// The level that must be loaded; whatever stable level is loaded when left out
+    #[arg(value_name = "SRVLVL")]
+    pub(crate) level: Option<LevelName>,
+    /// Its generation
+    #[arg(value_name = "GENERATION")]
+    pub(crate) generation: Option<u32>,
+    /// Fixes whose action items and memos were read and done; ALL for every one
+    #[arg(long, value_name = "FIX|ALL")]
+    pub(crate) acknowledge: Vec<FixId>,
+    /// Go on although parts drifted, with the reason
+    #[arg(long, value_name = "REASON")]
+    pub(crate) force: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fallback {
+    #[command(flatten)]
+    pub(crate) at: Target,
+}

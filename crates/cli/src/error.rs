@@ -1,0 +1,93 @@
+//! What can go wrong at the command line; its kind, return code and the way on.
+
+use std::io;
+use std::path::PathBuf;
+
+use tender_package::ReturnCode;
+use tender_service::grammar::GrammarError;
+
+use crate::fleet::KeysError;
+use crate::quickstart::QuickstartError;
+
+/// Why a command has no answer.
+///
+/// Refusals and failures of the verbs themselves are answers: they come as outcomes with a return code.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    /// A SERVMGR line that is not one.
+    #[error(transparent)]
+    Grammar(GrammarError),
+    /// Nowhere to keep things.
+    #[error("there is no place for Tender's data: neither --home, TENDER_HOME, XDG_DATA_HOME nor HOME says one")]
+    NoHome,
+    /// The answer could not be written.
+    #[error("the answer could not be written")]
+    Print(#[source] io::Error),
+    /// A file could not be used.
+    #[error("failed to {doing} {}", path.display())]
+    File {
+        /// What was being done.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// An option that makes no sense with this command.
+    #[error("{0} changes nothing outside its own directory; there is nothing to check")]
+    NothingToCheck(&'static str),
+    /// The keys of the principal.
+    #[error("failed to use the principal's keys")]
+    Keys(#[source] KeysError),
+    /// The quickstart ended early.
+    #[error("the quickstart ended early")]
+    Quickstart(#[source] QuickstartError),
+    /// The agent could not do it.
+    #[error("{doing}")]
+    Agent {
+        /// What was being done.
+        doing: String,
+        /// Its return code.
+        code: ReturnCode,
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl CommandError {
+    /// Returns the return code.
+    pub(crate) fn code(&self) -> ReturnCode {
+        match self {
+            Self::Grammar(_) | Self::NothingToCheck(_) => ReturnCode::Syntax,
+            Self::NoHome => ReturnCode::Refused,
+            Self::Print(_) | Self::File { .. } | Self::Keys(_) | Self::Quickstart(_) => ReturnCode::Outside,
+            Self::Agent { code, .. } => *code,
+        }
+    }
+
+    /// Returns the message id.
+    pub(crate) fn id(&self) -> &'static str {
+        match self {
+            Self::Grammar(_) => "CSM0024E",
+            Self::NothingToCheck(_) => "CSM0025E",
+            Self::NoHome => "CSM0026E",
+            Self::Print(_) => "CSM0027E",
+            Self::File { .. } => "CSM0029E",
+            Self::Keys(_) => "CSM0062E",
+            Self::Quickstart(_) => "CSM0090E",
+            Self::Agent { .. } => "CSM0070E",
+        }
+    }
+
+    /// Says how to go on.
+    pub(crate) fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Grammar(_) => "`tender servmgr --help` lists the verbs, `tender servmgr VERB --help` its words".into(),
+            Self::NoHome => "set TENDER_HOME to a directory of yours".into(),
+            Self::Quickstart(fault) => fault.hint()?,
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,129 @@
+//! The hosts of the quickstart: one directory each, the agents as real processes on loopback.
+
+use std::fs;
+use std::io::{self, BufRead as _, BufReader};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::QuickstartError;
+
+/// How long an agent may take to listen.
+const READY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A directory with one home per host, and the agents that run.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    directory: PathBuf,
+    program: PathBuf,
+    agents: Vec<(String, Child)>,
+}
+
+impl Stage {
+    /// Sets the stage in `directory`, which must be empty or absent.
+    pub(crate) fn set(directory: PathBuf) -> Result<Self, QuickstartError> {
+        let fault = |source| QuickstartError::Stage { path: directory.clone(), source };
+        fs::create_dir_all(&directory).map_err(fault)?;
+        if fs::read_dir(&directory).map_err(fault)?.next().is_some() {
+            return Err(QuickstartError::NotEmpty { path: directory });
+        }
+        let program = std::env::current_exe().map_err(fault)?;
+        let directory = fs::canonicalize(&directory).map_err(fault)?;
+        Ok(Self { directory, program, agents: Vec::new() })
+    }
+
+    /// Returns where everything lies.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Returns the Tender home of a host.
+    pub(crate) fn home(&self, host: &str) -> PathBuf {
+        self.directory.join(host)
+    }
+
+    /// Prepares `tender …` as typed on `host`.
+    pub(crate) fn command(&self, host: &str, words: &[String]) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .args(words)
+            .current_dir(&self.directory)
+            .env("TENDER_HOME", self.home(host))
+            .env("COLUMNS", "140")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Starts the agent of `host` and waits until it says that it listens.
+    pub(crate) fn start_agent(&mut self, host: &str) -> Result<(), QuickstartError> {
+        let fault = |source| QuickstartError::Agent { host: host.to_owned(), source };
+        let words = ["agent", "run"].map(str::to_owned);
+        let mut child =
+            self.command(host, &words).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().map_err(fault)?;
+        let output = child.stdout.take().ok_or_else(|| fault(io::ErrorKind::BrokenPipe.into()))?;
+        self.agents.push((host.to_owned(), child));
+        let (tell, told) = mpsc::channel();
+        // The thread goes on reading, so that the agent never blocks on a full pipe; it ends with the agent.
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if line.contains("listens") {
+                    drop(tell.send(()));
+                }
+            }
+        });
+        told.recv_timeout(READY_TIMEOUT).map_err(|_| QuickstartError::NotReady { host: host.to_owned() })
+    }
+
+    /// Stops the agent of `host`.
+    pub(crate) fn stop_agent(&mut self, host: &str) {
+        for (_, child) in self.agents.iter_mut().filter(|(name, _)| name == host) {
+            stop(child);
+        }
+        self.agents.retain(|(name, _)| name != host);
+    }
+
+    /// Leaves the agents running and forgets them.
+    pub(crate) fn keep(mut self) {
+        self.agents.clear();
+    }
+
+    /// Stops the agents and removes the directory.
+    pub(crate) fn strike(mut self) -> Result<(), QuickstartError> {
+        self.stop_all();
+        tender_content::remove_tree(&self.directory)
+            .map_err(|source| QuickstartError::Strike { path: self.directory.clone(), source: source.into() })
+    }
+
+    fn stop_all(&mut self) {
+        for (_, child) in &mut self.agents {
+            stop(child);
+        }
+        self.agents.clear();
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.stop_all();
+    }
+}
+
+fn stop(child: &mut Child) {
+    let pid = rustix::process::Pid::from_child(child);
+    // An agent that ended by itself is already where it should be.
+    drop(rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+    drop(child.wait());
+}
+
+/// Finds `count` ports in a row that are free on loopback.
+///
+/// Limits: another program may take one before the agent does; the agent then says so.
+pub(crate) fn free_ports(count: u16) -> Option<u16> {
+    (0..200).find_map(|_| {
+        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).ok()?.local_addr().ok()?.port();
+        let last = first.checked_add(count - 1)?;
+        (first..=last).all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()).then_some(first)
+    })
+}

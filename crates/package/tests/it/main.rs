@@ -1,0 +1,5 @@
+//! The signed repository from the outside: what is published can be verified, anything else is refused.
+
+mod fixture;
+mod python;
+mod repository;
