@@ -162,8 +162,7 @@ fn registry_at_fault(text: &str) -> Option<Failure> {
     });
     let (registry, line) = away.next()?;
     // A registry that is away explains as many failures as there are such lines, and not one more.
-    (failed == 1 + away.count())
-        .then(|| Failure::registry(registry, line))
+    (failed == 1 + away.count()).then(|| Failure::registry(registry, line))
 }
 
 fn documentation(workspace: &Workspace) -> Result<(), Failure> {

@@ -84,7 +84,11 @@ pub(crate) fn offered(package: &str) -> Result<Vec<String>, Failure> {
 
 /// Reads lines of `package | version | source`.
 fn versions_of(madison: &str) -> Vec<String> {
-    madison.lines().filter_map(|line| line.split('|').nth(1)).map(|version| version.trim().to_owned()).collect()
+    madison
+        .lines()
+        .filter_map(|line| line.split('|').nth(1))
+        .map(|version| version.trim().to_owned())
+        .collect()
 }
 
 /// Returns the version asked for, or the one that shares most of its beginning.

@@ -116,7 +116,9 @@ impl Failure {
             Self::Missing { .. } | Self::Start { .. } => MISSING,
             Self::Registry { .. } => OUTSIDE,
             Self::Step { source, .. } => source.exit_code(),
-            Self::Ended { .. } | Self::Measured { .. } | Self::File { .. } | Self::Unexpected { .. } => CHECK_FAILED,
+            Self::Ended { .. } | Self::Measured { .. } | Self::File { .. } | Self::Unexpected { .. } => {
+                CHECK_FAILED
+            }
         }
     }
 

@@ -35,12 +35,18 @@ impl Matching {
         for (path, is_link) in &new_files {
             if !is_link {
                 matching.new_files += 1;
-                matching.new_bytes += fs::metadata(new.join(path)).map_err(Failure::file("read", path))?.len();
+                matching.new_bytes +=
+                    fs::metadata(new.join(path)).map_err(Failure::file("read", path))?.len();
             }
-            let from = if old_files.contains_key(path) { Some(path) } else { gone.get_mut(&masked(path)).and_then(Vec::pop) };
+            let from = if old_files.contains_key(path) {
+                Some(path)
+            } else {
+                gone.get_mut(&masked(path)).and_then(Vec::pop)
+            };
             match from {
                 Some(from) if *is_link || old_files[from] => {
-                    let is_same = from == path && fs::read_link(old.join(from)).ok() == fs::read_link(new.join(path)).ok();
+                    let is_same = from == path
+                        && fs::read_link(old.join(from)).ok() == fs::read_link(new.join(path)).ok();
                     if !is_same {
                         matching.added.push(path.clone());
                     }
@@ -104,7 +110,8 @@ fn masked(path: &Path) -> String {
     let mut masked = String::new();
     let mut rest = text.as_ref();
     while let Some(first) = rest.chars().next() {
-        let hex = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit() || ('a'..='f').contains(&c)).len();
+        let hex = rest.len()
+            - rest.trim_start_matches(|c: char| c.is_ascii_digit() || ('a'..='f').contains(&c)).len();
         let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let length = if hex >= 8 { hex } else { digits };
         if length > 0 {

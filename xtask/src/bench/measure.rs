@@ -9,8 +9,8 @@ use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ops::AddAssign;
-use std::process::{Command, ExitStatus, Stdio};
 use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,6 +34,24 @@ pub(crate) struct Cost {
     pub(crate) private_bytes: u64,
 }
 
+impl Cost {
+    /// Writes the figures on one line.
+    pub(crate) fn to_line(self) -> String {
+        format!("{} {} {} {}", self.cpu_s, self.wall_s, self.peak_bytes, self.private_bytes)
+    }
+
+    /// Reads what [`Cost::to_line`] wrote.
+    pub(crate) fn from_line(line: &str) -> Option<Self> {
+        let mut words = line.split_whitespace();
+        Some(Self {
+            cpu_s: words.next()?.parse().ok()?,
+            wall_s: words.next()?.parse().ok()?,
+            peak_bytes: words.next()?.parse().ok()?,
+            private_bytes: words.next()?.parse().ok()?,
+        })
+    }
+}
+
 impl AddAssign for Cost {
     fn add_assign(&mut self, other: Self) {
         self.cpu_s += other.cpu_s;
@@ -45,29 +63,44 @@ impl AddAssign for Cost {
 
 /// Runs a program to its end and returns its cost; what it writes to standard output goes where the command says.
 pub(crate) fn measure(command: &mut Command) -> Result<Cost, Failure> {
-    let start = |source| Failure::Start { program: command.get_program().to_string_lossy().into_owned(), source };
-    let errors = tempfile::tempfile().map_err(start)?;
-    let kept = errors.try_clone().map_err(start)?;
+    let errors = tempfile::tempfile().map_err(Failure::file("make", "a temporary file"))?;
+    let kept = errors.try_clone().map_err(Failure::file("make", "a temporary file"))?;
+    let (status, cost) = run(command.stdin(Stdio::null()).stderr(errors))?;
+    if status.success() { Ok(cost) } else { Err(failed(command, status, kept)) }
+}
+
+/// Runs a program with the streams of this process.
+pub(crate) fn measure_inherited(command: &mut Command) -> Result<Cost, Failure> {
+    let (status, cost) = run(command)?;
+    if status.success() { Ok(cost) } else { Err(Failure::Ended { command: program::line(command), status }) }
+}
+
+fn run(command: &mut Command) -> Result<(ExitStatus, Cost), Failure> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let start = |source| Failure::Start { program: name, source };
     let begun = Instant::now();
-    let child = command.stdin(Stdio::null()).stderr(errors).spawn().map_err(start)?;
-    let (done, is_done) = mpsc::channel::<()>();
-    let id = child.id();
-    let sampler = thread::spawn(move || sample(id, &is_done));
-    let waited = wait(id);
+    let waited = command.spawn().and_then(|child| watch(child.id()));
     let wall_s = begun.elapsed().as_secs_f64();
-    drop(done);
-    let private_bytes = sampler.join().expect("sampling does not panic");
-    let (status, usage) = waited.map_err(start)?;
-    if !status.success() {
-        return Err(failed(command, status, kept));
-    }
+    let (status, usage, private_bytes) = waited.map_err(start)?;
     let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-    Ok(Cost {
+    let cost = Cost {
         cpu_s: seconds(usage.ru_utime) + seconds(usage.ru_stime),
         wall_s,
         peak_bytes: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024,
         private_bytes,
-    })
+    };
+    Ok((status, cost))
+}
+
+/// Waits for a child of ours, looking at its private memory meanwhile.
+fn watch(id: u32) -> io::Result<(ExitStatus, libc::rusage, u64)> {
+    let (done, is_done) = mpsc::channel::<()>();
+    let sampler = thread::spawn(move || sample(id, &is_done));
+    let waited = wait(id);
+    drop(done);
+    let private_bytes = sampler.join().expect("sampling does not panic");
+    let (status, usage) = waited?;
+    Ok((status, usage, private_bytes))
 }
 
 fn failed(command: &Command, status: ExitStatus, mut errors: fs::File) -> Failure {
@@ -84,7 +117,8 @@ fn failed(command: &Command, status: ExitStatus, mut errors: fs::File) -> Failur
 
 /// Waits for a child of ours and reaps it.
 fn wait(id: u32) -> io::Result<(ExitStatus, libc::rusage)> {
-    let id = libc::pid_t::try_from(id).expect("the kernel's process ids are positive numbers of its own type");
+    let id =
+        libc::pid_t::try_from(id).expect("the kernel's process ids are positive numbers of its own type");
     let mut status = 0;
     let mut usage = MaybeUninit::<libc::rusage>::uninit();
     loop {

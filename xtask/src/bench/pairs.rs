@@ -192,7 +192,8 @@ fn ask(registry: &str, make: impl Fn() -> Command) -> Result<(), Failure> {
         if output.status.success() {
             return Ok(());
         }
-        said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        said =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     }
     Err(Failure::registry(registry, &said))
 }
@@ -204,7 +205,15 @@ fn fetch_wheel(requirement: &str, dir: &Path, venv: &Path) -> Result<(), Failure
     }
     ask("PyPI", || {
         let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile"]);
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "--no-compile",
+        ]);
         pip.args(["--only-binary", ":all:", "--implementation", "cp", "--python-version", "3.12"]);
         pip.args(["--abi", "cp312", "--abi", "abi3", "--abi", "none", "--upgrade"]);
         pip.args(WHEEL_PLATFORMS.iter().flat_map(|platform| ["--platform", platform]));
@@ -264,7 +273,7 @@ fn fetch_debian(packages: &[(&str, &str)], tree: &Path) -> Result<String, Failur
             found: "no version is offered by the configured sources".to_owned(),
         })?;
         if taken != version {
-            notes.push_str(&format!("{package} {taken} instead of {version}, which is no longer offered\n"));
+            notes.extend([package, " ", taken, " instead of ", version, ", which is no longer offered\n"]);
         }
         requests.push(format!("{package}={taken}"));
     }

@@ -42,6 +42,20 @@ pub(crate) struct Figures {
     pub(crate) apply: Cost,
 }
 
+impl Figures {
+    /// Writes the figures on one line.
+    pub(crate) fn to_line(self) -> String {
+        format!("{};{};{}", self.bytes, self.build.to_line(), self.apply.to_line())
+    }
+
+    /// Reads what [`Figures::to_line`] wrote.
+    pub(crate) fn from_line(line: &str) -> Option<Self> {
+        let mut fields = line.split(';');
+        let bytes = fields.next()?.parse().ok()?;
+        Some(Self { bytes, build: Cost::from_line(fields.next()?)?, apply: Cost::from_line(fields.next()?)? })
+    }
+}
+
 /// A tool.
 #[derive(Debug)]
 pub(crate) struct Peer {
@@ -107,8 +121,7 @@ fn add_compressed(figures: &mut Figures, path: &Path) -> Result<(), Failure> {
     let packed = path.with_extension("zst");
     figures.build +=
         measure(Command::new("zstd").args(["-q", "-f", "-19", "-T1", "-o"]).arg(&packed).arg(path))?;
-    figures.apply +=
-        measure(Command::new("zstd").args(["-q", "-f", "-d", "-o"]).arg(path).arg(&packed))?;
+    figures.apply += measure(Command::new("zstd").args(["-q", "-f", "-d", "-o"]).arg(path).arg(&packed))?;
     figures.bytes += size(&packed)?;
     Ok(())
 }

@@ -24,7 +24,8 @@ fn run(job: &Job<'_>) -> Result<Figures, Failure> {
     let build = make(job, job.new, "new")?;
     let index = job.work.join("new.caidx");
     let (have, need) = (chunks(&job.work.join("old.castr"))?, chunks(&job.work.join("new.castr"))?);
-    let chunk_bytes: u64 = need.iter().filter(|(name, _)| !have.contains_key(*name)).map(|(_, bytes)| bytes).sum();
+    let chunk_bytes: u64 =
+        need.iter().filter(|(name, _)| !have.contains_key(*name)).map(|(_, bytes)| bytes).sum();
     let result = job.work.join("result");
     let mut extract = Command::new("casync");
     extract.arg("extract").args(FLAGS).arg(format!("--store={}", job.work.join("new.castr").display()));
@@ -44,7 +45,9 @@ fn run(job: &Job<'_>) -> Result<Figures, Failure> {
 
 fn make(job: &Job<'_>, dir: &Path, name: &str) -> Result<Cost, Failure> {
     let mut make = Command::new("casync");
-    make.arg("make").args(FLAGS).arg(format!("--store={}", job.work.join(name).with_extension("castr").display()));
+    make.arg("make")
+        .args(FLAGS)
+        .arg(format!("--store={}", job.work.join(name).with_extension("castr").display()));
     make.arg(job.work.join(name).with_extension("caidx")).arg(dir).stdout(Stdio::null());
     measure(&mut make)
 }

@@ -29,7 +29,9 @@ fn run(job: &Job<'_>, more: &[&str]) -> Result<Figures, Failure> {
     let said = fs::File::create(&statistics).map_err(Failure::file("write", &statistics))?;
     let this = std::env::current_exe().map_err(Failure::file("find", "xtask"))?;
     let mut rsync = Command::new("rsync");
-    rsync.args(["-az", "--no-whole-file", "--checksum", "--delete", "--stats", "--no-human-readable"]).args(more);
+    rsync
+        .args(["-az", "--no-whole-file", "--checksum", "--delete", "--stats", "--no-human-readable"])
+        .args(more);
     // rsync calls its remote shell as `SHELL HOST COMMAND…`; ours drops the host and writes down the cost.
     rsync.arg(format!("--rsh={} measured {}", this.display(), receiver.display()));
     rsync.arg(format!("{}/", job.new.display())).arg(format!("local:{}/", result.display()));
