@@ -1,0 +1,11 @@
+//! Both ends of the transport against each other, and the server against clients of other makes.
+
+mod enrolment;
+mod files;
+mod limits;
+mod login;
+mod paths;
+mod real_clients;
+mod resume;
+mod words;
+mod world;
