@@ -40,7 +40,7 @@ use self::{login::Bans, session::Hall, tree::Tree};
 use crate::{CONTROL_PORT, DATA_PORT, identity::IdentityError};
 
 /// How long open conversations may take to end after the server was told to stop.
-const FAREWELL: Duration = Duration::from_secs(2);
+const FAREWELL: Duration = Duration::from_secs(3);
 /// How long to wait before accepting again when the machine has run out of something.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

@@ -69,8 +69,8 @@ pub(super) fn start(
     let (over_tx, over) = oneshot::channel();
     thread::Builder::new().name("conversation".to_owned()).spawn(move || {
         runtime.block_on(converse(stream, peer, &hall));
-        // A word that is still being answered must not hold the end up.
-        runtime.shutdown_background();
+        // Lets a block of a file be written to its end; a word that takes longer is left to itself.
+        runtime.shutdown_timeout(CUT_GRACE);
         drop(over_tx);
     })?;
     Ok(over)
