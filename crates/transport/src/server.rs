@@ -34,12 +34,13 @@ use tokio::{
     task::JoinSet,
 };
 
+pub use self::login::read_password;
 pub use self::words::{Notice, SiteCode, SiteReply, SiteWords};
 use self::{login::Bans, session::Hall, tree::Tree};
 use crate::{CONTROL_PORT, DATA_PORT, identity::IdentityError};
 
 /// How long open conversations may take to end after the server was told to stop.
-const FAREWELL: Duration = Duration::from_secs(2);
+const FAREWELL: Duration = Duration::from_secs(3);
 /// How long to wait before accepting again when the machine has run out of something.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -216,6 +217,15 @@ pub enum ServeError {
     Setting {
         /// What is wrong.
         what: String,
+    },
+    /// The password file for connections in the clear cannot be used.
+    #[error("use the password file {}", path.display())]
+    Password {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
     },
     /// This system's key or certificate cannot be used.
     #[error("use this system's key and certificate")]

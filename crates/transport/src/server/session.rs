@@ -69,8 +69,8 @@ pub(super) fn start(
     let (over_tx, over) = oneshot::channel();
     thread::Builder::new().name("conversation".to_owned()).spawn(move || {
         runtime.block_on(converse(stream, peer, &hall));
-        // A word that is still being answered must not hold the end up.
-        runtime.shutdown_background();
+        // Lets a block of a file be written to its end; a word that takes longer is left to itself.
+        runtime.shutdown_timeout(CUT_GRACE);
         drop(over_tx);
     })?;
     Ok(over)
@@ -83,7 +83,7 @@ async fn converse(stream: std::net::TcpStream, peer: SocketAddr, hall: &Hall) {
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     // A second handle to the same connection: the one thing with which a conversation can be ended from
     // outside.
-    let (Ok(leash), Ok(())) = (fcntl_dupfd_cloexec(&stream, 0), ports::watch_for_death(&stream)) else {
+    let (Ok(leash), Ok(())) = (fcntl_dupfd_cloexec(&stream, 0), ports::tune(&stream)) else {
         return turn_away(&stream, "out of resources; try again later");
     };
     let server = match server(hall, peer, &activity) {
@@ -97,9 +97,15 @@ async fn converse(stream: std::net::TcpStream, peer: SocketAddr, hall: &Hall) {
     let service = server.service(stream);
     tokio::pin!(service);
     let why = tokio::select! {
-        _ = &mut service => return,
-        why = watch(&activity, &hall.config.limits) => why,
-        _ = closing.wait_for(|&is_closing| is_closing) => "the server stops",
+        _ = &mut service => None,
+        why = watch(&activity, &hall.config.limits) => Some(why),
+        _ = closing.wait_for(|&is_closing| is_closing) => Some("the server stops"),
+    };
+    let Some(why) = why else {
+        if !activity.is_logged_in() {
+            hall.words.notice(&Notice::LeftBeforeLogin { peer });
+        }
+        return;
     };
     hall.words.notice(&Notice::Cut { peer, why });
     // Fails only when the other end has gone already.

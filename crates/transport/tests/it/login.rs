@@ -128,6 +128,7 @@ fn login_without_a_certificate_is_refused() {
     let running = world.serve();
     let security = ConnectSecurity::Enrolment { password: "guess".into() };
     is_tls_failure(&FtpsLink::connect(&connect_config(running.control, security)), "wants a certificate");
+    running.wait_for(|notice| matches!(notice, Notice::LeftBeforeLogin { .. }));
 }
 
 #[test]
