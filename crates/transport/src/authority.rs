@@ -1,7 +1,8 @@
 //! The principal's own certificate authority.
 //!
-//! It signs two kinds of certificate and nothing else: those with which managed systems serve, and the one with which
-//! CSMWORK logs in to them. Neither can be used as the other. A certificate is renewed by issuing it again.
+//! It signs two kinds of certificate and nothing else: those with which managed systems serve, and the one
+//! with which CSMWORK logs in to them. Neither can be used as the other. A certificate is renewed by issuing
+//! it again.
 
 use std::{
     fs, io,
@@ -126,8 +127,8 @@ pub struct Authority {
 impl Authority {
     /// Makes a new authority in `dir`; the key file is readable by its owner alone.
     ///
-    /// The key is written before the certificate: a directory with a key alone is one whose making was interrupted,
-    /// and making it again is safe because nothing was ever signed with that key.
+    /// The key is written before the certificate: a directory with a key alone is one whose making was
+    /// interrupted, and making it again is safe because nothing was ever signed with that key.
     pub fn create(dir: &Path, name: &str) -> Result<Self, AuthorityError> {
         if dir.join(CERTIFICATE_FILE).exists() {
             return Err(AuthorityError::Exists { dir: dir.to_owned() });

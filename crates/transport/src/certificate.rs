@@ -21,7 +21,8 @@ pub(crate) fn first_of_pem(
     Ok(der)
 }
 
-/// SHA-256 of the certificate in lowercase hexadecimal, as `openssl x509 -fingerprint -sha256` shows it without colons.
+/// SHA-256 of the certificate in lowercase hexadecimal, as `openssl x509 -fingerprint -sha256` shows it
+/// without colons.
 pub(crate) fn fingerprint(der: &[u8]) -> String {
     hex(digest::digest(&digest::SHA256, der).as_ref())
 }
@@ -70,4 +71,26 @@ pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
             u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn text_that_is_not_hexadecimal_gives_nothing() {
+        for text in ["a", "0g", "+1", " 1", "é"] {
+            assert_eq!(unhex(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_in_hexadecimal_come_back(bytes: Vec<u8>) {
+            prop_assert_eq!(unhex(&hex(&bytes)), Some(bytes.clone()));
+            prop_assert_eq!(unhex(&hex(&bytes).to_uppercase()), Some(bytes));
+        }
+    }
 }

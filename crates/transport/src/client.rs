@@ -157,13 +157,15 @@ pub struct Resumed {
 
 /// A connection to a managed system, logged in.
 ///
-/// Names are relative to the system's incoming directory, with `/` between components. Every wait is bounded by the
-/// timeouts the link was made with. After an error other than a refusal the link is used up; connect again.
+/// Names are relative to the system's incoming directory, with `/` between components. Every wait is bounded
+/// by the timeouts the link was made with. After an error other than a refusal the link is used up; connect
+/// again.
 pub trait Link: Send {
     /// The size of a file, or nothing when there is none.
     fn size(&mut self, name: &str) -> Result<Option<u64>, LinkError>;
 
-    /// Sends everything in `source` to `name`, from `offset` on; what the server has after `offset` is discarded.
+    /// Sends everything in `source` to `name`, from `offset` on; what the server has after `offset` is
+    /// discarded.
     ///
     /// `progress` hears how far the file is after every block. Gives the number of bytes sent.
     fn store(
@@ -194,8 +196,8 @@ pub trait Link: Send {
 
     /// Sends the file at `path`, going on where an earlier attempt ended.
     ///
-    /// Goes by size alone: the caller gives every content a name of its own, and the receiver checks digests. A file on
-    /// the server that is longer than ours is not a beginning of it and is sent from the start.
+    /// Goes by size alone: the caller gives every content a name of its own, and the receiver checks digests.
+    /// A file on the server that is longer than ours is not a beginning of it and is sent from the start.
     fn resume(
         &mut self,
         name: &str,

@@ -30,3 +30,27 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub(crate) fn make_private_dir(dir: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn file_written_over_what_a_crash_left_is_whole_and_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let inner = dir.path().join("a/b");
+        make_private_dir(&inner).unwrap();
+        make_private_dir(&inner).expect("having it already is no error");
+        let path = inner.join("key.pem");
+        fs::write(inner.join("key.pem.new"), "left by a crash and open to all").unwrap();
+        for text in ["first", "second"] {
+            write_private(&path, text.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(&inner)), (0o600, 0o700));
+        assert_eq!(fs::read_dir(inner).unwrap().count(), 1);
+    }
+}

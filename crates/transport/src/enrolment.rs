@@ -11,9 +11,10 @@
 //!   SITE CSMENROL                ──────────►  accept: verifies the proof, installs the identity
 //! ```
 //!
-//! The secret of the token never crosses the wire. Whoever sits in the middle can cut the conversation, but neither
-//! put a key, an authority, a certificate or a further file of its own in place of the real one, nor learn a private
-//! key. Either end must use a token once only; the callers keep that state, because they own the durable record.
+//! The secret of the token never crosses the wire. Whoever sits in the middle can cut the conversation, but
+//! neither put a key, an authority, a certificate or a further file of its own in place of the real one, nor
+//! learn a private key. Either end must use a token once only; the callers keep that state, because they own
+//! the durable record.
 
 mod token;
 
@@ -151,8 +152,9 @@ pub fn accepted_files<'a>(further: impl IntoIterator<Item = &'a str>) -> Vec<Str
 
 /// Verifies and installs what the principal has put into `dir`; the last step, on the managed system.
 ///
-/// Nothing is installed unless everything is proved: the request it answers, the authority the token names, the
-/// certificate and every one of the `further` files. Gives those back for the caller to put in their places.
+/// Nothing is installed unless everything is proved: the request it answers, the authority the token names,
+/// the certificate and every one of the `further` files. Gives those back for the caller to put in their
+/// places.
 pub fn accept(
     dir: &Path,
     token: &JoinToken,
@@ -185,8 +187,9 @@ pub fn accept(
 
 /// Carries out the principal's side over `link`, which is logged in with the token's password.
 ///
-/// `addresses` are the host names and IP addresses under which the system is reached. Gives the certificate that was
-/// signed. Running it again after a failure is safe; the system installs the last bundle it accepted.
+/// `addresses` are the host names and IP addresses under which the system is reached. Gives the certificate
+/// that was signed. Running it again after a failure is safe; the system installs the last bundle it
+/// accepted.
 pub fn enrol(
     link: &mut dyn Link,
     token: &JoinToken,

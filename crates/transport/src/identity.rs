@@ -1,7 +1,7 @@
 //! The key and certificate of one end.
 //!
-//! The key is made where it is used and never leaves; what travels is a signing request, and what comes back is a
-//! certificate and the authority's own.
+//! The key is made where it is used and never leaves; what travels is a signing request, and what comes back
+//! is a certificate and the authority's own.
 
 use std::{
     fs, io,
@@ -125,8 +125,9 @@ impl Identity {
 
     /// Installs a certificate for this key and the certificate of the authority that signed it.
     ///
-    /// Refused unless the certificate is for this very key, signed by that authority and valid now. The authority is
-    /// written first, the certificate last, so that an identity with a certificate is always complete.
+    /// Refused unless the certificate is for this very key, signed by that authority and valid now. The
+    /// authority is written first, the certificate last, so that an identity with a certificate is always
+    /// complete.
     pub fn install(&self, certificate_pem: &str, ca_pem: &str) -> Result<(), IdentityError> {
         let certificate = certificate::first_of_pem(certificate_pem, "the certificate")
             .map_err(|_| self.unusable("the certificate cannot be read"))?;

@@ -1,9 +1,9 @@
 //! How files and words travel between the principal and its managed systems.
 //!
-//! Both ends of one FTPS connection live here, and what makes each trust the other: the principal's own certificate
-//! [`authority`], the key and certificate of one end ([`identity`]), and the [`enrolment`] that brings the two together
-//! with a join token. [`server`] is CSMSERVE, the dedicated server of a managed system; [`client`] is what the principal
-//! talks to it with, behind the trait [`client::Link`].
+//! Both ends of one FTPS connection live here, and what makes each trust the other: the principal's own
+//! certificate [`authority`], the key and certificate of one end ([`identity`]), and the [`enrolment`] that
+//! brings the two together with a join token. [`server`] is CSMSERVE, the dedicated server of a managed
+//! system; [`client`] is what the principal talks to it with, behind the trait [`client::Link`].
 //!
 //! This crate moves bytes. What the files mean is for its callers.
 

@@ -1,12 +1,12 @@
 //! CSMSERVE: the dedicated server of a managed system.
 //!
-//! One user, CSMWORK, may log in, with a certificate of the principal's authority. It sees one directory and nothing
-//! beside or above it, may fill it up to a quota, and may say the words that the caller has registered. Nothing it
-//! sends is executed here.
+//! One user, CSMWORK, may log in, with a certificate of the principal's authority. It sees one directory and
+//! nothing beside or above it, may fill it up to a quota, and may say the words that the caller has
+//! registered. Nothing it sends is executed here.
 //!
-//! The FTP protocol itself is `libunftp`'s. What that leaves open is closed here: connections are counted and watched
-//! ([`session`]), the passive port is handed out by one party at a time ([`ports`]), data that did not come over TLS
-//! is refused ([`activity`]), and paths are resolved by the kernel below the root ([`tree`]).
+//! The FTP protocol itself is `libunftp`'s. What that leaves open is closed here: connections are counted and
+//! watched (`session`), the passive port is handed out by one party at a time (`ports`), data that did not
+//! come over TLS is refused (`activity`), and paths are resolved by the kernel below the root (`tree`).
 
 mod activity;
 mod login;
@@ -34,12 +34,13 @@ use tokio::{
     task::JoinSet,
 };
 
+pub use self::login::read_password;
 pub use self::words::{Notice, SiteCode, SiteReply, SiteWords};
 use self::{login::Bans, session::Hall, tree::Tree};
 use crate::{CONTROL_PORT, DATA_PORT, identity::IdentityError};
 
 /// How long open conversations may take to end after the server was told to stop.
-const FAREWELL: Duration = Duration::from_secs(2);
+const FAREWELL: Duration = Duration::from_secs(3);
 /// How long to wait before accepting again when the machine has run out of something.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -48,10 +49,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub enum Security {
     /// TLS with CSMWORK's certificate, always.
     Required {
-        /// The directory of this system's identity; read anew for every connection, so that a renewal needs no restart.
+        /// The directory of this system's identity; read anew for every connection, so that a renewal needs
+        /// no restart.
         identity: PathBuf,
     },
-    /// As above, but whoever knows the password may come in the clear. The greeting says loudly what that means.
+    /// As above, but whoever knows the password may come in the clear. The greeting says loudly what that
+    /// means.
     ClearAllowed {
         /// The directory of this system's identity.
         identity: PathBuf,
@@ -215,6 +218,15 @@ pub enum ServeError {
         /// What is wrong.
         what: String,
     },
+    /// The password file for connections in the clear cannot be used.
+    #[error("use the password file {}", path.display())]
+    Password {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// This system's key or certificate cannot be used.
     #[error("use this system's key and certificate")]
     Identity(#[source] IdentityError),
@@ -222,8 +234,8 @@ pub enum ServeError {
 
 /// Serves until `shutdown` is done; says through `ready` where.
 ///
-/// A conversation that fails, stalls or is attacked ends by itself and disturbs no other. Dropping the future closes the
-/// listener and every conversation at once.
+/// A conversation that fails, stalls or is attacked ends by itself and disturbs no other. Dropping the future
+/// closes the listener and every conversation at once.
 pub async fn serve(
     config: ServeConfig,
     words: Arc<dyn SiteWords>,
@@ -251,7 +263,7 @@ pub async fn serve(
     drop(listener);
     closing_tx.send_replace(true);
     let farewell = async { while conversations.join_next().await.is_some() {} };
-    // Whoever has not gone by now is dropped with the set.
+    // Whoever has not gone by now is on its way out: every socket has been shut down.
     tokio::time::timeout(FAREWELL, farewell).await.ok();
     Ok(())
 }
@@ -284,9 +296,13 @@ async fn accept_until(
             hall.words.notice(&Notice::TurnedAway { peer, why: "too many connections" });
             continue;
         };
-        let hall = Arc::clone(hall);
+        let Ok(over) = session::start(stream, peer, Arc::clone(hall)) else {
+            hall.words.notice(&Notice::TurnedAway { peer, why: "out of threads or descriptors" });
+            continue;
+        };
         conversations.spawn(async move {
-            session::converse(stream, peer, &hall).await;
+            // Hears nothing but the end, which comes as an error because nothing is ever sent.
+            over.await.ok();
             drop(seat);
         });
     }

@@ -30,7 +30,8 @@ pub enum ConnectSecurity {
         /// The directory of CSMWORK's identity.
         identity: PathBuf,
     },
-    /// TLS with a certificate that proves nothing yet: only to enrol, where proofs of the token protect what is said.
+    /// TLS with a certificate that proves nothing yet: only to enrol, where proofs of the token protect what
+    /// is said.
     Enrolment {
         /// The password derived from the join token.
         password: String,
@@ -339,7 +340,8 @@ impl Link for FtpsLink {
     }
 }
 
-/// Text that is safe in a command line: no line breaks, which would begin another command, and no other controls.
+/// Text that is safe in a command line: no line breaks, which would begin another command, and no other
+/// controls.
 fn sendable(word: &str) -> Result<&str, LinkError> {
     if word.is_empty() || word.chars().any(char::is_control) {
         return Err(LinkError::Word { word: word.escape_debug().to_string() });

@@ -2,7 +2,8 @@
 
 use super::Entry;
 
-/// One line of an `MLSD` answer: `fact=value;fact=value; name`. The directory itself and its parent are left out.
+/// One line of an `MLSD` answer: `fact=value;fact=value; name`. The directory itself and its parent are left
+/// out.
 pub(super) fn parse_line(line: &str) -> Result<Option<Entry>, String> {
     let (facts, name) = line.trim_start().split_once(' ').ok_or_else(|| line.to_owned())?;
     let mut entry = Entry { name: name.to_owned(), size: 0, is_dir: false };

@@ -154,8 +154,8 @@ impl JoinToken {
 
     /// The password with which CSMWORK logs in to read the request and write the bundle.
     ///
-    /// Whoever learns it by posing as the system can do no more than read a public request and write files that
-    /// prove nothing.
+    /// Whoever learns it by posing as the system can do no more than read a public request and write files
+    /// that prove nothing.
     pub fn login_password(&self) -> String {
         hex(self.keyed("login", &[]).as_ref())
     }
@@ -165,7 +165,8 @@ impl JoinToken {
         Proof(hex(self.keyed(purpose.label(), parts).as_ref()))
     }
 
-    /// Whether `proof` was made with this token for `purpose` and exactly `parts`; takes the same time for any wrong one.
+    /// Whether `proof` was made with this token for `purpose` and exactly `parts`; takes the same time for
+    /// any wrong one.
     pub fn is_proved(&self, purpose: Purpose, parts: &[&[u8]], proof: &str) -> bool {
         let expected = self.keyed(purpose.label(), parts);
         unhex(proof.trim())
@@ -179,7 +180,8 @@ impl JoinToken {
         Err(EnrolmentError::Expired { system: self.system.clone(), expires: self.expires })
     }
 
-    /// HMAC under a key of its own per label; every part goes in with its length so that none can grow into the next.
+    /// HMAC under a key of its own per label; every part goes in with its length so that none can grow into
+    /// the next.
     fn keyed(&self, label: &str, parts: &[&[u8]]) -> hmac::Tag {
         let root = hmac::Key::new(hmac::HMAC_SHA256, &self.secret);
         let derived = hmac::sign(&root, format!("tender enrolment 1 {label} {}", self.system).as_bytes());

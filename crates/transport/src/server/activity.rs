@@ -74,12 +74,15 @@ impl Activity {
         self.handshakes.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Uses up the handshake of one data connection; false when there was none, that is when data came in the clear.
+    /// Uses up the handshake of one data connection; false when there was none, that is when data came in the
+    /// clear.
     ///
-    /// `libunftp` checks its setting for protected data connections for PASV and not for EPSV, and offers its storage no
-    /// way to ask. Every connection has a TLS configuration of its own here, with session resumption off, so each data
-    /// connection under TLS shows as one more handshake before the storage is asked for anything. The first handshake is the
-    /// control channel's and stays.
+    /// `libunftp` checks its setting for protected data connections for PASV and not for EPSV, and offers its
+    /// storage no way to ask. Every connection has a TLS configuration of its own here, with session
+    /// resumption off, so each data connection under TLS shows as one more handshake before the storage is
+    /// asked for anything. The first handshake is the control channel's and stays. A client that makes the
+    /// server ask for another key share is counted twice; what it wins with that is to send one file of its
+    /// own in the clear.
     pub(super) fn take_data_handshake(&self) -> bool {
         let taken = |count: u64| (count > 1).then(|| count - 1);
         self.handshakes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).is_ok()

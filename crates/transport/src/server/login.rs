@@ -3,7 +3,11 @@
 use std::{
     collections::HashMap,
     fmt,
+    fs::File,
+    io::{self, Read},
     net::{IpAddr, SocketAddr},
+    os::unix::fs::PermissionsExt,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -12,7 +16,7 @@ use async_trait::async_trait;
 use aws_lc_rs::{constant_time, digest};
 use unftp_core::auth::{AuthenticationError, Authenticator, ChannelEncryptionState, Credentials, Principal};
 
-use super::{Limits, Notice, Security, SiteWords, activity::Activity};
+use super::{Limits, Notice, Security, ServeError, SiteWords, activity::Activity};
 use crate::{WORK_USER, certificate};
 
 const USER_SHOWN_CHARS: usize = 32;
@@ -45,7 +49,8 @@ impl Bans {
     fn count(&self, address: IpAddr) {
         let mut failures = self.lock();
         failures.retain(|_, (_, last)| last.elapsed() < self.lasts);
-        // Full of addresses that all failed just now: an attack from everywhere, against which a list does not help.
+        // Full of addresses that all failed just now: an attack from everywhere, against which a list does
+        // not help.
         if failures.len() < BANS_MAX || failures.contains_key(&address) {
             let entry = failures.entry(address).or_insert((0, Instant::now()));
             *entry = (entry.0.saturating_add(1), Instant::now());
@@ -60,6 +65,26 @@ impl Bans {
         // Counting leaves nothing half done that a panic could expose.
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Reads the password for connections in the clear: the only line of a file that nobody but its owner may read.
+///
+/// Errors: [`ServeError::Password`], also when the file is open to others or has no line or several.
+pub fn read_password(path: &Path) -> Result<String, ServeError> {
+    let failed = |source| ServeError::Password { path: path.to_owned(), source };
+    let invalid = |why| failed(io::Error::new(io::ErrorKind::InvalidData, why));
+    let mut file = File::open(path).map_err(failed)?;
+    let mode = file.metadata().map_err(failed)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(invalid("others than the owner may read or write it; chmod 600"));
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(failed)?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    if line.is_empty() || line.chars().any(char::is_control) {
+        return Err(invalid("it must hold one line"));
+    }
+    Ok(line.to_owned())
 }
 
 /// Decides about the logins of one connection.
@@ -112,7 +137,8 @@ impl Authenticator for Gate {
     }
 }
 
-/// The certificate was checked against the authority by TLS; here it is about what it says, or about a password.
+/// The certificate was checked against the authority by TLS; here it is about what it says, or about a
+/// password.
 fn decide(security: &Security, user: &str, credentials: &Credentials) -> Result<(), &'static str> {
     if user != WORK_USER {
         return Err("unknown user");
@@ -176,6 +202,25 @@ mod tests {
         assert_eq!(decide(&allowed("right"), WORK_USER, &Credentials::from("wrong")), Err("wrong password"));
         assert_eq!(decide(&allowed(""), WORK_USER, &Credentials::from("")), Err("wrong password"));
         assert_eq!(decide(&allowed("right"), "root", &Credentials::from("right")), Err("unknown user"));
+    }
+
+    #[test]
+    fn password_file_open_to_others_or_of_several_lines_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("password");
+        let read = |text: &str, mode: u32| {
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            read_password(&path)
+        };
+        assert_eq!(read("agreed word\n", 0o600).unwrap(), "agreed word");
+        assert_eq!(read("agreed word", 0o400).unwrap(), "agreed word");
+        for (text, mode) in
+            [("agreed\n", 0o640), ("agreed\n", 0o604), ("", 0o600), ("\n", 0o600), ("a\nb\n", 0o600)]
+        {
+            let refused = read(text, mode);
+            assert!(matches!(refused, Err(ServeError::Password { .. })), "{text:?} {mode:o}: {refused:?}");
+        }
     }
 
     #[test]

@@ -20,7 +20,8 @@ const KEEPALIVE_SECONDS: u64 = 30;
 
 /// Takes the first free port of the range, and waits for one when all are taken.
 ///
-/// With the one port of the default range, several clients take turns in connecting and then transfer at the same time.
+/// With the one port of the default range, several clients take turns in connecting and then transfer at the
+/// same time.
 #[derive(Debug)]
 pub(super) struct PassivePorts;
 
@@ -47,15 +48,17 @@ impl Binder for PassivePorts {
 fn listen(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
-    watch_for_death(&socket)?;
+    tune(&socket)?;
     socket.bind(address)?;
     rustix::net::listen(&socket, 1)?;
     Ok(socket)
 }
 
-/// Lets the kernel end connections whose other end has vanished; accepted sockets inherit this.
-pub(super) fn watch_for_death(socket: impl std::os::fd::AsFd) -> io::Result<()> {
+/// Lets the kernel end connections whose other end has vanished, and send small answers at once: two in a row
+/// would otherwise wait for a delayed acknowledgement. Accepted sockets inherit all of it.
+pub(super) fn tune(socket: impl std::os::fd::AsFd) -> io::Result<()> {
     let socket = socket.as_fd();
+    sockopt::set_tcp_nodelay(socket, true)?;
     sockopt::set_socket_keepalive(socket, true)?;
     sockopt::set_tcp_keepidle(socket, Duration::from_secs(KEEPALIVE_SECONDS))?;
     sockopt::set_tcp_user_timeout(socket, DEAD_PEER_MS)?;

@@ -98,7 +98,8 @@ impl Storage {
     }
 }
 
-/// Reads until the block is full, the input ends or fails, or nothing comes for too long; the second part says which.
+/// Reads until the block is full, the input ends or fails, or nothing comes for too long; the second part
+/// says which.
 async fn fill(
     input: &mut (impl AsyncRead + Send + Unpin),
     block: &mut [u8],

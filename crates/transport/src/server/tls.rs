@@ -1,4 +1,5 @@
-//! The server's side of TLS: version 1.3, a certificate from the client, a handshake for every data connection.
+//! The server's side of TLS: version 1.3, a certificate from the client, a handshake for every data
+//! connection.
 
 use std::sync::Arc;
 
@@ -53,8 +54,8 @@ enum Certificate {
     Optional,
 }
 
-/// Checks that a client's certificate is from our authority, in its time, and made for logging in: a managed system's is
-/// made for serving and fails here already.
+/// Checks that a client's certificate is from our authority, in its time, and made for logging in: a managed
+/// system's is made for serving and fails here already.
 fn verifier(
     identity: &Identity,
     provider: &Arc<CryptoProvider>,

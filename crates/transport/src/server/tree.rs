@@ -1,7 +1,8 @@
 //! The files a client sees: one directory, some views, and nothing else.
 //!
-//! The kernel resolves every path below an open directory (`openat2` with `RESOLVE_BENEATH` and no symbolic links), so
-//! that neither `..` nor a link planted by somebody else, nor one swapped in at the last moment, leads out.
+//! The kernel resolves every path below an open directory (`openat2` with `RESOLVE_BENEATH` and no symbolic
+//! links), so that neither `..` nor a link planted by somebody else, nor one swapped in at the last moment,
+//! leads out.
 
 mod incoming;
 
@@ -236,7 +237,8 @@ impl Tree {
         Ok(())
     }
 
-    /// Where a client's path is. `..` is taken literally, which is right where there are no links, but never past the top.
+    /// Where a client's path is. `..` is taken literally, which is right where there are no links, but never
+    /// past the top.
     fn place(&self, path: &Path) -> Result<Place<'_>, TreeError> {
         let mut names: Vec<String> = Vec::new();
         for component in path.components() {

@@ -55,6 +55,11 @@ pub enum Notice {
         /// Why.
         why: &'static str,
     },
+    /// A client left, or failed at TLS, without having logged in.
+    LeftBeforeLogin {
+        /// Who.
+        peer: SocketAddr,
+    },
     /// A connection was refused before a word was said.
     TurnedAway {
         /// From where.

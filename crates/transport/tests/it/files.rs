@@ -117,7 +117,7 @@ fn view_is_shown_for_reading_alone() {
     assert_eq!(link.list("results").unwrap()[0].name, "r1.json");
     assert_eq!(link.retrieve("results/r1.json", 10).unwrap(), b"{}");
     let refused = |result: Result<(), LinkError>| {
-        assert!(matches!(result, Err(LinkError::Refused { .. })), "{result:?}")
+        assert!(matches!(result, Err(LinkError::Refused { .. })), "{result:?}");
     };
     refused(link.store("results/r2", &mut Cursor::new(b"x"), 0, &mut |_| {}).map(drop));
     refused(link.store("results/r1.json", &mut Cursor::new(b"x"), 0, &mut |_| {}).map(drop));

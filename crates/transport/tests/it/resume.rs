@@ -4,16 +4,18 @@ use std::{
     fs,
     io::{self, Read},
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
 };
 
 use tender_transport::client::{FtpsLink, Link, LinkError, Resumed};
 
-use crate::world::{Running, World, connect_config, noise};
+use crate::world::{Running, World, connect_config, noise, wait_until};
 
 const SIZE: usize = 8_000_000;
 
-/// Hands out bytes and stops the server half way through them.
+/// Hands out bytes and stops the server half way through them, when some have arrived for certain.
 struct Cutting<'a> {
+    arriving: PathBuf,
     bytes: &'a [u8],
     at: usize,
     running: &'a mut Running,
@@ -22,6 +24,9 @@ struct Cutting<'a> {
 impl Read for Cutting<'_> {
     fn read(&mut self, block: &mut [u8]) -> io::Result<usize> {
         if self.at >= SIZE / 2 {
+            wait_until("something arrives", || {
+                fs::metadata(&self.arriving).is_ok_and(|found| found.len() > 1_000_000)
+            });
             self.running.stop();
         }
         let length = block.len().min(self.bytes.len() - self.at);
@@ -38,8 +43,9 @@ fn upload_cut_half_way_says_how_far_it_got_and_goes_on_from_there() {
     let path = world.file("servlink", &bytes);
     let mut running = world.serve();
     let mut link = world.connect(&running);
-    let cut =
-        link.store("servlink", &mut Cutting { bytes: &bytes, at: 0, running: &mut running }, 0, &mut |_| {});
+    let arriving = world.root().join("servlink");
+    let mut source = Cutting { arriving, bytes: &bytes, at: 0, running: &mut running };
+    let cut = link.store("servlink", &mut source, 0, &mut |_| {});
     match cut {
         Err(error @ LinkError::Lost { offset, .. }) => {
             assert!(offset >= SIZE as u64 / 2, "{offset}");
@@ -48,7 +54,7 @@ fn upload_cut_half_way_says_how_far_it_got_and_goes_on_from_there() {
         other => panic!("{other:?}"),
     }
     let present = fs::metadata(world.root().join("servlink")).unwrap().len();
-    assert!(present > 0 && present < SIZE as u64, "{present}");
+    assert!(present > 1_000_000 && present < SIZE as u64, "{present}");
 
     let running = world.serve();
     let mut link = world.connect(&running);

@@ -63,7 +63,13 @@ pub(super) fn explain(error: &rustls::Error) -> String {
         Error::AlertReceived(Alert::UnknownCA | Alert::DecryptError) => {
             "our certificate is not from the authority the system trusts"
         }
-        Error::AlertReceived(_) => "the system does not accept our certificate",
+        Error::AlertReceived(
+            Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateUnknown
+            | Alert::CertificateRevoked
+            | Alert::AccessDenied,
+        ) => "the system does not accept our certificate",
         _ => return error.to_string(),
     };
     format!("{hint} ({error})")
@@ -77,8 +83,8 @@ fn builder(provider: Arc<CryptoProvider>) -> rustls::ConfigBuilder<ClientConfig,
 
 /// Accepts any certificate, for the one conversation in which the system has none that could be checked.
 ///
-/// What is said there is proved by the join token instead (see [`crate::enrolment`]). That the other end holds the key of
-/// the certificate it shows is still checked.
+/// What is said there is proved by the join token instead (see [`crate::enrolment`]). That the other end
+/// holds the key of the certificate it shows is still checked.
 #[derive(Debug)]
 struct NotYetEnrolled {
     algorithms: WebPkiSupportedAlgorithms,

@@ -19,8 +19,8 @@ const CHECK_EVERY_BYTES: u64 = 16 << 20;
 
 /// A file below the root, open for writing at some offset.
 ///
-/// It is written in place: what arrived before the connection broke is what the next attempt goes on from. Whether a
-/// file is whole is not a matter of its being here; whoever uses it checks its digest.
+/// It is written in place: what arrived before the connection broke is what the next attempt goes on from.
+/// Whether a file is whole is not a matter of its being here; whoever uses it checks its digest.
 #[derive(Debug)]
 pub(in super::super) struct Incoming {
     tree: Arc<Tree>,
@@ -91,7 +91,8 @@ impl Incoming {
 
     /// Takes back what was written, so that a file that cannot be completed does not use up the quota.
     pub(in super::super) fn discard(self) {
-        // Without success the bytes stay, which costs room and nothing else; the reason for discarding is reported.
+        // Without success the bytes stay, which costs room and nothing else; the reason for discarding is
+        // reported.
         if self.start > 0 {
             self.file.set_len(self.start).ok();
             return;
@@ -102,8 +103,8 @@ impl Incoming {
         }
     }
 
-    /// Looks how much room there is. Other conversations may fill it meanwhile, by no more than what each writes between
-    /// two looks.
+    /// Looks how much room there is. Other conversations may fill it meanwhile, by no more than what each
+    /// writes between two looks.
     fn look(&mut self) -> Result<(), TreeError> {
         self.tree.check_space()?;
         let usage = self.tree.usage()?;
@@ -117,7 +118,8 @@ impl Incoming {
     }
 }
 
-/// Opens a regular file that has no other name; one that has is replaced by a new file, never written through.
+/// Opens a regular file that has no other name; one that has is replaced by a new file, never written
+/// through.
 fn open_alone(tree: &Tree, parent: &str, name: &str, start: u64) -> Result<File, TreeError> {
     let parent = open_beneath(&tree.root, parent, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
     let create = || {
