@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use crate::debian::{self, Needed};
-use crate::failure::{Failure, Said};
+use crate::failure::Failure;
 use crate::program;
 use crate::workspace::Workspace;
 
@@ -162,8 +162,7 @@ fn registry_at_fault(text: &str) -> Option<Failure> {
     });
     let (registry, line) = away.next()?;
     // A registry that is away explains as many failures as there are such lines, and not one more.
-    (failed == 1 + away.count())
-        .then(|| Failure::Registry { registry: registry.to_owned(), source: Said(line.to_owned()) })
+    (failed == 1 + away.count()).then(|| Failure::registry(registry, line))
 }
 
 fn documentation(workspace: &Workspace) -> Result<(), Failure> {

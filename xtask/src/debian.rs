@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::failure::{Failure, Said};
+use crate::failure::Failure;
 use crate::program;
 
 /// A program from outside the workspace, and where it comes from.
@@ -73,11 +73,28 @@ pub(crate) fn apt_get(arguments: &[&str]) -> Result<(), Failure> {
             return Err(Failure::Ended { command: program::line(&command), status: output.status });
         }
     }
-    Err(Failure::Registry { registry: "the Debian archive".to_owned(), source: Said(last_line(&said)) })
+    Err(Failure::registry("the Debian archive", &said))
 }
 
-fn last_line(text: &str) -> String {
-    text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing was said").to_owned()
+/// Returns the versions of a package that the configured sources offer, newest first.
+pub(crate) fn offered(package: &str) -> Result<Vec<String>, Failure> {
+    let output = program::output(Command::new("apt-cache").args(["madison", package]))?;
+    Ok(versions_of(&String::from_utf8_lossy(&output.stdout)))
+}
+
+/// Reads lines of `package | version | source`.
+fn versions_of(madison: &str) -> Vec<String> {
+    madison
+        .lines()
+        .filter_map(|line| line.split('|').nth(1))
+        .map(|version| version.trim().to_owned())
+        .collect()
+}
+
+/// Returns the version asked for, or the one that shares most of its beginning.
+pub(crate) fn nearest<'o>(version: &str, offered: &'o [String]) -> Option<&'o str> {
+    let shared = |other: &str| version.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+    offered.iter().max_by_key(|other| (*other == version, shared(other))).map(String::as_str)
 }
 
 /// Returns whether this process runs as root.
@@ -93,6 +110,14 @@ mod tests {
     fn require_with_everything_there_installs_nothing() {
         let shell = Needed { package: "dash", probe: &["sh", "-c", "exit 0"], purpose: "this test" };
         assert!(require(&[shell]).is_ok());
+    }
+
+    #[test]
+    fn nearest_of_versions_is_the_one_asked_for_or_the_most_alike() {
+        let offered = versions_of("p | 3.0.22-1~deb12u2 | http://a\n p | 3.0.20-1~deb12u3 | http://b\n");
+        assert_eq!(nearest("3.0.20-1~deb12u3", &offered), Some("3.0.20-1~deb12u3"));
+        assert_eq!(nearest("3.0.20-1~deb12u2", &offered), Some("3.0.20-1~deb12u3"));
+        assert_eq!(nearest("1.0", &[]), None);
     }
 
     #[test]

@@ -40,6 +40,17 @@ pub(crate) enum Failure {
         /// How it ended.
         status: ExitStatus,
     },
+    /// A measured program ran and failed.
+    #[error("`{command}` ended with {status}")]
+    Measured {
+        /// The command as typed.
+        command: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// What it wrote to standard error.
+        #[source]
+        source: Said,
+    },
     /// A step of `ci` failed.
     #[error("step `{step}` failed")]
     Step {
@@ -93,13 +104,21 @@ impl Failure {
         move |source| Self::File { path, doing, source }
     }
 
+    /// Returns the failure of a registry, with the last thing its client said.
+    pub(crate) fn registry(registry: &str, said: &str) -> Self {
+        let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing was said");
+        Self::Registry { registry: registry.to_owned(), source: Said(last.trim().to_owned()) }
+    }
+
     /// Returns the exit code of the process.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Missing { .. } | Self::Start { .. } => MISSING,
             Self::Registry { .. } => OUTSIDE,
             Self::Step { source, .. } => source.exit_code(),
-            Self::Ended { .. } | Self::File { .. } | Self::Unexpected { .. } => CHECK_FAILED,
+            Self::Ended { .. } | Self::Measured { .. } | Self::File { .. } | Self::Unexpected { .. } => {
+                CHECK_FAILED
+            }
         }
     }
 

@@ -9,9 +9,12 @@
     reason = "talking to the developer is what xtask is for"
 )]
 
+mod bench;
 mod ci;
 mod debian;
 mod failure;
+mod fuzz;
+mod measured;
 mod program;
 mod workspace;
 
@@ -41,12 +44,23 @@ struct Arguments {
 enum Command {
     /// Runs everything that must hold before a change is merged.
     Ci(ci::Ci),
+    /// Measures bytes, CPU and memory beside the best other tools.
+    #[command(subcommand)]
+    Bench(bench::Bench),
+    /// Feeds generated input to what reads input from outside.
+    Fuzz(fuzz::Fuzz),
+    /// Runs another program and writes what it cost into a file.
+    #[command(hide = true)]
+    Measured(measured::Measured),
 }
 
 impl Command {
     fn run(self, workspace: &Workspace) -> Result<(), Failure> {
         match self {
             Self::Ci(ci) => ci.run(workspace),
+            Self::Bench(bench) => bench.run(workspace),
+            Self::Fuzz(fuzz) => fuzz.run(workspace),
+            Self::Measured(measured) => measured.run(),
         }
     }
 }

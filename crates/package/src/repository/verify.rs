@@ -27,6 +27,7 @@ pub struct Verified {
     dir: PathBuf,
     targets: BTreeMap<String, Target>,
     targets_version: u64,
+    snapshot_version: u64,
 }
 
 impl Verified {
@@ -46,7 +47,7 @@ impl Verified {
                 std::fs::copy(&from, copy.path().join(file)).map_err(RepositoryError::io(&from))?;
             }
         }
-        let loaded = load_blocking(dir, &root, copy.path()).map_err(|error| explain(error, dir, &root))?;
+        let loaded = load_blocking(dir, &root, copy.path()).map_err(|error| explain(*error, dir, &root))?;
         for file in DATASTORE_FILES {
             let from = copy.path().join(file);
             let bytes = std::fs::read(&from).map_err(RepositoryError::io(&from))?;
@@ -54,7 +55,12 @@ impl Verified {
         }
         let targets =
             loaded.all_targets().map(|(name, target)| (name.raw().to_owned(), target.clone())).collect();
-        Ok(Self { dir: dir.to_owned(), targets, targets_version: loaded.targets().signed.version.get() })
+        Ok(Self {
+            dir: dir.to_owned(),
+            targets,
+            targets_version: loaded.targets().signed.version.get(),
+            snapshot_version: loaded.snapshot().signed.version.get(),
+        })
     }
 
     /// Returns the version of the list of targets.
@@ -173,7 +179,7 @@ impl Verified {
         self.target(name).map(|target| target.length)
     }
 
-    /// Lists files below `targets` that no target refers to: left over from earlier packages.
+    /// Lists targets' files that no target refers to and superseded metadata: left over from earlier packages.
     #[must_use]
     pub fn unreferenced(&self) -> Vec<PathBuf> {
         let live: std::collections::HashSet<PathBuf> = self
@@ -181,7 +187,21 @@ impl Verified {
             .iter()
             .map(|(name, target)| self.dir.join(target_path(name, &target.hashes.sha256)))
             .collect();
-        files_below(&self.dir.join("targets")).into_iter().filter(|path| !live.contains(path)).collect()
+        let targets = files_below(&self.dir.join("targets")).into_iter().filter(|path| !live.contains(path));
+        let metadata =
+            files_below(&self.dir.join("metadata")).into_iter().filter(|path| self.is_superseded(path));
+        targets.chain(metadata).collect()
+    }
+
+    fn is_superseded(&self, metadata: &Path) -> bool {
+        let name = metadata.file_name().unwrap_or_default().to_string_lossy();
+        let Some((version, role)) = name.split_once('.') else { return false };
+        let newest = match role {
+            "targets.json" => self.targets_version,
+            "snapshot.json" => self.snapshot_version,
+            _ => return false,
+        };
+        version.parse::<u64>().is_ok_and(|version| version < newest)
     }
 
     fn target(&self, name: &str) -> Result<&Target, RepositoryError> {
@@ -237,7 +257,7 @@ fn load_blocking(
     dir: &Path,
     root: &[u8],
     datastore: &Path,
-) -> Result<tough::Repository, tough::error::Error> {
+) -> Result<tough::Repository, Box<tough::error::Error>> {
     let url = |text: &str| Url::parse(text).expect("a constant URL is well-formed");
     let load = RepositoryLoader::new(&root, url("repo:///metadata/"), url("repo:///targets/"))
         .transport(DirTransport { dir: dir.to_owned() })
@@ -248,7 +268,7 @@ fn load_blocking(
         .expect("a runtime without timers and input needs nothing that can fail");
     // The caller may be inside another runtime, where blocking is not allowed: a thread of its own is.
     std::thread::scope(|scope| {
-        scope.spawn(|| runtime.block_on(load)).join().expect("verification does not panic")
+        scope.spawn(|| runtime.block_on(load).map_err(Box::new)).join().expect("verification does not panic")
     })
 }
 

@@ -1,0 +1,115 @@
+//! FALLBACK: goes back to slot `previous` in one switch; what was in production becomes `previous`.
+
+use tender_content::scan::ScanMode;
+use tender_package::request::Request;
+use tender_package::{Message, ReturnCode, Severity};
+
+use super::step::Step;
+use super::{Context, Handler, Refusal};
+use crate::queue::Plan;
+use crate::slots::{self, Slot, Slots};
+use crate::trees;
+
+/// The verb FALLBACK.
+#[derive(Debug)]
+pub(super) struct Fallback;
+
+impl Handler for Fallback {
+    fn word(&self) -> &'static str {
+        "FALLBACK"
+    }
+
+    fn plan(&self, context: &Context<'_>, _request: &Request) -> Result<Plan, Refusal> {
+        let failed = |error: &(dyn std::error::Error + 'static)| Refusal::failed(770, "FALLBACK", error);
+        let slots = slots::read(context.home).map_err(|error| failed(&error))?;
+        let drifted = match &slots.previous {
+            None => 0,
+            Some(previous) => trees::drift(
+                context.home,
+                &context.store,
+                Slot::Previous.word(),
+                &previous.record.contents(),
+                ScanMode::Cached,
+                context.progress,
+            )
+            .map_err(|error| failed(&error))?
+            .len(),
+        };
+        plan(&slots, drifted)
+    }
+}
+
+/// Decides the steps; `drifted` parts of slot `previous` make its directory be made again first.
+fn plan(slots: &Slots, drifted: usize) -> Result<Plan, Refusal> {
+    let Some(previous) = &slots.previous else {
+        let message =
+            Message::csm(771, Severity::E, "slot previous is empty: there is nothing to go back to");
+        return Err(Refusal::new(
+            ReturnCode::Refused,
+            message.with_hint("send another level and put it in production"),
+        ));
+    };
+    let level = previous.level().clone();
+    let current = slots.current.as_ref().map(|current| current.level().clone());
+    let mut steps = Vec::new();
+    let mut notes = Vec::new();
+    if drifted > 0 {
+        steps.push(Step::Materialise { contents: previous.record.contents() });
+        let text = format!("{drifted} parts of {level} were not as loaded; its directory is made again");
+        notes.push(Message::csm(772, Severity::W, text));
+    }
+    steps.extend([
+        Step::Validate { level: level.clone() },
+        Step::Slot { slot: Slot::Current, level: Some(level.clone()) },
+        Step::Slot { slot: Slot::Previous, level: current.clone() },
+        Step::Restart { level: Some(level.clone()) },
+    ]);
+    let undo = vec![
+        Step::Slot { slot: Slot::Current, level: current.clone() },
+        Step::Slot { slot: Slot::Previous, level: Some(level.clone()) },
+        Step::Restart { level: current.clone() },
+    ];
+    let before = current.map_or_else(|| "nothing".to_owned(), |current| current.to_string());
+    let done =
+        Message::csm(773, Severity::I, format!("{level} is in production again; before it was {before}"));
+    Ok(Plan { steps, undo, done: Some(done), notes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::executor::samples;
+
+    #[test]
+    fn fallback_without_previous_is_refused() {
+        let slots = Slots { current: Some(samples::occupant("BLD1", 1)), ..Slots::default() };
+        assert_eq!(plan(&slots, 0).unwrap_err().code, ReturnCode::Refused);
+    }
+
+    #[test]
+    fn fallback_swaps_current_and_previous() {
+        let slots = Slots {
+            current: Some(samples::occupant("BLD2", 1)),
+            previous: Some(samples::occupant("BLD1", 1)),
+            test: None,
+        };
+        let plan = plan(&slots, 0).unwrap();
+        let switches: Vec<_> = plan.steps.iter().filter(|step| matches!(step, Step::Slot { .. })).collect();
+        assert_eq!(
+            switches,
+            [
+                &Step::Slot { slot: Slot::Current, level: Some(samples::level("BLD1", 1)) },
+                &Step::Slot { slot: Slot::Previous, level: Some(samples::level("BLD2", 1)) },
+            ]
+        );
+        assert!(!plan.steps.iter().any(|step| matches!(step, Step::Materialise { .. })));
+    }
+
+    #[test]
+    fn fallback_to_a_changed_level_makes_it_again_first() {
+        let slots = Slots { previous: Some(samples::occupant("BLD1", 1)), ..Slots::default() };
+        let plan = plan(&slots, 2).unwrap();
+        assert!(matches!(plan.steps[0], Step::Materialise { .. }));
+        assert_eq!(plan.notes.len(), 1);
+    }
+}

@@ -1,0 +1,260 @@
+//! PUT2PROD: the stable level in slot `test` goes into production.
+//!
+//! ```text
+//! validate and configure ─► previous := current ─► current := test ─► test := nothing ─► restart ─► collect
+//!        │ fails: nothing happened                     the switch            fails: everything back, restart
+//! ```
+
+use std::collections::BTreeSet;
+
+use tender_content::scan::ScanMode;
+use tender_package::report::{DriftItem, Override};
+use tender_package::repository::{RepositoryError, Verified};
+use tender_package::request::{Request, Verb};
+use tender_package::{FixId, LevelRef, Message, Mode, ReturnCode, Severity};
+
+use super::step::Step;
+use super::{Context, Handler, Refusal, trusted_root};
+use crate::chain;
+use crate::home::Verifier;
+use crate::managed::ManagedState;
+use crate::queue::Plan;
+use crate::slots::{self, Occupant, Slot, Slots};
+use crate::trees;
+
+/// The verb PUT2PROD.
+#[derive(Debug)]
+pub(super) struct Put2prod;
+
+/// What the principal asks for.
+#[derive(Debug, Clone, Copy)]
+struct Wish<'a> {
+    expect: Option<&'a LevelRef>,
+    acknowledged: &'a [FixId],
+    force: Option<&'a str>,
+}
+
+/// What the newest metadata says of the level, when it can be had.
+///
+/// LOAD wrote STABLE into the record only because signed metadata said so; what is received later can take it back
+/// but metadata that merely grew old cannot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Signed {
+    State(Mode),
+    Unavailable(String),
+}
+
+/// All that the decision rests on.
+#[derive(Debug, Clone)]
+struct Facts {
+    slots: Slots,
+    signed: Signed,
+    drift_test: Vec<DriftItem>,
+    drift_current: Vec<DriftItem>,
+    overrides: Vec<Override>,
+    free_bytes: u64,
+}
+
+/// Bytes that links, records and logs of a switch may need.
+const SWITCH_BYTES: u64 = 1 << 20;
+
+impl Handler for Put2prod {
+    fn word(&self) -> &'static str {
+        "PUT2PROD"
+    }
+
+    fn plan(&self, context: &Context<'_>, request: &Request) -> Result<Plan, Refusal> {
+        let Verb::Put2prod { expect, acknowledged, force } = &request.verb else {
+            return Ok(Plan::default());
+        };
+        let wish = Wish { expect: expect.as_ref(), acknowledged, force: force.as_deref() };
+        plan(&gather(context)?, &wish)
+    }
+}
+
+fn gather(context: &Context<'_>) -> Result<Facts, Refusal> {
+    let home = context.home;
+    let failed = |error: &(dyn std::error::Error + 'static)| Refusal::failed(750, "PUT2PROD", error);
+    let slots = slots::read(home).map_err(|error| failed(&error))?;
+    let drift = |slot: Slot| match slots.get(slot) {
+        None => Ok(Vec::new()),
+        Some(occupant) => trees::drift(
+            home,
+            &context.store,
+            slot.word(),
+            &occupant.record.contents(),
+            ScanMode::Cached,
+            context.progress,
+        ),
+    };
+    Ok(Facts {
+        signed: slots
+            .test
+            .as_ref()
+            .map_or_else(|| Signed::Unavailable(String::new()), |t| signed(context, t)),
+        drift_test: drift(Slot::Test).map_err(|error| failed(&error))?,
+        drift_current: drift(Slot::Current).map_err(|error| failed(&error))?,
+        overrides: ManagedState::read(home).map_err(|error| failed(&error))?.overrides,
+        free_bytes: home.free_bytes().map_err(|error| failed(&error))?,
+        slots,
+    })
+}
+
+fn signed(context: &Context<'_>, test: &Occupant) -> Signed {
+    let home = context.home;
+    let level = test.level();
+    let Ok(root) = trusted_root(home) else { return Signed::Unavailable("no trusted root".to_owned()) };
+    let state =
+        Verified::load(&home.received(&level.vrm), &root, &home.datastore(&level.vrm, Verifier::Executor))
+            .and_then(|verified| verified.custom(&tender_package::manifest::target::manifest(level)));
+    match state {
+        Ok(Some(custom)) => Signed::State(custom.state),
+        Ok(None) => Signed::Unavailable("nothing is signed about it".to_owned()),
+        Err(RepositoryError::UnknownTarget { .. }) => {
+            Signed::Unavailable("it is no longer listed".to_owned())
+        }
+        Err(error) => Signed::Unavailable(chain(&error)),
+    }
+}
+
+fn plan(facts: &Facts, wish: &Wish<'_>) -> Result<Plan, Refusal> {
+    let Some(test) = &facts.slots.test else {
+        let message =
+            Message::csm(751, Severity::E, "slot test is empty: there is nothing to put in production");
+        return Err(Refusal::new(
+            ReturnCode::Refused,
+            message.with_hint("send the level with (STABLE first"),
+        ));
+    };
+    let mut refusal = Refusal::default();
+    check_level(facts, test, wish, &mut refusal);
+    check_actions(facts, test, wish, &mut refusal);
+    check_changes(facts, wish, &mut refusal);
+    refusal.or_fine()?;
+
+    let level = test.level().clone();
+    let named = |occupant: &Option<Occupant>| occupant.as_ref().map(|occupant| occupant.level().clone());
+    let (current, previous) = (named(&facts.slots.current), named(&facts.slots.previous));
+    let mut steps = vec![Step::Validate { level: level.clone() }];
+    if let Some(current) = &current {
+        steps.push(Step::Slot { slot: Slot::Previous, level: Some(current.clone()) });
+    }
+    steps.push(Step::Slot { slot: Slot::Current, level: Some(level.clone()) });
+    steps.push(Step::Slot { slot: Slot::Test, level: None });
+    steps.push(Step::Restart { level: Some(level.clone()) });
+    steps.push(Step::Collect);
+    let undo = vec![
+        Step::Slot { slot: Slot::Current, level: current.clone() },
+        Step::Slot { slot: Slot::Previous, level: previous },
+        Step::Slot { slot: Slot::Test, level: Some(level.clone()) },
+        Step::Restart { level: current.clone() },
+    ];
+    let before = current.map_or_else(|| "nothing".to_owned(), |current| current.to_string());
+    let done = Message::csm(752, Severity::I, format!("{level} is in production; before it was {before}"));
+    Ok(Plan { steps, undo, done: Some(done), notes: notes(facts, wish) })
+}
+
+fn check_level(facts: &Facts, test: &Occupant, wish: &Wish<'_>, refusal: &mut Refusal) {
+    let level = test.level();
+    if let Some(expected) = wish.expect.filter(|expected| *expected != level) {
+        let text = format!("slot test holds {level}, not {expected}");
+        let message =
+            Message::csm(753, Severity::E, text).with_hint("send the level that is meant with (STABLE");
+        refusal.add(ReturnCode::Refused, message);
+    }
+    let is_taken_back = matches!(facts.signed, Signed::State(state) if state != Mode::Stable);
+    if test.record.mode != Mode::Stable || is_taken_back {
+        let state = match facts.signed {
+            Signed::State(state) if is_taken_back => state,
+            _ => test.record.mode,
+        };
+        let text = format!("{level} is {}, and only a STABLE level goes into production", word(state));
+        let message =
+            Message::csm(754, Severity::E, text).with_hint("send it with (STABLE when its tests are done");
+        refusal.add(ReturnCode::Refused, message);
+    }
+    if let Some(first) = facts.drift_test.first() {
+        let text = format!(
+            "{} parts of {level} in slot test are not as they were loaded, such as {}/{} ({:?})",
+            facts.drift_test.len(),
+            first.component,
+            first.path,
+            first.kind
+        );
+        let message =
+            Message::csm(755, Severity::S, text).with_hint("send the level again: that loads it anew");
+        refusal.add(ReturnCode::Integrity, message);
+    }
+}
+
+fn word(mode: Mode) -> String {
+    format!("{mode:?}").to_uppercase()
+}
+
+/// Action items of fixes that come into production with this level must have been acknowledged.
+fn check_actions(facts: &Facts, test: &Occupant, wish: &Wish<'_>, refusal: &mut Refusal) {
+    let current = facts.slots.current.as_ref();
+    let in_production: BTreeSet<&FixId> = current
+        .into_iter()
+        .flat_map(|current| &current.record.manifest.components)
+        .flat_map(|component| component.fixes.iter().map(|fix| &fix.id))
+        .collect();
+    for action in &test.record.manifest.actions {
+        if in_production.contains(&action.fix) || wish.acknowledged.contains(&action.fix) {
+            continue;
+        }
+        let text = format!("{} of {} is not acknowledged: {}", action.reason, action.fix, action.text);
+        let hint = format!("do what it says, then give the command again and acknowledge {}", action.fix);
+        refusal.add(ReturnCode::Refused, Message::csm(756, Severity::E, text).with_hint(hint));
+    }
+}
+
+fn check_changes(facts: &Facts, wish: &Wish<'_>, refusal: &mut Refusal) {
+    if facts.free_bytes < SWITCH_BYTES {
+        let text = format!("{} bytes are free, {SWITCH_BYTES} are needed to switch safely", facts.free_bytes);
+        let message = Message::csm(757, Severity::E, text).with_hint("make room on the file system");
+        refusal.add(ReturnCode::Outside, message);
+    }
+    if wish.force.is_some() {
+        return;
+    }
+    for one in &facts.overrides {
+        let text =
+            format!("component {} is out of management since {}: {}", one.component, one.since, one.reason);
+        let message = Message::csm(758, Severity::E, text)
+            .with_hint("give it back with MANAGED ON, or force with a reason");
+        refusal.add(ReturnCode::Refused, message);
+    }
+    if let Some(first) = facts.drift_current.first() {
+        let text = format!(
+            "{} parts in production were changed by hand and would be lost, such as {}/{} ({:?})",
+            facts.drift_current.len(),
+            first.component,
+            first.path,
+            first.kind
+        );
+        let message = Message::csm(759, Severity::E, text)
+            .with_hint("make a local modification of what must stay, or force with a reason");
+        refusal.add(ReturnCode::Refused, message);
+    }
+}
+
+fn notes(facts: &Facts, wish: &Wish<'_>) -> Vec<Message> {
+    let mut notes = Vec::new();
+    if let Signed::Unavailable(reason) = &facts.signed {
+        let text =
+            format!("STABLE rests on what was verified at the load; newer metadata cannot be had: {reason}");
+        notes.push(Message::csm(760, Severity::I, text));
+    }
+    if let Some(reason) = wish.force {
+        notes.push(Message::csm(761, Severity::W, format!("forced: {reason}")));
+    }
+    for item in &facts.drift_current {
+        let text = format!("a change by hand leaves production: {}/{}", item.component, item.path);
+        notes.push(Message::csm(762, Severity::W, text));
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests;

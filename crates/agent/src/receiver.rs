@@ -1,0 +1,169 @@
+//! CSMSERVE's side of the managed system: what arrives is verified and written down, and nothing is carried out here.
+//!
+//! The receiver needs no privilege: it writes below `incoming/`, accepts requests, and starts the executor as a
+//! process of its own that outlives the connection. What it may be talked into is limited by that.
+
+mod enrolment;
+mod intake;
+mod serve;
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+
+use tender_package::request::RequestState;
+
+use crate::chain;
+use crate::home::{Home, HomeError};
+use crate::info;
+use crate::queue;
+
+pub use enrolment::{EnrolError, enrol};
+pub use intake::IntakeError;
+pub use serve::{Listening, RunError, run, serve};
+
+/// The words a principal may say, besides the one that ends enrolment.
+pub const WORDS: [&str; 4] = ["CSMINFO", "CSMAGENT", "CSMSTAT", "CSMACK"];
+
+/// How an answer to a word is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerKind {
+    /// Here is what was asked for.
+    Done,
+    /// Something on this system failed; the same word may work later.
+    Failed,
+    /// The arguments cannot be understood.
+    Syntax,
+    /// Asking again changes nothing.
+    Refused,
+}
+
+/// An answer to a word: one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// How it is meant.
+    pub kind: AnswerKind,
+    /// JSON when `kind` is `Done`, a sentence for people otherwise.
+    pub text: String,
+}
+
+impl Answer {
+    fn done<T: serde::Serialize>(value: &T) -> Self {
+        match serde_json::to_string(value) {
+            Ok(text) => Self { kind: AnswerKind::Done, text },
+            Err(error) => Self::failed(&error),
+        }
+    }
+
+    fn failed(error: &dyn std::error::Error) -> Self {
+        Self { kind: AnswerKind::Failed, text: format!("CSM0601E {}", chain(error)) }
+    }
+
+    fn syntax(text: &str) -> Self {
+        Self { kind: AnswerKind::Syntax, text: format!("CSM0602E {text}") }
+    }
+}
+
+/// Answers the principal's words.
+#[derive(Debug)]
+pub struct Receiver {
+    home: Home,
+    executor: Vec<OsString>,
+}
+
+/// Says why the executor does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// No command was given.
+    #[error("no command to start the executor was given")]
+    NoCommand,
+    /// Its log cannot be written.
+    #[error("open the executor's log")]
+    Log(#[source] HomeError),
+    /// The command does not start.
+    #[error("start the executor `{command}`")]
+    Start {
+        /// The command.
+        command: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl Receiver {
+    /// Makes a receiver that starts `executor`, a program with its arguments, when there is work.
+    #[must_use]
+    pub fn new(home: Home, executor: Vec<OsString>) -> Self {
+        Self { home, executor }
+    }
+
+    /// Answers one word.
+    #[must_use]
+    pub fn answer(&self, word: &str, arguments: &str) -> Answer {
+        let id = arguments.trim();
+        match word {
+            "CSMINFO" => {
+                info::system(&self.home).map_or_else(|error| Answer::failed(&error), |i| Answer::done(&i))
+            }
+            "CSMAGENT" | "CSMSTAT" | "CSMACK" if !queue::is_request_id(id) => {
+                Answer::syntax("a request id has 1 to 64 letters, digits or hyphens")
+            }
+            "CSMAGENT" => self.accept(id),
+            "CSMSTAT" => answer_state(queue::state(&self.home, id)),
+            "CSMACK" => answer_state(queue::acknowledge(&self.home, id)),
+            _ => Answer::syntax("the words are CSMINFO, CSMAGENT, CSMSTAT and CSMACK"),
+        }
+    }
+
+    fn accept(&self, id: &str) -> Answer {
+        let state = match intake::accept(&self.home, id) {
+            Ok(state) => state,
+            Err(IntakeError::Home(error)) => return Answer::failed(&error),
+            Err(error) => {
+                return Answer { kind: AnswerKind::Refused, text: format!("CSM0603E {}", chain(&error)) };
+            }
+        };
+        // Also for a request that is known: its executor may have been killed.
+        if matches!(state, RequestState::Queued | RequestState::Running { .. })
+            && let Err(error) = self.start_executor()
+        {
+            return Answer::failed(&error);
+        }
+        Answer::done(&state)
+    }
+
+    /// Starts the executor when requests are open, as after a restart of the machine.
+    pub fn resume(&self) -> Result<(), SpawnError> {
+        let is_idle = queue::open_requests(&self.home).map_err(SpawnError::Log)?.is_empty();
+        if is_idle { Ok(()) } else { self.start_executor() }
+    }
+
+    /// Starts the executor in a process group of its own, without a shell. One too many ends at once by itself.
+    fn start_executor(&self) -> Result<(), SpawnError> {
+        let (program, arguments) = self.executor.split_first().ok_or(SpawnError::NoCommand)?;
+        let path = self.home.root().join("logs/executor.log");
+        let open = || OpenOptions::new().create(true).append(true).open(&path);
+        let log = |error| SpawnError::Log(HomeError::io("open", &path)(error));
+        let (out, err) = (open().map_err(log)?, open().map_err(log)?);
+        let mut child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(err)
+            .process_group(0)
+            .spawn()
+            .map_err(|source| SpawnError::Start {
+                command: program.to_string_lossy().into_owned(),
+                source,
+            })?;
+        // Someone must collect it when it ends; how it ended stands in the request's result.
+        std::thread::spawn(move || drop(child.wait()));
+        Ok(())
+    }
+}
+
+fn answer_state(state: Result<RequestState, HomeError>) -> Answer {
+    state.map_or_else(|error| Answer::failed(&error), |state| Answer::done(&state))
+}

@@ -1,0 +1,200 @@
+//! Trees in the object store: the encoding of a tree is an object like any other, named by the tree's digest.
+
+use std::collections::HashSet;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use tender_content::progress::Progress;
+use tender_content::scan::{Difference, DifferenceKind, ScanCache, ScanError, ScanMode, scan};
+use tender_content::store::{ObjectStore, StoreError};
+use tender_content::tree::TreeError;
+use tender_content::{Digest, Node, PartPath, Tree};
+use tender_package::report::{DriftItem, DriftKind};
+
+use crate::home::Home;
+use crate::slots::Contents;
+
+/// Says why a tree cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TreesError {
+    /// Its object cannot be read.
+    #[error("read tree {}", digest.short())]
+    Object {
+        /// The tree.
+        digest: Digest,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// Its object is not a tree.
+    #[error("object {} is not a tree", digest.short())]
+    Encoding {
+        /// The object.
+        digest: Digest,
+        /// Why; absent when it is not even text.
+        #[source]
+        source: Option<TreeError>,
+    },
+    /// A directory cannot be compared with it.
+    #[error("compare component `{component}` with its level")]
+    Scan {
+        /// The component.
+        component: String,
+        /// Why.
+        #[source]
+        source: ScanError,
+    },
+}
+
+/// Stores a tree as an object and returns its digest.
+pub(crate) fn put(store: &ObjectStore, tree: &Tree) -> Result<Digest, StoreError> {
+    store.put_bytes(tree.encode().as_bytes())
+}
+
+/// Reads a tree.
+pub(crate) fn read(store: &ObjectStore, digest: &Digest) -> Result<Tree, TreesError> {
+    let bytes = store.read(digest).map_err(|source| TreesError::Object { digest: *digest, source })?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| TreesError::Encoding { digest: *digest, source: None })?;
+    Tree::decode(&text).map_err(|source| TreesError::Encoding { digest: *digest, source: Some(source) })
+}
+
+/// Tells whether a tree and all its parts are in the store, as far as sizes show.
+pub(crate) fn is_complete(store: &ObjectStore, digest: &Digest) -> bool {
+    read(store, digest).is_ok_and(|tree| {
+        tree.iter().all(|(_, node)| match node {
+            Node::File { size, digest, .. } => store.contains_sized(digest, *size),
+            Node::Symlink { .. } => true,
+        })
+    })
+}
+
+/// Adds a tree and its parts to the objects that must stay.
+pub(crate) fn keep_alive(
+    store: &ObjectStore,
+    digest: &Digest,
+    live: &mut HashSet<Digest>,
+) -> Result<(), TreesError> {
+    live.insert(*digest);
+    live.extend(read(store, digest)?.iter().filter_map(|(_, node)| node.digest()));
+    Ok(())
+}
+
+/// Compares the runtime directory of a level with its contents; every difference is named exactly.
+pub(crate) fn drift(
+    home: &Home,
+    store: &ObjectStore,
+    slot: &str,
+    contents: &Contents,
+    mode: ScanMode,
+    progress: &dyn Progress,
+) -> Result<Vec<DriftItem>, TreesError> {
+    let dir = home.level_dir(&contents.level);
+    let cache = ScanCache::load(&home.root().join("cache/scan"));
+    let mut items = Vec::new();
+    for (name, digest) in &contents.trees {
+        let tree = read(store, digest)?;
+        let failed = |source| TreesError::Scan { component: name.to_string(), source };
+        let differences =
+            scan(&dir.join(name.as_str()), &tree, Some(&cache), mode, progress).map_err(failed)?;
+        items.extend(differences.iter().filter_map(|one| item(slot, name.as_str(), &tree, one)));
+    }
+    items.extend(strangers(&dir, slot, contents));
+    // A cache that cannot be kept costs time at the next scan, nothing else.
+    drop(cache.save());
+    items.sort();
+    Ok(items)
+}
+
+fn item(slot: &str, component: &str, tree: &Tree, difference: &Difference) -> Option<DriftItem> {
+    let expected = match tree.get(&difference.path) {
+        Some(Node::File { mode, size, digest }) => {
+            format!("{:04o} {size} bytes {}", mode & 0o555, digest.short())
+        }
+        Some(Node::Symlink { target }) => format!("link to {target}"),
+        None => "nothing".to_owned(),
+    };
+    let (kind, found) = match difference.kind {
+        DifferenceKind::Missing => (DriftKind::Missing, "nothing".to_owned()),
+        DifferenceKind::Extra => (DriftKind::Extra, "something".to_owned()),
+        DifferenceKind::Modified => (DriftKind::Modified, "other content".to_owned()),
+        DifferenceKind::Mode { found, .. } => (DriftKind::Mode, format!("{found:04o}")),
+        DifferenceKind::Kind => (DriftKind::Kind, "another kind of file".to_owned()),
+    };
+    let path = printable(&difference.path)?;
+    Some(DriftItem { slot: slot.to_owned(), component: component.to_owned(), path, kind, expected, found })
+}
+
+/// Names a part in a report even when the name found on disk could not name one.
+fn printable(path: &str) -> Option<PartPath> {
+    let shown: String = path.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    PartPath::new(shown).ok()
+}
+
+/// Lists what stands beside the components of a level.
+fn strangers(dir: &Path, slot: &str, contents: &Contents) -> Vec<DriftItem> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let strange = names.filter(|name| !contents.trees.iter().any(|(known, _)| known.as_str() == name));
+    strange
+        .filter_map(|name| {
+            Some(DriftItem {
+                slot: slot.to_owned(),
+                component: name.clone(),
+                path: printable(&name)?,
+                kind: DriftKind::Extra,
+                expected: "nothing".to_owned(),
+                found: "a component the level does not know".to_owned(),
+            })
+        })
+        .collect()
+}
+
+/// Removes objects whose bytes are damaged, so that they are fetched again instead of being used again.
+///
+/// A part is a hard link to its object: whoever writes into the part, as root can, writes into the object.
+pub(crate) fn drop_damaged(
+    store: &ObjectStore,
+    contents: &Contents,
+    drift: &[DriftItem],
+) -> Result<Vec<Digest>, TreesError> {
+    let mut dropped = Vec::new();
+    for (name, digest) in &contents.trees {
+        let modified = |item: &&DriftItem| {
+            item.component == name.as_str() && matches!(item.kind, DriftKind::Modified | DriftKind::Mode)
+        };
+        let suspects: Vec<_> = drift.iter().filter(modified).collect();
+        if suspects.is_empty() {
+            continue;
+        }
+        let tree = read(store, digest)?;
+        for object in suspects.iter().filter_map(|item| tree.get(item.path.as_str())?.digest()) {
+            if is_damaged(store, &object) {
+                dropped.push(object);
+            }
+        }
+    }
+    Ok(dropped)
+}
+
+/// Checks an object and the copy of it that executable parts are linked to; removes what is damaged.
+fn is_damaged(store: &ObjectStore, digest: &Digest) -> bool {
+    let plain = store.object_path(digest);
+    let mut executable = plain.clone().into_os_string();
+    executable.push("x");
+    let twin = Path::new(&executable);
+    let is_right = |path: &Path, mode: u32| {
+        let bytes = std::fs::read(path).unwrap_or_default();
+        let found = std::fs::metadata(path).map_or(0, |found| found.permissions().mode() & 0o7777);
+        Digest::of(&bytes) == *digest && found == mode
+    };
+    if twin.exists() && !is_right(twin, 0o555) {
+        // Made again from the plain object when it is next needed.
+        drop(std::fs::remove_file(twin));
+    }
+    let is_damaged = plain.exists() && !is_right(&plain, 0o444);
+    if is_damaged {
+        drop(std::fs::remove_file(&plain));
+    }
+    is_damaged
+}

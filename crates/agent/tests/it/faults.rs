@@ -1,0 +1,306 @@
+//! The executor is killed at every point; the next one must make it good, and no slot may ever be half done.
+
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::sync::mpsc;
+
+use tender_agent::hooks::{HookError, LifecycleHooks, NoHooks};
+use tender_agent::{Home, audit, execute, fault};
+use tender_content::progress::NoProgress;
+use tender_package::request::Verb;
+use tender_package::{ComponentName, Mode, ReturnCode};
+
+use crate::cycle::vandalise;
+use crate::world::{Principal, System, load, put2prod};
+
+const CHILD: &str = "faults::executor_in_a_process_of_its_own";
+
+struct NeverReady;
+
+impl LifecycleHooks for NeverReady {
+    fn validate_and_configure(&self, _level_dir: &Path) -> Result<(), HookError> {
+        Ok(())
+    }
+
+    fn restart_and_ready(&self, current: &Path) -> Result<(), HookError> {
+        // The level to go back to does get ready: its mark is where the test says.
+        let config = std::fs::read_to_string(current.join("http/etc/http.conf")).unwrap_or_default();
+        match std::env::var("TENDER_TEST_READY") {
+            Ok(ready) if config.contains(&ready) => Ok(()),
+            _ => Err(HookError::new("not ready", None)),
+        }
+    }
+}
+
+#[test]
+#[ignore = "started by the other tests of this module"]
+fn executor_in_a_process_of_its_own() {
+    let home = Home::open(Path::new(&std::env::var_os("TENDER_TEST_HOME").unwrap())).unwrap();
+    let is_failing = std::env::var_os("TENDER_TEST_READY").is_some();
+    let hooks: &dyn LifecycleHooks = if is_failing { &NeverReady } else { &NoHooks };
+    execute(&home, hooks, &NoProgress).unwrap();
+}
+
+/// Returns the command that carries out the requests of a home in another process.
+pub(crate) fn executor(home: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--ignored", "--exact", CHILD])
+        .env("TENDER_TEST_HOME", home)
+        .stdout(std::process::Stdio::null());
+    command
+}
+
+/// A request in a situation that makes the executor pass certain points.
+struct Scenario {
+    /// The template the request is made on.
+    template: &'static str,
+    verb: Verb,
+    /// The mark of the level that gets ready, when hooks fail for all others.
+    ready: Option<&'static str>,
+    /// The slots afterwards, and the return code.
+    slots: [&'static str; 3],
+    code: ReturnCode,
+    points: Vec<String>,
+}
+
+fn points(prefix: &str, skip: impl Fn(&str) -> bool) -> Vec<String> {
+    fault::points().into_iter().filter(|point| point.starts_with(prefix) && !skip(point)).collect()
+}
+
+fn scenario(template: &'static str, verb: Verb, slots: [&'static str; 3], points: Vec<String>) -> Scenario {
+    Scenario { template, verb, ready: None, slots, code: ReturnCode::Done, points }
+}
+
+fn scenarios() -> Vec<Scenario> {
+    let is_undo = |point: &str| point.contains(".undo.");
+    let only_undo = |prefix: &str| points(prefix, |point| !is_undo(point));
+    let managed = Verb::Managed {
+        on: false,
+        components: vec![ComponentName::new("http").unwrap()],
+        reason: "outage".to_owned(),
+        until: None,
+    };
+    let failed = |mut scenario: Scenario, ready| {
+        scenario.ready = Some(ready);
+        scenario.code = ReturnCode::Outside;
+        scenario
+    };
+    vec![
+        scenario(
+            "received",
+            load("BLD1", Mode::Stable),
+            ["BLD1", "-", "-"],
+            points("load.", |point| is_undo(point) || point.starts_with("load.base")),
+        ),
+        scenario("bare", load("BASE", Mode::Test), ["BASE", "-", "-"], points("load.base", is_undo)),
+        scenario("waiting", Verb::Unload, ["-", "BLD1", "-"], points("unload.", is_undo)),
+        scenario("waiting", put2prod(), ["-", "BLD2", "BLD1"], points("put2prod.", is_undo)),
+        failed(scenario("waiting", put2prod(), ["BLD2", "BLD1", "-"], only_undo("put2prod.")), "build 1"),
+        scenario(
+            "produced",
+            Verb::Fallback,
+            ["-", "BLD1", "BLD2"],
+            points("fallback.", |point| is_undo(point) || point.contains("materialise")),
+        ),
+        Scenario {
+            code: ReturnCode::Warning,
+            ..scenario(
+                "changed",
+                Verb::Fallback,
+                ["-", "BLD1", "BLD2"],
+                points("fallback.materialise", |_| false),
+            )
+        },
+        failed(
+            scenario("produced", Verb::Fallback, ["-", "BLD2", "BLD1"], only_undo("fallback.")),
+            "build 2",
+        ),
+        Scenario {
+            // Not managed, which the check says.
+            code: ReturnCode::Warning,
+            ..scenario(
+                "produced",
+                Verb::Servcheck { full: false },
+                ["-", "BLD2", "BLD1"],
+                points("servcheck.", |_| false),
+            )
+        },
+        scenario("produced", managed, ["-", "BLD2", "BLD1"], points("managed.", |_| false)),
+        scenario("produced", Verb::Enter, ["-", "BLD2", "BLD1"], points("enter.", |_| false)),
+        scenario("entered", Verb::Leave, ["-", "BLD2", "BLD1"], points("leave.", |_| false)),
+    ]
+}
+
+/// Systems in the states the scenarios begin with.
+struct Templates {
+    dir: tempfile::TempDir,
+    principal: Principal,
+}
+
+impl Templates {
+    fn new() -> Self {
+        let principal = Principal::new();
+        for name in ["BASE", "BLD1", "BLD2"] {
+            principal.mark(name, Mode::Stable);
+        }
+        let templates = Self { dir: tempfile::tempdir().unwrap(), principal };
+        let principal = &templates.principal;
+        let bare = templates.make("bare");
+        bare.receive(principal, "BASE");
+        let received = templates.make("received");
+        let media = principal.media("BASE");
+        tender_agent::import(&received.home, &crate::world::vrm(), &media, "op", &NoProgress).unwrap();
+        received.receive(principal, "BLD1");
+        received.receive(principal, "BLD2");
+        let waiting = templates.copy("received", "waiting");
+        waiting.done(load("BLD1", Mode::Stable));
+        waiting.done(put2prod());
+        waiting.done(load("BLD2", Mode::Stable));
+        let produced = templates.copy("waiting", "produced");
+        produced.done(put2prod());
+        templates.copy("produced", "entered").done(Verb::Enter);
+        let changed = templates.copy("produced", "changed");
+        vandalise(&changed, "previous/http/etc/http.conf", b"build X\n");
+        // The object was written through; what the fallback needs must come from elsewhere, and it does not.
+        let good = std::fs::read(principal.media("BLD1").join("http/etc/http.conf")).unwrap();
+        vandalise(&changed, "previous/http/etc/http.conf", &good);
+        let etc = changed.home.root().join("previous/http/etc");
+        let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(&etc, mode(0o755)).unwrap();
+        std::fs::write(etc.join("extra"), b"x").unwrap();
+        templates
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn make(&self, name: &str) -> System {
+        System::make(&self.path(name), &self.principal);
+        System::open(&self.path(name))
+    }
+
+    fn copy(&self, from: &str, to: &str) -> System {
+        let status = Command::new("cp").arg("-a").args([self.path(from), self.path(to)]).status().unwrap();
+        assert!(status.success());
+        System::open(&self.path(to))
+    }
+}
+
+fn run(home: &Path, fault: Option<&str>, ready: Option<&str>) -> ExitStatus {
+    let mut command = executor(home);
+    command.envs(fault.map(|fault| ("TENDER_FAULT", fault)));
+    command.envs(ready.map(|ready| ("TENDER_TEST_READY", ready)));
+    command.status().unwrap()
+}
+
+#[test]
+fn executor_killed_at_any_point_is_made_good_by_the_next() {
+    let templates = Templates::new();
+    let mut driven = BTreeSet::new();
+    for scenario in scenarios() {
+        for point in &scenario.points {
+            let system = templates.copy(scenario.template, "now");
+            let home = system.home.root().to_owned();
+            let id = system.queue(scenario.verb.clone());
+
+            let killed = run(&home, Some(point), scenario.ready);
+            assert_eq!(killed.signal(), Some(9), "{point} was not passed");
+            system.check_slots_are_whole_unless_changed(&templates.principal, scenario.template);
+
+            let status = run(&home, None, scenario.ready);
+            assert!(status.success(), "{point}");
+            let result = system.result(&id);
+            assert_eq!(result.outcome.code, scenario.code, "{point}: {:?}", result.outcome);
+            assert_eq!(system.slots(), scenario.slots.map(str::to_owned), "{point}");
+            system.check_slots_are_whole(&templates.principal);
+            assert!(system.info().open_requests.is_empty(), "{point}");
+            audit::verify(&system.home.audit_log()).unwrap();
+            tender_content::materialise::remove_tree(&home).unwrap();
+            driven.insert(point.clone());
+        }
+    }
+    // `load.undo.*` is driven below, as its package is a broken one.
+    let missing: Vec<_> = fault::points()
+        .into_iter()
+        .filter(|point| !driven.contains(point) && !point.starts_with("load.undo."))
+        .collect();
+    assert!(missing.is_empty(), "no scenario passes {missing:?}");
+}
+
+#[test]
+fn executor_killed_while_undoing_a_load_leaves_nothing_behind() {
+    let principal = Principal::new();
+    let (mut manifest, targets) = principal.manifest("BLD2");
+    let http = manifest.components.iter_mut().find(|one| one.name.as_str() == "http").unwrap();
+    http.tree = Some(tender_content::Digest::of(b"promised"));
+    let trees = manifest.components.iter().filter_map(|one| Some((&one.name, one.tree.as_ref()?)));
+    manifest.content = tender_package::manifest::content_digest(trees);
+    principal.publish(&manifest, targets, jiff::Timestamp::now());
+    for point in ["load.undo.collect.done", "load.undo.collect"] {
+        let system = System::new(&principal);
+        system.produce(&principal, "BLD1");
+        system.receive(&principal, "BLD2");
+        let id = system.queue(load("BLD2", Mode::Test));
+        assert_eq!(run(system.home.root(), Some(point), None).signal(), Some(9), "{point}");
+        assert!(run(system.home.root(), None, None).success());
+        assert_eq!(system.result(&id).outcome.code, ReturnCode::Integrity);
+        assert_eq!(system.slots(), ["-", "BLD1", "-"]);
+        system.check_slots_are_whole(&principal);
+    }
+}
+
+impl System {
+    /// Checks slots after a kill; the template `changed` begins with a slot that is not whole.
+    fn check_slots_are_whole_unless_changed(&self, principal: &Principal, template: &str) {
+        if template != "changed" {
+            self.check_slots_are_whole(principal);
+        }
+    }
+}
+
+/// Tells when it is at work and waits until it may go on.
+struct Waiting {
+    began: mpsc::Sender<()>,
+    go_on: mpsc::Receiver<()>,
+}
+
+impl LifecycleHooks for Waiting {
+    fn validate_and_configure(&self, _level_dir: &Path) -> Result<(), HookError> {
+        self.began.send(()).unwrap();
+        self.go_on.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+        Ok(())
+    }
+
+    fn restart_and_ready(&self, _current: &Path) -> Result<(), HookError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn second_executor_names_the_first_and_its_request_is_not_forgotten() {
+    let principal = Principal::new();
+    let system = System::new(&principal);
+    principal.mark("BLD1", Mode::Stable);
+    system.receive(&principal, "BLD1");
+    system.done(load("BLD1", Mode::Stable));
+    let first = system.queue(put2prod());
+    let (began_tx, began) = mpsc::channel();
+    let (go_on_tx, go_on) = mpsc::channel();
+    let home = system.home.clone();
+    let thread = std::thread::spawn(move || execute(&home, &Waiting { began: began_tx, go_on }, &NoProgress));
+    began.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+
+    let second = system.queue(Verb::Servcheck { full: false });
+    let error = execute(&system.home, &NoHooks, &NoProgress).unwrap_err();
+    assert_eq!(error.code(), ReturnCode::Busy);
+    let text = std::error::Error::source(&error).unwrap().to_string();
+    assert!(text.contains(&format!("process {}", std::process::id())), "{text}");
+
+    go_on_tx.send(()).unwrap();
+    let ended: Vec<String> = thread.join().unwrap().unwrap().into_iter().map(|(id, _)| id).collect();
+    assert_eq!(ended, [first, second]);
+}

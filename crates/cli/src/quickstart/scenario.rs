@@ -1,0 +1,278 @@
+//! The story: vendor, principal, three managed systems.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use super::QuickstartError;
+use super::stage::{Stage, free_ports};
+use super::step::Teller;
+
+/// The example release, packed when Tender was built.
+const EXAMPLES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/examples.tar"));
+const SYSTEMS: [&str; 3] = ["vm01", "vm02", "vm03"];
+const PRINCIPAL: &str = "principal";
+const VENDOR: &str = "vendor";
+/// Control port and data ports of one agent.
+const PORTS_EACH: u16 = 3;
+
+/// Plays the whole scenario on `stage`.
+pub(crate) fn play(stage: &mut Stage) -> Result<(), QuickstartError> {
+    unpack(stage)?;
+    let ports = free_ports(PORTS_EACH * 3).ok_or(QuickstartError::Ports)?;
+    let port_of = |index: u16| ports + index * PORTS_EACH;
+    let mut tell = Teller::new(stage, 0);
+    introduce(&mut tell)?;
+    vendor(&mut tell, stage)?;
+    first_level(&mut tell)?;
+    let tokens = invite(&mut tell, port_of)?;
+    enrol(&mut tell, &tokens, port_of)?;
+    let number = tell.number();
+    for system in SYSTEMS {
+        stage.start_agent(system)?;
+    }
+    let mut tell = Teller::new(stage, number);
+    register(&mut tell, port_of)?;
+    first_production(&mut tell)?;
+    second_level(&mut tell)?;
+    second_production(&mut tell)?;
+    drift(&mut tell, stage)?;
+    tampering(&mut tell, stage)?;
+    fall_back(&mut tell)?;
+    overview(&mut tell)
+}
+
+/// Says where everything is when it is kept.
+pub(crate) fn farewell(stage: &Stage) -> Result<(), QuickstartError> {
+    let directory = stage.directory().display();
+    let text = format!(
+        "\nEverything is in {directory}, the agents are running. To go on as the principal:\n\n   \
+         export TENDER_HOME={directory}/{PRINCIPAL}\n   tender servmgr system query 720 all\n\n\
+         To end it: pkill -f 'tender agent run', then remove the directory.\n"
+    );
+    std::io::stdout().lock().write_all(text.as_bytes()).map_err(QuickstartError::Tell)
+}
+
+fn unpack(stage: &Stage) -> Result<(), QuickstartError> {
+    let fault = |source| QuickstartError::Stage { path: stage.directory().to_owned(), source };
+    tar::Archive::new(EXAMPLES).unpack(stage.directory()).map_err(fault)?;
+    fs::rename(stage.directory().join("720"), stage.directory().join("media")).map_err(fault)
+}
+
+fn introduce(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
+    tell.chapter(
+        "A product of four components, release 720, is to be serviced on three machines.\n   \
+         Everything below happens on this machine: each host is a directory, each agent a process on loopback.\n   \
+         The commands are those you would type; `principal$` or `vm01$` says where.",
+    )
+}
+
+fn vendor(tell: &mut Teller<'_>, stage: &Stage) -> Result<(), QuickstartError> {
+    tell.chapter("The vendor makes signed envelopes of fixes from what changed in the components.")?;
+    tell.run(VENDOR, "envelope key vendor.key", &[0])?;
+    for rsu in ["rsu0801", "rsu0802"] {
+        let before = if rsu == "rsu0801" { "media/base" } else { "after0801" };
+        if rsu == "rsu0802" {
+            tell.aside(VENDOR, "cp -r media/base after0801 && cp -r media/rsu0801/. after0801/")?;
+            copy_over(&stage.directory().join("media/base"), &stage.directory().join("after0801"))?;
+            copy_over(&stage.directory().join("media/rsu0801"), &stage.directory().join("after0801"))?;
+        }
+        let line = format!(
+            "envelope create {rsu}.envelope --from {before} --to media/{rsu} --overlay --describe media/{rsu}.yaml \
+             --key vendor.key"
+        );
+        tell.run(VENDOR, &line, &[0])?;
+    }
+    Ok(())
+}
+
+fn first_level(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
+    tell.chapter("The principal takes the release in as BASE, and learns the vendor's key.")?;
+    tell.run(PRINCIPAL, "servmgr initialize 720 --from media/base", &[0])?;
+    tell.run(PRINCIPAL, "servmgr vendor set example --key vendor.key.pub", &[0])?;
+    tell.chapter("A level is BASE plus service. The first one gets the first recommended service update (RSU).")?;
+    tell.run(PRINCIPAL, "servmgr srvlvl add 720 vm010102_BLD1 basedon BASE nonesm desc Initial RSU Install", &[0])?;
+    tell.run(PRINCIPAL, "servmgr srvlvl service 720 vm010102_bld1 all rsu0801.envelope --check", &[0])?;
+    tell.run(PRINCIPAL, "servmgr srvlvl service 720 vm010102_bld1 all rsu0801.envelope", &[0])?;
+    tell.chapter("The package holds what differs from BASE, one servlink a component, signed.")?;
+    tell.run(PRINCIPAL, "servmgr srvlvl package 720 vm010102_BLD1", &[0]).map(drop)
+}
+
+fn add_line(system: &str, port: u16) -> String {
+    format!("servmgr system add 720 {system} BASE nonesm hostname 127.0.0.1 commtype ftp '(port' {port} 'require)'")
+}
+
+fn invite(
+    tell: &mut Teller<'_>,
+    port_of: impl Fn(u16) -> u16,
+) -> Result<Vec<String>, QuickstartError> {
+    tell.chapter("Each managed system is announced; the principal answers with a join token, good for one use.")?;
+    let mut tokens = Vec::new();
+    for (index, system) in (0..).zip(SYSTEMS) {
+        let text = tell.run(PRINCIPAL, &add_line(system, port_of(index)), &[4])?;
+        let token = text.split_whitespace().find(|word| word.starts_with("tender-join-"));
+        let token = token
+            .ok_or(QuickstartError::Missing { command: "servmgr system add", what: "a join token" })?;
+        tokens.push(token.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned());
+    }
+    Ok(tokens)
+}
+
+fn enrol(
+    tell: &mut Teller<'_>,
+    tokens: &[String],
+    port_of: impl Fn(u16) -> u16,
+) -> Result<(), QuickstartError> {
+    tell.chapter(
+        "On each system: set up the agent, install the release as shipped, use the token, run.\n   \
+         The system's key is made there and never leaves it.",
+    )?;
+    for ((index, system), token) in (0..).zip(SYSTEMS).zip(tokens) {
+        let port = port_of(index);
+        let (first, last) = (port + 1, port + PORTS_EACH - 1);
+        tell.run(system, &format!("agent init {system} --listen 127.0.0.1:{port} --passive {first}-{last}"), &[0])?;
+        tell.run(system, "agent base 720 --from media/base", &[0])?;
+        tell.run(system, &format!("agent enrol {token}"), &[0])?;
+        tell.aside(system, "tender agent run &")?;
+    }
+    Ok(())
+}
+
+fn register(tell: &mut Teller<'_>, port_of: impl Fn(u16) -> u16) -> Result<(), QuickstartError> {
+    tell.chapter("The same command again completes it: certificates are exchanged, the level is verified.")?;
+    for (index, system) in (0..).zip(SYSTEMS) {
+        tell.run(PRINCIPAL, &add_line(system, port_of(index)), &[0, 4])?;
+    }
+    tell.run(PRINCIPAL, "servmgr group set 720 fleet vm01 vm02 vm03", &[0]).map(drop)
+}
+
+fn first_production(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
+    tell.chapter("Send the package to vm01 to test it there; it lands in slot `test`, beside what runs.")?;
+    tell.run(PRINCIPAL, "servmgr srvlvl send 720 vm010102_BLD1 vm01 '(test'", &[0])?;
+    tell.chapter("Tested: send it to all as stable. That locks the level, and the signed metadata says so.")?;
+    tell.run(PRINCIPAL, "servmgr srvlvl send 720 vm010102_BLD1 fleet '(stable'", &[0])?;
+    tell.chapter("Put it in production everywhere: one atomic switch a system.")?;
+    tell.run(PRINCIPAL, "servmgr system put2prod 720 fleet", &[0]).map(drop)
+}
+
+fn second_level(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
+    tell.chapter("August: a new level, based on the one in production, with a local modification of our own.")?;
+    tell.run(PRINCIPAL, "servmgr srvlvl add 720 vm010802_BLD2 basedon vm010102_bld1 nonesm desc August RSU Install", &[0])?;
+    tell.run(
+        PRINCIPAL,
+        "servmgr srvlvl localmod 720 vm010802_BLD2 ledger --id L0001 --replace etc/ledger.ini \
+         --from media/localmod/ledger.ini --reason 'our books are in CHF'",
+        &[0],
+    )?;
+    tell.chapter(
+        "The second RSU changes the same part. Our change and the vendor's are merged, and we are told to look.",
+    )?;
+    tell.run(PRINCIPAL, "servmgr srvlvl service 720 vm010802_BLD2 all rsu0802.envelope", &[0, 4])?;
+    tell.run(PRINCIPAL, "servmgr srvlvl compare 720 vm010102_BLD1 vm010802_BLD2", &[0])?;
+    tell.run(PRINCIPAL, "servmgr srvlvl package 720 vm010802_BLD2", &[0, 4])?;
+    tell.run(PRINCIPAL, "servmgr srvlvl setlock 720 vm010802_BLD2 on", &[0]).map(drop)
+}
+
+fn second_production(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
+    tell.chapter("Test on vm01, then stable for all; the last line leaves the release out, as the seed does.")?;
+    tell.run(PRINCIPAL, "servmgr srvlvl send 720 vm010802_BLD2 vm01 '(test'", &[0])?;
+    tell.run(PRINCIPAL, "servmgr srvlvl send vm010802_BLD2 fleet '(stable'", &[0])?;
+    tell.chapter("A fix in it asks for an action. Production is refused until somebody has read it.")?;
+    tell.run(PRINCIPAL, "servmgr system put2prod 720 fleet", &[16])?;
+    tell.run(PRINCIPAL, "servmgr system put2prod 720 fleet --acknowledge UM10010", &[0]).map(drop)
+}
+
+fn drift(tell: &mut Teller<'_>, stage: &Stage) -> Result<(), QuickstartError> {
+    tell.chapter("Somebody edits a part of vm02 by hand. SERVCHECK names the part.")?;
+    tell.aside("vm02", "chmod u+w current/ledger/etc/ledger.ini && echo 'currency = XAU' >> current/ledger/etc/ledger.ini")?;
+    let part = stage.home("vm02").join("system/current/ledger/etc/ledger.ini");
+    edit(&part, |text| text.push_str("currency = XAU\n"))?;
+    tell.run(PRINCIPAL, "servmgr system servcheck 720 vm02", &[4, 8]).map(drop)
+}
+
+fn tampering(tell: &mut Teller<'_>, stage: &Stage) -> Result<(), QuickstartError> {
+    tell.chapter("Somebody changes the package on its way. The managed system refuses it and nothing changes.")?;
+    tell.run(PRINCIPAL, "servmgr srvlvl add 720 tampered basedon vm010802_BLD2 nonesm desc Not to be trusted", &[0])?;
+    tell.run(PRINCIPAL, "servmgr srvlvl localmod 720 tampered beacon --id L0002 --add etc/note.txt --from media/README.md", &[0])?;
+    tell.run(PRINCIPAL, "servmgr srvlvl package 720 tampered", &[0, 4])?;
+    let servlink = newest_servlink(&stage.home(PRINCIPAL).join("principal"))
+        .ok_or(QuickstartError::Missing { command: "srvlvl package", what: "a servlink" })?;
+    let shown = servlink.strip_prefix(stage.directory()).unwrap_or(&servlink).display().to_string();
+    tell.aside(PRINCIPAL, &format!("printf X | dd conv=notrunc bs=1 seek=40 of={shown}"))?;
+    damage(&servlink)?;
+    tell.run(PRINCIPAL, "servmgr srvlvl send 720 tampered vm03 '(test'", &[8, 12, 16, 32])?;
+    tell.run(PRINCIPAL, "servmgr system query 720 vm03", &[0]).map(drop)
+}
+
+fn fall_back(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
+    tell.chapter("vm01 has trouble with the new level: one switch back to the one before.")?;
+    tell.run(PRINCIPAL, "servmgr system fallback 720 vm01", &[0]).map(drop)
+}
+
+fn overview(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
+    tell.chapter("Where everything stands.")?;
+    tell.run(PRINCIPAL, "servmgr system query 720 all", &[0, 4])?;
+    tell.run(PRINCIPAL, "servmgr srvlvl query 720 all", &[0])?;
+    tell.run(PRINCIPAL, "servmgr fix query 720 UM10010", &[0]).map(drop)
+}
+
+/// Copies a directory over another, links as links.
+fn copy_over(from: &Path, to: &Path) -> Result<(), QuickstartError> {
+    let copy = || {
+        fs::create_dir_all(to)?;
+        let mut below = Vec::new();
+        for entry in fs::read_dir(from)? {
+            let entry = entry?;
+            let (source, target) = (entry.path(), to.join(entry.file_name()));
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                below.push((source, target));
+            } else if kind.is_symlink() {
+                std::os::unix::fs::symlink(fs::read_link(&source)?, &target)?;
+            } else {
+                fs::copy(&source, &target)?;
+            }
+        }
+        Ok(below)
+    };
+    let below = copy().map_err(|source| QuickstartError::Stage { path: from.to_owned(), source })?;
+    below.iter().try_for_each(|(source, target)| copy_over(source, target))
+}
+
+fn edit(path: &Path, change: impl FnOnce(&mut String)) -> Result<(), QuickstartError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let fault = |source| QuickstartError::Stage { path: path.to_owned(), source };
+    let mut text = fs::read_to_string(path).map_err(fault)?;
+    change(&mut text);
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).map_err(fault)?;
+    fs::write(path, text).map_err(fault)
+}
+
+fn damage(path: &Path) -> Result<(), QuickstartError> {
+    let fault = |source| QuickstartError::Stage { path: path.to_owned(), source };
+    let mut bytes = fs::read(path).map_err(fault)?;
+    if let Some(byte) = bytes.get_mut(40) {
+        *byte ^= 0xff;
+    }
+    fs::write(path, bytes).map_err(fault)
+}
+
+/// Finds the servlink written last below a directory.
+fn newest_servlink(directory: &Path) -> Option<std::path::PathBuf> {
+    let mut newest = None;
+    let mut open = vec![directory.to_owned()];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(directory).ok()?.flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "servlink") {
+                let made = entry.metadata().and_then(|metadata| metadata.modified()).ok()?;
+                if newest.as_ref().is_none_or(|(time, _)| *time < made) {
+                    newest = Some((made, path));
+                }
+            }
+        }
+    }
+    newest.map(|(_, path)| path)
+}

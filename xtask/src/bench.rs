@@ -1,0 +1,84 @@
+//! `cargo xtask bench`: figures that anyone can measure again, beside those of the best other tools.
+
+pub(crate) mod content;
+mod local;
+mod matching;
+pub(crate) mod measure;
+mod ours;
+mod pairs;
+mod peers;
+mod report;
+mod service;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use clap::Subcommand;
+
+use crate::debian::{self, Needed};
+use crate::failure::Failure;
+use crate::program;
+use crate::workspace::Workspace;
+
+/// What fetching the pairs takes.
+const REGISTRY_CLIENTS: &[Needed] = &[
+    Needed {
+        package: "python3-venv",
+        probe: &["python3", "-c", "import venv, ensurepip"],
+        purpose: "fetching from PyPI",
+    },
+    Needed { package: "npm", probe: &["npm", "--version"], purpose: "fetching from npm" },
+    Needed { package: "apt", probe: &["apt-get", "--version"], purpose: "fetching from Debian" },
+];
+
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// Measures servlinks against other delta tools, and drift scans and slot switches.
+    Content(content::Content),
+    /// Fetches the pairs of real releases and measures nothing.
+    Fetch {
+        /// Where to; `target/bench/pairs` when left out.
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
+    },
+    /// Measures requisite closure over many fixes.
+    Closure,
+    /// Measures queries over many systems.
+    Query,
+}
+
+impl Bench {
+    /// Measures.
+    pub(crate) fn run(&self, workspace: &Workspace) -> Result<(), Failure> {
+        match self {
+            Self::Content(content) => content.run(workspace),
+            Self::Fetch { into } => {
+                debian::require(REGISTRY_CLIENTS)?;
+                let into = into.clone().unwrap_or_else(|| pairs::directory(workspace));
+                for pair in pairs::PAIRS {
+                    let trees = pair.fetch(&into, &venv(workspace))?;
+                    println!("{}: {} and {}", pair.name, trees.old.display(), trees.new.display());
+                }
+                Ok(())
+            }
+            Self::Closure => service::closure(workspace),
+            Self::Query => service::query(workspace),
+        }
+    }
+}
+
+/// Returns the Python environment that fetches wheels.
+fn venv(workspace: &Workspace) -> PathBuf {
+    workspace.root().join("target/bench/venv")
+}
+
+/// Builds an example of a package for measuring and returns the program.
+fn build_example(workspace: &Workspace, package: &str, example: &str) -> Result<PathBuf, Failure> {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(workspace.root()).args(["build", "--quiet", "--release", "--package", package]);
+    program::run(cargo.args(["--example", example]))?;
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.root().join("target"), PathBuf::from);
+    Ok(target.join("release/examples").join(example))
+}
