@@ -294,7 +294,7 @@ fn wait(mut child: Child, timeout: Duration) -> Option<std::io::Result<ExitStatu
     let waiter = std::thread::spawn(move || sender.send(child.wait()));
     let status = receiver.recv_timeout(timeout).ok();
     // Fails only when nobody of the group is left, which is what is wanted.
-    drop(rustix::process::kill_process_group(group, rustix::process::Signal::KILL));
+    let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     drop(waiter.join());
     status
 }

@@ -240,7 +240,8 @@ pub fn wait_for_result(
                 waited_s: began.elapsed().as_secs(),
             });
         }
-        drop(clock.recv_timeout(Duration::from_millis(pause_ms)));
+        // Always a timeout: the sender is kept and never sends.
+        let _ = clock.recv_timeout(Duration::from_millis(pause_ms));
         pause_ms = (pause_ms * 2).min(patience.poll_max_ms);
     }
 }

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tender_content::{Digest, ObjectStore, Tree};
-use tender_package::Vrm;
+use tender_package::{LevelName, SystemName, Vrm};
 
 pub use audit::AuditError;
-pub(crate) use lock::{Guard, Share};
+pub(crate) use lock::Share;
 
 use crate::error::{ServiceError, TablesContext};
 
@@ -76,6 +76,25 @@ impl Principal {
     #[must_use]
     pub fn keys_dir(&self, vrm: &Vrm) -> PathBuf {
         self.home.join("keys").join(vrm.as_str())
+    }
+
+    /// Finds the releases that have a level of this name; a command may leave the release out when it is the only one.
+    pub fn releases_with_level(&self, level: &LevelName) -> Result<Vec<Vrm>, ServiceError> {
+        crate::tables::levels::releases_with(&self.tables(), level)
+    }
+
+    /// Finds the release of a system, or of the members of a nickname.
+    pub fn release_of_system(&self, name: &SystemName) -> Result<Option<Vrm>, ServiceError> {
+        let tables = self.tables();
+        let members = crate::tables::systems::members(&tables, name)?;
+        let name = members.first().unwrap_or(name);
+        Ok(crate::tables::systems::find(&tables, name)?.map(|row| row.record.vrm))
+    }
+
+    /// Lists the releases that were initialised.
+    pub fn releases(&self) -> Result<Vec<Vrm>, ServiceError> {
+        let releases = crate::tables::releases::all(&self.tables())?;
+        Ok(releases.into_iter().map(|release| release.vrm).collect())
     }
 
     /// Takes the tables for one short piece of work.

@@ -52,7 +52,7 @@ pub use srvlvl_service::{ServiceFunction, SrvlvlService};
 pub use srvlvl_setlock::SrvlvlSetlock;
 pub use srvlvl_vmfsetup::SrvlvlVmfsetup;
 pub use srvlvl_withdraw::SrvlvlWithdraw;
-pub use system_add::SystemAdd;
+pub use system_add::{PORT_DEFAULT, SystemAdd};
 pub use system_delete::SystemDelete;
 pub use system_fallback::SystemFallback;
 pub use system_modify::SystemModify;

@@ -99,8 +99,8 @@ impl<'g, 'a> Walk<'g, 'a> {
         }
     }
 
-    /// Marks a fix, and all it contains, as met; returns what was not met before.
-    fn cover_with(&mut self, number: Number) -> () {
+    /// Marks a fix, and all it contains, as met.
+    fn cover_with(&mut self, number: Number) {
         if self.cover[at(number)] == NONE {
             self.cover[at(number)] = number;
         }

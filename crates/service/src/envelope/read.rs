@@ -259,7 +259,7 @@ struct HashingReader {
 
 impl HashingReader {
     fn read_all(&mut self, reader: &mut dyn Read) -> Result<(), EnvelopeError> {
-        let mut hasher = tender_content::digest::Hasher::new();
+        let mut hasher = blake3::Hasher::new();
         let mut buffer = vec![0; 1 << 16];
         loop {
             match reader.read(&mut buffer) {
@@ -272,7 +272,7 @@ impl HashingReader {
                 Err(_) => return Ok(()),
             }
         }
-        self.digest = Some(hasher.finish());
+        self.digest = Some(hasher.finalize().into());
         Ok(())
     }
 }

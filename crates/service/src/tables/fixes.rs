@@ -11,30 +11,30 @@ use crate::shapes::{EnvelopeHeader, EnvelopeKind, Fix};
 
 /// A vendor whose envelopes are accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VendorRow {
+pub(crate) struct VendorRow {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its public key; absent when it does not sign.
-    pub key: Option<Vec<u8>>,
+    pub(crate) key: Option<Vec<u8>>,
     /// Whether the site said that it does not sign.
-    pub is_unsigned: bool,
+    pub(crate) is_unsigned: bool,
 }
 
 /// A received envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EnvelopeRow {
+pub(crate) struct EnvelopeRow {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Digest of its header.
-    pub digest: Digest,
+    pub(crate) digest: Digest,
     /// RSU or COR.
-    pub kind: String,
+    pub(crate) kind: String,
     /// Who made it.
-    pub vendor: String,
+    pub(crate) vendor: String,
     /// Whether its signature was checked.
-    pub is_signed: bool,
+    pub(crate) is_signed: bool,
     /// What to read first.
-    pub memo: Option<String>,
+    pub(crate) memo: Option<String>,
 }
 
 /// Finds a vendor.

@@ -244,7 +244,7 @@ pub(crate) fn write_content(
     const DOING: &str = "writing the content of a level";
     let key = [vrm.as_str(), name.as_str()];
     delete_content(tables, vrm, name)?;
-    for (order, fix) in content.fixes.iter().enumerate() {
+    for (order, fix) in (0_i64..).zip(&content.fixes) {
         tables
             .prepare_cached(
                 "INSERT INTO level_fix (vrm, level, fix, component, envelope, superseded_by, ord)
@@ -278,7 +278,7 @@ pub(crate) fn write_content(
             )
             .doing(DOING)?;
     }
-    for (order, component) in content.components.iter().enumerate() {
+    for (order, component) in (0_i64..).zip(&content.components) {
         tables
             .execute(
                 "INSERT INTO level_component (vrm, level, name, ord, source, tree, restart)
@@ -355,7 +355,6 @@ pub(crate) fn set_operation(
         ),
         None => tables.execute(
             "DELETE FROM operation WHERE vrm = ?1 AND level = ?2",
-        "DELETE FROM packaging WHERE vrm = ?1 AND level = ?2",
             [vrm.as_str(), name.as_str()],
         ),
     }

@@ -10,17 +10,17 @@ use crate::error::{ServiceError, TablesContext};
 
 /// One generation of a level's package.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PackageRow {
+pub(crate) struct PackageRow {
     /// Identity of the content it carries.
-    pub content: Digest,
+    pub(crate) content: Digest,
     /// Everything in it.
-    pub manifest: LevelManifest,
+    pub(crate) manifest: LevelManifest,
     /// Bytes of its servlinks.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// When it was made.
-    pub made: Timestamp,
+    pub(crate) made: Timestamp,
     /// Whether a system loaded it for testing.
-    pub is_tested: bool,
+    pub(crate) is_tested: bool,
 }
 
 fn package_of(row: &Row<'_>) -> Result<PackageRow, rusqlite::Error> {

@@ -10,24 +10,24 @@ use crate::error::{ServiceError, TablesContext};
 
 /// A release.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReleaseRow {
+pub(crate) struct ReleaseRow {
     /// Its name.
-    pub vrm: Vrm,
+    pub(crate) vrm: Vrm,
     /// Identity of its BASE.
-    pub base: Digest,
+    pub(crate) base: Digest,
     /// When it was initialised.
-    pub at: Timestamp,
+    pub(crate) at: Timestamp,
 }
 
 /// A component of a BASE.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BaseComponent {
+pub(crate) struct BaseComponent {
     /// Its name.
-    pub name: ComponentName,
+    pub(crate) name: ComponentName,
     /// Its parts as shipped.
-    pub tree: Digest,
+    pub(crate) tree: Digest,
     /// Components with the same word restart together.
-    pub restart: String,
+    pub(crate) restart: String,
 }
 
 /// Lists the releases.
@@ -71,7 +71,7 @@ pub(crate) fn insert(
     let mut statement = tables
         .prepare("INSERT INTO component (vrm, name, ord, tree, restart) VALUES (?1, ?2, ?3, ?4, ?5)")
         .doing("writing the components")?;
-    for (order, component) in components.iter().enumerate() {
+    for (order, component) in (0_i64..).zip(components) {
         statement
             .execute(rusqlite::params![
                 release.vrm.as_str(),

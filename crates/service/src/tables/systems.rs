@@ -11,40 +11,40 @@ use crate::shapes::{PairState, SystemRecord};
 
 /// A managed system as the tables know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SystemRow {
+pub(crate) struct SystemRow {
     /// What was asked for.
-    pub record: SystemRecord,
+    pub(crate) record: SystemRecord,
     /// Whether SYSTEM ADD has ended.
-    pub is_added: bool,
+    pub(crate) is_added: bool,
     /// Level and generation in production as last seen.
-    pub prod: Option<(LevelName, u32)>,
+    pub(crate) prod: Option<(LevelName, u32)>,
     /// The system as last seen.
-    pub info: Option<SystemInfo>,
+    pub(crate) info: Option<SystemInfo>,
     /// The last SERVCHECK.
-    pub servcheck: Option<ServcheckReport>,
+    pub(crate) servcheck: Option<ServcheckReport>,
     /// The last verb with its return code and time.
-    pub last: Option<(String, u8, Timestamp)>,
+    pub(crate) last: Option<(String, u8, Timestamp)>,
     /// When it was last reached.
-    pub last_contact: Option<Timestamp>,
+    pub(crate) last_contact: Option<Timestamp>,
 }
 
 /// How far a level is with a system.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeploymentRow {
+pub(crate) struct DeploymentRow {
     /// The system.
-    pub system: SystemName,
+    pub(crate) system: SystemName,
     /// The level.
-    pub level: LevelName,
+    pub(crate) level: LevelName,
     /// Its generation.
-    pub generation: u32,
+    pub(crate) generation: u32,
     /// The state's word.
-    pub state: String,
+    pub(crate) state: String,
     /// Return code of the last step.
-    pub code: Option<u8>,
+    pub(crate) code: Option<u8>,
     /// How often it was tried.
-    pub attempts: u32,
+    pub(crate) attempts: u32,
     /// When.
-    pub at: Timestamp,
+    pub(crate) at: Timestamp,
 }
 
 const COLUMNS: &str = "body, state, prod_level, prod_generation, info, servcheck, last_verb, last_code, last_at,
@@ -379,7 +379,7 @@ pub(crate) fn set_members(
     members: &[SystemName],
 ) -> Result<(), ServiceError> {
     tables.execute("DELETE FROM member WHERE nickname = ?1", [nickname.as_str()]).doing("writing the nickname")?;
-    for (order, member) in members.iter().enumerate() {
+    for (order, member) in (0_i64..).zip(members) {
         tables
             .execute(
                 "INSERT INTO member (nickname, system, ord) VALUES (?1, ?2, ?3)",

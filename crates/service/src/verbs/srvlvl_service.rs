@@ -55,7 +55,6 @@ pub struct SrvlvlService {
 
 /// What an installation comes to.
 struct Install {
-    level: Level,
     plan: Plan,
     after: LevelContent,
     dirty: Vec<ComponentName>,
@@ -87,12 +86,12 @@ impl SrvlvlService {
     fn plan(&self, principal: &Principal, named: &[Named]) -> Result<Install, ServiceError> {
         let received = Received::with(principal, &self.vrm, named)?;
         let want = self.wanted(named, &received);
-        let (level, before, scopes) = {
+        let (before, scopes) = {
             let tables = principal.tables();
             let level = levels::expect(&tables, &self.vrm, &self.level)?;
             level.permits(Asked::Change)?;
             let before = levels::content(&tables, &self.vrm, &self.level)?;
-            (level, before, lineage(&tables, &self.vrm, &self.level)?)
+            (before, lineage(&tables, &self.vrm, &self.level)?)
         };
         if let Some(component) = &self.component
             && before.components.iter().all(|known| known.name != *component)
@@ -129,7 +128,7 @@ impl SrvlvlService {
         if self.redo {
             dirty = components;
         }
-        Ok(Install { level, plan, after, dirty })
+        Ok(Install { plan, after, dirty })
     }
 
     fn describe(&self, install: &Install, outcome: &mut Outcome, is_done: bool) {
