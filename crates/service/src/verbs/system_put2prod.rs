@@ -215,20 +215,20 @@ impl Verb for SystemPut2prod {
     }
 
     fn subject(&self) -> Subject {
-        let mut text = self.target.to_string();
+        let mut words = vec![self.target.to_string()];
         if let Some((level, generation)) = &self.expect {
-            text.push_str(&format!(" {level}"));
+            words.push(format!("{level}"));
             if let Some(generation) = generation {
-                text.push_str(&format!(" {generation}"));
+                words.push(format!("{generation}"));
             }
         }
         for fix in &self.acknowledge {
-            text.push_str(&format!(" ACKNOWLEDGE {fix}"));
+            words.push(format!("ACKNOWLEDGE {fix}"));
         }
         if let Some(reason) = &self.force {
-            text.push_str(&format!(" FORCE {reason}"));
+            words.push(format!("FORCE {reason}"));
         }
-        Subject::new(&self.vrm, text)
+        Subject::new(&self.vrm, words.join(" "))
     }
 
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
