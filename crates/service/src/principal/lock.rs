@@ -22,7 +22,15 @@ pub(crate) enum Share {
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Guard {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // Closing is not enough: a command that another thread is just starting has a copy of every open file for a
+        // moment, and the lock would stay with it. Fails only for a file that is not open, which this one is.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
 }
 
 impl Principal {
@@ -65,7 +73,7 @@ impl Principal {
             file.write_all(text.as_bytes())
         };
         write(&mut file).map_err(ServiceError::file("writing the lock", &path))?;
-        Ok(Guard { _file: file })
+        Ok(Guard { file })
     }
 
     /// Takes the lock under which one release's levels change.
