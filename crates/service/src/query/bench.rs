@@ -1,4 +1,4 @@
-//! A made-up fleet for measuring questions; used by the example `service_bench` alone.
+//! A made-up fleet for measuring questions; used by the example `query_bench` alone.
 
 use jiff::Timestamp;
 use tender_content::Digest;

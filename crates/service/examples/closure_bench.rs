@@ -1,19 +1,16 @@
-//! Measures the decisions of the principal: requisite closure, and which systems miss a fix.
+//! Measures the closure of requisites.
 //!
 //! ```text
-//! cargo run --release -p tender-service --example service_bench
+//! cargo run --release -p tender-service --example closure_bench
 //! ```
 //!
-//! Prints one line of JSON: milliseconds for each question, the best of five.
+//! Prints one line of JSON: milliseconds for each release, the best of five.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use tender_content::{Digest, Node};
 use tender_package::{ComponentName, FixId, LevelName};
-use tender_service::Principal;
 use tender_service::closure::{Question, plan};
-use tender_service::query::bench;
 use tender_service::shapes::{Fix, PartChange, Requisite};
 
 /// A release of `count` fixes over `components`, each with about `requisites` requisites.
@@ -91,29 +88,16 @@ fn closure_ms(count: usize, components: usize, requisites: usize) -> (f64, usize
     (ms, added)
 }
 
-fn query_ms(systems: usize) -> Result<f64, Box<dyn std::error::Error>> {
-    let directory = tempfile::tempdir()?;
-    let principal = Principal::open(directory.path())?;
-    bench::fill(&principal, systems, 200, 50)?;
-    let mut rows = 0;
-    let ms = best_ms(|| rows = bench::missing(&principal, "UM000049").map_or(0, |names| names.len()));
-    if rows == 0 || rows == systems {
-        return Err("the bench's fleet does not answer as it was made".into());
-    }
-    Ok(ms)
-}
-
 #[expect(clippy::print_stdout, reason = "printing is what it is for")]
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() {
     let (small, small_added) = closure_ms(10_000, 100, 2);
     let (large, large_added) = closure_ms(50_000, 100, 4);
-    let query = query_ms(10_000)?;
-    let figures: BTreeMap<&str, f64> = [
-        ("closure_10000_fixes_100_components_ms", small),
-        ("closure_50000_fixes_200000_requisites_ms", large),
-        ("systems_missing_a_fix_of_10000_ms", query),
-    ]
-    .into();
-    println!("{}", serde_json::json!({ "figures": figures, "added": [small_added, large_added] }));
-    Ok(())
+    println!(
+        "{}",
+        serde_json::json!({
+            "closure_10000_fixes_100_components_ms": small,
+            "closure_50000_fixes_200000_requisites_ms": large,
+            "added": [small_added, large_added],
+        })
+    );
 }
