@@ -206,7 +206,7 @@ impl Enroller for FtpsFleet {
                 });
             }
         };
-        let further = BTreeMap::from([(format!("root-{}.json", welcome.vrm), welcome.trusted_root.clone())]);
+        let further = BTreeMap::from([("root.json".to_owned(), welcome.trusted_root.clone())]);
         let addresses = [certificate_name(address), address.host.clone()];
         let certificate =
             enrolment::enrol(&mut link, &token, &self.authority, &addresses, &further, Timestamp::now())

@@ -27,7 +27,7 @@ pub(crate) enum Srvlvl {
     Localmod(Localmod),
     /// Makes the package: what differs from BASE, signed
     #[command(after_help = "Example:\n  tender servmgr srvlvl package 720 vm010802_BLD2")]
-    Package(Named),
+    Package(Package),
     /// Sets or lifts the update-control lock of a level
     #[command(after_help = "Example:\n  tender servmgr srvlvl setlock 720 vm010802_BLD2 on")]
     Setlock(Setlock),
@@ -65,15 +65,24 @@ pub(crate) struct Named {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Package {
+    #[command(flatten)]
+    pub(crate) at: Named,
+    /// Memory to stay within when servlinks are built
+    #[arg(long, value_name = "MIB")]
+    pub(crate) max_memory_mib: Option<u64>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Add {
     #[command(flatten)]
     pub(crate) at: Named,
     /// BASE, or the level whose content the new one starts with
     #[arg(long, value_name = "SRVLVL", default_value = "BASE")]
     pub(crate) basedon: LevelName,
-    /// Systems must have the same variant: ESM, NONESM or a word of yours
-    #[arg(long, default_value = "NONESM")]
-    pub(crate) variant: Variant,
+    /// Systems must have the same variant: ESM, NONESM or a word of yours; that of the level it is based on otherwise
+    #[arg(long)]
+    pub(crate) variant: Option<Variant>,
     /// What the level is for
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) desc: String,
@@ -187,9 +196,9 @@ pub(crate) struct Send {
     /// Go on past drift, overrides and missing tests, with the reason
     #[arg(long, value_name = "REASON")]
     pub(crate) force: Option<String>,
-    /// How many systems at a time
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    pub(crate) parallel: usize,
+    /// How many systems at a time; the setting `sends_max` otherwise
+    #[arg(long, value_name = "N")]
+    pub(crate) parallel: Option<usize>,
 }
 
 #[derive(Debug, Args)]

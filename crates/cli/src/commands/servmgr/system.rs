@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use tender_package::{FixId, LevelName, SystemName, Variant};
+use tender_service::system::Target;
 
 use super::Release;
 
@@ -71,19 +72,19 @@ pub(crate) struct Add {
 
 /// One system, a group, or ALL.
 #[derive(Debug, Args)]
-pub(crate) struct Target {
+pub(crate) struct At {
     /// The release, such as 720
     #[arg(value_name = "VRM")]
     pub(crate) release: Release,
     /// A system, a group, or ALL
     #[arg(value_name = "SYSTEM|GROUP|ALL")]
-    pub(crate) target: String,
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Delete {
     #[command(flatten)]
-    pub(crate) at: Target,
+    pub(crate) at: At,
     /// Delete although the system cannot be reached, with the reason
     #[arg(long, value_name = "REASON")]
     pub(crate) force: Option<String>,
@@ -116,13 +117,13 @@ pub(crate) struct Query {
     pub(crate) release: Release,
     /// A system, a group, or ALL
     #[arg(value_name = "SYSTEM|GROUP|ALL", default_value = "ALL")]
-    pub(crate) target: String,
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Servcheck {
     #[command(flatten)]
-    pub(crate) at: Target,
+    pub(crate) at: At,
     /// Hash every part again instead of trusting unchanged files
     #[arg(long)]
     pub(crate) full: bool,
@@ -131,7 +132,7 @@ pub(crate) struct Servcheck {
 #[derive(Debug, Args)]
 pub(crate) struct Put2prod {
     #[command(flatten)]
-    pub(crate) at: Target,
+    pub(crate) at: At,
     /// The level that must be loaded; whatever stable level is loaded when left out
     #[arg(value_name = "SRVLVL")]
     pub(crate) level: Option<LevelName>,
@@ -144,10 +145,13 @@ pub(crate) struct Put2prod {
     /// Go on although parts drifted, with the reason
     #[arg(long, value_name = "REASON")]
     pub(crate) force: Option<String>,
+    /// How many systems at a time; one otherwise, so that a bad level stops early
+    #[arg(long, value_name = "N")]
+    pub(crate) parallel: Option<usize>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Fallback {
     #[command(flatten)]
-    pub(crate) at: Target,
+    pub(crate) at: At,
 }
