@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::delta::{self, STREAM_CONTENT, Streams};
+use super::delta::{self, STREAM_KINDS, Streams};
 use super::file::{PackedSection, assemble};
 use super::matching::{NewObject, OldPart, new_objects, old_parts};
 use super::memory::MemoryBudget;
@@ -198,9 +198,8 @@ impl<'b> Builder<'b> {
         let mut streams = Streams::default();
         parts.iter().for_each(|part| streams.append(part));
         drop(parts);
-        let names = ["control", "runs", "differences", "new bytes"];
-        let jobs: Vec<_> = streams.in_order().into_iter().zip(STREAM_CONTENT).zip(names).collect();
-        let sections = try_map(self.threads, &jobs, |((plain, content), name)| {
+        let jobs: Vec<_> = streams.in_order().into_iter().zip(STREAM_KINDS).collect();
+        let sections = try_map(self.threads, &jobs, |(plain, (name, content))| {
             let name = format!("delta group {number}: {name}");
             let packed =
                 self.budget.with(lzma::pack_memory_bytes(plain.len()), || lzma::pack(plain, *content));

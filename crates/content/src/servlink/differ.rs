@@ -3,7 +3,7 @@
 //! The search is bsdiff's: exact matches come from a suffix array of the old bytes; a match is extended both ways as
 //! long as at least half of the bytes agree, because rebuilt code is the same code with other addresses in it.
 
-use suffix_array::SuffixArray;
+use libsais::SuffixArrayConstruction;
 
 /// One step: add `add` bytes of old at `old_at` to a difference, then take `insert` new bytes as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub(super) struct Step {
 
 /// A match must beat the run under way by this many bytes, or it is not worth a new step.
 const GAIN_MIN: usize = 8;
+/// So many bytes exactly right, and the run goes on without a search.
+const CARRY_MIN: usize = 24;
 /// Memory of the differ for each byte of the old window: its suffix array.
 pub(super) const SEARCH_BYTES_PER_OLD_BYTE: u64 = 4;
 /// Longest old window: the suffix array counts in 32 bits.
@@ -49,7 +51,7 @@ pub(super) fn diff(old: &[u8], new: &[u8], window_bytes_max: usize) -> Vec<Step>
 struct Scan<'b> {
     old: &'b [u8],
     new: &'b [u8],
-    index: SuffixArray<'b>,
+    index: Index<'b>,
     steps: Vec<Step>,
     /// Where the run under way starts in new and old.
     run_new: usize,
@@ -65,14 +67,13 @@ struct Match {
 
 impl<'b> Scan<'b> {
     fn new(old: &'b [u8], new: &'b [u8]) -> Self {
-        let mut index = SuffixArray::new(old);
-        index.enable_buckets();
-        Self { old, new, index, steps: Vec::new(), run_new: 0, run_old: 0 }
+        Self { old, new, index: Index::new(old), steps: Vec::new(), run_new: 0, run_old: 0 }
     }
 
-    fn longest(&self, new_at: usize) -> Match {
-        let range = self.index.search_lcp(&self.new[new_at..]);
-        Match { old_at: range.start, len: range.len() }
+    /// Returns how many bytes from `new_at` on the run under way has exactly right.
+    fn run_agreement(&self, new_at: usize) -> usize {
+        let old = self.old.get(self.run_old + (new_at - self.run_new)..).unwrap_or_default();
+        common_prefix(&self.new[new_at..], old)
     }
 
     /// Tells whether the run under way, carried on to `new_at`, has the right byte there.
@@ -89,7 +90,14 @@ impl<'b> Scan<'b> {
             let mut counted = at;
             found.len = 0;
             while at < self.new.len() {
-                found = self.longest(at);
+                let carried = self.run_agreement(at);
+                if carried >= CARRY_MIN {
+                    // The run goes on exactly: no search, as one that found more elsewhere would hardly pay.
+                    at += carried;
+                    (agreeing, counted) = (0, at);
+                    continue;
+                }
+                found = self.index.longest(&self.new[at..]);
                 while counted < at + found.len {
                     agreeing += usize::from(self.run_agrees(counted));
                     counted += 1;
@@ -163,6 +171,88 @@ impl<'b> Scan<'b> {
         }
         kept
     }
+}
+
+/// A suffix array with a table of where the suffixes of each first two bytes start.
+struct Index<'b> {
+    old: &'b [u8],
+    suffixes: Vec<i32>,
+    starts: Vec<u32>,
+}
+
+impl<'b> Index<'b> {
+    fn new(old: &'b [u8]) -> Self {
+        let suffixes = SuffixArrayConstruction::for_text(old).in_owned_buffer32().single_threaded().run();
+        let suffixes = suffixes.expect("the window fits the array's indices and its memory is there").into_vec();
+        let mut starts = vec![0_u32; (1 << 16) + 1];
+        for pair in old.windows(2) {
+            starts[first_two(pair) + 1] += 1;
+        }
+        // The suffix of one byte stands before all others with that first byte.
+        let lone = old.last().map_or(usize::MAX, |last| usize::from(*last) << 8);
+        let mut sum = 0;
+        for (prefix, start) in starts.iter_mut().enumerate() {
+            sum += *start;
+            *start = sum + u32::from(prefix >= lone);
+        }
+        Self { old, suffixes, starts }
+    }
+
+    fn suffix(&self, rank: usize) -> usize {
+        usize::try_from(self.suffixes[rank]).expect("a suffix starts inside the window")
+    }
+
+    /// Returns the longest match of the start of `wanted`; one of less than two bytes counts as none.
+    fn longest(&self, wanted: &[u8]) -> Match {
+        if wanted.len() < 2 {
+            return Match { old_at: 0, len: 0 };
+        }
+        let prefix = first_two(wanted);
+        let (mut low, mut high) = (self.starts[prefix] as usize, self.starts[prefix + 1] as usize);
+        if prefix + 1 == usize::from(*self.old.last().unwrap_or(&0)) << 8 && high > low {
+            // The lone suffix is counted with the next prefix's start.
+            high -= 1;
+        }
+        let (mut low_len, mut high_len) = (2, 2);
+        let mut best = Match { old_at: 0, len: 0 };
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let old_at = self.suffix(middle);
+            // All between the bounds share at least what both bounds share with what is wanted.
+            let known = low_len.min(high_len);
+            let len = known + common_prefix(&wanted[known..], &self.old[old_at + known..]);
+            if len > best.len {
+                best = Match { old_at, len };
+            }
+            if len == wanted.len() {
+                break;
+            }
+            if self.old.get(old_at + len).is_none_or(|old| *old < wanted[len]) {
+                (low, low_len) = (middle + 1, len);
+            } else {
+                (high, high_len) = (middle, len);
+            }
+        }
+        best
+    }
+}
+
+fn first_two(bytes: &[u8]) -> usize {
+    usize::from(bytes[0]) << 8 | usize::from(bytes[1])
+}
+
+/// Returns how many bytes two slices have in common at their start.
+pub(super) fn common_prefix(one: &[u8], other: &[u8]) -> usize {
+    let mut len = 0;
+    for (a, b) in one.chunks_exact(8).zip(other.chunks_exact(8)) {
+        let a = u64::from_le_bytes(a.try_into().expect("a chunk is eight bytes"));
+        let b = u64::from_le_bytes(b.try_into().expect("a chunk is eight bytes"));
+        if a != b {
+            return len + ((a ^ b).trailing_zeros() / 8) as usize;
+        }
+        len += 8;
+    }
+    len + one[len..].iter().zip(&other[len..]).take_while(|(a, b)| a == b).count()
 }
 
 /// Returns the length where twice the agreeing bytes less the length is greatest.
