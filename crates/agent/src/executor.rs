@@ -22,6 +22,9 @@ mod servcheck;
 pub(crate) mod step;
 mod unload;
 
+#[cfg(test)]
+mod tests;
+
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -29,7 +32,7 @@ use jiff::Timestamp;
 use tender_content::progress::{NoProgress, Progress};
 use tender_content::store::ObjectStore;
 use tender_package::report::ServcheckReport;
-use tender_package::request::{Request, RequestResult};
+use tender_package::request::{PROTOCOL, Request, RequestResult, Verb};
 use tender_package::{Message, Outcome, ReturnCode, Severity, Table};
 
 use crate::audit::{self, AuditError, AuditEvent};
@@ -336,9 +339,33 @@ impl Log<'_> {
     /// Adds a line. A log that cannot be written stops no work: the journal is what counts.
     fn line(&mut self, text: &str) {
         let path = self.home.log_file(self.id);
+        // What people at the principal wrote must not look like lines of ours.
+        let text = text.replace(char::is_control, " ");
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
         drop(file.and_then(|mut file| writeln!(file, "{} {text}", Timestamp::now())));
     }
+}
+
+/// Carries out a verb that someone on this system itself asks for, such as MANAGED OFF; returns its result.
+///
+/// Requests that wait are carried out first. With `ExecuteError::Lock` another executor is at work; the request stays
+/// queued and that executor carries it out.
+pub fn ask_locally(
+    home: &Home,
+    verb: Verb,
+    operator: &str,
+    hooks: &dyn LifecycleHooks,
+    progress: &dyn Progress,
+) -> Result<Option<RequestResult>, ExecuteError> {
+    let made = Timestamp::now();
+    let id = format!("local-{}-{}", made.as_nanosecond(), std::process::id());
+    let request = Request { protocol: PROTOCOL, id, made, operator: operator.to_owned(), verb };
+    queue::submit(home, &request).map_err(ExecuteError::Home)?;
+    execute(home, hooks, progress)?;
+    let result = queue::result(home, &request.id).map_err(ExecuteError::Home)?;
+    // Whoever asked has it now; no principal will come for it.
+    queue::acknowledge(home, &request.id).map_err(ExecuteError::Home)?;
+    Ok(result)
 }
 
 /// Checks a LOAD as the executor will, for the receiver; returns received files that no package needs any more.

@@ -136,6 +136,7 @@ pub(crate) fn unverified(level: &LevelRef, error: &RepositoryError) -> Refusal {
         | RepositoryError::Tampered { .. }
         | RepositoryError::Expired { .. } => "send the level again",
         RepositoryError::UnknownTarget { .. } => "package the level, then send it again",
+        RepositoryError::Format { .. } => "bring Tender on this system up to date",
         RepositoryError::ClockWentBack { .. } => "set this machine's clock",
         RepositoryError::WrongRoot { .. } => "enrol this system with the principal that sends the level",
         _ => "let people look at who wrote to `incoming/` before anything else is sent",
@@ -182,7 +183,7 @@ pub(crate) fn needed<'m>(
 /// Decides the steps; everything was checked before.
 fn plan(facts: &Facts, wish: &Wish<'_>) -> Plan {
     let level = wish.level;
-    let record = LevelRecord { manifest: facts.manifest.clone(), mode: wish.mode, loaded: facts.now };
+    let record = LevelRecord { manifest: facts.manifest.clone(), mode: mode(facts, wish), loaded: facts.now };
     let contents = record.contents();
     let is_current = facts.slots.current.as_ref().is_some_and(|current| current.level() == level);
     let mut steps = Vec::new();
@@ -210,6 +211,12 @@ fn plan(facts: &Facts, wish: &Wish<'_>) -> Plan {
     Plan { steps, undo: vec![Step::Collect], done: done(facts, wish, is_current), notes: notes(facts, wish) }
 }
 
+/// A level that was in production stays STABLE, although it is sent to be tested again.
+fn mode(facts: &Facts, wish: &Wish<'_>) -> Mode {
+    let previous = facts.slots.previous.as_ref().filter(|previous| previous.level() == wish.level);
+    previous.map_or(wish.mode, |previous| previous.record.mode.max(wish.mode))
+}
+
 fn base_record(manifest: &LevelManifest) -> BaseRecord {
     let trees = manifest.components.iter().filter_map(|one| Some((one.name.clone(), one.tree?)));
     let mut components: Vec<_> = trees.collect();
@@ -220,7 +227,7 @@ fn base_record(manifest: &LevelManifest) -> BaseRecord {
 
 fn done(facts: &Facts, wish: &Wish<'_>, is_current: bool) -> Option<Message> {
     let level = wish.level;
-    let mode = format!("{:?}", wish.mode).to_uppercase();
+    let mode = format!("{:?}", mode(facts, wish)).to_uppercase();
     let text = if is_current {
         format!("{level} is in production already; every part of it was verified")
     } else if facts.loaded.is_some() {

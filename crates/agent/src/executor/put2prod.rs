@@ -256,5 +256,19 @@ fn notes(facts: &Facts, wish: &Wish<'_>) -> Vec<Message> {
     notes
 }
 
+/// Plans without anything in the way, for tests of what holds for every plan.
+#[cfg(test)]
+pub(super) fn plan_for(slots: &Slots, signed: Mode) -> Result<Plan, Refusal> {
+    let facts = Facts {
+        slots: slots.clone(),
+        signed: Signed::State(signed),
+        drift_test: Vec::new(),
+        drift_current: Vec::new(),
+        overrides: Vec::new(),
+        free_bytes: u64::MAX,
+    };
+    plan(&facts, &Wish { expect: None, acknowledged: &[], force: None })
+}
+
 #[cfg(test)]
 mod tests;
