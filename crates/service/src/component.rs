@@ -1,0 +1,157 @@
+//! What the principal reads of a component's `manifest.yaml`: its name, restart word and build recipes.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use tender_content::{Node, Tree};
+use tender_package::ComponentName;
+
+use crate::build::Recipe;
+use crate::error::ServiceError;
+use crate::principal::Principal;
+
+/// The part that holds it.
+pub const MANIFEST: &str = "manifest.yaml";
+
+const MANIFEST_BYTES_MAX: u64 = 1 << 20;
+
+/// The keys of a component manifest that service uses; other keys belong to others.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct ComponentManifest {
+    /// Its name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// What service needs.
+    #[serde(default)]
+    pub tender: ServiceKeys,
+}
+
+/// The key `tender` of a component manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceKeys {
+    /// Components with the same word restart together; the component's name by default.
+    #[serde(default)]
+    pub restart: Option<String>,
+    /// Place in the order of service, low first; 100 by default.
+    #[serde(default)]
+    pub order: Option<u32>,
+    /// How objects are built from parts.
+    #[serde(default)]
+    pub build: Vec<Recipe>,
+}
+
+/// Says why a component manifest cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// It is not YAML of the right shape.
+    #[error("manifest.yaml of component {component} cannot be read")]
+    Shape {
+        /// The component.
+        component: ComponentName,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// It is too large to be one.
+    #[error("manifest.yaml of component {component} has {size} bytes; at most {MANIFEST_BYTES_MAX} are read")]
+    TooLarge {
+        /// The component.
+        component: ComponentName,
+        /// Its size.
+        size: u64,
+    },
+    /// It names another component.
+    #[error("manifest.yaml of component {component} names component {found}")]
+    OtherName {
+        /// The component.
+        component: ComponentName,
+        /// The name in it.
+        found: String,
+    },
+}
+
+impl ComponentManifest {
+    /// Reads a manifest.
+    pub fn parse(component: &ComponentName, text: &str) -> Result<Self, ManifestError> {
+        let manifest: Self = serde_saphyr::from_str(text)
+            .map_err(|source| ManifestError::Shape { component: component.clone(), source: Box::new(source) })?;
+        match &manifest.name {
+            Some(name) if name != component.as_str() => {
+                Err(ManifestError::OtherName { component: component.clone(), found: name.clone() })
+            }
+            _ => Ok(manifest),
+        }
+    }
+
+    /// Returns the restart word.
+    #[must_use]
+    pub fn restart(&self, component: &ComponentName) -> String {
+        self.tender.restart.clone().unwrap_or_else(|| component.to_string())
+    }
+}
+
+/// Reads the manifest of a component whose objects are in the store; without one, defaults hold.
+pub(crate) fn manifest_of(
+    principal: &Principal,
+    component: &ComponentName,
+    tree: &Tree,
+) -> Result<ComponentManifest, ServiceError> {
+    let Some(Node::File { digest, size, .. }) = tree.get(MANIFEST) else {
+        return Ok(ComponentManifest::default());
+    };
+    let doing = format!("reading manifest.yaml of component {component}");
+    if *size > MANIFEST_BYTES_MAX {
+        let error = ManifestError::TooLarge { component: component.clone(), size: *size };
+        return Err(ServiceError::content(doing)(error));
+    }
+    let bytes = principal.store().read(digest).map_err(ServiceError::content(doing.clone()))?;
+    ComponentManifest::parse(component, &String::from_utf8_lossy(&bytes)).map_err(ServiceError::content(doing))
+}
+
+/// Lists the components below a directory: one a subdirectory, in order of their names.
+pub(crate) fn component_dirs(directory: &Path) -> Result<Vec<(ComponentName, std::path::PathBuf)>, ServiceError> {
+    let wrap = || ServiceError::file("reading", directory);
+    let mut components = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(wrap())? {
+        let entry = entry.map_err(wrap())?;
+        if !entry.file_type().map_err(wrap())?.is_dir() {
+            continue;
+        }
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let name = ComponentName::new(&name)
+            .map_err(ServiceError::content(format!("reading {}", directory.display())))?;
+        components.push((name, entry.path()));
+    }
+    components.sort();
+    Ok(components)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn manifest_with_recipe_is_read() {
+        let name = ComponentName::new("portal").unwrap();
+        let text = "name: portal\nversion: 1.0.0\ncommands:\n  start: bin/start.sh\ntender:\n  restart: web\n  build:\n    - object: page\n      inputs: [\"src/*.html\"]\n      command: [sh, src/build.sh]\n      outputs: [www/index.html]\n";
+        let manifest = ComponentManifest::parse(&name, text).unwrap();
+        assert_eq!(manifest.restart(&name), "web");
+        assert_eq!(manifest.tender.build[0].outputs, ["www/index.html"]);
+    }
+
+    #[test]
+    fn manifest_of_another_component_is_refused() {
+        let name = ComponentName::new("portal").unwrap();
+        assert!(matches!(
+            ComponentManifest::parse(&name, "name: ledger\n"),
+            Err(ManifestError::OtherName { .. })
+        ));
+    }
+
+    #[test]
+    fn manifest_with_unknown_service_key_is_refused() {
+        let name = ComponentName::new("portal").unwrap();
+        assert!(ComponentManifest::parse(&name, "tender:\n  restrat: web\n").is_err());
+    }
+}

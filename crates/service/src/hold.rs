@@ -1,0 +1,141 @@
+//! Holds: which keep a fix off, what resolves them, and what people must do or accept (specification 10).
+//!
+//! | class    | keeps the fix off | resolved by                                                        |
+//! |----------|-------------------|--------------------------------------------------------------------|
+//! | error    | yes               | its curing fix being on, contained in one that is, or going on too |
+//! | user     | yes               | acceptance for the level only                                      |
+//! | action   | no                | acknowledgement for each system before production                  |
+//! | category | no                | its curing fix; reported as missing until then                     |
+
+use tender_package::manifest::ActionItem;
+use tender_package::{FixId, LevelName};
+
+use crate::shapes::{Fix, Hold, HoldClass};
+
+/// A hold that was not released.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActiveHold {
+    /// Its number in the tables.
+    pub number: i64,
+    /// The fix it holds.
+    pub fix: FixId,
+    /// The hold.
+    pub hold: Hold,
+    /// The levels for which people accepted it.
+    pub accepted: Vec<String>,
+}
+
+impl ActiveHold {
+    /// Tells whether its curing fix is on, as `is_on` tells.
+    #[must_use]
+    pub fn is_resolved(&self, is_on: &dyn Fn(&FixId) -> bool) -> bool {
+        let may_resolve = matches!(self.hold.class, HoldClass::Error | HoldClass::Category);
+        may_resolve && self.hold.resolved_by.as_ref().is_some_and(is_on)
+    }
+
+    /// Tells whether it was accepted for one of the levels: the level itself or one it is based on.
+    #[must_use]
+    pub fn is_accepted(&self, levels: &[LevelName]) -> bool {
+        levels.iter().any(|level| self.accepted.iter().any(|scope| scope == level.as_str()))
+    }
+
+    /// Tells whether it keeps its fix off a level.
+    #[must_use]
+    pub fn blocks(&self, levels: &[LevelName], is_on: &dyn Fn(&FixId) -> bool) -> bool {
+        matches!(self.hold.class, HoldClass::Error | HoldClass::User)
+            && !self.is_accepted(levels)
+            && !self.is_resolved(is_on)
+    }
+
+    /// Returns the words for people, such as `error hold VM66872`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        format!("{} hold {}", self.hold.class.word(), self.hold.reason)
+    }
+}
+
+/// Lists the holds that block fixes which are on already: raised later, not resolved, not accepted.
+#[must_use]
+pub fn blocking<'h>(holds: &'h [ActiveHold], levels: &[LevelName], on: &[FixId]) -> Vec<&'h ActiveHold> {
+    let is_on = |fix: &FixId| on.contains(fix);
+    holds.iter().filter(|hold| is_on(&hold.fix) && hold.blocks(levels, &is_on)).collect()
+}
+
+/// Lists what people must do or read before fixes go into production: memos, and holds of class action.
+#[must_use]
+pub fn actions<'a>(fixes: impl IntoIterator<Item = &'a Fix>, holds: &[ActiveHold]) -> Vec<ActionItem> {
+    let mut items = Vec::new();
+    for fix in fixes {
+        if let Some(memo) = &fix.memo {
+            items.push(ActionItem { fix: fix.id.clone(), reason: "MEMO".to_owned(), text: memo.clone() });
+        }
+        for hold in holds.iter().filter(|hold| hold.fix == fix.id && hold.hold.class == HoldClass::Action) {
+            items.push(ActionItem {
+                fix: fix.id.clone(),
+                reason: hold.hold.reason.clone(),
+                text: hold.hold.text.clone(),
+            });
+        }
+    }
+    items.sort();
+    items.dedup();
+    items
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> FixId {
+        FixId::new(text).unwrap()
+    }
+
+    fn hold(class: HoldClass) -> ActiveHold {
+        let hold = Hold { class, reason: "R".into(), resolved_by: Some(id("B")), text: String::new() };
+        ActiveHold { number: 1, fix: id("A"), hold, accepted: Vec::new() }
+    }
+
+    #[test]
+    fn error_hold_is_resolved_by_its_curing_fix() {
+        let hold = hold(HoldClass::Error);
+        assert!(hold.blocks(&[], &|_| false));
+        assert!(!hold.blocks(&[], &|fix| *fix == id("B")));
+    }
+
+    #[test]
+    fn user_hold_is_resolved_by_acceptance_only() {
+        let mut hold = hold(HoldClass::User);
+        let level = LevelName::new("L1").unwrap();
+        assert!(hold.blocks(std::slice::from_ref(&level), &|_| true));
+        hold.accepted.push("L1".to_owned());
+        assert!(!hold.blocks(&[level], &|_| false));
+    }
+
+    #[test]
+    fn action_hold_never_blocks_but_becomes_an_action() {
+        let hold = hold(HoldClass::Action);
+        assert!(!hold.blocks(&[], &|_| false));
+        let fix = Fix {
+            id: id("A"),
+            component: tender_package::ComponentName::new("c").unwrap(),
+            description: String::new(),
+            problems: Vec::new(),
+            requisites: Vec::new(),
+            supersedes: Vec::new(),
+            holds: Vec::new(),
+            memo: Some("read me".to_owned()),
+            categories: Vec::new(),
+            parts: Vec::new(),
+        };
+        let items = actions([&fix], &[hold]);
+        assert_eq!(items.iter().map(|item| item.reason.as_str()).collect::<Vec<_>>(), ["MEMO", "R"]);
+    }
+
+    #[test]
+    fn hold_raised_later_blocks_fix_that_is_on() {
+        let holds = [hold(HoldClass::Error)];
+        assert_eq!(blocking(&holds, &[], &[id("A")]).len(), 1);
+        assert!(blocking(&holds, &[], &[id("A"), id("B")]).is_empty());
+        assert!(blocking(&holds, &[], &[id("C")]).is_empty());
+    }
+}

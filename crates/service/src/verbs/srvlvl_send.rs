@@ -1,0 +1,315 @@
+//! SRVLVL SEND: sends a package to systems and has it loaded, for a test or for production.
+
+use tender_package::manifest::LevelRef;
+use tender_package::request::Verb as Asked;
+use tender_package::{FixId, LevelManifest, LevelName, Message, Mode, Outcome, ReturnCode, Severity, Vrm};
+
+use super::srvlvl_package::{SrvlvlPackage, make, with_repository};
+use super::{Context, Subject, Verb, srvlvl_promote};
+use crate::error::{Refusal, ServiceError};
+use crate::fault;
+use crate::level::{Level, Operation, PackageState};
+use crate::link::{LinkError, RepoFile};
+use crate::package_plan;
+use crate::principal::{Principal, Share};
+use crate::query;
+use crate::shapes::PairState;
+use crate::system::{self, SystemContent, Target};
+use crate::tables::systems::{self, DeploymentStep, SystemRow};
+use crate::tables::{levels, packages, releases, settings};
+
+/// SRVLVL SEND vrm level target (TEST|STABLE.
+#[derive(Debug, Clone)]
+pub struct SrvlvlSend {
+    /// The release.
+    pub vrm: Vrm,
+    /// The level.
+    pub level: LevelName,
+    /// To which systems.
+    pub target: Target,
+    /// Whether it may go into production afterwards; promotes the level when it is TEST.
+    pub is_stable: bool,
+    /// Fixes and local modifications on the systems that may get lost.
+    pub lose: Vec<FixId>,
+    /// Make a new package first when the content changed since the last.
+    pub is_repacked: bool,
+    /// Go on past drift, overrides and a missing test, with the reason.
+    pub force: Option<String>,
+    /// How many systems at once; the setting when absent.
+    pub parallel_max: Option<usize>,
+}
+
+/// What goes to every system.
+struct Load {
+    level: Level,
+    manifest: LevelManifest,
+    files: Vec<RepoFile>,
+}
+
+impl SrvlvlSend {
+    fn mode(&self) -> Mode {
+        if self.is_stable { Mode::Stable } else { Mode::Test }
+    }
+
+    fn mode_word(&self) -> &'static str {
+        if self.is_stable { "STABLE" } else { "TEST" }
+    }
+
+    fn reference(&self, level: &Level) -> LevelRef {
+        LevelRef { vrm: self.vrm.clone(), level: self.level.clone(), generation: level.generation }
+    }
+
+    fn plan(&self, principal: &Principal) -> Result<(Level, Vec<SystemRow>), ServiceError> {
+        let (level, content, targets) = {
+            let tables = principal.tables();
+            let level = levels::expect(&tables, &self.vrm, &self.level)?;
+            let content = levels::content(&tables, &self.vrm, &self.level)?;
+            (level, content, system::expand(&tables, &self.vrm, &self.target)?)
+        };
+        let mut packaged = level.clone();
+        if self.is_repacked && level.state == Mode::Test {
+            packaged.package = PackageState::Current;
+        }
+        packaged.permits(if self.is_stable { Operation::SendStable } else { Operation::SendTest })?;
+        query::refuse_holds(principal, &level, &content)?;
+        if targets.is_empty() {
+            return Err(Refusal::new(161, format!("release {} has no systems", self.vrm))
+                .hint(format!("tender servmgr system add {} …", self.vrm))
+                .into());
+        }
+        Ok((level, targets))
+    }
+
+    /// Makes the level ready to be sent: packaged, promoted, its signatures fresh.
+    fn prepare(&self, principal: &Principal, context: &Context<'_>, outcome: &mut Outcome) -> Result<(), ServiceError> {
+        let level = levels::expect(&principal.tables(), &self.vrm, &self.level)?;
+        if self.is_repacked && level.package != PackageState::Current {
+            let package =
+                SrvlvlPackage { vrm: self.vrm.clone(), level: self.level.clone(), memory_bytes_max: None };
+            outcome.messages.extend(make(&package, principal, context)?.messages);
+        }
+        if self.is_stable {
+            let force = self.force.as_deref();
+            if srvlvl_promote::promote(principal, context, &self.vrm, &self.level, force)? {
+                let text = format!("level {} {} is now STABLE and locked", self.vrm, self.level);
+                outcome.say(Message::csm(155, Severity::I, text));
+            }
+        }
+        let now = (context.now)();
+        if query::signatures_are_old(principal, &self.vrm, now)? {
+            with_repository(principal, &self.vrm, |repository| repository.refresh(now))?;
+        }
+        Ok(())
+    }
+
+    fn load(&self, principal: &Principal) -> Result<Load, ServiceError> {
+        let level = levels::expect(&principal.tables(), &self.vrm, &self.level)?;
+        level.permits(if self.is_stable { Operation::SendStable } else { Operation::SendTest })?;
+        let package = packages::find(&principal.tables(), &self.vrm, &self.level, level.generation)?
+            .ok_or_else(|| Refusal::new(107, format!("level {} has no package yet", level.title())))?;
+        let names = package_plan::targets(&package.manifest);
+        let files = with_repository(principal, &self.vrm, |repository| repository.files_for(&names))?;
+        let files = files.into_iter().map(RepoFile::from).collect();
+        Ok(Load { level, manifest: package.manifest, files })
+    }
+
+    /// Refuses what the system itself would refuse later, before any byte travels.
+    fn guard(
+        &self,
+        principal: &Principal,
+        load: &Load,
+        system: &SystemRow,
+        info: &tender_package::report::SystemInfo,
+    ) -> Result<(), ServiceError> {
+        let name = &system.record.name;
+        system::check_info(&system.record, info)?;
+        if load.level.variant != system.record.variant {
+            let text = format!(
+                "level {} has variant {}, system {name} has {}",
+                load.level.title(), load.level.variant, system.record.variant
+            );
+            return Err(Refusal::new(162, text).into());
+        }
+        let release = releases::expect(&principal.tables(), &self.vrm)?;
+        if let Some(other) = info.bases.iter().find(|base| base.vrm == self.vrm && base.base != release.base) {
+            let text = format!(
+                "system {name} has another BASE of release {}: {} instead of {}",
+                self.vrm, other.base.short(), release.base.short()
+            );
+            return Err(Refusal::new(163, text).hint("both must come from the same install media").into());
+        }
+        if !info.overrides.is_empty() && self.force.is_none() {
+            let names: Vec<_> = info.overrides.iter().map(|one| one.component.to_string()).collect();
+            let text = format!("components of system {name} are out of management: {}", names.join(", "));
+            return Err(Refusal::new(164, text)
+                .hint("run `tender servmgr managed on` there, or give --force REASON")
+                .into());
+        }
+        let now = SystemContent::of_system(&principal.tables(), &self.vrm, info, system.prod.as_ref())?;
+        let lost = system::losses(&now, &SystemContent::from(&load.manifest), &self.lose);
+        if !lost.is_empty() {
+            let words: Vec<_> = lost.iter().map(system::Loss::words).collect();
+            let ids: Vec<_> = lost.iter().map(|loss| format!("--lose {}", loss.id())).collect();
+            let text = format!("system {name} would lose {}", words.join(", "));
+            return Err(Refusal::new(165, text)
+                .hint(format!("service the level with them, or say {}", ids.join(" ")))
+                .into());
+        }
+        Ok(())
+    }
+
+    fn send_one(
+        &self,
+        principal: &Principal,
+        context: &Context<'_>,
+        load: &Load,
+        system: &SystemRow,
+    ) -> Result<Outcome, ServiceError> {
+        let name = &system.record.name;
+        if !system.is_added {
+            let text = format!("system {name} is still being added");
+            return Err(Refusal::new(166, text).hint("run SYSTEM ADD again").into());
+        }
+        let _lock = principal.lock_system(name, &context.operator, self.word())?;
+        let step = |state, code| self.step(principal, context, load, system, state, code);
+        step(PairState::Sending, None)?;
+        fault::point("send.begun");
+        let result = self.send_and_load(principal, context, load, system);
+        match result {
+            Ok(outcome) => {
+                let state = match (outcome.code <= ReturnCode::Warning, self.is_stable) {
+                    (true, true) => PairState::LoadedStable,
+                    (true, false) => PairState::LoadedTest,
+                    (false, _) => PairState::LoadFailed,
+                };
+                step(state, Some(outcome.code))?;
+                if outcome.code <= ReturnCode::Warning {
+                    let generation = load.level.generation;
+                    packages::set_tested(&principal.tables(), &self.vrm, &self.level, generation)?;
+                }
+                fault::point("send.ended");
+                Ok(outcome)
+            }
+            Err(error) => {
+                let state = match &error {
+                    ServiceError::Refused(_) => PairState::Rejected,
+                    ServiceError::Link { source: LinkError::Refused { .. }, .. } => PairState::Rejected,
+                    _ => PairState::SendFailed,
+                };
+                step(state, Some(error.code()))?;
+                let now = (context.now)();
+                systems::set_last(&principal.tables(), name, "SEND", error.code(), now)?;
+                Err(error)
+            }
+        }
+    }
+
+    fn step(
+        &self,
+        principal: &Principal,
+        context: &Context<'_>,
+        load: &Load,
+        system: &SystemRow,
+        state: PairState,
+        code: Option<ReturnCode>,
+    ) -> Result<(), ServiceError> {
+        systems::set_deployment(
+            &principal.tables(),
+            &DeploymentStep {
+                system: &system.record.name,
+                vrm: &self.vrm,
+                level: &self.level,
+                generation: load.level.generation,
+                state,
+                request: None,
+                code,
+                now: (context.now)(),
+            },
+        )
+    }
+
+    fn send_and_load(
+        &self,
+        principal: &Principal,
+        context: &Context<'_>,
+        load: &Load,
+        system: &SystemRow,
+    ) -> Result<Outcome, ServiceError> {
+        let record = &system.record;
+        let wrap = |source| ServiceError::Link { system: record.name.to_string(), source };
+        let mut link = context.fleet.connect(&system::address(record)).map_err(wrap)?;
+        let info = link.info().map_err(wrap)?;
+        systems::set_info(&principal.tables(), &record.name, &info, (context.now)())?;
+        self.guard(principal, load, system, &info)?;
+        let missing = link.missing(&self.vrm, &load.files).map_err(wrap)?;
+        let repo = principal.repo_dir(&self.vrm);
+        let sent = link.upload(&self.vrm, &repo, &missing, context.progress).map_err(wrap)?;
+        fault::point("send.uploaded");
+        self.step(principal, context, load, system, PairState::Received, None)?;
+        let verb = Asked::Load {
+            level: self.reference(&load.level),
+            mode: self.mode(),
+            lose: self.lose.clone(),
+            force: self.force.clone(),
+        };
+        self.step(principal, context, load, system, PairState::Loading, None)?;
+        let points = Some(("send.requested", "send.ended"));
+        let result = system::ask(principal, context, record, link.as_mut(), verb, points)?;
+        let mut outcome = result.outcome;
+        if outcome.code <= ReturnCode::Warning {
+            let text = format!(
+                "{} is loaded as {} in slot test; {sent} bytes were sent",
+                self.reference(&load.level),
+                self.mode_word()
+            );
+            outcome.say(Message::csm(167, Severity::I, text));
+        }
+        outcome.data = serde_json::json!({ "sent_bytes": sent, "mode": self.mode_word(), "result": outcome.data });
+        Ok(outcome)
+    }
+}
+
+impl Verb for SrvlvlSend {
+    fn word(&self) -> &'static str {
+        "SRVLVL SEND"
+    }
+
+    fn subject(&self) -> Subject {
+        let mut text = format!("{} {} ({}", self.level, self.target, self.mode_word());
+        for fix in &self.lose {
+            text.push_str(&format!(" LOSE {fix}"));
+        }
+        if let Some(reason) = &self.force {
+            text.push_str(&format!(" FORCE {reason}"));
+        }
+        Subject::new(&self.vrm, text)
+    }
+
+    fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
+        let (level, targets) = self.plan(principal)?;
+        if self.is_stable && !(self.is_repacked && level.package != PackageState::Current) {
+            drop(srvlvl_promote::plan(principal, &self.vrm, &self.level, self.force.as_deref())?);
+        }
+        query::send_preview(principal, &level, &targets, self.mode_word(), &self.lose)
+    }
+
+    fn run(&self, principal: &Principal, context: &Context<'_>) -> Result<Outcome, ServiceError> {
+        let (_, targets) = self.plan(principal)?;
+        let mut before = Outcome::default();
+        {
+            let _lock = principal.lock_release(&self.vrm, Share::Exclusive, &context.operator, self.word())?;
+            self.prepare(principal, context, &mut before)?;
+        }
+        // Others may send too, but nobody may change or package a level meanwhile.
+        let _lock = principal.lock_release(&self.vrm, Share::Shared, &context.operator, self.word())?;
+        let load = self.load(principal)?;
+        let parallel = match self.parallel_max {
+            Some(parallel) => parallel,
+            None => settings::read(&principal.tables(), settings::PARALLEL_MAX)? as usize,
+        };
+        let results =
+            system::each(&targets, parallel, &|system| self.send_one(principal, context, &load, system));
+        let title = format!("SEND {} ({}", self.reference(&load.level), self.mode_word());
+        Ok(super::srvlvl_service::join(before, system::gather(title, results)))
+    }
+}

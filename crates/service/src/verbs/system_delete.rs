@@ -1,0 +1,103 @@
+//! SYSTEM DELETE: lets systems go.
+
+use tender_package::request::Verb as Asked;
+use tender_package::{Message, Outcome, ReturnCode, Severity, Vrm};
+
+use super::{Context, Subject, Verb};
+use crate::error::ServiceError;
+use crate::principal::Principal;
+use crate::system::{self, Target};
+use crate::tables::systems::{self, SystemRow};
+
+/// SYSTEM DELETE vrm target.
+#[derive(Debug, Clone)]
+pub struct SystemDelete {
+    /// The release.
+    pub vrm: Vrm,
+    /// Which systems.
+    pub target: Target,
+    /// Delete although the system does not answer, with the reason.
+    pub force: Option<String>,
+}
+
+impl SystemDelete {
+    fn leave(
+        &self,
+        principal: &Principal,
+        context: &Context<'_>,
+        system: &SystemRow,
+    ) -> Result<Outcome, ServiceError> {
+        let record = &system.record;
+        let wrap = |source| ServiceError::Link { system: record.name.to_string(), source };
+        let mut link = context.fleet.connect(&system::address(record)).map_err(wrap)?;
+        Ok(system::ask(principal, context, record, link.as_mut(), Asked::Leave, None)?.outcome)
+    }
+
+    fn delete(
+        &self,
+        principal: &Principal,
+        context: &Context<'_>,
+        system: &SystemRow,
+    ) -> Result<Outcome, ServiceError> {
+        let name = &system.record.name;
+        let _lock = principal.lock_system(name, &context.operator, self.word())?;
+        let mut outcome = Outcome::default();
+        if system.is_added {
+            match (self.leave(principal, context, system), &self.force) {
+                (Ok(left), None) if left.code > ReturnCode::Warning => return Ok(left),
+                (Ok(_), _) => {}
+                (Err(error), Some(reason)) => {
+                    let text = format!(
+                        "system {name} still counts itself as managed, which is accepted ({reason}): {error}{}",
+                        error.causes()
+                    );
+                    let hint = "on it, `tender servmgr managed off all` gives local service back";
+                    outcome.say(Message::csm(178, Severity::W, text).with_hint(hint));
+                }
+                (Err(error), None) => return Err(error),
+            }
+        }
+        self.archive(principal, system)?;
+        principal.transaction(|tables| systems::delete(tables, name))?;
+        outcome.say(Message::csm(179, Severity::I, format!("system {} {name} is deleted", self.vrm)));
+        Ok(outcome)
+    }
+
+    /// Keeps what was known last; a system that went is often asked about later.
+    fn archive(&self, principal: &Principal, system: &SystemRow) -> Result<(), ServiceError> {
+        let path = principal.home().join("logs").join(format!("{}-{}.json", self.vrm, system.record.name));
+        let known = serde_json::json!({
+            "record": system.record, "info": system.info, "servcheck": system.servcheck,
+        });
+        let bytes = serde_json::to_vec_pretty(&known).expect("a record has only text keys");
+        tender_content::durable::write_atomically(&path, &bytes)
+            .map_err(ServiceError::content("keeping what was known of the system"))
+    }
+}
+
+impl Verb for SystemDelete {
+    fn word(&self) -> &'static str {
+        "SYSTEM DELETE"
+    }
+
+    fn subject(&self) -> Subject {
+        let force = self.force.as_ref().map_or_else(String::new, |reason| format!(" FORCE {reason}"));
+        Subject::new(&self.vrm, format!("{}{force}", self.target))
+    }
+
+    fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
+        let targets = system::expand(&principal.tables(), &self.vrm, &self.target)?;
+        let mut outcome = Outcome::default();
+        for target in targets {
+            let text = format!("system {} {} would be deleted", self.vrm, target.record.name);
+            outcome.say(Message::csm(180, Severity::I, text));
+        }
+        Ok(outcome)
+    }
+
+    fn run(&self, principal: &Principal, context: &Context<'_>) -> Result<Outcome, ServiceError> {
+        let targets = system::expand(&principal.tables(), &self.vrm, &self.target)?;
+        let results = system::each(&targets, 1, &|system| self.delete(principal, context, system));
+        Ok(system::gather(format!("DELETE {} {}", self.vrm, self.target), results))
+    }
+}

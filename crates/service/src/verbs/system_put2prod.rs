@@ -1,0 +1,259 @@
+//! SYSTEM PUT2PROD: puts the stable level that is loaded into production.
+
+use tender_package::manifest::{ActionItem, LevelRef};
+use tender_package::request::Verb as Asked;
+use tender_package::{FixId, LevelName, Message, Mode, Outcome, ReturnCode, Severity, Table, Vrm};
+
+use super::{Context, Subject, Verb};
+use crate::error::{Refusal, ServiceError};
+use crate::principal::Principal;
+use crate::query;
+use crate::shapes::PairState;
+use crate::system::{self, Target};
+use crate::tables::systems::{self, DeploymentStep, SystemRow};
+use crate::tables::{levels, packages};
+
+/// SYSTEM PUT2PROD vrm target.
+#[derive(Debug, Clone)]
+pub struct SystemPut2prod {
+    /// The release.
+    pub vrm: Vrm,
+    /// Which systems.
+    pub target: Target,
+    /// When given, what must be loaded.
+    pub expect: Option<(LevelName, Option<u32>)>,
+    /// Fixes whose action items were done and memos read; `ALL` for every one.
+    pub acknowledge: Vec<FixId>,
+    /// Go on although parts drifted, with the reason.
+    pub force: Option<String>,
+    /// How many systems at once; one when absent, so that a bad level stops early.
+    pub parallel_max: Option<usize>,
+}
+
+impl SystemPut2prod {
+    fn loaded(&self, system: &SystemRow) -> Result<LevelRef, Refusal> {
+        let name = &system.record.name;
+        let slot = system.info.as_ref().and_then(|info| info.test.as_ref());
+        let Some(slot) = slot.filter(|slot| slot.level.vrm == self.vrm) else {
+            return Err(Refusal::new(186, format!("nothing is loaded on system {name}"))
+                .hint(format!("tender servmgr srvlvl send {} LEVEL {name} --stable", self.vrm)));
+        };
+        if slot.mode != Mode::Stable {
+            let text = format!("{} is loaded on system {name} for a test only", slot.level);
+            return Err(Refusal::new(187, text)
+                .hint(format!("tender servmgr srvlvl send {} {} {name} --stable", self.vrm, slot.level.level)));
+        }
+        if let Some((level, generation)) = &self.expect
+            && (*level != slot.level.level || generation.is_some_and(|one| one != slot.level.generation))
+        {
+            let text = format!("{} is loaded on system {name}, not {level}", slot.level);
+            return Err(Refusal::new(188, text));
+        }
+        Ok(slot.level.clone())
+    }
+
+    /// Lists action items of the level that nobody acknowledged for the system.
+    fn open_actions(
+        &self,
+        principal: &Principal,
+        system: &SystemRow,
+        level: &LevelRef,
+    ) -> Result<(Vec<ActionItem>, Vec<FixId>), ServiceError> {
+        let tables = principal.tables();
+        let package = packages::find(&tables, &self.vrm, &level.level, level.generation)?;
+        let mut done = systems::acknowledged(&tables, &system.record.name)?;
+        let actions = package.map(|package| package.manifest.actions).unwrap_or_default();
+        if self.acknowledge.iter().any(|fix| fix.as_str() == "ALL") {
+            done.extend(actions.iter().map(|item| item.fix.clone()));
+        }
+        done.extend(self.acknowledge.iter().filter(|fix| fix.as_str() != "ALL").cloned());
+        done.sort();
+        done.dedup();
+        let open = actions.into_iter().filter(|item| !done.contains(&item.fix)).collect();
+        Ok((open, done))
+    }
+
+    fn plan(&self, principal: &Principal, system: &SystemRow) -> Result<(LevelRef, Vec<FixId>), ServiceError> {
+        let reference = self.loaded(system)?;
+        let (level, content) = {
+            let tables = principal.tables();
+            let level = levels::expect(&tables, &self.vrm, &reference.level)?;
+            let content = levels::content(&tables, &self.vrm, &reference.level)?;
+            (level, content)
+        };
+        if level.state != Mode::Stable {
+            let text = format!("level {} is {}, not STABLE", level.title(), level.state_word());
+            return Err(Refusal::new(189, text).into());
+        }
+        query::refuse_holds(principal, &level, &content)?;
+        let (open, done) = self.open_actions(principal, system, &reference)?;
+        if open.is_empty() {
+            return Ok((reference, done));
+        }
+        let name = &system.record.name;
+        let lines: Vec<_> = open.iter().map(|item| format!("{} {}: {}", item.fix, item.reason, item.text)).collect();
+        let mut fixes: Vec<_> = open.iter().map(|item| format!("--acknowledge {}", item.fix)).collect();
+        fixes.dedup();
+        let text = format!(
+            "{reference} asks for {} things before it goes into production on system {name}: {}",
+            open.len(),
+            lines.join("; ")
+        );
+        Err(Refusal::new(190, text)
+            .lines(lines)
+            .hint(format!("do and read them, then: tender servmgr system put2prod {} {name} {}", self.vrm, fixes.join(" ")))
+            .into())
+    }
+
+    fn put(
+        &self,
+        principal: &Principal,
+        context: &Context<'_>,
+        system: &SystemRow,
+    ) -> Result<Outcome, ServiceError> {
+        let record = &system.record;
+        let _lock = principal.lock_system(&record.name, &context.operator, self.word())?;
+        let wrap = |source| ServiceError::Link { system: record.name.to_string(), source };
+        let mut link = context.fleet.connect(&system::address(record)).map_err(wrap)?;
+        let info = link.info().map_err(wrap)?;
+        system::check_info(record, &info)?;
+        systems::set_info(&principal.tables(), &record.name, &info, (context.now)())?;
+        let mut fresh = system.clone();
+        fresh.info = Some(info);
+        if let Some(done) = self.already(principal, context, &fresh)? {
+            return Ok(done);
+        }
+        let (level, acknowledged) = self.plan(principal, &fresh)?;
+        let now = (context.now)();
+        principal.transaction(|tables| {
+            systems::acknowledge(tables, &record.name, &acknowledged, &context.operator, now)
+        })?;
+        let step = |state, level: &LevelRef, code| set_step(principal, context, record, level, state, code);
+        step(PairState::Promoting, &level, None)?;
+        let verb = Asked::Put2prod {
+            expect: Some(level.clone()),
+            acknowledged,
+            force: self.force.clone(),
+        };
+        let points = Some(("put2prod.requested", "put2prod.ended"));
+        let result = match system::ask(principal, context, record, link.as_mut(), verb, points) {
+            Ok(result) => result,
+            Err(error) => {
+                step(PairState::PromoteFailed, &level, Some(error.code()))?;
+                return Err(error);
+            }
+        };
+        let code = result.outcome.code;
+        let mut outcome = result.outcome;
+        if code <= ReturnCode::Warning {
+            step(PairState::Prod, &level, Some(code))?;
+            if let Some(previous) = &result.info.previous {
+                step(PairState::Previous, &previous.level, None)?;
+            }
+            outcome.say(Message::csm(191, Severity::I, format!("{level} is in production")));
+        } else {
+            step(PairState::PromoteFailed, &level, Some(code))?;
+        }
+        Ok(outcome)
+    }
+
+    /// Recognises a system where this very level is in production since an interrupted run.
+    fn already(
+        &self,
+        principal: &Principal,
+        context: &Context<'_>,
+        system: &SystemRow,
+    ) -> Result<Option<Outcome>, ServiceError> {
+        let Some(info) = &system.info else { return Ok(None) };
+        let (None, Some(current)) = (&info.test, &info.current) else { return Ok(None) };
+        let pair = systems::deployments(&principal.tables(), &self.vrm, Some(&current.level.level))?;
+        let is_interrupted = pair.iter().any(|row| {
+            row.system == system.record.name
+                && row.state == PairState::Promoting.word()
+                && row.generation == current.level.generation
+        });
+        if !is_interrupted {
+            return Ok(None);
+        }
+        set_step(principal, context, &system.record, &current.level, PairState::Prod, Some(ReturnCode::Done))?;
+        let mut outcome = Outcome::default();
+        outcome.say(Message::csm(191, Severity::I, format!("{} is in production", current.level)));
+        Ok(Some(outcome))
+    }
+}
+
+/// Records how far a level is with a system; a directory taken over as it was is no level here.
+pub(super) fn set_step(
+    principal: &Principal,
+    context: &Context<'_>,
+    record: &crate::shapes::SystemRecord,
+    level: &LevelRef,
+    state: PairState,
+    code: Option<ReturnCode>,
+) -> Result<(), ServiceError> {
+    if levels::find(&principal.tables(), &level.vrm, &level.level)?.is_none() {
+        return Ok(());
+    }
+    systems::set_deployment(
+        &principal.tables(),
+        &DeploymentStep {
+            system: &record.name,
+            vrm: &level.vrm,
+            level: &level.level,
+            generation: level.generation,
+            state,
+            request: None,
+            code,
+            now: (context.now)(),
+        },
+    )
+}
+
+impl Verb for SystemPut2prod {
+    fn word(&self) -> &'static str {
+        "SYSTEM PUT2PROD"
+    }
+
+    fn subject(&self) -> Subject {
+        let mut text = self.target.to_string();
+        if let Some((level, generation)) = &self.expect {
+            text.push_str(&format!(" {level}"));
+            if let Some(generation) = generation {
+                text.push_str(&format!(" {generation}"));
+            }
+        }
+        for fix in &self.acknowledge {
+            text.push_str(&format!(" ACKNOWLEDGE {fix}"));
+        }
+        if let Some(reason) = &self.force {
+            text.push_str(&format!(" FORCE {reason}"));
+        }
+        Subject::new(&self.vrm, text)
+    }
+
+    fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
+        let targets = system::expand(&principal.tables(), &self.vrm, &self.target)?;
+        let results = system::each(&targets, 1, &|system| {
+            let (level, _) = self.plan(principal, system)?;
+            let mut outcome = Outcome::default();
+            let replaced = system.info.as_ref().and_then(|info| info.current.as_ref());
+            let replaced = replaced.map_or_else(|| "nothing".to_owned(), |slot| slot.level.to_string());
+            let text = format!("{level} would go into production in place of {replaced}");
+            outcome.say(Message::csm(192, Severity::I, text));
+            Ok(outcome)
+        });
+        Ok(system::gather(format!("PUT2PROD {} {} (CHECK", self.vrm, self.target), results))
+    }
+
+    fn run(&self, principal: &Principal, context: &Context<'_>) -> Result<Outcome, ServiceError> {
+        let targets = system::expand(&principal.tables(), &self.vrm, &self.target)?;
+        let parallel = self.parallel_max.unwrap_or(1);
+        let results = system::each(&targets, parallel, &|system| self.put(principal, context, system));
+        let mut outcome = system::gather(format!("PUT2PROD {} {}", self.vrm, self.target), results);
+        if targets.is_empty() {
+            outcome.tables.push(Table::new("no system", &["system"]));
+            outcome.say(Message::csm(161, Severity::W, format!("release {} has no systems", self.vrm)));
+        }
+        Ok(outcome)
+    }
+}

@@ -1,0 +1,192 @@
+//! SYSTEM SERVCHECK: compares what systems have with what their level says.
+
+use std::collections::BTreeSet;
+
+use tender_package::report::{CheckLine, DriftKind, ServcheckReport, Verdict};
+use tender_package::request::{RequestResult, Verb as Asked};
+use tender_package::{FixId, Message, Outcome, Severity, Table, Vrm};
+
+use super::{Context, Subject, Verb};
+use crate::error::ServiceError;
+use crate::hold;
+use crate::principal::Principal;
+use crate::query::lineage;
+use crate::system::{self, SystemContent, Target};
+use crate::tables::systems::{self, SystemRow};
+use crate::tables::{holds, settings};
+
+/// SYSTEM SERVCHECK vrm target.
+#[derive(Debug, Clone)]
+pub struct SystemServcheck {
+    /// The release.
+    pub vrm: Vrm,
+    /// Which systems.
+    pub target: Target,
+    /// Hash every part again.
+    pub is_full: bool,
+}
+
+impl SystemServcheck {
+    fn servcheck(
+        &self,
+        principal: &Principal,
+        context: &Context<'_>,
+        system: &SystemRow,
+    ) -> Result<Outcome, ServiceError> {
+        let record = &system.record;
+        let _lock = principal.lock_system(&record.name, &context.operator, self.word())?;
+        let wrap = |source| ServiceError::Link { system: record.name.to_string(), source };
+        let mut link = context.fleet.connect(&system::address(record)).map_err(wrap)?;
+        let asked = Asked::Servcheck { full: self.is_full };
+        let result = system::ask(principal, context, record, link.as_mut(), asked, None)?;
+        let Some(mut report) = result.servcheck.clone() else { return Ok(result.outcome) };
+        self.add_own_checks(principal, context, system, &result, &mut report)?;
+        principal.transaction(|tables| systems::set_servcheck(tables, &record.name, &report))?;
+        Ok(outcome_of(&report))
+    }
+
+    /// Adds the checks that need what only the principal knows: 3, fix sets; 4, local modifications; 8, holds.
+    fn add_own_checks(
+        &self,
+        principal: &Principal,
+        context: &Context<'_>,
+        system: &SystemRow,
+        result: &RequestResult,
+        report: &mut ServcheckReport,
+    ) -> Result<(), ServiceError> {
+        let tables = principal.tables();
+        let taken = (context.now)();
+        let info = &result.info;
+        let Some(current) = &info.current else {
+            let detail = "nothing is in production".to_owned();
+            let title = "fixes as in the level".to_owned();
+            report.checks.push(CheckLine { number: 3, title, verdict: Verdict::Unknown, detail, taken });
+            report_order(report);
+            return Ok(());
+        };
+        let level = &current.level.level;
+        let expected = SystemContent::of_system(&tables, &self.vrm, info, system.prod.as_ref())?;
+        let found: BTreeSet<FixId> = report.fixes.iter().flat_map(|(_, fixes)| fixes.iter().cloned()).collect();
+        let is_known = current.level.level.as_str() != "ADOPTED";
+        let (verdict, detail) = if is_known { compare(&expected.fixes, &found) } else { adopted(system) };
+        let mut add = |number, title: &str, verdict, detail: String| {
+            report.checks.push(CheckLine { number, title: title.to_owned(), verdict, detail, taken });
+        };
+        add(3, "fixes as in the level", verdict, detail);
+        let mods: Vec<_> = expected.mods.iter().map(|(id, path)| format!("{id} `{path}`")).collect();
+        add(4, "local modifications", Verdict::Ok, format!("{} in level {level}: {}", mods.len(), mods.join(", ")));
+        let on: Vec<FixId> = expected.fixes.iter().cloned().collect();
+        let active = holds::active(&tables, &self.vrm)?;
+        let scopes = lineage(&tables, &self.vrm, level)?;
+        let blocking = hold::blocking(&active, &scopes, &on);
+        let words: Vec<_> = blocking.iter().map(|hold| format!("{}: {}", hold.fix, hold.words())).collect();
+        let (verdict, detail) = match words.as_slice() {
+            [] => (Verdict::Ok, "no fix in production is held".to_owned()),
+            words => (Verdict::Bad, format!("in production and held: {}", words.join(", "))),
+        };
+        add(8, "holds raised since", verdict, detail);
+        report_order(report);
+        Ok(())
+    }
+}
+
+fn report_order(report: &mut ServcheckReport) {
+    report.checks.sort_by_key(|line| line.number);
+}
+
+fn adopted(system: &SystemRow) -> (Verdict, String) {
+    let said = system.record.asserted.to_string();
+    (Verdict::Warn, format!("a directory that was taken over as it was; it is said to be level {said}"))
+}
+
+fn compare(expected: &BTreeSet<FixId>, found: &BTreeSet<FixId>) -> (Verdict, String) {
+    let list = |fixes: Vec<&FixId>| fixes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let missing: Vec<_> = expected.difference(found).collect();
+    let extra: Vec<_> = found.difference(expected).collect();
+    match (missing.is_empty(), extra.is_empty()) {
+        (true, true) => (Verdict::Ok, format!("{} fixes", found.len())),
+        _ => (Verdict::Bad, format!("missing: {}; extra: {}", list(missing), list(extra))),
+    }
+}
+
+fn outcome_of(report: &ServcheckReport) -> Outcome {
+    let mut outcome = Outcome::default();
+    let mut table = Table::new("checks", &["no", "check", "verdict", "detail", "taken"]);
+    for line in &report.checks {
+        let verdict = match line.verdict {
+            Verdict::Ok => "ok",
+            Verdict::Warn => "warn",
+            Verdict::Bad => "BAD",
+            Verdict::Unknown => "unknown",
+        };
+        table.row([
+            line.number.to_string(),
+            line.title.clone(),
+            verdict.to_owned(),
+            line.detail.clone(),
+            format!("{:.0}", line.taken),
+        ]);
+        if matches!(line.verdict, Verdict::Bad | Verdict::Warn) {
+            let text = format!("check {}, {}: {}", line.number, line.title, line.detail);
+            outcome.say(Message::csm(182, Severity::W, text));
+        }
+    }
+    outcome.tables.push(table);
+    if !report.drift.is_empty() {
+        let mut table = Table::new("drift", &["slot", "component", "part", "what", "expected", "found"]);
+        for item in &report.drift {
+            let kind = match item.kind {
+                DriftKind::Modified => "modified",
+                DriftKind::Missing => "missing",
+                DriftKind::Extra => "extra",
+                DriftKind::Mode => "mode",
+                DriftKind::Kind => "kind",
+            };
+            table.row([
+                item.slot.clone(),
+                item.component.clone(),
+                item.path.to_string(),
+                kind.to_owned(),
+                item.expected.clone(),
+                item.found.clone(),
+            ]);
+        }
+        outcome.tables.push(table);
+        outcome.say(Message::csm(183, Severity::W, format!("{} parts drifted", report.drift.len())));
+    }
+    if outcome.messages.is_empty() {
+        outcome.say(Message::csm(184, Severity::I, "everything is as its level says"));
+    }
+    outcome.data = serde_json::json!({ "report": report });
+    outcome
+}
+
+impl Verb for SystemServcheck {
+    fn word(&self) -> &'static str {
+        "SYSTEM SERVCHECK"
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::new(&self.vrm, format!("{}{}", self.target, if self.is_full { " FULL" } else { "" }))
+    }
+
+    fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
+        let targets = system::expand(&principal.tables(), &self.vrm, &self.target)?;
+        let mut outcome = Outcome::default();
+        for target in targets {
+            let text = format!("system {} {} would be checked", self.vrm, target.record.name);
+            outcome.say(Message::csm(185, Severity::I, text));
+        }
+        Ok(outcome)
+    }
+
+    fn run(&self, principal: &Principal, context: &Context<'_>) -> Result<Outcome, ServiceError> {
+        let (targets, parallel) = {
+            let tables = principal.tables();
+            let parallel = settings::read(&tables, settings::PARALLEL_MAX)?;
+            (system::expand(&tables, &self.vrm, &self.target)?, parallel as usize)
+        };
+        let results = system::each(&targets, parallel, &|system| self.servcheck(principal, context, system));
+        Ok(system::gather(format!("SERVCHECK {} {}", self.vrm, self.target), results))
+    }
+}
