@@ -4,7 +4,8 @@
 //!
 //! Reading order: [`digest`] and [`path`] name things, [`tree`] lists the parts of one component, [`store`] keeps
 //! their bytes, [`import`] makes trees of what vendors ship and [`mod@materialise`] makes directories of trees again;
-//! [`mod@scan`] compares the two, [`slot`] switches between directories.
+//! [`mod@scan`] compares the two, [`slot`] switches between directories. [`servlink`] carries the difference of two
+//! trees to another machine.
 
 pub mod digest;
 pub mod durable;
@@ -14,6 +15,7 @@ pub mod materialise;
 pub mod path;
 pub mod progress;
 pub mod scan;
+pub mod servlink;
 pub mod slot;
 pub mod store;
 pub mod tree;

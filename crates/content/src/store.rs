@@ -318,6 +318,11 @@ impl ObjectWriter<'_> {
         Ok((digest, self.size))
     }
 
+    /// Returns how many bytes were written so far.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
     /// Returns the digest of what was written so far.
     pub(crate) fn digest(&self) -> Digest {
         self.hasher.finalize().into()

@@ -1,0 +1,238 @@
+//! Finds how new bytes are made of old ones: runs that are nearly alike, and what is between.
+//!
+//! The search is bsdiff's: exact matches come from a suffix array of the old bytes; a match is extended both ways as
+//! long as at least half of the bytes agree, because rebuilt code is the same code with other addresses in it.
+
+use suffix_array::SuffixArray;
+
+/// One step: add `add` bytes of old at `old_at` to a difference, then take `insert` new bytes as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Step {
+    pub(super) old_at: usize,
+    pub(super) add: usize,
+    pub(super) insert: usize,
+}
+
+/// A match must beat the run under way by this many bytes, or it is not worth a new step.
+const GAIN_MIN: usize = 8;
+/// Memory of the differ for each byte of the old window: its suffix array.
+pub(super) const SEARCH_BYTES_PER_OLD_BYTE: u64 = 4;
+/// Longest old window: the suffix array counts in 32 bits.
+const WINDOW_BYTES_MAX: usize = i32::MAX as usize;
+
+/// Returns the steps that make `new` of `old`, in order.
+///
+/// When `old` is larger than `window_bytes_max`, `new` is cut into pieces and each looks only at the part of `old`
+/// around its own place, so that memory stays within bounds.
+pub(super) fn diff(old: &[u8], new: &[u8], window_bytes_max: usize) -> Vec<Step> {
+    let window_bytes = window_bytes_max.clamp(64 * 1024, WINDOW_BYTES_MAX);
+    if old.is_empty() || new.is_empty() {
+        return vec![Step { old_at: 0, add: 0, insert: new.len() }];
+    }
+    if old.len() <= window_bytes {
+        return Scan::new(old, new).run();
+    }
+    // Each piece advances by half a window, so what moved by less than a quarter is still in sight.
+    let pieces = old.len().div_ceil(window_bytes / 2);
+    let piece_bytes = new.len().div_ceil(pieces);
+    let mut steps = Vec::new();
+    for (index, piece) in new.chunks(piece_bytes).enumerate() {
+        let centre = (index * piece_bytes + piece.len() / 2) * old.len() / new.len();
+        let start = centre.saturating_sub(window_bytes / 2).min(old.len() - window_bytes);
+        let window = &old[start..start + window_bytes];
+        let found = Scan::new(window, piece).run();
+        steps.extend(found.into_iter().map(|step| Step { old_at: step.old_at + start, ..step }));
+    }
+    steps
+}
+
+struct Scan<'b> {
+    old: &'b [u8],
+    new: &'b [u8],
+    index: SuffixArray<'b>,
+    steps: Vec<Step>,
+    /// Where the run under way starts in new and old.
+    run_new: usize,
+    run_old: usize,
+}
+
+/// An exact match: `len` bytes of old at `old_at`.
+#[derive(Clone, Copy)]
+struct Match {
+    old_at: usize,
+    len: usize,
+}
+
+impl<'b> Scan<'b> {
+    fn new(old: &'b [u8], new: &'b [u8]) -> Self {
+        let mut index = SuffixArray::new(old);
+        index.enable_buckets();
+        Self { old, new, index, steps: Vec::new(), run_new: 0, run_old: 0 }
+    }
+
+    fn longest(&self, new_at: usize) -> Match {
+        let range = self.index.search_lcp(&self.new[new_at..]);
+        Match { old_at: range.start, len: range.len() }
+    }
+
+    /// Tells whether the run under way, carried on to `new_at`, has the right byte there.
+    fn run_agrees(&self, new_at: usize) -> bool {
+        self.old.get(self.run_old + (new_at - self.run_new)) == Some(&self.new[new_at])
+    }
+
+    fn run(mut self) -> Vec<Step> {
+        let mut at = 0;
+        let mut found = Match { old_at: 0, len: 0 };
+        while at < self.new.len() {
+            at += found.len;
+            let mut agreeing = 0;
+            let mut counted = at;
+            found.len = 0;
+            while at < self.new.len() {
+                found = self.longest(at);
+                while counted < at + found.len {
+                    agreeing += usize::from(self.run_agrees(counted));
+                    counted += 1;
+                }
+                if (found.len == agreeing && found.len != 0) || found.len > agreeing + GAIN_MIN {
+                    break;
+                }
+                if counted > at {
+                    agreeing -= usize::from(self.run_agrees(at));
+                }
+                at += 1;
+                counted = counted.max(at);
+                found.len = 0;
+            }
+            if found.len != agreeing || at >= self.new.len() {
+                self.end_run(at.min(self.new.len()), found);
+            }
+        }
+        self.steps
+    }
+
+    /// Ends the run under way before the match found at `at`, and starts the next one at that match.
+    fn end_run(&mut self, at: usize, found: Match) {
+        let is_last = at >= self.new.len();
+        let mut forward = self.forward(at);
+        let mut backward = if is_last { 0 } else { self.backward(at, found.old_at) };
+        let gap = at - self.run_new;
+        if forward + backward > gap {
+            let overlap = forward + backward - gap;
+            let kept = self.split_overlap(at, found.old_at, forward, backward, overlap);
+            forward = forward + kept - overlap;
+            backward -= kept;
+        }
+        let insert = gap - forward - backward;
+        if forward + insert > 0 {
+            self.steps.push(Step { old_at: self.run_old, add: forward, insert });
+        }
+        self.run_new = at - backward;
+        self.run_old = found.old_at.saturating_sub(backward);
+    }
+
+    /// How far the run under way reaches with at least half of its bytes agreeing.
+    fn forward(&self, at: usize) -> usize {
+        let pairs = self.new[self.run_new..at].iter().zip(&self.old[self.run_old.min(self.old.len())..]);
+        best_reach(pairs.map(|(new, old)| new == old))
+    }
+
+    /// The same, backwards from the match found.
+    fn backward(&self, at: usize, old_at: usize) -> usize {
+        let pairs = self.new[self.run_new..at].iter().rev().zip(self.old[..old_at].iter().rev());
+        best_reach(pairs.map(|(new, old)| new == old))
+    }
+
+    /// How many bytes of the overlap the earlier run keeps for the most agreement.
+    fn split_overlap(
+        &self,
+        at: usize,
+        old_at: usize,
+        forward: usize,
+        backward: usize,
+        overlap: usize,
+    ) -> usize {
+        let (mut score, mut best, mut kept) = (0_i64, 0, 0);
+        for i in 0..overlap {
+            let offset = forward - overlap + i;
+            score += i64::from(self.new[self.run_new + offset] == self.old[self.run_old + offset]);
+            score -= i64::from(self.new[at - backward + i] == self.old[old_at - backward + i]);
+            if score > best {
+                (best, kept) = (score, i + 1);
+            }
+        }
+        kept
+    }
+}
+
+/// Returns the length where twice the agreeing bytes less the length is greatest.
+fn best_reach(agrees: impl Iterator<Item = bool>) -> usize {
+    let (mut score, mut best, mut reach) = (0_i64, 0, 0);
+    for (i, agrees) in agrees.enumerate() {
+        score += if agrees { 1 } else { -1 };
+        if score > best {
+            (best, reach) = (score, i + 1);
+        }
+    }
+    reach
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn patch(old: &[u8], new: &[u8], steps: &[Step]) -> Vec<u8> {
+        let mut made = Vec::new();
+        for step in steps {
+            for i in 0..step.add {
+                let difference = new[made.len()].wrapping_sub(old[step.old_at + i]);
+                made.push(old[step.old_at + i].wrapping_add(difference));
+            }
+            let at = made.len();
+            made.extend_from_slice(&new[at..at + step.insert]);
+        }
+        made
+    }
+
+    #[test]
+    fn diff_of_moved_blocks_inserts_almost_nothing() {
+        let old: Vec<u8> =
+            (0..40_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        let mut new = old[80_000..].to_vec();
+        new.extend(&old[..80_000]);
+        for at in (0..new.len()).step_by(500) {
+            new[at] ^= 0x55;
+        }
+        let steps = diff(&old, &new, usize::MAX);
+        assert_eq!(patch(&old, &new, &steps), new);
+        assert!(steps.iter().map(|s| s.insert).sum::<usize>() < 1000);
+    }
+
+    proptest! {
+        #[test]
+        fn diff_of_anything_makes_new(
+            old in prop::collection::vec(0_u8..4, 0..3000),
+            new in prop::collection::vec(0_u8..4, 0..3000),
+            cut in 0_usize..3000,
+        ) {
+            let mut mixed = new.clone();
+            mixed.extend(&old[cut.min(old.len())..]);
+            mixed.extend(&new);
+            let steps = diff(&old, &mixed, usize::MAX);
+            prop_assert_eq!(patch(&old, &mixed, &steps), mixed);
+        }
+    }
+
+    #[test]
+    fn diff_in_windows_makes_new() {
+        let old: Vec<u8> =
+            (0..300_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        let mut new = old.clone();
+        new.splice(1000..1000, [9; 777]);
+        let steps = diff(&old, &new, 200_000);
+        assert_eq!(patch(&old, &new, &steps), new);
+        assert!(steps.iter().map(|s| s.insert).sum::<usize>() < 20_000);
+    }
+}
