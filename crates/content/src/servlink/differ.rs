@@ -183,7 +183,8 @@ struct Index<'b> {
 impl<'b> Index<'b> {
     fn new(old: &'b [u8]) -> Self {
         let suffixes = SuffixArrayConstruction::for_text(old).in_owned_buffer32().single_threaded().run();
-        let suffixes = suffixes.expect("the window fits the array's indices and its memory is there").into_vec();
+        let suffixes =
+            suffixes.expect("the window fits the array's indices and its memory is there").into_vec();
         let mut starts = vec![0_u32; (1 << 16) + 1];
         for pair in old.windows(2) {
             starts[first_two(pair) + 1] += 1;

@@ -134,7 +134,8 @@ impl SrvlvlService {
     fn describe(&self, install: &Install, outcome: &mut Outcome, is_done: bool) {
         let plan = &install.plan;
         let verb = if is_done { "went on" } else { "would go on" };
-        let mut table = Table::new(format!("Fixes that {verb} level {}", self.title()), &["fix", "component", "why"]);
+        let mut table =
+            Table::new(format!("Fixes that {verb} level {}", self.title()), &["fix", "component", "why"]);
         for added in &plan.add {
             table.row([added.id.to_string(), added.component.to_string(), why(&added.why)]);
         }
@@ -182,7 +183,8 @@ impl SrvlvlService {
         drop(self.plan(principal, &named)?);
         let mut outcome = Outcome::default();
         let words: Vec<String> = named.iter().map(|one| one.name().to_owned()).collect();
-        let memos: Vec<_> = named.iter().filter_map(Named::header).filter_map(|header| header.memo.clone()).collect();
+        let memos: Vec<_> =
+            named.iter().filter_map(Named::header).filter_map(|header| header.memo.clone()).collect();
         for one in named {
             let held = receive::receive(principal, context, &self.vrm, one)?;
             query::report_held(principal, &self.vrm, &held, &mut outcome)?;
@@ -224,8 +226,9 @@ impl SrvlvlService {
     fn restart(&self, principal: &Principal, context: &Context<'_>) -> Result<Outcome, ServiceError> {
         let mut level = levels::expect(&principal.tables(), &self.vrm, &self.level)?;
         level.permits(Asked::Restart)?;
-        let operation = levels::operation(&principal.tables(), &self.vrm, &self.level)?
-            .ok_or_else(|| Refusal::new(104, format!("level {} has no unfinished operation", self.title())))?;
+        let operation = levels::operation(&principal.tables(), &self.vrm, &self.level)?.ok_or_else(|| {
+            Refusal::new(104, format!("level {} has no unfinished operation", self.title()))
+        })?;
         operation::carry_on(principal, context, &mut level, operation, SERVICE)
     }
 
@@ -327,7 +330,8 @@ impl Verb for SrvlvlService {
                 return query::service_status(principal, &level);
             }
             ServiceFunction::Restart | ServiceFunction::Abandon => {
-                let asked = if self.function == ServiceFunction::Restart { Asked::Restart } else { Asked::Abandon };
+                let asked =
+                    if self.function == ServiceFunction::Restart { Asked::Restart } else { Asked::Abandon };
                 level.permits(asked)?;
                 let open = levels::operation(&principal.tables(), &self.vrm, &self.level)?;
                 let what = open.map_or_else(String::new, |open| format!("{} {}", open.verb, open.command));

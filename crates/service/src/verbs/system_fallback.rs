@@ -41,7 +41,8 @@ impl SystemFallback {
         let info = link.info().map_err(wrap)?;
         system::check_info(record, &info)?;
         let is_resumed =
-            crate::tables::requests::open(&principal.tables(), &record.name, Asked::Fallback.word())?.is_some();
+            crate::tables::requests::open(&principal.tables(), &record.name, Asked::Fallback.word())?
+                .is_some();
         systems::set_info(&principal.tables(), &record.name, &info, (context.now)())?;
         let mut fresh = system.clone();
         fresh.info = Some(info);
@@ -53,14 +54,19 @@ impl SystemFallback {
         let result = system::ask(principal, context, record, link.as_mut(), Asked::Fallback, points)?;
         let mut outcome = result.outcome;
         if outcome.code <= ReturnCode::Warning {
-            let slots = [(PairState::Prod, &result.info.current), (PairState::Previous, &result.info.previous)];
+            let slots =
+                [(PairState::Prod, &result.info.current), (PairState::Previous, &result.info.previous)];
             for (state, slot) in slots {
                 if let Some(slot) = slot {
                     set_step(principal, context, record, &slot.level, state, Some(outcome.code))?;
                 }
             }
             if let Some(current) = &result.info.current {
-                outcome.say(Message::csm(194, Severity::I, format!("{} is in production again", current.level)));
+                outcome.say(Message::csm(
+                    194,
+                    Severity::I,
+                    format!("{} is in production again", current.level),
+                ));
             }
         }
         Ok(outcome)

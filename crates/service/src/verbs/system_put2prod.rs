@@ -40,8 +40,10 @@ impl SystemPut2prod {
         };
         if slot.mode != Mode::Stable {
             let text = format!("{} is loaded on system {name} for a test only", slot.level);
-            return Err(Refusal::new(187, text)
-                .hint(format!("tender servmgr srvlvl send {} {} {name} --stable", self.vrm, slot.level.level)));
+            return Err(Refusal::new(187, text).hint(format!(
+                "tender servmgr srvlvl send {} {} {name} --stable",
+                self.vrm, slot.level.level
+            )));
         }
         if let Some((level, generation)) = &self.expect
             && (*level != slot.level.level || generation.is_some_and(|one| one != slot.level.generation))
@@ -73,7 +75,11 @@ impl SystemPut2prod {
         Ok((open, done))
     }
 
-    fn plan(&self, principal: &Principal, system: &SystemRow) -> Result<(LevelRef, Vec<FixId>), ServiceError> {
+    fn plan(
+        &self,
+        principal: &Principal,
+        system: &SystemRow,
+    ) -> Result<(LevelRef, Vec<FixId>), ServiceError> {
         let reference = self.loaded(system)?;
         let (level, content) = {
             let tables = principal.tables();
@@ -91,7 +97,8 @@ impl SystemPut2prod {
             return Ok((reference, done));
         }
         let name = &system.record.name;
-        let lines: Vec<_> = open.iter().map(|item| format!("{} {}: {}", item.fix, item.reason, item.text)).collect();
+        let lines: Vec<_> =
+            open.iter().map(|item| format!("{} {}: {}", item.fix, item.reason, item.text)).collect();
         let mut fixes: Vec<_> = open.iter().map(|item| format!("--acknowledge {}", item.fix)).collect();
         fixes.dedup();
         let text = format!(
@@ -101,7 +108,11 @@ impl SystemPut2prod {
         );
         Err(Refusal::new(190, text)
             .lines(lines)
-            .hint(format!("do and read them, then: tender servmgr system put2prod {} {name} {}", self.vrm, fixes.join(" ")))
+            .hint(format!(
+                "do and read them, then: tender servmgr system put2prod {} {name} {}",
+                self.vrm,
+                fixes.join(" ")
+            ))
             .into())
     }
 
@@ -130,11 +141,7 @@ impl SystemPut2prod {
         })?;
         let step = |state, level: &LevelRef, code| set_step(principal, context, record, level, state, code);
         step(PairState::Promoting, &level, None)?;
-        let verb = Asked::Put2prod {
-            expect: Some(level.clone()),
-            acknowledged,
-            force: self.force.clone(),
-        };
+        let verb = Asked::Put2prod { expect: Some(level.clone()), acknowledged, force: self.force.clone() };
         let points = Some(("put2prod.requested", "put2prod.ended"));
         let result = match system::ask(principal, context, record, link.as_mut(), verb, points) {
             Ok(result) => result,
@@ -175,7 +182,14 @@ impl SystemPut2prod {
         if !is_interrupted {
             return Ok(None);
         }
-        set_step(principal, context, &system.record, &current.level, PairState::Prod, Some(ReturnCode::Done))?;
+        set_step(
+            principal,
+            context,
+            &system.record,
+            &current.level,
+            PairState::Prod,
+            Some(ReturnCode::Done),
+        )?;
         let mut outcome = Outcome::default();
         outcome.say(Message::csm(191, Severity::I, format!("{} is in production", current.level)));
         Ok(Some(outcome))
