@@ -16,7 +16,7 @@ pub(super) struct Step {
 /// A match must beat the run under way by this many bytes, or it is not worth a new step.
 const GAIN_MIN: usize = 8;
 /// So many bytes exactly right, and the run goes on without a search.
-const CARRY_MIN: usize = 24;
+const CARRY_MIN: usize = 16;
 /// Memory of the differ for each byte of the old window: its suffix array.
 pub(super) const INDEX_BYTES_PER_OLD_BYTE: u64 = 4;
 /// Longest old window: the suffix array counts in 32 bits.
