@@ -286,14 +286,14 @@ impl Verb for SrvlvlSend {
     }
 
     fn subject(&self) -> Subject {
-        let mut text = format!("{} {} ({}", self.level, self.target, self.mode_word());
+        let mut words = vec![format!("{} {} ({}", self.level, self.target, self.mode_word())];
         for fix in &self.lose {
-            text.push_str(&format!(" LOSE {fix}"));
+            words.push(format!("LOSE {fix}"));
         }
         if let Some(reason) = &self.force {
-            text.push_str(&format!(" FORCE {reason}"));
+            words.push(format!("FORCE {reason}"));
         }
-        Subject::new(&self.vrm, text)
+        Subject::new(&self.vrm, words.join(" "))
     }
 
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {

@@ -266,6 +266,9 @@ impl SrvlvlService {
 /// Puts what a later step said behind what an earlier one said.
 pub(super) fn join(mut first: Outcome, second: Outcome) -> Outcome {
     first.code = first.code.max(second.code);
+    if first.data.is_null() {
+        first.data = second.data;
+    }
     first.messages.extend(second.messages);
     first.tables.extend(second.tables);
     first
@@ -298,23 +301,23 @@ impl Verb for SrvlvlService {
 
     fn subject(&self) -> Subject {
         let component = self.component.as_ref().map_or("ALL", ComponentName::as_str);
-        let mut text = format!("{} {component}", self.level);
+        let mut words = vec![format!("{} {component}", self.level)];
         for envelope in &self.envelopes {
-            text.push_str(&format!(" {}", envelope.display()));
+            words.push(format!("{}", envelope.display()));
         }
         for (word, list) in [("SELECT", &self.select), ("EXCLUDE", &self.exclude)] {
             for fix in list {
-                text.push_str(&format!(" {word} {fix}"));
+                words.push(format!("{word} {fix}"));
             }
         }
         match self.function {
             ServiceFunction::Install => {}
-            ServiceFunction::Restart => text.push_str(" RESTART"),
-            ServiceFunction::Abandon => text.push_str(" ABANDON"),
-            ServiceFunction::Build => text.push_str(" BUILD"),
-            ServiceFunction::Status => text.push_str(" STATUS"),
+            ServiceFunction::Restart => words.push("RESTART".to_owned()),
+            ServiceFunction::Abandon => words.push("ABANDON".to_owned()),
+            ServiceFunction::Build => words.push("BUILD".to_owned()),
+            ServiceFunction::Status => words.push("STATUS".to_owned()),
         }
-        Subject::new(&self.vrm, text)
+        Subject::new(&self.vrm, words.join(" "))
     }
 
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
