@@ -36,6 +36,11 @@ const NEEDED: &[Needed] = &[
 ];
 
 const SYSTEMS: [&str; 3] = ["vm01", "vm02", "vm03"];
+/// The system that tests a level before the others get it.
+const TESTED: &str = "vm01";
+/// The system that has nothing of the release before its first level.
+const WITHOUT_BASE: &str = "vm03";
+const VENDOR: &str = "archives";
 /// The system whose network is cut in the middle of a SEND.
 const CUT: &str = "vm02";
 const DONE: &[i32] = &[0, 4];
@@ -112,7 +117,7 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> Result<bool, Failure>) -> R
     while !is_so()? {
         if begun.elapsed() > DEADLINE {
             return Err(Failure::Unexpected {
-                what: format!("that {what}"),
+                what: format!("{what}"),
                 found: format!("not so after {} s", DEADLINE.as_secs()),
             });
         }
@@ -136,97 +141,86 @@ impl<'n> Story<'n> {
     }
 
     fn tell(&mut self) -> Result<(), Failure> {
-        self.principal.run(&["servmgr", "initialize", "720", "--from", &self.releases.base()?], DONE)?;
-        self.enrol()?;
+        let base = self.releases.release(0)?;
+        self.servmgr(&["initialize", "720", "--from", &base])?;
+        self.principal.run(&["envelope", "key", "vendor.key"], DONE)?;
+        self.servmgr(&["vendor", "set", VENDOR, "--key", "vendor.key.pub"])?;
+        self.enrol(&base)?;
 
         self.make_level("rsu1", "BASE", 1)?;
-        self.principal.run(&["servmgr", "srvlvl", "send", "720", "rsu1", SYSTEMS[0], "(test"], DONE)?;
-        self.compare("test", &SYSTEMS[..1], 1)?;
-        self.principal.run(&["servmgr", "srvlvl", "send", "720", "rsu1", "all", "(stable"], DONE)?;
-        self.principal.run(&["servmgr", "system", "put2prod", "720", "all"], DONE)?;
+        self.servmgr(&["srvlvl", "send", "720", "rsu1", TESTED, "(test"])?;
+        self.compare("test", &[TESTED], 1)?;
+        self.servmgr(&["srvlvl", "send", "720", "rsu1", "fleet", "(stable"])?;
+        self.servmgr(&["system", "put2prod", "720", "fleet"])?;
         self.compare("current", &SYSTEMS, 1)?;
 
         self.make_level("rsu2", "rsu1", 2)?;
-        self.principal.run(&["servmgr", "srvlvl", "send", "720", "rsu2", SYSTEMS[0], "(test"], DONE)?;
-        self.principal.run(&["servmgr", "srvlvl", "promote", "720", "rsu2"], DONE)?;
+        self.servmgr(&["srvlvl", "send", "720", "rsu2", TESTED, "(test"])?;
         self.cut_a_send()?;
-        self.principal.run(&["servmgr", "srvlvl", "send", "720", "rsu2", "all", "(stable"], DONE)?;
+        self.servmgr(&["srvlvl", "send", "720", "rsu2", "fleet", "(stable"])?;
         self.compare("test", &SYSTEMS, 2)?;
         self.compare("current", &SYSTEMS, 1)?;
-        self.principal.run(&["servmgr", "system", "put2prod", "720", "all"], DONE)?;
+        self.servmgr(&["system", "put2prod", "720", "fleet"])?;
         self.compare("current", &SYSTEMS, 2)?;
 
-        self.principal.run(&["servmgr", "system", "fallback", "720", "all"], DONE)?;
+        self.servmgr(&["system", "fallback", "720", "fleet"])?;
         self.compare("current", &SYSTEMS, 1)?;
-        self.principal.run(&["servmgr", "system", "servcheck", "720", "all", "--full"], DONE)?;
-        println!(
-            "\nwhat is in production on {} systems is what {} archives hold",
-            SYSTEMS.len(),
-            PRODUCTS.len() * VERSIONS
-        );
+        self.servmgr(&["system", "servcheck", "720", "fleet", "--full"])?;
+        let archives = PRODUCTS.len() * VERSIONS;
+        println!("\nwhat was in production on {} systems is what {archives} archives hold", SYSTEMS.len());
         Ok(())
     }
 
+    fn servmgr(&self, words: &[&str]) -> Result<String, Failure> {
+        self.principal.run(&[&["servmgr"], words].concat(), DONE)
+    }
+
     /// Takes the systems into service: token, enrolment, agent, registration.
-    fn enrol(&mut self) -> Result<(), Failure> {
+    ///
+    /// All but one have the release from its media; that one gets everything over the network.
+    fn enrol(&mut self, base: &str) -> Result<(), Failure> {
         for system in &mut self.systems {
-            let address = system.address().to_owned();
-            let name = system.name().to_owned();
-            let add = [
-                "servmgr", "system", "add", "720", &name, "BASE", "nonesm", "hostname", &address, "commtype",
-                "ftp",
-            ];
+            let (name, address) = (system.name().to_owned(), system.address().to_owned());
+            let add = ["servmgr", "system", "add", "720", &name, "BASE", "nonesm", "hostname", &address];
             let said = self.principal.run(&add, DONE)?;
-            let token =
-                said.split_whitespace().find(|word| word.starts_with("tender-join-")).ok_or_else(|| {
-                    Failure::Unexpected {
-                        what: "that SYSTEM ADD gives a join token".to_owned(),
-                        found: said.clone(),
-                    }
-                })?;
+            let token = said.split_whitespace().find(|word| word.starts_with("tender-join-"));
+            let token = token.ok_or_else(|| Failure::Unexpected {
+                what: "SYSTEM ADD gives a join token".to_owned(),
+                found: said.clone(),
+            })?;
             system.run(&["agent", "init", &name], DONE)?;
+            if name != WITHOUT_BASE {
+                system.run(&["agent", "base", "720", "--from", base], DONE)?;
+            }
+            let token = token.trim_matches(|sign: char| !sign.is_ascii_alphanumeric());
             system.run(&["agent", "enrol", token], DONE)?;
             system.start_agent()?;
             self.principal.run(&add, DONE)?;
         }
-        Ok(())
+        self.servmgr(&[&["group", "set", "720", "fleet"], &SYSTEMS[..]].concat()).map(drop)
     }
 
     /// Makes fixes of what changed from one version of each product to the next, and a level with all of them.
     fn make_level(&self, level: &str, based_on: &str, version: usize) -> Result<(), Failure> {
-        let principal = &self.principal;
-        let add = [
-            "servmgr", "srvlvl", "add", "720", level, "basedon", based_on, "nonesm", "desc", "real",
-            "releases",
-        ];
-        principal.run(&add, DONE)?;
-        let mut service: Vec<String> =
-            ["servmgr", "srvlvl", "service", "720", level, "all"].map(String::from).into();
-        for (index, product) in PRODUCTS.iter().enumerate() {
-            let (from, to) =
-                (self.releases.component(product, version - 1)?, self.releases.component(product, version)?);
-            let envelope = principal.dir().join(format!("{level}-{}.envelope", product.component));
-            let id = format!("UM{}", 10_000 * version + 10 * index);
-            let envelope = envelope.to_string_lossy().into_owned();
-            let create = [
-                "envelope",
-                "create",
-                &envelope,
-                "--from",
-                &from,
-                "--to",
-                &to,
-                "--component",
-                product.component,
-            ];
-            principal.run(&[&create[..], &["--fix", &id]].concat(), DONE)?;
-            service.push(envelope);
-        }
-        let mut service: Vec<&str> = service.iter().map(String::as_str).collect();
-        service.push("--allow-unsigned");
-        principal.run(&service, DONE)?;
-        principal.run(&["servmgr", "srvlvl", "package", "720", level], DONE)?;
-        Ok(())
+        let (from, to) = (self.releases.release(version - 1)?, self.releases.release(version)?);
+        let (envelope, fix) = (format!("{level}.envelope"), format!("UM{version}0001"));
+        let create =
+            ["envelope", "create", &envelope, "--from", &from, "--to", &to, "--fix", &fix, "--kind", "RSU"];
+        let signed = ["--vendor", VENDOR, "--key", "vendor.key"];
+        self.principal.run(&[&create[..], &signed].concat(), DONE)?;
+        self.servmgr(&[
+            "srvlvl",
+            "add",
+            "720",
+            level,
+            "basedon",
+            based_on,
+            "nonesm",
+            "desc",
+            "real releases",
+        ])?;
+        self.servmgr(&["srvlvl", "service", "720", level, "all", &envelope])?;
+        self.servmgr(&["srvlvl", "package", "720", level]).map(drop)
     }
 
     /// Cuts the network in the middle of a SEND: it fails, and nothing of it is in a slot.
@@ -245,7 +239,7 @@ impl<'n> Story<'n> {
         if is_over_early {
             let (code, said) = send.wait()?;
             return Err(Failure::Unexpected {
-                what: "that the SEND lasts long enough to be cut".to_owned(),
+                what: "the SEND lasts long enough to be cut".to_owned(),
                 found: format!("it ended with {code} before: {said}"),
             });
         }
@@ -255,13 +249,13 @@ impl<'n> Story<'n> {
         let (code, said) = send.wait()?;
         if !CUT_OFF.contains(&code) {
             return Err(Failure::Unexpected {
-                what: format!("that a SEND without network ends with one of {CUT_OFF:?}"),
+                what: format!("a SEND without network ends with one of {CUT_OFF:?}"),
                 found: format!("{code}: {said}"),
             });
         }
         if system.slots() != slots {
             return Err(Failure::Unexpected {
-                what: format!("that the slots of {CUT} are as before"),
+                what: format!("the slots of {CUT} are as before"),
                 found: format!("{:?} instead of {slots:?}", system.slots()),
             });
         }

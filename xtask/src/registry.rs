@@ -112,7 +112,7 @@ fn only_file(dir: &Path) -> Result<PathBuf, Failure> {
     match <[PathBuf; 1]>::try_from(files) {
         Ok([file]) => Ok(file),
         Err(files) => Err(Failure::Unexpected {
-            what: format!("that the registry gave one file into {}", dir.display()),
+            what: format!("the registry gave one file into {}", dir.display()),
             found: format!("{} files", files.len()),
         }),
     }

@@ -29,7 +29,7 @@ fn text(command: &mut Command) -> Result<String, Failure> {
     // `diff` ends with 1 when there are differences, which are on its standard output.
     if output.status.code() > Some(1) || !output.stderr.is_empty() {
         return Err(Failure::Unexpected {
-            what: format!("that `{}` works", program::line(command)),
+            what: format!("`{}` works", program::line(command)),
             found: String::from_utf8_lossy(&output.stderr).into_owned(),
         });
     }
@@ -54,7 +54,7 @@ fn equal(what: &str, dir: &Path, expected: &str, found: &str) -> Result<(), Fail
     let shown: Vec<_> =
         missing.map(|line| format!("- {line}")).chain(extra.map(|line| format!("+ {line}"))).collect();
     Err(Failure::Unexpected {
-        what: format!("that the {what} of {} are those of the archive", dir.display()),
+        what: format!("the {what} of {} are those of the archive", dir.display()),
         found: format!("\n{}", shown[..shown.len().min(10)].join("\n")),
     })
 }

@@ -40,11 +40,6 @@ impl Host {
         &self.node.address
     }
 
-    /// Returns its directory.
-    pub(super) fn dir(&self) -> &Path {
-        &self.dir
-    }
-
     fn home(&self) -> PathBuf {
         self.dir.join("home")
     }
@@ -68,7 +63,7 @@ impl Host {
             return Ok(said);
         }
         Err(Failure::Unexpected {
-            what: format!("that `tender {}` on {} ends with one of {codes:?}", words.join(" "), self.name),
+            what: format!("`tender {}` on {} ends with one of {codes:?}", words.join(" "), self.name),
             found: format!("{code}\n{said}"),
         })
     }
@@ -96,7 +91,7 @@ impl Host {
         wait_until(&format!("the agent of {} listens", self.name), || {
             if agent.try_wait().map_err(Failure::file("wait for", "the agent"))?.is_some() {
                 return Err(Failure::Unexpected {
-                    what: format!("that the agent of {} runs", self.name),
+                    what: format!("the agent of {} runs", self.name),
                     found: fs::read_to_string(&log).unwrap_or_else(|error| error.to_string()),
                 });
             }
@@ -129,7 +124,7 @@ impl Host {
         let text = String::from_utf8_lossy(&output.stdout);
         let bytes = text.split_whitespace().next().and_then(|word| word.parse().ok());
         bytes.ok_or_else(|| Failure::Unexpected {
-            what: format!("that {} can be measured", incoming.display()),
+            what: format!("{} can be measured", incoming.display()),
             found: String::from_utf8_lossy(&output.stderr).into_owned(),
         })
     }

@@ -93,22 +93,16 @@ impl Releases {
         PRODUCTS.iter().map(|product| product.versions[version].name()).collect::<Vec<_>>().join(", ")
     }
 
-    /// Makes the directory of the first versions, one component each.
-    pub(super) fn base(&self) -> Result<String, Failure> {
-        let base = self.trees.join("base");
+    /// Makes the release with all products in one version, as a vendor has it: one directory for each component.
+    pub(super) fn release(&self, version: usize) -> Result<String, Failure> {
+        let release = self.trees.join("vendor").join(version.to_string());
         for product in PRODUCTS {
-            self.unpack(product, 0, &base.join(product.component))?;
+            let component = release.join(product.component);
+            if !component.exists() {
+                self.unpack(product, version, &component)?;
+            }
         }
-        Ok(base.to_string_lossy().into_owned())
-    }
-
-    /// Makes a component of one version, as a vendor has it.
-    pub(super) fn component(&self, product: &Product, version: usize) -> Result<String, Failure> {
-        let tree = self.trees.join("vendor").join(version.to_string()).join(product.component);
-        if !tree.exists() {
-            self.unpack(product, version, &tree)?;
-        }
-        Ok(tree.to_string_lossy().into_owned())
+        Ok(release.to_string_lossy().into_owned())
     }
 
     /// Unpacks the archive once more, into a directory that Tender never sees.
