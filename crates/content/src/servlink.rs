@@ -261,3 +261,6 @@ pub enum ApplyError {
         found: Digest,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -218,9 +218,9 @@ impl<'b> Builder<'b> {
         let new = self.store.map(&object.digest)?;
         let old = object.old.map(|old| self.store.map(&old.digest)).transpose()?;
         let old: &[u8] = old.as_deref().unwrap_or_default();
-        let window_bytes_max = self.budget.window_bytes_max();
-        let window_bytes = old.len().min(window_bytes_max) as u64;
-        let memory_bytes = window_bytes * (differ::SEARCH_BYTES_PER_OLD_BYTE + 1) + new.len() as u64;
+        let window_bytes_max = self.budget.window_bytes_max(old.len(), new.len());
+        let index_bytes = old.len().min(window_bytes_max) as u64 * differ::INDEX_BYTES_PER_OLD_BYTE;
+        let memory_bytes = index_bytes + old.len() as u64 + new.len() as u64;
         let steps = self.budget.with(memory_bytes, || differ::diff(old, &new, window_bytes_max));
         self.progress.advance(object.size);
         Ok(delta::encode(old, &new, &steps))
@@ -335,12 +335,13 @@ struct TextJob<'t> {
 
 impl<'t> TextJob<'t> {
     /// Adds old parts that are no file's counterpart but likely resemble some: first those that go, then those in
-    /// the directories of the new files.
+    /// the directories of the new files. Not more than there is new: every byte of context costs the builder time.
     fn add_context(&mut self, old: &[OldPart<'t>], reference_bytes_max: u64) {
         let directories: BTreeSet<&str> =
             self.files.iter().filter_map(|file| file.object.path.ancestors().next()).collect();
         let is_near =
             |part: &OldPart<'_>| part.path.ancestors().next().is_some_and(|d| directories.contains(d));
+        let reference_bytes_max = reference_bytes_max.min(self.new_bytes * 2);
         let removed = old.iter().filter(|part| part.is_removed);
         let near = old.iter().filter(|part| !part.is_removed && is_near(part));
         for part in removed.chain(near) {

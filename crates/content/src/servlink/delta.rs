@@ -106,8 +106,8 @@ pub(super) struct Decoder<'p> {
     adds: Numbers<'p>,
     inserts: Numbers<'p>,
     runs: Numbers<'p>,
-    diff: Box<dyn Read + 'p>,
-    extra: Box<dyn Read + 'p>,
+    diff: Buffered<'p>,
+    extra: Buffered<'p>,
     buffer: Vec<u8>,
 }
 
@@ -116,12 +116,12 @@ impl<'p> Decoder<'p> {
     pub(super) fn new(packed: [Box<dyn BufRead + 'p>; STREAMS]) -> io::Result<Self> {
         let [seeks, adds, inserts, runs, diff, extra] = packed;
         Ok(Self {
-            seeks: Numbers::new(Box::new(lzma::unpack(seeks)?)),
-            adds: Numbers::new(Box::new(lzma::unpack(adds)?)),
-            inserts: Numbers::new(Box::new(lzma::unpack(inserts)?)),
-            runs: Numbers::new(Box::new(lzma::unpack(runs)?)),
-            diff: Box::new(lzma::unpack(diff)?),
-            extra: Box::new(lzma::unpack(extra)?),
+            seeks: Numbers { stream: buffered(seeks)? },
+            adds: Numbers { stream: buffered(adds)? },
+            inserts: Numbers { stream: buffered(inserts)? },
+            runs: Numbers { stream: buffered(runs)? },
+            diff: buffered(diff)?,
+            extra: buffered(extra)?,
             buffer: vec![0; CHUNK_BYTES],
         })
     }
@@ -148,22 +148,48 @@ impl<'p> Decoder<'p> {
         Ok(())
     }
 
-    fn add(&mut self, mut old: &[u8], into: &mut dyn Write) -> io::Result<()> {
-        while !old.is_empty() {
-            let equal = self.run(old.len())?;
-            into.write_all(&old[..equal])?;
-            let differing = self.run(old.len() - equal)?;
-            if equal + differing == 0 {
-                return Err(io::Error::other("a run of its differences is empty"));
+    /// Writes old bytes with the differences of the runs added.
+    fn add(&mut self, old: &[u8], into: &mut dyn Write) -> io::Result<()> {
+        let (mut equal, mut differing) = (0, 0);
+        let mut left = old.len();
+        for chunk in old.chunks(CHUNK_BYTES) {
+            let mut made = std::mem::take(&mut self.buffer);
+            made[..chunk.len()].copy_from_slice(chunk);
+            let mut at = 0;
+            while at < chunk.len() {
+                if equal + differing == 0 {
+                    equal = self.run(left)?;
+                    differing = self.run(left - equal)?;
+                    if equal + differing == 0 {
+                        return Err(io::Error::other("a run of its differences is empty"));
+                    }
+                    left -= equal + differing;
+                }
+                let step = equal.min(chunk.len() - at);
+                (equal, at) = (equal - step, at + step);
+                let step = if equal == 0 { differing.min(chunk.len() - at) } else { 0 };
+                self.add_differences(&mut made[at..at + step])?;
+                (differing, at) = (differing - step, at + step);
             }
-            let (part, rest) = old[equal..].split_at(differing);
-            for chunk in part.chunks(CHUNK_BYTES) {
-                let made = &mut self.buffer[..chunk.len()];
-                self.diff.read_exact(made)?;
-                made.iter_mut().zip(chunk).for_each(|(made, old)| *made = made.wrapping_add(*old));
-                into.write_all(made)?;
+            into.write_all(&made[..chunk.len()])?;
+            self.buffer = made;
+        }
+        Ok(())
+    }
+
+    fn add_differences(&mut self, mut made: &mut [u8]) -> io::Result<()> {
+        while !made.is_empty() {
+            let differences = self.diff.fill_buf()?;
+            if differences.is_empty() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            old = rest;
+            let count = differences.len().min(made.len());
+            let (now, later) = made.split_at_mut(count);
+            now.iter_mut()
+                .zip(differences)
+                .for_each(|(made, difference)| *made = made.wrapping_add(*difference));
+            self.diff.consume(count);
+            made = later;
         }
         Ok(())
     }
@@ -192,16 +218,18 @@ fn too_long() -> io::Error {
     io::Error::other("its difference makes more or fewer bytes than declared")
 }
 
-/// Reads numbers from a stream.
-struct Numbers<'p> {
-    stream: io::BufReader<Box<dyn Read + 'p>>,
+type Buffered<'p> = io::BufReader<Box<dyn Read + 'p>>;
+
+fn buffered<'p>(packed: Box<dyn BufRead + 'p>) -> io::Result<Buffered<'p>> {
+    Ok(io::BufReader::with_capacity(CHUNK_BYTES, Box::new(lzma::unpack(packed)?)))
 }
 
-impl<'p> Numbers<'p> {
-    fn new(stream: Box<dyn Read + 'p>) -> Self {
-        Self { stream: io::BufReader::with_capacity(CHUNK_BYTES, stream) }
-    }
+/// Reads numbers from a stream.
+struct Numbers<'p> {
+    stream: Buffered<'p>,
+}
 
+impl Numbers<'_> {
     fn next(&mut self) -> io::Result<u64> {
         let mut number = 0_u64;
         for shift in (0..63).step_by(7) {

@@ -16,9 +16,9 @@ pub(super) struct Step {
 /// A match must beat the run under way by this many bytes, or it is not worth a new step.
 const GAIN_MIN: usize = 8;
 /// So many bytes exactly right, and the run goes on without a search.
-const CARRY_MIN: usize = 24;
+const CARRY_MIN: usize = 16;
 /// Memory of the differ for each byte of the old window: its suffix array.
-pub(super) const SEARCH_BYTES_PER_OLD_BYTE: u64 = 4;
+pub(super) const INDEX_BYTES_PER_OLD_BYTE: u64 = 4;
 /// Longest old window: the suffix array counts in 32 bits.
 const WINDOW_BYTES_MAX: usize = i32::MAX as usize;
 
@@ -34,8 +34,8 @@ pub(super) fn diff(old: &[u8], new: &[u8], window_bytes_max: usize) -> Vec<Step>
     if old.len() <= window_bytes {
         return Scan::new(old, new).run();
     }
-    // Each piece advances by half a window, so what moved by less than a quarter is still in sight.
-    let pieces = old.len().div_ceil(window_bytes / 2);
+    // Each piece advances by three quarters of a window, so what moved by less than an eighth is still in sight.
+    let pieces = old.len().div_ceil(window_bytes / 4 * 3);
     let piece_bytes = new.len().div_ceil(pieces);
     let mut steps = Vec::new();
     for (index, piece) in new.chunks(piece_bytes).enumerate() {
@@ -183,7 +183,8 @@ struct Index<'b> {
 impl<'b> Index<'b> {
     fn new(old: &'b [u8]) -> Self {
         let suffixes = SuffixArrayConstruction::for_text(old).in_owned_buffer32().single_threaded().run();
-        let suffixes = suffixes.expect("the window fits the array's indices and its memory is there").into_vec();
+        let suffixes =
+            suffixes.expect("the window fits the array's indices and its memory is there").into_vec();
         let mut starts = vec![0_u32; (1 << 16) + 1];
         for pair in old.windows(2) {
             starts[first_two(pair) + 1] += 1;

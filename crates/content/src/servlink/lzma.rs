@@ -28,8 +28,8 @@ pub(super) fn pack(bytes: &[u8], content: Content) -> io::Result<Vec<u8>> {
         .mode(Mode::Normal)
         .match_finder(MatchFinder::BinaryTree4);
     match content {
-        Content::Numbers => options.nice_len(64).literal_context_bits(3).position_bits(0),
-        Content::Code => options.nice_len(128).literal_context_bits(3).position_bits(2),
+        Content::Numbers => options.nice_len(48).literal_context_bits(3).position_bits(0),
+        Content::Code => options.nice_len(64).literal_context_bits(3).position_bits(2),
     };
     let mut encoder = XzEncoder::new_stream(Vec::new(), Stream::new_lzma_encoder(&options)?);
     encoder.write_all(bytes)?;
