@@ -122,6 +122,16 @@ pub enum ExecuteError {
     /// The audit record could not be written.
     #[error("record what was done")]
     Audit(#[source] AuditError),
+    /// A step that leads back failed.
+    #[error(
+        "go back in request {id}, which stays open: {step}; clear the cause and start the executor again"
+    )]
+    Stuck {
+        /// The request.
+        id: String,
+        /// The step and why it failed.
+        step: String,
+    },
     /// A request has a verb that this executor does not know.
     #[error("request {id} has verb {verb}, which this Tender does not know")]
     Verb {
@@ -138,6 +148,7 @@ impl ExecuteError {
     pub fn code(&self) -> ReturnCode {
         match self {
             Self::Lock(LockError::Held { .. }) => ReturnCode::Busy,
+            Self::Stuck { .. } => ReturnCode::Outside,
             other => step::code_of(other),
         }
     }
@@ -248,23 +259,32 @@ fn run_steps(
                 journal.done += 1;
             }
             Err(error) => {
-                let failed =
-                    Failure { code: error.code(), text: format!("{}: {}", step.describe(), chain(&error)) };
-                log.line(&failed.text);
-                if is_undoing {
-                    // The way back is blocked: say both, keep the state as it is, and let people look.
-                    let first = journal.failure.take().expect("undoing begins with a failure");
-                    let text = format!("{}; going back failed too: {}", first.text, failed.text);
-                    journal.failure = Some(Failure { code: ReturnCode::Integrity, text });
-                    journal.done = journal.plan.undo.len();
-                } else {
-                    journal.failure = Some(failed);
-                    journal.done = 0;
-                }
+                let text = format!("{}: {}", step.describe(), chain(&error));
+                log.line(&text);
+                fail(request, journal, Failure { code: error.code(), text })?;
             }
         }
         queue::write_journal(context.home, &request.id, journal).map_err(ExecuteError::Home)?;
         fault::point(&point);
+    }
+    Ok(())
+}
+
+/// Decides how it goes on after a failed step: back, further back, or not at all for the time being.
+fn fail(request: &Request, journal: &mut Journal, failed: Failure) -> Result<(), ExecuteError> {
+    let is_restart = matches!(journal.steps().get(journal.done), Some(step::Step::Restart { .. }));
+    match &mut journal.failure {
+        None => {
+            journal.failure = Some(failed);
+            journal.done = 0;
+        }
+        // The slots are back, only what runs is not: that is for people, and the request ends.
+        Some(first) if is_restart => {
+            first.text = format!("{}; after going back, too: {}", first.text, failed.text);
+            journal.done += 1;
+        }
+        // The slots are not back. The request stays open and the next executor tries again.
+        Some(_) => return Err(ExecuteError::Stuck { id: request.id.clone(), step: failed.text }),
     }
     Ok(())
 }
@@ -283,7 +303,7 @@ fn summary(journal: &Journal) -> Outcome {
         Some(failure) => {
             let severity = if failure.code == ReturnCode::Integrity { Severity::S } else { Severity::E };
             outcome.say(
-                Message::csm(701, severity, format!("{}; everything is as it was before", failure.text))
+                Message::csm(701, severity, format!("{}; the slots are as they were before", failure.text))
                     .with_hint("clear the cause and give the command again"),
             );
             outcome.code = failure.code;

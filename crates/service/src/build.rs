@@ -156,7 +156,8 @@ pub(crate) fn known_tree(
     let mut outputs = Vec::new();
     for recipe in recipes {
         let inputs = recipe.inputs_of(source)?;
-        let known = levels::built(&principal.tables(), &recipe.digest(), &inputs.digest()).map_err(service)?;
+        let known =
+            levels::built(&principal.tables(), &recipe.digest(), &inputs.digest()).map_err(service)?;
         let Some(digest) = known else { return Ok(None) };
         outputs.push((recipe, principal.tree(&digest).map_err(service)?));
     }
@@ -262,7 +263,8 @@ fn run(recipe: &Recipe, directory: &Path) -> Result<(), BuildError> {
     };
     let program = if program.contains('/') { directory.join(program) } else { PathBuf::from(program) };
     let log_path = directory.join(LOG);
-    let log = fs::File::create(&log_path).map_err(|source| BuildError::Io { path: log_path.clone(), source })?;
+    let log =
+        fs::File::create(&log_path).map_err(|source| BuildError::Io { path: log_path.clone(), source })?;
     let second = log.try_clone().map_err(|source| BuildError::Io { path: log_path.clone(), source })?;
     let child = Command::new(program)
         .args(arguments)

@@ -143,7 +143,11 @@ pub fn plan(question: &Question<'_>) -> Result<Plan, Refused> {
 
 /// Returns the content of a level after a plan: fixes on in order, contained ones marked.
 #[must_use]
-pub fn apply(plan: &Plan, on: &[LevelFix], envelope_of: &dyn Fn(&FixId) -> (ComponentName, String)) -> Vec<LevelFix> {
+pub fn apply(
+    plan: &Plan,
+    on: &[LevelFix],
+    envelope_of: &dyn Fn(&FixId) -> (ComponentName, String),
+) -> Vec<LevelFix> {
     let by: std::collections::HashMap<_, _> = plan.superseded.iter().map(|(fix, by)| (fix, by)).collect();
     let mut fixes: Vec<LevelFix> = on.to_vec();
     for fix in &mut fixes {

@@ -74,8 +74,10 @@ pub enum ManifestError {
 impl ComponentManifest {
     /// Reads a manifest.
     pub fn parse(component: &ComponentName, text: &str) -> Result<Self, ManifestError> {
-        let manifest: Self = serde_saphyr::from_str(text)
-            .map_err(|source| ManifestError::Shape { component: component.clone(), source: Box::new(source) })?;
+        let manifest: Self = serde_saphyr::from_str(text).map_err(|source| ManifestError::Shape {
+            component: component.clone(),
+            source: Box::new(source),
+        })?;
         match &manifest.name {
             Some(name) if name != component.as_str() => {
                 Err(ManifestError::OtherName { component: component.clone(), found: name.clone() })
@@ -106,11 +108,14 @@ pub(crate) fn manifest_of(
         return Err(ServiceError::content(doing)(error));
     }
     let bytes = principal.store().read(digest).map_err(ServiceError::content(doing.clone()))?;
-    ComponentManifest::parse(component, &String::from_utf8_lossy(&bytes)).map_err(ServiceError::content(doing))
+    ComponentManifest::parse(component, &String::from_utf8_lossy(&bytes))
+        .map_err(ServiceError::content(doing))
 }
 
 /// Lists the components below a directory: one a subdirectory, in order of their names.
-pub(crate) fn component_dirs(directory: &Path) -> Result<Vec<(ComponentName, std::path::PathBuf)>, ServiceError> {
+pub(crate) fn component_dirs(
+    directory: &Path,
+) -> Result<Vec<(ComponentName, std::path::PathBuf)>, ServiceError> {
     let wrap = || ServiceError::file("reading", directory);
     let mut components = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(wrap())? {

@@ -50,7 +50,13 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         const GIB: u64 = 1 << 30;
-        Self { header_bytes: GIB / 4, part_bytes: 8 * GIB, total_bytes: 256 * GIB, fixes: 100_000, parts: 5_000_000 }
+        Self {
+            header_bytes: GIB / 4,
+            part_bytes: 8 * GIB,
+            total_bytes: 256 * GIB,
+            fixes: 100_000,
+            parts: 5_000_000,
+        }
     }
 }
 
@@ -195,7 +201,9 @@ impl EnvelopeError {
             Self::Io(_) | Self::Store { .. } => None,
             Self::OtherRelease { found } => Some(format!("use it for a level of release {found}")),
             Self::Newer { .. } => Some("use the newer Tender".to_owned()),
-            Self::NameTaken { .. } => Some("ask the vendor for an envelope with a name of its own".to_owned()),
+            Self::NameTaken { .. } => {
+                Some("ask the vendor for an envelope with a name of its own".to_owned())
+            }
             _ => Some("get the envelope again from where it came from".to_owned()),
         }
     }

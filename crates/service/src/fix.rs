@@ -63,9 +63,7 @@ impl Fix {
         if names.into_iter().any(|name| *name == self.id) {
             return Err(FixError::NamesItself { fix: self.id.clone() });
         }
-        Tree::from_nodes(brought)
-            .map(drop)
-            .map_err(|source| FixError::Parts { fix: self.id.clone(), source })
+        Tree::from_nodes(brought).map(drop).map_err(|source| FixError::Parts { fix: self.id.clone(), source })
     }
 
     /// Tells whether the fix brings its component along: it adds the component's manifest.

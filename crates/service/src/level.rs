@@ -126,9 +126,9 @@ impl Level {
         if self.work == Work::Incomplete {
             return match operation {
                 Operation::Restart | Operation::Abandon | Operation::Delete { .. } => Ok(()),
-                _ => Err(Refusal::new(103, format!("level {title} has an unfinished operation")).hint(format!(
-                    "tender servmgr srvlvl service {title} --restart, or --abandon to go back"
-                ))),
+                _ => Err(Refusal::new(103, format!("level {title} has an unfinished operation")).hint(
+                    format!("tender servmgr srvlvl service {title} --restart, or --abandon to go back"),
+                )),
             };
         }
         self.permits_when_idle(operation, &title)
@@ -158,7 +158,8 @@ impl Level {
                 Err(Refusal::new(108, format!("level {title} was withdrawn and is sent nowhere any more")))
             }
             Operation::Withdraw if self.state != Mode::Stable => {
-                let text = format!("level {title} is {}; only a STABLE level is withdrawn", self.state_word());
+                let text =
+                    format!("level {title} is {}; only a STABLE level is withdrawn", self.state_word());
                 Err(Refusal::new(109, text))
             }
             Operation::Delete { is_forced: false } if self.is_locked => {

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tender_content::Progress;
+use tender_package::report::SystemInfo;
 use tender_package::repository::FileKind;
 use tender_package::request::{Request, RequestResult, RequestState};
-use tender_package::report::SystemInfo;
 use tender_package::{ReturnCode, SystemName, Vrm};
 
 /// Where a managed system listens.
@@ -109,7 +109,9 @@ impl LinkError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Unreachable { .. } => "start the agent there, or correct the address with SYSTEM MODIFY".into(),
+            Self::Unreachable { .. } => {
+                "start the agent there, or correct the address with SYSTEM MODIFY".into()
+            }
             Self::NotEnrolled { .. } => "run `tender agent enrol` there with the join token".into(),
             Self::Lost { .. } | Self::Timeout { .. } => "run the same command again; it resumes".into(),
             Self::Untrusted { .. } | Self::Refused { .. } | Self::Protocol { .. } => return None,

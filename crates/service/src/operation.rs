@@ -41,8 +41,13 @@ pub(crate) const SERVICE: Points = Points {
 };
 
 /// Fault points of LOCALMOD.
-pub(crate) const LOCALMOD: Points =
-    Points { begun: "localmod.begun", composed: None, applied: "localmod.applied", built: None, finished: None };
+pub(crate) const LOCALMOD: Points = Points {
+    begun: "localmod.begun",
+    composed: None,
+    applied: "localmod.applied",
+    built: None,
+    finished: None,
+};
 
 fn pass(point: Option<&'static str>) {
     if let Some(point) = point {
@@ -95,7 +100,8 @@ pub(crate) fn vendor_tree(
     content: &LevelContent,
     component: &ComponentName,
 ) -> Result<Tree, ServiceError> {
-    let base = releases::components(&principal.tables(), vrm)?.into_iter().find(|base| base.name == *component);
+    let base =
+        releases::components(&principal.tables(), vrm)?.into_iter().find(|base| base.name == *component);
     let base = base.map(|base| principal.tree(&base.tree)).transpose()?.unwrap_or_default();
     let ids = content.fixes.iter().filter(|fix| fix.component == *component && fix.superseded_by.is_none());
     let mut bodies: Vec<Fix> = Vec::new();
@@ -181,7 +187,8 @@ fn compose(
     let on: HashMap<FixId, ()> = operation.after.fixes.iter().map(|fix| (fix.id.clone(), ())).collect();
     for name in operation.dirty.clone() {
         let vendor = vendor_tree(principal, &level.vrm, &operation.after, &name)?;
-        let mods = reconcile_all(principal, level, operation, &name, &vendor, &|fix| on.contains_key(fix), outcome)?;
+        let mods =
+            reconcile_all(principal, level, operation, &name, &vendor, &|fix| on.contains_key(fix), outcome)?;
         if !operation.conflicts.is_empty() {
             continue;
         }
@@ -221,7 +228,11 @@ fn reconcile_all(
             Reconciled::Conflict { reason } => {
                 let hint = format!(
                     "tender servmgr srvlvl localmod {} {component} --id {} --replace {} --from FILE, or --drop {}; then srvlvl service {} --restart, or --abandon",
-                    level.title(), one.id, one.path, one.id, level.title()
+                    level.title(),
+                    one.id,
+                    one.path,
+                    one.id,
+                    level.title()
                 );
                 outcome.say(Message::csm(128, Severity::E, format!("{what}: {reason}")).with_hint(hint));
                 operation.conflicts.push(one.id.clone());
@@ -329,7 +340,10 @@ pub(crate) fn abandon(principal: &Principal, level: &mut Level) -> Result<(), Se
 }
 
 /// Lists components of a level that have objects which are not built from what they are made of now.
-pub(crate) fn unbuilt(principal: &Principal, content: &LevelContent) -> Result<Vec<ComponentName>, ServiceError> {
+pub(crate) fn unbuilt(
+    principal: &Principal,
+    content: &LevelContent,
+) -> Result<Vec<ComponentName>, ServiceError> {
     let mut unbuilt = Vec::new();
     for component in &content.components {
         let source = principal.tree(&component.source)?;

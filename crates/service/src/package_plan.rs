@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use tender_content::Digest;
-use tender_package::manifest::{
-    ActionItem, AppliedFix, AppliedLocalMod, FORMAT, LevelManifest, LevelRef, ManifestComponent, ServlinkRef, target,
-};
 use tender_package::ComponentName;
+use tender_package::manifest::{
+    ActionItem, AppliedFix, AppliedLocalMod, FORMAT, LevelManifest, LevelRef, ManifestComponent, ServlinkRef,
+    target,
+};
 
 use crate::level::Level;
 use crate::shapes::{LevelComponent, LevelContent};
@@ -90,9 +91,7 @@ fn component(
                 superseded_by: fix.superseded_by.clone(),
             })
             .collect(),
-        local_mods: mods
-            .map(|one| AppliedLocalMod { id: one.id.clone(), path: one.path.clone() })
-            .collect(),
+        local_mods: mods.map(|one| AppliedLocalMod { id: one.id.clone(), path: one.path.clone() }).collect(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Questions about levels, systems and fixes; nothing here changes anything.
 
+pub mod bench;
 mod fixes;
 mod levels;
 mod systems;
@@ -23,7 +24,11 @@ use crate::tables;
 const SIGNATURE_DAYS_MIN: i64 = 15;
 
 /// Lists a level and all it is based on, BASE last.
-pub(crate) fn lineage(tables: &Connection, vrm: &Vrm, level: &LevelName) -> Result<Vec<LevelName>, ServiceError> {
+pub(crate) fn lineage(
+    tables: &Connection,
+    vrm: &Vrm,
+    level: &LevelName,
+) -> Result<Vec<LevelName>, ServiceError> {
     let mut names = vec![level.clone()];
     let mut next = tables::levels::find(tables, vrm, level)?.and_then(|level| level.parent);
     while let Some(name) = next {
@@ -45,7 +50,11 @@ pub(crate) fn report_held(
         let levels = tables::levels::with_fix(&tables, vrm, fix)?;
         if !levels.is_empty() {
             let names: Vec<_> = levels.iter().map(|(level, _)| level.to_string()).collect();
-            outcome.say(Message::csm(210, Severity::W, format!("held fix {fix} is on in level {}", names.join(", "))));
+            outcome.say(Message::csm(
+                210,
+                Severity::W,
+                format!("held fix {fix} is on in level {}", names.join(", ")),
+            ));
         }
         let systems = tables::systems::with_fix(&tables, vrm, fix)?;
         if !systems.is_empty() {
@@ -65,12 +74,8 @@ pub(crate) fn refuse_holds(
 ) -> Result<(), ServiceError> {
     let tables = principal.tables();
     let on: Vec<FixId> = content.fixes.iter().map(|fix| fix.id.clone()).collect();
-    let effective: Vec<FixId> = content
-        .fixes
-        .iter()
-        .filter(|fix| fix.superseded_by.is_none())
-        .map(|fix| fix.id.clone())
-        .collect();
+    let effective: Vec<FixId> =
+        content.fixes.iter().filter(|fix| fix.superseded_by.is_none()).map(|fix| fix.id.clone()).collect();
     let scopes = lineage(&tables, &level.vrm, &level.name)?;
     let active = tables::holds::active(&tables, &level.vrm)?;
     let blocking = hold::blocking(&active, &scopes, &on);
@@ -94,7 +99,11 @@ pub(crate) fn refuse_holds(
 }
 
 /// Tells whether the signatures of a release's repository should be renewed.
-pub(crate) fn signatures_are_old(principal: &Principal, vrm: &Vrm, now: Timestamp) -> Result<bool, ServiceError> {
+pub(crate) fn signatures_are_old(
+    principal: &Principal,
+    vrm: &Vrm,
+    now: Timestamp,
+) -> Result<bool, ServiceError> {
     let path = principal.repo_dir(vrm).join("metadata/timestamp.json");
     let bytes = std::fs::read(&path).map_err(ServiceError::file("reading", &path))?;
     let value: serde_json::Value =

@@ -16,16 +16,9 @@ use crate::verbs::Context;
 #[derive(Debug)]
 pub(crate) enum Named {
     /// A file whose header was checked.
-    File {
-        path: PathBuf,
-        envelope: Box<Envelope>,
-        is_signed: bool,
-    },
+    File { path: PathBuf, envelope: Box<Envelope>, is_signed: bool },
     /// One that was received before.
-    Received {
-        name: String,
-        fixes: Vec<FixId>,
-    },
+    Received { name: String, fixes: Vec<FixId> },
 }
 
 impl Named {
@@ -217,7 +210,11 @@ impl Received {
 }
 
 /// Refuses when nothing was named.
-pub(crate) fn find_all(principal: &Principal, vrm: &Vrm, words: &[PathBuf]) -> Result<Vec<Named>, ServiceError> {
+pub(crate) fn find_all(
+    principal: &Principal,
+    vrm: &Vrm,
+    words: &[PathBuf],
+) -> Result<Vec<Named>, ServiceError> {
     if words.is_empty() {
         return Err(Refusal::new(121, "SERVICE needs an envelope, or --select and fixes received before")
             .hint("tender servmgr srvlvl service VRM LEVEL all FILE.envelope")

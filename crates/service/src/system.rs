@@ -12,8 +12,8 @@ use tender_package::name::NameError;
 use tender_package::{Outcome, SystemName, Table, Vrm};
 
 pub(crate) use ask::{ask, check_info};
-pub(crate) use guard::{level_with_content, losses};
 pub use guard::{Loss, SystemContent};
+pub(crate) use guard::{level_with_content, losses};
 
 use crate::error::ServiceError;
 use crate::link::Address;
@@ -47,7 +47,11 @@ impl std::fmt::Display for Target {
 }
 
 /// Returns the systems meant, in order; what a nickname stands for is settled here and not looked at again.
-pub(crate) fn expand(tables: &Connection, vrm: &Vrm, target: &Target) -> Result<Vec<SystemRow>, ServiceError> {
+pub(crate) fn expand(
+    tables: &Connection,
+    vrm: &Vrm,
+    target: &Target,
+) -> Result<Vec<SystemRow>, ServiceError> {
     let name = match target {
         Target::All => return systems::all(tables, vrm),
         Target::Named(name) => name,

@@ -153,7 +153,8 @@ fn drop_damaged(context: &Context<'_>, contents: &Contents) -> Result<(), trees:
     trees::drop_damaged(&context.store, contents, &drift).map(drop)
 }
 
-/// Finds parts of slot `current` that someone changed in components that this level changes too.
+/// Finds parts of slot `current` that someone changed in components that this level changes too; all of them when it
+/// is this level that is there, as loading it again makes it as it was.
 fn drift_in_the_way(
     context: &Context<'_>,
     slots: &Slots,
@@ -164,7 +165,8 @@ fn drift_in_the_way(
     let mut drift =
         trees::drift(context.home, &context.store, "current", &contents, ScanMode::Cached, context.progress)?;
     contents.trees.retain(|(name, tree)| {
-        !manifest.components.iter().any(|one| one.name == *name && one.tree == Some(*tree))
+        let is_kept = manifest.components.iter().any(|one| one.name == *name && one.tree == Some(*tree));
+        current.level() == &manifest.level || !is_kept
     });
     drift.retain(|item| contents.trees.iter().any(|(name, _)| name.as_str() == item.component));
     Ok(drift)

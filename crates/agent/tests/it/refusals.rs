@@ -154,3 +154,14 @@ fn level_that_was_never_packaged_is_unknown() {
     let verb = Verb::Load { level: unknown, mode: Mode::Test, lose: Vec::new(), force: None };
     assert_eq!(system.ask(verb).outcome.code, ReturnCode::Unknown);
 }
+
+#[test]
+fn system_whose_clock_went_back_loads_nothing() {
+    let principal = Principal::new();
+    let system = produced(&principal);
+    let known = system.home.identity().join("tuf/executor-720/latest_known_time.json");
+    assert!(known.exists());
+    let future = Timestamp::now() + SignedDuration::from_hours(24);
+    std::fs::write(&known, format!("\"{future}\"")).unwrap();
+    check_refused(&system, ReturnCode::Outside, "set the clock right");
+}

@@ -77,10 +77,12 @@ pub(crate) enum Servmgr {
     #[command(subcommand)]
     System(system::System),
     /// On a managed system: takes components out of management for emergency service, or gives them back
-    #[command(after_help = "Example:\n  tender servmgr managed off ledger --reason 'emergency fix' --until 2026-12-24T18:00Z")]
+    #[command(
+        after_help = "Example:\n  tender servmgr managed off ledger --reason 'emergency fix' --until 2026-12-24T18:00Z"
+    )]
     Managed {
         /// ON or OFF
-        #[arg(value_name = "ON|OFF", value_parser = on_or_off)]
+        #[arg(value_name = "ON|OFF", value_parser = on_or_off, action = clap::ArgAction::Set)]
         on: bool,
         /// Components; ALL, or none given, for every one
         #[arg(value_name = "ALL|COMPONENT")]
@@ -148,7 +150,9 @@ impl Servmgr {
     fn verb(self, principal: &Principal) -> Result<Box<dyn Verb>, ServiceError> {
         use tender_service::verbs::{Initialize, SettingSet};
         Ok(match self {
-            Self::Initialize { vrm, from } => Box::new(Initialize { vrm, from: from.unwrap_or_else(|| PathBuf::from(".")) }),
+            Self::Initialize { vrm, from } => {
+                Box::new(Initialize { vrm, from: from.unwrap_or_else(|| PathBuf::from(".")) })
+            }
             Self::Srvlvl(verb) => return verb.verb(principal),
             Self::System(verb) => return verb.verb(principal),
             Self::Group(verb) => verb.verb(),
@@ -175,7 +179,8 @@ fn managed(
     let is_all = components.iter().any(|word| word.eq_ignore_ascii_case("ALL"));
     let mut named = Vec::new();
     for word in components.iter().filter(|_| !is_all) {
-        named.push(ComponentName::new(word).map_err(agent::failed("name the component", ReturnCode::Syntax))?);
+        named
+            .push(ComponentName::new(word).map_err(agent::failed("name the component", ReturnCode::Syntax))?);
     }
     let now = Timestamp::now();
     let request = Request {
@@ -191,12 +196,14 @@ fn managed(
         return Ok(outcome);
     }
     let outside = || ReturnCode::Outside;
-    tender_agent::queue::submit(&home, &request).map_err(agent::failed("write the request down", outside()))?;
+    tender_agent::queue::submit(&home, &request)
+        .map_err(agent::failed("write the request down", outside()))?;
     tender_agent::execute(&home, &tender_agent::NoHooks, &shell.bars)
         .map_err(agent::failed("carry out MANAGED", ReturnCode::Busy))?;
     let result = tender_agent::queue::result(&home, &request.id)
         .map_err(agent::failed("read the result", outside()))?
         .map(|result| result.outcome);
-    tender_agent::queue::acknowledge(&home, &request.id).map_err(agent::failed("close the request", outside()))?;
+    tender_agent::queue::acknowledge(&home, &request.id)
+        .map_err(agent::failed("close the request", outside()))?;
     Ok(result.unwrap_or_default())
 }

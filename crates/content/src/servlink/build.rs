@@ -220,7 +220,7 @@ impl<'b> Builder<'b> {
         let old: &[u8] = old.as_deref().unwrap_or_default();
         let window_bytes_max = self.budget.window_bytes_max(old.len(), new.len());
         let index_bytes = old.len().min(window_bytes_max) as u64 * differ::INDEX_BYTES_PER_OLD_BYTE;
-        let memory_bytes = index_bytes + old.len() as u64 + new.len() as u64;
+        let memory_bytes = index_bytes + differ::table_bytes(old.len()) + old.len() as u64 + new.len() as u64;
         let steps = self.budget.with(memory_bytes, || differ::diff(old, &new, window_bytes_max));
         self.progress.advance(object.size);
         Ok(delta::encode(old, &new, &steps))

@@ -19,6 +19,15 @@ const GAIN_MIN: usize = 8;
 const CARRY_MIN: usize = 16;
 /// Memory of the differ for each byte of the old window: its suffix array.
 pub(super) const INDEX_BYTES_PER_OLD_BYTE: u64 = 4;
+/// From this size on the table is made for three bytes instead of two.
+const LARGE_WINDOW_BYTES: usize = 4 << 20;
+/// Memory of that table.
+pub(super) const TABLE_BYTES: u64 = 4 << 24;
+/// Returns the memory of the table for an old file of this size.
+pub(super) fn table_bytes(old_bytes: usize) -> u64 {
+    if old_bytes < LARGE_WINDOW_BYTES { 1 << 18 } else { TABLE_BYTES }
+}
+
 /// Longest old window: the suffix array counts in 32 bits.
 const WINDOW_BYTES_MAX: usize = i32::MAX as usize;
 
@@ -173,11 +182,14 @@ impl<'b> Scan<'b> {
     }
 }
 
-/// A suffix array with a table of where the suffixes of each first two bytes start.
+/// A suffix array with a table of where the suffixes of each first few bytes start.
+///
+/// The table saves the first steps of every search, which are the ones that miss the processor's caches.
 struct Index<'b> {
     old: &'b [u8],
     suffixes: Vec<i32>,
     starts: Vec<u32>,
+    prefix_bytes: usize,
 }
 
 impl<'b> Index<'b> {
@@ -185,40 +197,40 @@ impl<'b> Index<'b> {
         let suffixes = SuffixArrayConstruction::for_text(old).in_owned_buffer32().single_threaded().run();
         let suffixes =
             suffixes.expect("the window fits the array's indices and its memory is there").into_vec();
-        let mut starts = vec![0_u32; (1 << 16) + 1];
-        for pair in old.windows(2) {
-            starts[first_two(pair) + 1] += 1;
+        let prefix_bytes = if old.len() < LARGE_WINDOW_BYTES { 2 } else { 3 };
+        let mut starts = vec![0_u32; (1 << (8 * prefix_bytes)) + 1];
+        for at in 0..old.len() {
+            starts[prefix_of(&old[at..], prefix_bytes) + 1] += 1;
         }
-        // The suffix of one byte stands before all others with that first byte.
-        let lone = old.last().map_or(usize::MAX, |last| usize::from(*last) << 8);
         let mut sum = 0;
-        for (prefix, start) in starts.iter_mut().enumerate() {
+        for start in &mut starts {
             sum += *start;
-            *start = sum + u32::from(prefix >= lone);
+            *start = sum;
         }
-        Self { old, suffixes, starts }
+        Self { old, suffixes, starts, prefix_bytes }
     }
 
     fn suffix(&self, rank: usize) -> usize {
         usize::try_from(self.suffixes[rank]).expect("a suffix starts inside the window")
     }
 
-    /// Returns the longest match of the start of `wanted`; one of less than two bytes counts as none.
+    /// Returns the longest match of the start of `wanted`; one of less than two or three bytes counts as none.
     fn longest(&self, wanted: &[u8]) -> Match {
-        if wanted.len() < 2 {
-            return Match { old_at: 0, len: 0 };
-        }
-        let prefix = first_two(wanted);
-        let (mut low, mut high) = (self.starts[prefix] as usize, self.starts[prefix + 1] as usize);
-        if prefix + 1 == usize::from(*self.old.last().unwrap_or(&0)) << 8 && high > low {
-            // The lone suffix is counted with the next prefix's start.
-            high -= 1;
-        }
-        let (mut low_len, mut high_len) = (2, 2);
         let mut best = Match { old_at: 0, len: 0 };
+        if wanted.len() < self.prefix_bytes {
+            return best;
+        }
+        let prefix = prefix_of(wanted, self.prefix_bytes);
+        let (mut low, mut high) = (self.starts[prefix] as usize, self.starts[prefix + 1] as usize);
+        let (mut low_len, mut high_len) = (self.prefix_bytes, self.prefix_bytes);
         while low < high {
             let middle = low + (high - low) / 2;
             let old_at = self.suffix(middle);
+            if old_at + self.prefix_bytes > self.old.len() {
+                // Too short for the prefix, so it stands before all that have it.
+                low = middle + 1;
+                continue;
+            }
             // All between the bounds share at least what both bounds share with what is wanted.
             let known = low_len.min(high_len);
             let len = known + common_prefix(&wanted[known..], &self.old[old_at + known..]);
@@ -238,8 +250,9 @@ impl<'b> Index<'b> {
     }
 }
 
-fn first_two(bytes: &[u8]) -> usize {
-    usize::from(bytes[0]) << 8 | usize::from(bytes[1])
+/// Returns the first bytes as a number; what is missing counts as zeros, which sort first as it does.
+fn prefix_of(bytes: &[u8], prefix_bytes: usize) -> usize {
+    (0..prefix_bytes).fold(0, |prefix, at| prefix << 8 | usize::from(bytes.get(at).copied().unwrap_or(0)))
 }
 
 /// Returns how many bytes two slices have in common at their start.
@@ -314,6 +327,19 @@ mod tests {
             let steps = diff(&old, &mixed, usize::MAX);
             prop_assert_eq!(patch(&old, &mixed, &steps), mixed);
         }
+    }
+
+    #[test]
+    fn diff_of_large_windows_inserts_only_what_is_new() {
+        let old = (0..1_100_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes());
+        let old: Vec<u8> = old.collect();
+        assert!(old.len() >= LARGE_WINDOW_BYTES);
+        let mut new = old[2_000_000..].to_vec();
+        new.extend([9; 333]);
+        new.extend(&old[..2_000_000]);
+        let steps = diff(&old, &new, usize::MAX);
+        assert_eq!(patch(&old, &new, &steps), new);
+        assert!(steps.iter().map(|s| s.insert).sum::<usize>() < 400);
     }
 
     #[test]

@@ -21,7 +21,7 @@ impl MemoryBudget {
 
     /// Largest window of an old file that the differ may index beside both files.
     pub(super) fn window_bytes_max(&self, old_bytes: usize, new_bytes: usize) -> usize {
-        let files_bytes = old_bytes as u64 + new_bytes as u64;
+        let files_bytes = old_bytes as u64 + new_bytes as u64 + differ::TABLE_BYTES;
         let index_bytes = self.capacity_bytes.saturating_sub(files_bytes).max(self.capacity_bytes / 4);
         as_usize(index_bytes / differ::INDEX_BYTES_PER_OLD_BYTE)
     }

@@ -80,7 +80,8 @@ impl<'a> Graph<'a> {
             graph.connect(index, &place);
         }
         let others = question.on.iter().map(|fix| &fix.id).chain(question.want).chain(question.excluded);
-        let holds = question.holds.iter().flat_map(|hold| std::iter::once(&hold.fix).chain(&hold.hold.resolved_by));
+        let holds =
+            question.holds.iter().flat_map(|hold| std::iter::once(&hold.fix).chain(&hold.hold.resolved_by));
         for id in others.chain(holds) {
             graph.intern(id);
         }

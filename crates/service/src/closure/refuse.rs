@@ -106,7 +106,9 @@ impl Cause {
         let last = self.chain.last().map_or("", FixId::as_str);
         let vrm = level.split(' ').next().unwrap_or_default();
         match &self.fault {
-            Fault::NotReceived => format!("add the envelope that holds {last} to the command, or --exclude {root}"),
+            Fault::NotReceived => {
+                format!("add the envelope that holds {last} to the command, or --exclude {root}")
+            }
             Fault::Excluded => format!("take {last} off the excludes, or --exclude {root} as well"),
             Fault::Held { cured_by: Some(fix), .. } => {
                 format!("add the envelope that holds {fix}, or --exclude {root}")

@@ -133,11 +133,8 @@ fn closure_of_the_worked_example_is_that_of_the_specification() {
 
 #[test]
 fn missing_requisite_is_refused_with_its_chain() {
-    let ask = Ask {
-        received: vec![fix("A").pre("B"), fix("B").pre("Z")],
-        want: ids(&["A"]),
-        ..Ask::default()
-    };
+    let ask =
+        Ask { received: vec![fix("A").pre("B"), fix("B").pre("Z")], want: ids(&["A"]), ..Ask::default() };
     assert_eq!(ask.causes(), ["A needs B needs Z : Z was not received"]);
     assert_eq!(
         ask.plan().unwrap_err().causes[0].cure("720 L"),
@@ -289,7 +286,11 @@ fn release() -> impl Strategy<Value = Vec<Fix>> {
             .map(|(index, (pre, sup, is_co))| {
                 let mut fix = fix(&format!("F{index:02}"));
                 for needs in pre.into_iter().filter(|needs| *needs < index) {
-                    fix = if is_co { fix.co(&format!("F{needs:02}")) } else { fix.pre(&format!("F{needs:02}")) };
+                    fix = if is_co {
+                        fix.co(&format!("F{needs:02}"))
+                    } else {
+                        fix.pre(&format!("F{needs:02}"))
+                    };
                 }
                 match sup {
                     Some(older) if older < index => fix.sup(&format!("F{older:02}")),

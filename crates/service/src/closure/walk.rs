@@ -48,7 +48,11 @@ pub(super) struct Walk<'g, 'a> {
 }
 
 impl<'g, 'a> Walk<'g, 'a> {
-    pub(super) fn new(graph: &'g Graph<'a>, question: &'g Question<'a>, dropped: &[(Number, Vec<FixId>)]) -> Self {
+    pub(super) fn new(
+        graph: &'g Graph<'a>,
+        question: &'g Question<'a>,
+        dropped: &[(Number, Vec<FixId>)],
+    ) -> Self {
         let total = graph.len();
         let mut holds: HashMap<Number, Vec<&ActiveHold>> = HashMap::new();
         for hold in question.holds {
@@ -237,8 +241,7 @@ impl<'g, 'a> Walk<'g, 'a> {
                 self.cover_with(choice);
             }
             None => {
-                let fault =
-                    if self.is_excluded[at(number)] { Fault::Excluded } else { Fault::NotReceived };
+                let fault = if self.is_excluded[at(number)] { Fault::Excluded } else { Fault::NotReceived };
                 self.lacks.push(Lack { by, needs: number, fault });
             }
         }
@@ -485,7 +488,9 @@ impl<'g, 'a> Walk<'g, 'a> {
         for number in ordered {
             let fix = self.graph.fix(*number).expect("only received fixes are added");
             for part in &fix.parts {
-                let Some(head) = heads.insert((fix.component.as_str(), &part.path), *number) else { continue };
+                let Some(head) = heads.insert((fix.component.as_str(), &part.path), *number) else {
+                    continue;
+                };
                 if !ancestry.contains(*number, head) {
                     let fault = Fault::Regression { path: part.path.clone(), head: self.graph.id(head) };
                     causes.push(Cause { chain: self.chain(*number), fault });

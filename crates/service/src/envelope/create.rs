@@ -168,8 +168,7 @@ fn directory_of(path: &Path) -> &Path {
 
 fn fix_of(store: &ObjectStore, source: FixSource, progress: &dyn Progress) -> Result<Fix, CreateError> {
     let import = |path: &PathBuf| {
-        import_dir(store, path, progress)
-            .map_err(|source| CreateError::Import { path: path.clone(), source })
+        import_dir(store, path, progress).map_err(|source| CreateError::Import { path: path.clone(), source })
     };
     let from = source.from.as_ref().map(import).transpose()?.unwrap_or_default();
     let mut to = import(&source.to)?;
@@ -177,8 +176,7 @@ fn fix_of(store: &ObjectStore, source: FixSource, progress: &dyn Progress) -> Re
     if source.is_overlay {
         let mut nodes = from.clone().into_nodes();
         nodes.extend(to.into_nodes());
-        to = Tree::from_nodes(nodes)
-            .map_err(|source| CreateError::Tree { fix: fix.id.clone(), source })?;
+        to = Tree::from_nodes(nodes).map_err(|source| CreateError::Tree { fix: fix.id.clone(), source })?;
     }
     fix.parts = changes_between(&from, &to);
     if fix.parts.is_empty() {

@@ -73,8 +73,7 @@ impl VendorKey {
 
     /// Reads a key.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
-        let bytes =
-            std::fs::read(path).map_err(|source| KeyError::Read { path: path.to_owned(), source })?;
+        let bytes = std::fs::read(path).map_err(|source| KeyError::Read { path: path.to_owned(), source })?;
         Ed25519KeyPair::from_pkcs8(&bytes).map(Self).map_err(|_| KeyError::NotAKey { path: path.to_owned() })
     }
 

@@ -163,12 +163,15 @@ impl Envelope {
     }
 
     /// Reads every part into a store and returns the header; a part is kept only when its digest is right.
-    pub fn receive(self, store: &ObjectStore, progress: &dyn Progress) -> Result<EnvelopeHeader, EnvelopeError> {
+    pub fn receive(
+        self,
+        store: &ObjectStore,
+        progress: &dyn Progress,
+    ) -> Result<EnvelopeHeader, EnvelopeError> {
         self.read_parts(progress, &mut |blob, owner, reader| {
-            let (digest, size) = store.put_reader(reader).map_err(|source| EnvelopeError::Store {
-                path: owner.1.clone(),
-                source: Box::new(source),
-            })?;
+            let (digest, size) = store
+                .put_reader(reader)
+                .map_err(|source| EnvelopeError::Store { path: owner.1.clone(), source: Box::new(source) })?;
             Ok(digest == blob.digest && size == blob.size)
         })
     }
@@ -182,7 +185,11 @@ impl Envelope {
         })
     }
 
-    fn read_parts(self, progress: &dyn Progress, keep: &mut KeepPart<'_>) -> Result<EnvelopeHeader, EnvelopeError> {
+    fn read_parts(
+        self,
+        progress: &dyn Progress,
+        keep: &mut KeepPart<'_>,
+    ) -> Result<EnvelopeHeader, EnvelopeError> {
         let owners = owners(&self.header);
         let mut stream = zstd::Decoder::with_buffer(self.rest).map_err(EnvelopeError::Io)?;
         stream.window_log_max(WINDOW_LOG_MAX).map_err(EnvelopeError::Io)?;

@@ -195,7 +195,8 @@ fn hostile_header_is_refused() {
     let error = receive(&bomb, &limits).unwrap_err();
     assert!(error.to_string().contains("part `a` of fix UM1"), "{error}");
     let link = forge(dir.path(), |header| {
-        header["fixes"][0]["parts"][2]["becomes"] = serde_json::json!({"kind": "symlink", "target": "../../x"});
+        header["fixes"][0]["parts"][2]["becomes"] =
+            serde_json::json!({"kind": "symlink", "target": "../../x"});
     });
     assert!(matches!(receive(&link, &limits), Err(EnvelopeError::Fix(_))));
     let newer = forge(dir.path(), |header| header["format"] = 9.into());

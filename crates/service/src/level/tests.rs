@@ -22,7 +22,9 @@ fn level(state: Mode, is_locked: bool, work: Work) -> Level {
 
 #[test]
 fn permission_matrix_is_that_of_the_specification() {
-    use Operation::{Abandon, Change, Delete, LockOff, LockOn, Package, Parent, Restart, SendStable, SendTest};
+    use Operation::{
+        Abandon, Change, Delete, LockOff, LockOn, Package, Parent, Restart, SendStable, SendTest,
+    };
     // Columns: TEST/OFF, TEST/ON, INCOMPLETE, STABLE.
     let columns = [
         level(Mode::Test, false, Work::Idle),

@@ -124,7 +124,8 @@ fn deleted_part_that_the_vendor_changed_stays_deleted_for_review() {
 }
 
 fn lines() -> impl Strategy<Value = String> {
-    prop::collection::vec("[ab]{0,2}", 0..12).prop_map(|lines| lines.iter().map(|l| format!("{l}\n")).collect())
+    prop::collection::vec("[ab]{0,2}", 0..12)
+        .prop_map(|lines| lines.iter().map(|l| format!("{l}\n")).collect())
 }
 
 proptest! {

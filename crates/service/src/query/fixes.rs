@@ -54,9 +54,15 @@ pub(crate) fn fix(principal: &Principal, vrm: &Vrm, id: &FixId) -> Result<Outcom
         table.row([system.to_string(), level, "no".to_owned()]);
     }
     outcome.tables.push(table);
-    let text = format!("fix {id}: {} levels have it, {} systems run it, {} do not", levels.len(), with.len(), missing.len());
+    let text = format!(
+        "fix {id}: {} levels have it, {} systems run it, {} do not",
+        levels.len(),
+        with.len(),
+        missing.len()
+    );
     outcome.say(Message::csm(221, Severity::I, text));
-    let names = |rows: Vec<&tender_package::SystemName>| rows.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let names =
+        |rows: Vec<&tender_package::SystemName>| rows.iter().map(ToString::to_string).collect::<Vec<_>>();
     outcome.data = serde_json::json!({
         "fix": id,
         "levels": levels.iter().map(|(level, _)| level.to_string()).collect::<Vec<_>>(),

@@ -33,7 +33,18 @@ fn package_word(level: &Level) -> String {
 pub(crate) fn levels_of(principal: &Principal, vrm: &Vrm) -> Result<Outcome, ServiceError> {
     let tables = principal.tables();
     crate::tables::releases::expect(&tables, vrm)?;
-    let head = ["level", "based on", "state", "lock", "variant", "fixes", "package", "content", "systems", "description"];
+    let head = [
+        "level",
+        "based on",
+        "state",
+        "lock",
+        "variant",
+        "fixes",
+        "package",
+        "content",
+        "systems",
+        "description",
+    ];
     let mut table = Table::new(format!("Levels of release {vrm}"), &head);
     let mut data = Vec::new();
     for level in levels::all(&tables, vrm)? {
@@ -54,10 +65,18 @@ pub(crate) fn levels_of(principal: &Principal, vrm: &Vrm) -> Result<Outcome, Ser
         ]);
         data.push(summary(&level, &content, &running));
     }
-    Ok(Outcome { tables: vec![table], data: serde_json::json!({ "vrm": vrm, "levels": data }), ..Outcome::default() })
+    Ok(Outcome {
+        tables: vec![table],
+        data: serde_json::json!({ "vrm": vrm, "levels": data }),
+        ..Outcome::default()
+    })
 }
 
-fn summary(level: &Level, content: &LevelContent, running: &[tender_package::SystemName]) -> serde_json::Value {
+fn summary(
+    level: &Level,
+    content: &LevelContent,
+    running: &[tender_package::SystemName],
+) -> serde_json::Value {
     serde_json::json!({
         "level": level.name, "basedon": level.parent, "state": level.state, "lock": level.is_locked,
         "incomplete": level.work == Work::Incomplete, "variant": level.variant, "description": level.description,
@@ -120,7 +139,8 @@ fn facts(principal: &Principal, level: &Level, content: &LevelContent) -> Result
     let envelopes: Vec<&str> = envelopes.into_iter().collect();
     let excluded: Vec<_> = content.excluded.iter().map(ToString::to_string).collect();
     let active = holds::active(&tables, &level.vrm)?;
-    let accepted = active.iter().filter(|hold| hold.accepted.iter().any(|scope| scope == level.name.as_str()));
+    let accepted =
+        active.iter().filter(|hold| hold.accepted.iter().any(|scope| scope == level.name.as_str()));
     let accepted: Vec<_> = accepted.map(|hold| format!("{} {}", hold.fix, hold.words())).collect();
     let package = packages::find(&tables, &level.vrm, &level.name, level.generation)?;
     let package = package.map_or_else(
@@ -146,7 +166,8 @@ fn facts(principal: &Principal, level: &Level, content: &LevelContent) -> Result
 }
 
 fn components_table(content: &LevelContent, unbuilt: &[ComponentName]) -> Table {
-    let mut table = Table::new("Components", &["component", "fixes", "local modifications", "tree", "objects"]);
+    let mut table =
+        Table::new("Components", &["component", "fixes", "local modifications", "tree", "objects"]);
     for component in &content.components {
         let fixes = content.fixes.iter().filter(|fix| fix.component == component.name).count();
         let mods = content.mods.iter().filter(|one| one.component == component.name).count();
@@ -218,7 +239,12 @@ pub(crate) fn service_status(principal: &Principal, level: &Level) -> Result<Out
         ]);
     }
     outcome.tables.push(table);
-    let text = format!("level {}: {} fixes, {} components not built", level.title(), content.fixes.len(), unbuilt.len());
+    let text = format!(
+        "level {}: {} fixes, {} components not built",
+        level.title(),
+        content.fixes.len(),
+        unbuilt.len()
+    );
     outcome.say(Message::csm(213, Severity::I, text));
     if let Some(open) = &open {
         let text = format!("unfinished since {:.0}: {} {}", open.began, open.verb, open.command);
@@ -316,7 +342,8 @@ pub(super) fn differences(
     for (fix, what) in &fix_rows {
         fixes.row([fix.to_string(), (*what).to_owned()]);
     }
-    let mut mods = Table::new(format!("Local modifications {title}"), &["id", "component", "part", "difference"]);
+    let mut mods =
+        Table::new(format!("Local modifications {title}"), &["id", "component", "part", "difference"]);
     let mut mod_rows = Vec::new();
     let mods_of = |content: &LevelContent| -> BTreeMap<FixId, crate::shapes::LocalMod> {
         content.mods.iter().map(|one| (one.id.clone(), one.clone())).collect()

@@ -13,7 +13,9 @@ use crate::tables::systems::{self, SystemRow};
 use crate::tables::{levels, packages};
 
 fn slot(slot: Option<&SlotInfo>) -> String {
-    slot.map_or_else(String::new, |slot| format!("{}.{} {:?}", slot.level.level, slot.level.generation, slot.mode))
+    slot.map_or_else(String::new, |slot| {
+        format!("{}.{} {:?}", slot.level.level, slot.level.generation, slot.mode)
+    })
 }
 
 /// Shows systems (specification 7.1).
@@ -27,7 +29,16 @@ pub(crate) fn systems_of(
     crate::tables::releases::expect(&tables, vrm)?;
     let rows = system::expand(&tables, vrm, target)?;
     let head = [
-        "system", "state", "variant", "address", "production", "test", "previous", "managed", "last verb", "contact",
+        "system",
+        "state",
+        "variant",
+        "address",
+        "production",
+        "test",
+        "previous",
+        "managed",
+        "last verb",
+        "contact",
         "servcheck",
     ];
     let mut table = Table::new(format!("Systems of release {vrm}"), &head);
@@ -78,7 +89,10 @@ fn cells(row: &SystemRow) -> [String; 11] {
         managed,
         row.last.as_ref().map_or_else(String::new, |(verb, code, at)| format!("{verb} RC {code} {at:.0}")),
         row.last_contact.map_or_else(|| "never".to_owned(), |at| format!("{at:.0}")),
-        servcheck.map_or_else(|| "never".to_owned(), |report| format!("{:.0}, {} drifted", report.made, report.drift.len())),
+        servcheck.map_or_else(
+            || "never".to_owned(),
+            |report| format!("{:.0}, {} drifted", report.made, report.drift.len()),
+        ),
     ]
 }
 
@@ -95,7 +109,10 @@ fn warn(
         let overdue = one.until.is_some_and(|until| until < now);
         let text = format!(
             "system {name}: component {} is out of management since {:.0} by {}: {}{}",
-            one.component, one.since, one.by, one.reason,
+            one.component,
+            one.since,
+            one.by,
+            one.reason,
             if overdue { " (overdue)" } else { "" }
         );
         outcome.say(Message::csm(216, Severity::W, text));
@@ -105,7 +122,8 @@ fn warn(
         let package = packages::find(tables, &level.vrm, &level.name, current.level.generation)?;
         let expected = package.map_or(level.content, |package| package.content);
         if expected != current.content {
-            let text = format!("system {name}: {} there is not the {} made here", current.level, current.level);
+            let text =
+                format!("system {name}: {} there is not the {} made here", current.level, current.level);
             outcome.say(Message::csm(217, Severity::W, text));
         }
     }
@@ -215,7 +233,8 @@ pub(crate) fn send_preview(
         }
     }
     let names: Vec<_> = targets.iter().map(|row| &row.record.name).collect();
-    outcome.data = serde_json::json!({ "level": level.name, "generation": level.generation, "systems": names });
+    outcome.data =
+        serde_json::json!({ "level": level.name, "generation": level.generation, "systems": names });
     outcome.tables.push(table);
     Ok(outcome)
 }

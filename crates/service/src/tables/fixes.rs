@@ -49,13 +49,21 @@ pub(crate) fn vendor(tables: &Connection, name: &str) -> Result<Option<VendorRow
 
 /// Lists the vendors.
 pub(crate) fn vendors(tables: &Connection) -> Result<Vec<VendorRow>, ServiceError> {
-    collect(tables, "reading the vendors", "SELECT name, key, is_unsigned FROM vendor ORDER BY name", [], |row| {
-        Ok(VendorRow { name: row.get(0)?, key: row.get(1)?, is_unsigned: row.get(2)? })
-    })
+    collect(
+        tables,
+        "reading the vendors",
+        "SELECT name, key, is_unsigned FROM vendor ORDER BY name",
+        [],
+        |row| Ok(VendorRow { name: row.get(0)?, key: row.get(1)?, is_unsigned: row.get(2)? }),
+    )
 }
 
 /// Adds or changes a vendor.
-pub(crate) fn set_vendor(tables: &Connection, vendor: &VendorRow, now: Timestamp) -> Result<(), ServiceError> {
+pub(crate) fn set_vendor(
+    tables: &Connection,
+    vendor: &VendorRow,
+    now: Timestamp,
+) -> Result<(), ServiceError> {
     tables
         .execute(
             "INSERT OR REPLACE INTO vendor (name, key, is_unsigned, at) VALUES (?1, ?2, ?3, ?4)",
@@ -66,7 +74,11 @@ pub(crate) fn set_vendor(tables: &Connection, vendor: &VendorRow, now: Timestamp
 }
 
 /// Finds a received envelope by its name in any case.
-pub(crate) fn envelope(tables: &Connection, vrm: &Vrm, name: &str) -> Result<Option<EnvelopeRow>, ServiceError> {
+pub(crate) fn envelope(
+    tables: &Connection,
+    vrm: &Vrm,
+    name: &str,
+) -> Result<Option<EnvelopeRow>, ServiceError> {
     tables
         .query_row(
             "SELECT name, digest, kind, vendor, is_signed, memo FROM envelope

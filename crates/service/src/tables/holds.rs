@@ -99,7 +99,12 @@ pub(crate) fn accept(
 }
 
 /// Records that a hold is no more.
-pub(crate) fn release(tables: &Connection, number: i64, who: &str, now: Timestamp) -> Result<(), ServiceError> {
+pub(crate) fn release(
+    tables: &Connection,
+    number: i64,
+    who: &str,
+    now: Timestamp,
+) -> Result<(), ServiceError> {
     tables
         .execute(
             "UPDATE hold SET released = ?2, released_by = ?3 WHERE id = ?1",

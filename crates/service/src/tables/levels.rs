@@ -112,7 +112,11 @@ pub(crate) fn releases_with(tables: &Connection, name: &LevelName) -> Result<Vec
 }
 
 /// Lists the levels based on this one.
-pub(crate) fn children(tables: &Connection, vrm: &Vrm, name: &LevelName) -> Result<Vec<LevelName>, ServiceError> {
+pub(crate) fn children(
+    tables: &Connection,
+    vrm: &Vrm,
+    name: &LevelName,
+) -> Result<Vec<LevelName>, ServiceError> {
     collect(
         tables,
         "reading the levels",
@@ -179,7 +183,11 @@ pub(crate) fn update(tables: &Connection, level: &Level) -> Result<(), ServiceEr
 }
 
 /// Reads a level's content.
-pub(crate) fn content(tables: &Connection, vrm: &Vrm, name: &LevelName) -> Result<LevelContent, ServiceError> {
+pub(crate) fn content(
+    tables: &Connection,
+    vrm: &Vrm,
+    name: &LevelName,
+) -> Result<LevelContent, ServiceError> {
     let key = [vrm.as_str(), name.as_str()];
     let fixes = collect(
         tables,
@@ -353,10 +361,8 @@ pub(crate) fn set_operation(
             "INSERT OR REPLACE INTO operation (vrm, level, body) VALUES (?1, ?2, ?3)",
             [vrm.as_str(), name.as_str(), &json(operation)],
         ),
-        None => tables.execute(
-            "DELETE FROM operation WHERE vrm = ?1 AND level = ?2",
-            [vrm.as_str(), name.as_str()],
-        ),
+        None => tables
+            .execute("DELETE FROM operation WHERE vrm = ?1 AND level = ?2", [vrm.as_str(), name.as_str()]),
     }
     .doing("writing the unfinished operation")
     .map(drop)
@@ -378,7 +384,11 @@ pub(crate) fn with_fix(
 }
 
 /// Finds the recorded outputs of a build with the same recipe and inputs.
-pub(crate) fn built(tables: &Connection, recipe: &Digest, inputs: &Digest) -> Result<Option<Digest>, ServiceError> {
+pub(crate) fn built(
+    tables: &Connection,
+    recipe: &Digest,
+    inputs: &Digest,
+) -> Result<Option<Digest>, ServiceError> {
     tables
         .query_row(
             "SELECT outputs FROM built WHERE recipe = ?1 AND inputs = ?2",
@@ -407,5 +417,7 @@ pub(crate) fn record_built(
 
 /// Lists the outputs of every recorded build.
 pub(crate) fn all_built(tables: &Connection) -> Result<Vec<Digest>, ServiceError> {
-    collect(tables, "reading the builds", "SELECT outputs FROM built ORDER BY outputs", [], |row| parse(row, 0))
+    collect(tables, "reading the builds", "SELECT outputs FROM built ORDER BY outputs", [], |row| {
+        parse(row, 0)
+    })
 }

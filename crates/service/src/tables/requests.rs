@@ -9,7 +9,11 @@ use super::{json, parse_json};
 use crate::error::{ServiceError, TablesContext};
 
 /// Finds the request of this kind that has no result yet.
-pub(crate) fn open(tables: &Connection, system: &SystemName, verb: &str) -> Result<Option<Request>, ServiceError> {
+pub(crate) fn open(
+    tables: &Connection,
+    system: &SystemName,
+    verb: &str,
+) -> Result<Option<Request>, ServiceError> {
     tables
         .query_row(
             "SELECT body FROM request WHERE system = ?1 AND verb = ?2 AND result IS NULL

@@ -24,7 +24,9 @@ pub(crate) const ALL: [Setting; 2] = [SYSTEMS_MAX, PARALLEL_MAX];
 /// Reads a setting.
 pub(crate) fn read(tables: &Connection, setting: Setting) -> Result<u32, ServiceError> {
     tables
-        .query_row("SELECT CAST(value AS INTEGER) FROM setting WHERE key = ?1", [setting.key], |row| row.get(0))
+        .query_row("SELECT CAST(value AS INTEGER) FROM setting WHERE key = ?1", [setting.key], |row| {
+            row.get(0)
+        })
         .optional()
         .doing("reading the settings")
         .map(|value| value.unwrap_or(setting.default))

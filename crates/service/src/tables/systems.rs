@@ -47,7 +47,8 @@ pub(crate) struct DeploymentRow {
     pub(crate) at: Timestamp,
 }
 
-const COLUMNS: &str = "body, state, prod_level, prod_generation, info, servcheck, last_verb, last_code, last_at,
+const COLUMNS: &str =
+    "body, state, prod_level, prod_generation, info, servcheck, last_verb, last_code, last_at,
     last_contact";
 
 fn system_of(row: &Row<'_>) -> Result<SystemRow, rusqlite::Error> {
@@ -145,8 +146,12 @@ pub(crate) fn set_info(
                 name.as_str(),
                 json(info),
                 now.to_string(),
-                current.filter(|slot| slot.level.level.as_str() != "ADOPTED").map(|slot| slot.level.level.as_str()),
-                current.filter(|slot| slot.level.level.as_str() != "ADOPTED").map(|slot| slot.level.generation),
+                current
+                    .filter(|slot| slot.level.level.as_str() != "ADOPTED")
+                    .map(|slot| slot.level.level.as_str()),
+                current
+                    .filter(|slot| slot.level.level.as_str() != "ADOPTED")
+                    .map(|slot| slot.level.generation),
             ],
         )
         .doing("keeping the state of the system")
@@ -307,7 +312,11 @@ pub(crate) fn acknowledged(tables: &Connection, system: &SystemName) -> Result<V
 }
 
 /// Lists the systems that run one of these levels.
-pub(crate) fn running(tables: &Connection, vrm: &Vrm, level: &LevelName) -> Result<Vec<SystemName>, ServiceError> {
+pub(crate) fn running(
+    tables: &Connection,
+    vrm: &Vrm,
+    level: &LevelName,
+) -> Result<Vec<SystemName>, ServiceError> {
     collect(
         tables,
         "looking for systems of a level",
@@ -378,7 +387,9 @@ pub(crate) fn set_members(
     nickname: &SystemName,
     members: &[SystemName],
 ) -> Result<(), ServiceError> {
-    tables.execute("DELETE FROM member WHERE nickname = ?1", [nickname.as_str()]).doing("writing the nickname")?;
+    tables
+        .execute("DELETE FROM member WHERE nickname = ?1", [nickname.as_str()])
+        .doing("writing the nickname")?;
     for (order, member) in (0_i64..).zip(members) {
         tables
             .execute(

@@ -98,7 +98,9 @@ impl Verb for StoreGc {
         // Objects of work under way are referred to by nothing yet: nobody may be at work.
         let locks: Result<Vec<_>, ServiceError> = releases
             .iter()
-            .map(|release| principal.lock_release(&release.vrm, Share::Exclusive, &context.operator, self.word()))
+            .map(|release| {
+                principal.lock_release(&release.vrm, Share::Exclusive, &context.operator, self.word())
+            })
             .collect();
         let _locks = locks?;
         let live = live(principal)?;

@@ -31,7 +31,9 @@ impl Verb for GroupSet {
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
         let tables = principal.tables();
         if systems::find(&tables, &self.nickname)?.is_some() {
-            return Err(Refusal::new(196, format!("{} is a system", self.nickname)).hint("choose another name").into());
+            return Err(Refusal::new(196, format!("{} is a system", self.nickname))
+                .hint("choose another name")
+                .into());
         }
         for member in &self.members {
             systems::expect(&tables, &self.vrm, member)?;
@@ -73,7 +75,8 @@ impl Verb for GroupQuery {
         for (nickname, system) in &rows {
             table.row([nickname.to_string(), system.to_string()]);
         }
-        let data = rows.iter().map(|(nickname, system)| serde_json::json!({"nickname": nickname, "system": system}));
+        let data =
+            rows.iter().map(|(nickname, system)| serde_json::json!({"nickname": nickname, "system": system}));
         let data = serde_json::Value::Array(data.collect());
         Ok(Outcome { tables: vec![table], data, ..Outcome::default() })
     }

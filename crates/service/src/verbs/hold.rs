@@ -126,7 +126,11 @@ impl Verb for HoldRelease {
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
         let hold = find(principal, &self.vrm, self.number)?;
         let mut outcome = Outcome::default();
-        outcome.say(Message::csm(201, Severity::I, format!("{} of fix {} is released", hold.words(), hold.fix)));
+        outcome.say(Message::csm(
+            201,
+            Severity::I,
+            format!("{} of fix {} is released", hold.words(), hold.fix),
+        ));
         Ok(outcome)
     }
 
@@ -156,7 +160,17 @@ impl Verb for HoldQuery {
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
         let tables = principal.tables();
         releases::expect(&tables, &self.vrm)?;
-        let head = ["no", "fix", "class", "reason", "cured by", "levels", "in production on", "accepted for", "text"];
+        let head = [
+            "no",
+            "fix",
+            "class",
+            "reason",
+            "cured by",
+            "levels",
+            "in production on",
+            "accepted for",
+            "text",
+        ];
         let mut table = Table::new(format!("Holds of release {}", self.vrm), &head);
         let mut data = Vec::new();
         for hold in holds::active(&tables, &self.vrm)? {

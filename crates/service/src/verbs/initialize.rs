@@ -27,7 +27,10 @@ pub struct Initialize {
 }
 
 impl Initialize {
-    fn plan(&self, principal: &Principal) -> Result<Option<Vec<(tender_package::ComponentName, PathBuf)>>, ServiceError> {
+    fn plan(
+        &self,
+        principal: &Principal,
+    ) -> Result<Option<Vec<(tender_package::ComponentName, PathBuf)>>, ServiceError> {
         if releases::find(&principal.tables(), &self.vrm)?.is_some() {
             return Ok(None);
         }
@@ -147,7 +150,8 @@ impl Verb for Initialize {
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
         let Some(components) = self.plan(principal)? else { return Ok(self.already()) };
         let mut outcome = Outcome::default();
-        let mut table = Table::new(format!("BASE of release {} would hold", self.vrm), &["component", "from"]);
+        let mut table =
+            Table::new(format!("BASE of release {} would hold", self.vrm), &["component", "from"]);
         for (name, directory) in &components {
             table.row([name.to_string(), directory.display().to_string()]);
         }
@@ -172,14 +176,21 @@ impl Verb for Initialize {
         outcome.say(Message::csm(
             113,
             Severity::I,
-            format!("release {} is initialised: BASE has {} components, identity {}", self.vrm, components.len(), base.short()),
+            format!(
+                "release {} is initialised: BASE has {} components, identity {}",
+                self.vrm,
+                components.len(),
+                base.short()
+            ),
         ));
-        let mut table = Table::new(format!("BASE of release {}", self.vrm), &["component", "tree", "restart"]);
+        let mut table =
+            Table::new(format!("BASE of release {}", self.vrm), &["component", "tree", "restart"]);
         for component in &components {
             table.row([component.name.to_string(), component.tree.short(), component.restart.clone()]);
         }
         let names: Vec<_> = components.iter().map(|component| &component.name).collect();
-        outcome.data = serde_json::json!({ "vrm": self.vrm, "is_new": true, "base": base, "components": names });
+        outcome.data =
+            serde_json::json!({ "vrm": self.vrm, "is_new": true, "base": base, "components": names });
         outcome.tables.push(table);
         Ok(outcome)
     }

@@ -20,7 +20,9 @@ impl Verb for SettingSet {
     }
 
     fn subject(&self) -> Subject {
-        Subject::general(self.change.as_ref().map_or_else(String::new, |(key, value)| format!("{key} {value}")))
+        Subject::general(
+            self.change.as_ref().map_or_else(String::new, |(key, value)| format!("{key} {value}")),
+        )
     }
 
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {

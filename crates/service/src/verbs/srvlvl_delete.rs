@@ -27,13 +27,16 @@ impl SrvlvlDelete {
         let level = levels::expect(&tables, &self.vrm, &self.level)?;
         level.permits(Operation::Delete { is_forced: self.force.is_some() })?;
         let children = levels::children(&tables, &self.vrm, &self.level)?;
-        let mut lines: Vec<String> = children.iter().map(|child| format!("level {child} is based on it")).collect();
+        let mut lines: Vec<String> =
+            children.iter().map(|child| format!("level {child} is based on it")).collect();
         for system in systems::all(&tables, &self.vrm)? {
             let name = &system.record.name;
             let slots = system.info.iter().flat_map(|info| {
                 [("test", &info.test), ("current", &info.current), ("previous", &info.previous)]
             });
-            for (slot, _) in slots.filter(|(_, slot)| slot.as_ref().is_some_and(|slot| slot.level.level == self.level)) {
+            for (slot, _) in
+                slots.filter(|(_, slot)| slot.as_ref().is_some_and(|slot| slot.level.level == self.level))
+            {
                 lines.push(format!("system {name} has it in slot {slot}"));
             }
             if system.info.is_none() && system.prod.as_ref().is_some_and(|(level, _)| *level == self.level) {
@@ -49,7 +52,11 @@ impl SrvlvlDelete {
 
     fn outcome(&self, verb: &str) -> Outcome {
         let mut outcome = Outcome::default();
-        outcome.say(Message::csm(159, Severity::I, format!("level {} {} {verb} deleted", self.vrm, self.level)));
+        outcome.say(Message::csm(
+            159,
+            Severity::I,
+            format!("level {} {} {verb} deleted", self.vrm, self.level),
+        ));
         outcome.data = serde_json::json!({ "vrm": self.vrm, "level": self.level });
         outcome
     }
@@ -78,7 +85,8 @@ impl Verb for SrvlvlDelete {
         let now = (context.now)();
         with_repository(principal, &self.vrm, |repository| {
             let known = repository.target_names();
-            let reference = |generation| LevelRef { vrm: self.vrm.clone(), level: self.level.clone(), generation };
+            let reference =
+                |generation| LevelRef { vrm: self.vrm.clone(), level: self.level.clone(), generation };
             let manifests = (1..=level.generation).map(|generation| target::manifest(&reference(generation)));
             let manifests: Vec<String> = manifests.filter(|name| known.contains(name)).collect();
             if manifests.is_empty() { Ok(()) } else { repository.publish(&[], &manifests, now).map(drop) }

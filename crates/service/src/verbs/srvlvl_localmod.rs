@@ -147,13 +147,15 @@ impl SrvlvlLocalmod {
         let id = self.id.clone().unwrap_or_else(|| next_id(content));
         let same_part = |one: &LocalMod| one.component == self.component && one.path == *path;
         if let Some(other) = content.mods.iter().find(|one| same_part(one) && one.id != id) {
-            let text = format!("part `{path}` of {} already has local modification {}", self.component, other.id);
+            let text =
+                format!("part `{path}` of {} already has local modification {}", self.component, other.id);
             return Err(Refusal::new(141, text)
                 .hint(format!("use --id {} to change it, or --drop {}", other.id, other.id))
                 .into());
         }
         if let Some(other) = content.mods.iter().find(|one| one.id == id && !same_part(one)) {
-            let text = format!("{id} is the local modification of part `{}` of {}", other.path, other.component);
+            let text =
+                format!("{id} is the local modification of part `{}` of {}", other.path, other.component);
             return Err(Refusal::new(142, text).hint("choose another id").into());
         }
         let rework_count = content.mods.iter().find(|one| one.id == id).map_or(0, |one| one.rework_count + 1);
@@ -233,7 +235,8 @@ impl SrvlvlLocalmod {
 }
 
 fn next_id(content: &LevelContent) -> FixId {
-    let numbers = content.mods.iter().filter_map(|one| one.id.as_str().strip_prefix('L')?.parse::<u32>().ok());
+    let numbers =
+        content.mods.iter().filter_map(|one| one.id.as_str().strip_prefix('L')?.parse::<u32>().ok());
     let next = numbers.max().unwrap_or(0) + 1;
     FixId::new(&format!("L{next:04}")).expect("L and digits are an id")
 }
@@ -241,7 +244,9 @@ fn next_id(content: &LevelContent) -> FixId {
 fn patched(base: &[u8], patch: &[u8], from: &std::path::Path) -> Result<Vec<u8>, ServiceError> {
     let refuse = |reason: String| {
         let text = format!("the patch {} does not fit the part: {reason}", from.display());
-        ServiceError::from(Refusal::new(146, text).hint("make it with `diff -u` against the part as the level has it"))
+        ServiceError::from(
+            Refusal::new(146, text).hint("make it with `diff -u` against the part as the level has it"),
+        )
     };
     let patch = diffy::Patch::from_bytes(patch).map_err(|error| refuse(error.to_string()))?;
     diffy::apply_bytes(base, &patch).map_err(|error| refuse(error.to_string()))

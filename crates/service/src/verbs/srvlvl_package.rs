@@ -43,7 +43,8 @@ impl SrvlvlPackage {
         let unbuilt = operation::unbuilt(principal, &content)?;
         if !unbuilt.is_empty() {
             let names: Vec<_> = unbuilt.iter().map(ToString::to_string).collect();
-            let text = format!("level {} has objects that are not built: {}", level.title(), names.join(", "));
+            let text =
+                format!("level {} has objects that are not built: {}", level.title(), names.join(", "));
             return Err(Refusal::new(150, text)
                 .hint(format!("tender servmgr srvlvl service {} --build", level.title()))
                 .into());
@@ -96,7 +97,10 @@ impl SrvlvlPackage {
         }
         let mut outcome = Outcome::default();
         let changed = manifest.components.iter().filter(|component| component.servlink.is_some()).count();
-        let text = format!("package {} {verb}: {changed} components differ from BASE, {bytes} bytes", manifest.level);
+        let text = format!(
+            "package {} {verb}: {changed} components differ from BASE, {bytes} bytes",
+            manifest.level
+        );
         outcome.say(Message::csm(151, Severity::I, text));
         outcome.tables.push(table);
         outcome.data = serde_json::json!({

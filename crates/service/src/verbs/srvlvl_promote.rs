@@ -48,7 +48,10 @@ pub(super) fn plan(
             level.title()
         );
         return Err(Refusal::new(154, text)
-            .hint(format!("tender servmgr srvlvl send {} SYSTEM --test, or give --force REASON", level.title()))
+            .hint(format!(
+                "tender servmgr srvlvl send {} SYSTEM --test, or give --force REASON",
+                level.title()
+            ))
             .into());
     }
     Ok(Some(level))
@@ -74,7 +77,11 @@ pub(super) fn promote(
 }
 
 /// Writes a level's state into the signed metadata of its newest package.
-pub(super) fn sign(principal: &Principal, context: &Context<'_>, level: &mut Level) -> Result<(), ServiceError> {
+pub(super) fn sign(
+    principal: &Principal,
+    context: &Context<'_>,
+    level: &mut Level,
+) -> Result<(), ServiceError> {
     let generation = level.generation;
     let reference = LevelRef { vrm: level.vrm.clone(), level: level.name.clone(), generation };
     let custom = TargetCustom { state: level.state, content: level.content, generation };
@@ -95,7 +102,8 @@ impl SrvlvlPromote {
         } else {
             Message::csm(156, Severity::W, format!("level {title} is STABLE already"))
         });
-        outcome.data = serde_json::json!({ "vrm": self.vrm, "level": self.level, "state": "STABLE", "is_new": is_new });
+        outcome.data =
+            serde_json::json!({ "vrm": self.vrm, "level": self.level, "state": "STABLE", "is_new": is_new });
         outcome
     }
 }

@@ -81,7 +81,12 @@ impl SrvlvlSend {
     }
 
     /// Makes the level ready to be sent: packaged, promoted, its signatures fresh.
-    fn prepare(&self, principal: &Principal, context: &Context<'_>, outcome: &mut Outcome) -> Result<(), ServiceError> {
+    fn prepare(
+        &self,
+        principal: &Principal,
+        context: &Context<'_>,
+        outcome: &mut Outcome,
+    ) -> Result<(), ServiceError> {
         let level = levels::expect(&principal.tables(), &self.vrm, &self.level)?;
         if self.is_repacked && level.package != PackageState::Current {
             let package =
@@ -126,15 +131,20 @@ impl SrvlvlSend {
         if load.level.variant != system.record.variant {
             let text = format!(
                 "level {} has variant {}, system {name} has {}",
-                load.level.title(), load.level.variant, system.record.variant
+                load.level.title(),
+                load.level.variant,
+                system.record.variant
             );
             return Err(Refusal::new(162, text).into());
         }
         let release = releases::expect(&principal.tables(), &self.vrm)?;
-        if let Some(other) = info.bases.iter().find(|base| base.vrm == self.vrm && base.base != release.base) {
+        if let Some(other) = info.bases.iter().find(|base| base.vrm == self.vrm && base.base != release.base)
+        {
             let text = format!(
                 "system {name} has another BASE of release {}: {} instead of {}",
-                self.vrm, other.base.short(), release.base.short()
+                self.vrm,
+                other.base.short(),
+                release.base.short()
             );
             return Err(Refusal::new(163, text).hint("both must come from the same install media").into());
         }
@@ -264,7 +274,8 @@ impl SrvlvlSend {
             );
             outcome.say(Message::csm(167, Severity::I, text));
         }
-        outcome.data = serde_json::json!({ "sent_bytes": sent, "mode": self.mode_word(), "result": outcome.data });
+        outcome.data =
+            serde_json::json!({ "sent_bytes": sent, "mode": self.mode_word(), "result": outcome.data });
         Ok(outcome)
     }
 }
@@ -275,14 +286,14 @@ impl Verb for SrvlvlSend {
     }
 
     fn subject(&self) -> Subject {
-        let mut text = format!("{} {} ({}", self.level, self.target, self.mode_word());
+        let mut words = vec![format!("{} {} ({}", self.level, self.target, self.mode_word())];
         for fix in &self.lose {
-            text.push_str(&format!(" LOSE {fix}"));
+            words.push(format!("LOSE {fix}"));
         }
         if let Some(reason) = &self.force {
-            text.push_str(&format!(" FORCE {reason}"));
+            words.push(format!("FORCE {reason}"));
         }
-        Subject::new(&self.vrm, text)
+        Subject::new(&self.vrm, words.join(" "))
     }
 
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
@@ -297,7 +308,8 @@ impl Verb for SrvlvlSend {
         let (_, targets) = self.plan(principal)?;
         let mut before = Outcome::default();
         {
-            let _lock = principal.lock_release(&self.vrm, Share::Exclusive, &context.operator, self.word())?;
+            let _lock =
+                principal.lock_release(&self.vrm, Share::Exclusive, &context.operator, self.word())?;
             self.prepare(principal, context, &mut before)?;
         }
         // Others may send too, but nobody may change or package a level meanwhile.

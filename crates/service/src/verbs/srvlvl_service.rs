@@ -134,7 +134,8 @@ impl SrvlvlService {
     fn describe(&self, install: &Install, outcome: &mut Outcome, is_done: bool) {
         let plan = &install.plan;
         let verb = if is_done { "went on" } else { "would go on" };
-        let mut table = Table::new(format!("Fixes that {verb} level {}", self.title()), &["fix", "component", "why"]);
+        let mut table =
+            Table::new(format!("Fixes that {verb} level {}", self.title()), &["fix", "component", "why"]);
         for added in &plan.add {
             table.row([added.id.to_string(), added.component.to_string(), why(&added.why)]);
         }
@@ -182,7 +183,8 @@ impl SrvlvlService {
         drop(self.plan(principal, &named)?);
         let mut outcome = Outcome::default();
         let words: Vec<String> = named.iter().map(|one| one.name().to_owned()).collect();
-        let memos: Vec<_> = named.iter().filter_map(Named::header).filter_map(|header| header.memo.clone()).collect();
+        let memos: Vec<_> =
+            named.iter().filter_map(Named::header).filter_map(|header| header.memo.clone()).collect();
         for one in named {
             let held = receive::receive(principal, context, &self.vrm, one)?;
             query::report_held(principal, &self.vrm, &held, &mut outcome)?;
@@ -224,8 +226,9 @@ impl SrvlvlService {
     fn restart(&self, principal: &Principal, context: &Context<'_>) -> Result<Outcome, ServiceError> {
         let mut level = levels::expect(&principal.tables(), &self.vrm, &self.level)?;
         level.permits(Asked::Restart)?;
-        let operation = levels::operation(&principal.tables(), &self.vrm, &self.level)?
-            .ok_or_else(|| Refusal::new(104, format!("level {} has no unfinished operation", self.title())))?;
+        let operation = levels::operation(&principal.tables(), &self.vrm, &self.level)?.ok_or_else(|| {
+            Refusal::new(104, format!("level {} has no unfinished operation", self.title()))
+        })?;
         operation::carry_on(principal, context, &mut level, operation, SERVICE)
     }
 
@@ -263,6 +266,9 @@ impl SrvlvlService {
 /// Puts what a later step said behind what an earlier one said.
 pub(super) fn join(mut first: Outcome, second: Outcome) -> Outcome {
     first.code = first.code.max(second.code);
+    if first.data.is_null() {
+        first.data = second.data;
+    }
     first.messages.extend(second.messages);
     first.tables.extend(second.tables);
     first
@@ -295,23 +301,23 @@ impl Verb for SrvlvlService {
 
     fn subject(&self) -> Subject {
         let component = self.component.as_ref().map_or("ALL", ComponentName::as_str);
-        let mut text = format!("{} {component}", self.level);
+        let mut words = vec![format!("{} {component}", self.level)];
         for envelope in &self.envelopes {
-            text.push_str(&format!(" {}", envelope.display()));
+            words.push(format!("{}", envelope.display()));
         }
         for (word, list) in [("SELECT", &self.select), ("EXCLUDE", &self.exclude)] {
             for fix in list {
-                text.push_str(&format!(" {word} {fix}"));
+                words.push(format!("{word} {fix}"));
             }
         }
         match self.function {
             ServiceFunction::Install => {}
-            ServiceFunction::Restart => text.push_str(" RESTART"),
-            ServiceFunction::Abandon => text.push_str(" ABANDON"),
-            ServiceFunction::Build => text.push_str(" BUILD"),
-            ServiceFunction::Status => text.push_str(" STATUS"),
+            ServiceFunction::Restart => words.push("RESTART".to_owned()),
+            ServiceFunction::Abandon => words.push("ABANDON".to_owned()),
+            ServiceFunction::Build => words.push("BUILD".to_owned()),
+            ServiceFunction::Status => words.push("STATUS".to_owned()),
         }
-        Subject::new(&self.vrm, text)
+        Subject::new(&self.vrm, words.join(" "))
     }
 
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
@@ -327,7 +333,8 @@ impl Verb for SrvlvlService {
                 return query::service_status(principal, &level);
             }
             ServiceFunction::Restart | ServiceFunction::Abandon => {
-                let asked = if self.function == ServiceFunction::Restart { Asked::Restart } else { Asked::Abandon };
+                let asked =
+                    if self.function == ServiceFunction::Restart { Asked::Restart } else { Asked::Abandon };
                 level.permits(asked)?;
                 let open = levels::operation(&principal.tables(), &self.vrm, &self.level)?;
                 let what = open.map_or_else(String::new, |open| format!("{} {}", open.verb, open.command));

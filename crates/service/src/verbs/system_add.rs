@@ -6,9 +6,9 @@
 //!           ──► certificate handed out, content compared with the level, ENTER sent ──► ADDED
 //! ```
 
-use tender_package::request::Verb as Asked;
 use tender_package::report::SystemInfo;
 use tender_package::repository::KeyDir;
+use tender_package::request::Verb as Asked;
 use tender_package::{LevelName, Message, Outcome, ReturnCode, Severity, SystemName, Variant, Vrm};
 
 use super::{Context, Subject, Verb};
@@ -86,10 +86,10 @@ impl SystemAdd {
     fn already(&self) -> Outcome {
         let mut outcome = Outcome::default();
         let text = format!("system {} {} is added already", self.vrm, self.system);
-        outcome.say(
-            Message::csm(171, Severity::W, text)
-                .with_hint(format!("change it with `tender servmgr system modify {} {} …`", self.vrm, self.system)),
-        );
+        outcome.say(Message::csm(171, Severity::W, text).with_hint(format!(
+            "change it with `tender servmgr system modify {} {} …`",
+            self.vrm, self.system
+        )));
         outcome
     }
 
@@ -97,7 +97,10 @@ impl SystemAdd {
         let wrap = |source| ServiceError::Link { system: self.system.to_string(), source };
         let invitation = context.enroller.invite(&system::address(record)).map_err(wrap)?;
         let mut outcome = Outcome::default();
-        let text = format!("system {} {} waits to be enrolled; on it, type: {}", self.vrm, self.system, invitation.command);
+        let text = format!(
+            "system {} {} waits to be enrolled; on it, type: {}",
+            self.vrm, self.system, invitation.command
+        );
         let hint = "then run this SYSTEM ADD again";
         outcome.say(Message::csm(172, Severity::W, text).with_hint(hint));
         outcome.data = serde_json::json!({
@@ -107,7 +110,12 @@ impl SystemAdd {
     }
 
     /// Compares what the system runs with the level it is said to run; tells what to say about it.
-    fn verify(&self, principal: &Principal, level: &Level, info: &SystemInfo) -> Result<Message, ServiceError> {
+    fn verify(
+        &self,
+        principal: &Principal,
+        level: &Level,
+        info: &SystemInfo,
+    ) -> Result<Message, ServiceError> {
         let Some(current) = &info.current else {
             let text = format!(
                 "system {} runs nothing yet; its first PUT2PROD will establish a level, {} is only noted",
@@ -132,7 +140,9 @@ impl SystemAdd {
         );
         let refusal = Refusal::new(175, text);
         Err(match other {
-            Some(other) => refusal.hint(format!("tender servmgr system add {} {} {other} …", self.vrm, self.system)),
+            Some(other) => {
+                refusal.hint(format!("tender servmgr system add {} {} {other} …", self.vrm, self.system))
+            }
             None => refusal.hint("name the level it really runs, or bring it to one first"),
         }
         .into())
@@ -166,13 +176,21 @@ impl SystemAdd {
             systems::set_record(tables, record, true, (context.now)())?;
             if info.current.is_some() {
                 let known = info.current.as_ref().filter(|slot| slot.level.level == self.level);
-                systems::set_prod(tables, &self.system, &self.level, known.map_or(0, |slot| slot.level.generation))?;
+                systems::set_prod(
+                    tables,
+                    &self.system,
+                    &self.level,
+                    known.map_or(0, |slot| slot.level.generation),
+                )?;
             }
             Ok(())
         })?;
         let mut outcome = Outcome::default();
         outcome.say(verdict);
-        let text = format!("system {} {} is added; local service there is refused from now on", self.vrm, self.system);
+        let text = format!(
+            "system {} {} is added; local service there is refused from now on",
+            self.vrm, self.system
+        );
         outcome.say(Message::csm(176, Severity::I, text));
         outcome.data = serde_json::json!({ "system": self.system, "state": "ADDED", "info": info });
         Ok(outcome)

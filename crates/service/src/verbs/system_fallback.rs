@@ -1,5 +1,6 @@
 //! SYSTEM FALLBACK: back to what was in production before.
 
+use tender_package::report::SystemInfo;
 use tender_package::request::Verb as Asked;
 use tender_package::{Message, Outcome, ReturnCode, Severity, Vrm};
 
@@ -7,8 +8,9 @@ use super::system_put2prod::set_step;
 use super::{Context, Subject, Verb};
 use crate::error::{Refusal, ServiceError};
 use crate::principal::Principal;
-use crate::shapes::PairState;
+use crate::shapes::{PairState, SystemRecord};
 use crate::system::{self, Target};
+use crate::tables::requests;
 use crate::tables::systems::{self, SystemRow};
 
 /// SYSTEM FALLBACK vrm target.
@@ -40,31 +42,70 @@ impl SystemFallback {
         let mut link = context.fleet.connect(&system::address(record)).map_err(wrap)?;
         let info = link.info().map_err(wrap)?;
         system::check_info(record, &info)?;
-        let is_resumed =
-            crate::tables::requests::open(&principal.tables(), &record.name, Asked::Fallback.word())?.is_some();
+        let is_resumed = requests::open(&principal.tables(), &record.name, Asked::Fallback.word())?.is_some();
         systems::set_info(&principal.tables(), &record.name, &info, (context.now)())?;
         let mut fresh = system.clone();
         fresh.info = Some(info);
-        // A FALLBACK that was interrupted may have been done there already: its result is fetched, not asked twice.
+        // A FALLBACK that was interrupted may have been done there already: a second one would go forth again.
         if !is_resumed {
+            if let Some(done) = self.already(principal, context, &fresh)? {
+                return Ok(done);
+            }
             drop(self.plan(&fresh)?);
+            if let Some(previous) = fresh.info.as_ref().and_then(|info| info.previous.as_ref()) {
+                set_step(principal, context, record, &previous.level, PairState::Promoting, None)?;
+            }
         }
         let points = Some(("fallback.requested", "fallback.ended"));
         let result = system::ask(principal, context, record, link.as_mut(), Asked::Fallback, points)?;
         let mut outcome = result.outcome;
         if outcome.code <= ReturnCode::Warning {
-            let slots = [(PairState::Prod, &result.info.current), (PairState::Previous, &result.info.previous)];
-            for (state, slot) in slots {
-                if let Some(slot) = slot {
-                    set_step(principal, context, record, &slot.level, state, Some(outcome.code))?;
-                }
-            }
-            if let Some(current) = &result.info.current {
-                outcome.say(Message::csm(194, Severity::I, format!("{} is in production again", current.level)));
-            }
+            conclude(principal, context, record, &result.info, &mut outcome)?;
         }
         Ok(outcome)
     }
+
+    /// Recognises a system where an interrupted FALLBACK came to its end: what it went back to is current.
+    fn already(
+        &self,
+        principal: &Principal,
+        context: &Context<'_>,
+        system: &SystemRow,
+    ) -> Result<Option<Outcome>, ServiceError> {
+        let Some(info) = &system.info else { return Ok(None) };
+        let Some(current) = &info.current else { return Ok(None) };
+        let pairs = systems::deployments(&principal.tables(), &self.vrm, Some(&current.level.level))?;
+        let is_interrupted = pairs.iter().any(|row| {
+            row.system == system.record.name
+                && row.state == PairState::Promoting.word()
+                && row.generation == current.level.generation
+        });
+        if !is_interrupted {
+            return Ok(None);
+        }
+        let mut outcome = Outcome::default();
+        conclude(principal, context, &system.record, info, &mut outcome)?;
+        Ok(Some(outcome))
+    }
+}
+
+/// Records where the system stands now.
+fn conclude(
+    principal: &Principal,
+    context: &Context<'_>,
+    record: &SystemRecord,
+    info: &SystemInfo,
+    outcome: &mut Outcome,
+) -> Result<(), ServiceError> {
+    for (state, slot) in [(PairState::Prod, &info.current), (PairState::Previous, &info.previous)] {
+        if let Some(slot) = slot {
+            set_step(principal, context, record, &slot.level, state, Some(outcome.code))?;
+        }
+    }
+    if let Some(current) = &info.current {
+        outcome.say(Message::csm(194, Severity::I, format!("{} is in production again", current.level)));
+    }
+    Ok(())
 }
 
 impl Verb for SystemFallback {

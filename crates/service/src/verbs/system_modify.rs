@@ -7,8 +7,8 @@ use crate::error::{Refusal, ServiceError};
 use crate::principal::Principal;
 use crate::shapes::SystemRecord;
 use crate::system;
-use crate::tables::systems::{self, SystemRow};
 use crate::tables::levels;
+use crate::tables::systems::{self, SystemRow};
 
 /// SYSTEM MODIFY vrm system ….
 #[derive(Debug, Clone)]
@@ -62,7 +62,9 @@ impl SystemModify {
             let level = levels::expect(&principal.tables(), &self.vrm, name)?;
             if level.content != current.content {
                 let text = format!("system {} does not run level {}", self.system, level.title());
-                return Err(Refusal::new(175, text).hint("give --force REASON to note it all the same").into());
+                return Err(Refusal::new(175, text)
+                    .hint("give --force REASON to note it all the same")
+                    .into());
             }
         }
         systems::set_info(&principal.tables(), &self.system, &info, (context.now)())

@@ -1,17 +1,18 @@
 //! SYSTEM PUT2PROD: puts the stable level that is loaded into production.
 
 use tender_package::manifest::{ActionItem, LevelRef};
-use tender_package::request::Verb as Asked;
+use tender_package::request::{Request, Verb as Asked};
 use tender_package::{FixId, LevelName, Message, Mode, Outcome, ReturnCode, Severity, Table, Vrm};
 
 use super::{Context, Subject, Verb};
 use crate::error::{Refusal, ServiceError};
+use crate::link::ManagedSystem;
 use crate::principal::Principal;
 use crate::query;
-use crate::shapes::PairState;
+use crate::shapes::{PairState, SystemRecord};
 use crate::system::{self, Target};
 use crate::tables::systems::{self, DeploymentStep, SystemRow};
-use crate::tables::{levels, packages};
+use crate::tables::{levels, packages, requests};
 
 /// SYSTEM PUT2PROD vrm target.
 #[derive(Debug, Clone)]
@@ -40,8 +41,10 @@ impl SystemPut2prod {
         };
         if slot.mode != Mode::Stable {
             let text = format!("{} is loaded on system {name} for a test only", slot.level);
-            return Err(Refusal::new(187, text)
-                .hint(format!("tender servmgr srvlvl send {} {} {name} --stable", self.vrm, slot.level.level)));
+            return Err(Refusal::new(187, text).hint(format!(
+                "tender servmgr srvlvl send {} {} {name} --stable",
+                self.vrm, slot.level.level
+            )));
         }
         if let Some((level, generation)) = &self.expect
             && (*level != slot.level.level || generation.is_some_and(|one| one != slot.level.generation))
@@ -73,7 +76,11 @@ impl SystemPut2prod {
         Ok((open, done))
     }
 
-    fn plan(&self, principal: &Principal, system: &SystemRow) -> Result<(LevelRef, Vec<FixId>), ServiceError> {
+    fn plan(
+        &self,
+        principal: &Principal,
+        system: &SystemRow,
+    ) -> Result<(LevelRef, Vec<FixId>), ServiceError> {
         let reference = self.loaded(system)?;
         let (level, content) = {
             let tables = principal.tables();
@@ -91,7 +98,8 @@ impl SystemPut2prod {
             return Ok((reference, done));
         }
         let name = &system.record.name;
-        let lines: Vec<_> = open.iter().map(|item| format!("{} {}: {}", item.fix, item.reason, item.text)).collect();
+        let lines: Vec<_> =
+            open.iter().map(|item| format!("{} {}: {}", item.fix, item.reason, item.text)).collect();
         let mut fixes: Vec<_> = open.iter().map(|item| format!("--acknowledge {}", item.fix)).collect();
         fixes.dedup();
         let text = format!(
@@ -101,7 +109,11 @@ impl SystemPut2prod {
         );
         Err(Refusal::new(190, text)
             .lines(lines)
-            .hint(format!("do and read them, then: tender servmgr system put2prod {} {name} {}", self.vrm, fixes.join(" ")))
+            .hint(format!(
+                "do and read them, then: tender servmgr system put2prod {} {name} {}",
+                self.vrm,
+                fixes.join(" ")
+            ))
             .into())
     }
 
@@ -118,6 +130,12 @@ impl SystemPut2prod {
         let info = link.info().map_err(wrap)?;
         system::check_info(record, &info)?;
         systems::set_info(&principal.tables(), &record.name, &info, (context.now)())?;
+        let open = requests::open(&principal.tables(), &record.name, "PUT2PROD")?;
+        if let Some(Request { verb: Asked::Put2prod { expect: Some(level), acknowledged, force }, .. }) = open
+        {
+            // An interrupted run asked already: what it asked for is brought to its end.
+            return self.ask(principal, context, record, link.as_mut(), level, acknowledged, force);
+        }
         let mut fresh = system.clone();
         fresh.info = Some(info);
         if let Some(done) = self.already(principal, context, &fresh)? {
@@ -128,15 +146,25 @@ impl SystemPut2prod {
         principal.transaction(|tables| {
             systems::acknowledge(tables, &record.name, &acknowledged, &context.operator, now)
         })?;
+        set_step(principal, context, record, &level, PairState::Promoting, None)?;
+        self.ask(principal, context, record, link.as_mut(), level, acknowledged, self.force.clone())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the last three are the request")]
+    fn ask(
+        &self,
+        principal: &Principal,
+        context: &Context<'_>,
+        record: &SystemRecord,
+        link: &mut dyn ManagedSystem,
+        level: LevelRef,
+        acknowledged: Vec<FixId>,
+        force: Option<String>,
+    ) -> Result<Outcome, ServiceError> {
         let step = |state, level: &LevelRef, code| set_step(principal, context, record, level, state, code);
-        step(PairState::Promoting, &level, None)?;
-        let verb = Asked::Put2prod {
-            expect: Some(level.clone()),
-            acknowledged,
-            force: self.force.clone(),
-        };
+        let verb = Asked::Put2prod { expect: Some(level.clone()), acknowledged, force };
         let points = Some(("put2prod.requested", "put2prod.ended"));
-        let result = match system::ask(principal, context, record, link.as_mut(), verb, points) {
+        let result = match system::ask(principal, context, record, link, verb, points) {
             Ok(result) => result,
             Err(error) => {
                 step(PairState::PromoteFailed, &level, Some(error.code()))?;
@@ -175,25 +203,29 @@ impl SystemPut2prod {
         if !is_interrupted {
             return Ok(None);
         }
-        set_step(principal, context, &system.record, &current.level, PairState::Prod, Some(ReturnCode::Done))?;
+        set_step(
+            principal,
+            context,
+            &system.record,
+            &current.level,
+            PairState::Prod,
+            Some(ReturnCode::Done),
+        )?;
         let mut outcome = Outcome::default();
         outcome.say(Message::csm(191, Severity::I, format!("{} is in production", current.level)));
         Ok(Some(outcome))
     }
 }
 
-/// Records how far a level is with a system; a directory taken over as it was is no level here.
+/// Records how far a level is with a system.
 pub(super) fn set_step(
     principal: &Principal,
     context: &Context<'_>,
-    record: &crate::shapes::SystemRecord,
+    record: &SystemRecord,
     level: &LevelRef,
     state: PairState,
     code: Option<ReturnCode>,
 ) -> Result<(), ServiceError> {
-    if levels::find(&principal.tables(), &level.vrm, &level.level)?.is_none() {
-        return Ok(());
-    }
     systems::set_deployment(
         &principal.tables(),
         &DeploymentStep {
@@ -215,20 +247,20 @@ impl Verb for SystemPut2prod {
     }
 
     fn subject(&self) -> Subject {
-        let mut text = self.target.to_string();
+        let mut words = vec![self.target.to_string()];
         if let Some((level, generation)) = &self.expect {
-            text.push_str(&format!(" {level}"));
+            words.push(format!("{level}"));
             if let Some(generation) = generation {
-                text.push_str(&format!(" {generation}"));
+                words.push(format!("{generation}"));
             }
         }
         for fix in &self.acknowledge {
-            text.push_str(&format!(" ACKNOWLEDGE {fix}"));
+            words.push(format!("ACKNOWLEDGE {fix}"));
         }
         if let Some(reason) = &self.force {
-            text.push_str(&format!(" FORCE {reason}"));
+            words.push(format!("FORCE {reason}"));
         }
-        Subject::new(&self.vrm, text)
+        Subject::new(&self.vrm, words.join(" "))
     }
 
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {

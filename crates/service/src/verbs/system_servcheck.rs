@@ -66,7 +66,8 @@ impl SystemServcheck {
         };
         let level = &current.level.level;
         let expected = SystemContent::of_system(&tables, &self.vrm, info, system.prod.as_ref())?;
-        let found: BTreeSet<FixId> = report.fixes.iter().flat_map(|(_, fixes)| fixes.iter().cloned()).collect();
+        let found: BTreeSet<FixId> =
+            report.fixes.iter().flat_map(|(_, fixes)| fixes.iter().cloned()).collect();
         let is_known = current.level.level.as_str() != "ADOPTED";
         let (verdict, detail) = if is_known { compare(&expected.fixes, &found) } else { adopted(system) };
         let mut add = |number, title: &str, verdict, detail: String| {
@@ -74,7 +75,12 @@ impl SystemServcheck {
         };
         add(3, "fixes as in the level", verdict, detail);
         let mods: Vec<_> = expected.mods.iter().map(|(id, path)| format!("{id} `{path}`")).collect();
-        add(4, "local modifications", Verdict::Ok, format!("{} in level {level}: {}", mods.len(), mods.join(", ")));
+        add(
+            4,
+            "local modifications",
+            Verdict::Ok,
+            format!("{} in level {level}: {}", mods.len(), mods.join(", ")),
+        );
         let on: Vec<FixId> = expected.fixes.iter().cloned().collect();
         let active = holds::active(&tables, &self.vrm)?;
         let scopes = lineage(&tables, &self.vrm, level)?;

@@ -25,7 +25,8 @@ impl Verb for VendorSet {
     }
 
     fn subject(&self) -> Subject {
-        let key = self.key.as_ref().map_or_else(|| "UNSIGNED".to_owned(), |key| format!("KEY {}", key.to_hex()));
+        let key =
+            self.key.as_ref().map_or_else(|| "UNSIGNED".to_owned(), |key| format!("KEY {}", key.to_hex()));
         Subject::general(format!("{} {key}", self.name))
     }
 
@@ -37,10 +38,15 @@ impl Verb for VendorSet {
         }
         let mut outcome = Outcome::default();
         let message = if self.is_unsigned {
-            let text = format!("unsigned envelopes of vendor {} are accepted; nobody vouches for them", self.name);
+            let text =
+                format!("unsigned envelopes of vendor {} are accepted; nobody vouches for them", self.name);
             Message::csm(203, Severity::W, text)
         } else {
-            Message::csm(204, Severity::I, format!("envelopes of vendor {} must be signed by its key", self.name))
+            Message::csm(
+                204,
+                Severity::I,
+                format!("envelopes of vendor {} must be signed by its key", self.name),
+            )
         };
         outcome.say(message);
         Ok(outcome)

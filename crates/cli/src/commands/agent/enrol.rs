@@ -28,7 +28,9 @@ impl Args {
         let mut outcome = Outcome::default();
         outcome.say(
             Message::csm(74, Severity::I, format!("{} is ready to be enrolled", home.config().name))
-                .with_hint("next: `tender agent run` here, then the same SYSTEM ADD once more on the principal"),
+                .with_hint(
+                    "next: `tender agent run` here, then the same SYSTEM ADD once more on the principal",
+                ),
         );
         Ok(outcome)
     }

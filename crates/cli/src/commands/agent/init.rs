@@ -48,9 +48,16 @@ impl Args {
         config.clear_text_allowed = self.allow_clear_text;
         let mut outcome = Outcome::default();
         let place = root(shell);
-        let text = format!("{} listens at {}, data ports {}-{}", self.name, self.listen, self.passive.0, self.passive.1);
+        let text = format!(
+            "{} listens at {}, data ports {}-{}",
+            self.name, self.listen, self.passive.0, self.passive.1
+        );
         if shell.is_check {
-            outcome.say(Message::csm(71, Severity::I, format!("would set up {} so that {text}", place.display())));
+            outcome.say(Message::csm(
+                71,
+                Severity::I,
+                format!("would set up {} so that {text}", place.display()),
+            ));
             return Ok(outcome);
         }
         Home::create(&place, &config).map_err(failed("set up the managed system", ReturnCode::Outside))?;

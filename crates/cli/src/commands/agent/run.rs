@@ -14,7 +14,9 @@ use crate::error::CommandError;
 pub(super) fn run(shell: &Shell) -> Result<Outcome, CommandError> {
     let home = open(shell)?;
     if home.config().clear_text_allowed {
-        tell("CSM0073W sessions without TLS are allowed here: everything they carry can be read and changed on the way");
+        tell(
+            "CSM0073W sessions without TLS are allowed here: everything they carry can be read and changed on the way",
+        );
     }
     let program = std::env::current_exe().map_err(failed("find this program", ReturnCode::Outside))?;
     let executor = vec![
@@ -50,8 +52,14 @@ pub(super) fn execute(shell: &Shell) -> Result<Outcome, CommandError> {
     let home = open(shell)?;
     let mut outcome = Outcome::default();
     if shell.is_check {
-        for request in tender_agent::queue::open_requests(&home).map_err(failed("read the requests", ReturnCode::Outside))? {
-            outcome.say(Message::csm(78, Severity::I, format!("{} {} would be carried out", request.id, request.verb.word())));
+        for request in tender_agent::queue::open_requests(&home)
+            .map_err(failed("read the requests", ReturnCode::Outside))?
+        {
+            outcome.say(Message::csm(
+                78,
+                Severity::I,
+                format!("{} {} would be carried out", request.id, request.verb.word()),
+            ));
         }
         return Ok(outcome);
     }

@@ -9,7 +9,8 @@ use crate::error::CommandError;
 /// Shows the managed system as it is.
 pub(super) fn run(shell: &Shell) -> Result<Outcome, CommandError> {
     let home = open(shell)?;
-    let info = tender_agent::info::system(&home).map_err(failed("describe this system", ReturnCode::Outside))?;
+    let info =
+        tender_agent::info::system(&home).map_err(failed("describe this system", ReturnCode::Outside))?;
     let mut slots = Table::new(format!("System {}", info.system), &["slot", "level", "as", "since"]);
     for (word, slot) in [("test", &info.test), ("current", &info.current), ("previous", &info.previous)] {
         slots.row(slot_row(word, slot.as_ref()));
@@ -17,7 +18,13 @@ pub(super) fn run(shell: &Shell) -> Result<Outcome, CommandError> {
     let mut overrides = Table::new("Out of management", &["component", "since", "by", "until", "reason"]);
     for out in &info.overrides {
         let until = out.until.map_or_else(|| "open".to_owned(), |until| until.to_string());
-        overrides.row([out.component.to_string(), out.since.to_string(), out.by.clone(), until, out.reason.clone()]);
+        overrides.row([
+            out.component.to_string(),
+            out.since.to_string(),
+            out.by.clone(),
+            until,
+            out.reason.clone(),
+        ]);
     }
     let mut outcome = Outcome { tables: vec![slots, overrides], ..Outcome::default() };
     let managed = if info.is_managed { "managed by a principal" } else { "not managed" };

@@ -7,7 +7,8 @@ use tender_package::{FixId, LevelName, SystemName, Vrm};
 use tender_service::envelope::VendorPublicKey;
 use tender_service::shapes::{Hold as HoldShape, HoldClass};
 use tender_service::verbs::{
-    FixQuery, GroupQuery, GroupSet, HoldAccept, HoldAdd, HoldQuery, HoldRelease, StoreGc, VendorQuery, VendorSet,
+    FixQuery, GroupQuery, GroupSet, HoldAccept, HoldAdd, HoldQuery, HoldRelease, StoreGc, VendorQuery,
+    VendorSet,
 };
 use tender_service::{Refusal, ServiceError, Verb};
 
@@ -41,7 +42,9 @@ impl Group {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Hold {
     /// Holds a fix, and reports where it runs already
-    #[command(after_help = "Example:\n  tender servmgr hold add 720 UM10001 error PM007 --resolved-by UM10020 --text 'loses entries'")]
+    #[command(
+        after_help = "Example:\n  tender servmgr hold add 720 UM10001 error PM007 --resolved-by UM10020 --text 'loses entries'"
+    )]
     Add {
         /// The release
         vrm: Vrm,
@@ -60,7 +63,9 @@ pub(crate) enum Hold {
         text: String,
     },
     /// Accepts a hold for one level, with the reason
-    #[command(after_help = "Example:\n  tender servmgr hold accept 720 vm010802_BLD2 3 --reason 'we do not use that part'")]
+    #[command(
+        after_help = "Example:\n  tender servmgr hold accept 720 vm010802_BLD2 3 --reason 'we do not use that part'"
+    )]
     Accept {
         /// The release
         vrm: Vrm,
@@ -103,7 +108,9 @@ impl Hold {
             Self::Add { vrm, fix, class, reason, resolved_by, text } => {
                 Box::new(HoldAdd { vrm, fix, hold: HoldShape { class, reason, resolved_by, text } })
             }
-            Self::Accept { vrm, level, number, reason } => Box::new(HoldAccept { vrm, level, number, reason }),
+            Self::Accept { vrm, level, number, reason } => {
+                Box::new(HoldAccept { vrm, level, number, reason })
+            }
             Self::Release { vrm, number } => Box::new(HoldRelease { vrm, number }),
             Self::Query { vrm } => Box::new(HoldQuery { vrm }),
         }

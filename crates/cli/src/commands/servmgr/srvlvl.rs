@@ -11,19 +11,25 @@ use super::Release;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Srvlvl {
     /// Defines a level based on BASE or on an earlier level
-    #[command(after_help = "Example:\n  tender servmgr srvlvl add 720 vm010102_BLD1 basedon BASE nonesm desc Initial RSU")]
+    #[command(
+        after_help = "Example:\n  tender servmgr srvlvl add 720 vm010102_BLD1 basedon BASE nonesm desc Initial RSU"
+    )]
     Add(Add),
     /// Removes a level that nothing refers to any more
     #[command(after_help = "Example:\n  tender servmgr srvlvl delete 720 vm010102_BLD1")]
     Delete(Delete),
     /// Installs envelopes in a level: receive, apply, build
-    #[command(after_help = "Examples:\n  tender servmgr srvlvl service 720 vm010802_BLD2 all rsu0802.envelope\n  \
-        tender servmgr srvlvl service 720 vm010802_BLD2 restart")]
+    #[command(
+        after_help = "Examples:\n  tender servmgr srvlvl service 720 vm010802_BLD2 all rsu0802.envelope\n  \
+        tender servmgr srvlvl service 720 vm010802_BLD2 restart"
+    )]
     Service(Service),
     /// Makes, changes or drops a local modification of one part
-    #[command(after_help = "Examples:\n  tender servmgr srvlvl localmod 720 vm010802_BLD2 ledger --id L0001 \
+    #[command(
+        after_help = "Examples:\n  tender servmgr srvlvl localmod 720 vm010802_BLD2 ledger --id L0001 \
         --replace etc/ledger.ini --from ledger.ini --reason 'our currency'\n  \
-        tender servmgr srvlvl localmod 720 vm010802_BLD2 ledger --drop L0001")]
+        tender servmgr srvlvl localmod 720 vm010802_BLD2 ledger --drop L0001"
+    )]
     Localmod(Localmod),
     /// Makes the package: what differs from BASE, signed
     #[command(after_help = "Example:\n  tender servmgr srvlvl package 720 vm010802_BLD2")]
@@ -49,7 +55,9 @@ pub(crate) enum Srvlvl {
     #[command(after_help = "Example:\n  tender servmgr srvlvl promote 720 vm010802_BLD2")]
     Promote(Promote),
     /// Stops a stable level from being sent or put in production anywhere else
-    #[command(after_help = "Example:\n  tender servmgr srvlvl withdraw 720 vm010802_BLD2 --reason 'loses mail'")]
+    #[command(
+        after_help = "Example:\n  tender servmgr srvlvl withdraw 720 vm010802_BLD2 --reason 'loses mail'"
+    )]
     Withdraw(Withdraw),
 }
 
@@ -171,7 +179,7 @@ pub(crate) struct Setlock {
     #[command(flatten)]
     pub(crate) at: Named,
     /// ON or OFF
-    #[arg(value_name = "ON|OFF", value_parser = super::on_or_off)]
+    #[arg(value_name = "ON|OFF", value_parser = super::on_or_off, action = clap::ArgAction::Set)]
     pub(crate) on: bool,
 }
 

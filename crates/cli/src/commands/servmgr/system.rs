@@ -10,8 +10,10 @@ use super::Release;
 #[derive(Debug, Subcommand)]
 pub(crate) enum System {
     /// Takes a system into service: issues its join token, then checks and registers it
-    #[command(after_help = "Example:\n  tender servmgr system add 720 vm01 vm010102_bld1 nonesm hostname vm01.example.com \
-        commtype ftp (port 4535 require")]
+    #[command(
+        after_help = "Example:\n  tender servmgr system add 720 vm01 vm010102_bld1 nonesm hostname vm01.example.com \
+        commtype ftp (port 4535 require"
+    )]
     Add(Add),
     /// Lets a system go
     #[command(after_help = "Example:\n  tender servmgr system delete 720 vm01")]
@@ -26,7 +28,10 @@ pub(crate) enum System {
     #[command(after_help = "Example:\n  tender servmgr system servcheck 720 all")]
     Servcheck(Servcheck),
     /// Puts the stable level that is loaded into production
-    #[command(name = "put2prod", after_help = "Example:\n  tender servmgr system put2prod 720 vm01 --acknowledge UM10010")]
+    #[command(
+        name = "put2prod",
+        after_help = "Example:\n  tender servmgr system put2prod 720 vm01 --acknowledge UM10010"
+    )]
     Put2prod(Put2prod),
     /// Goes back to the level that was in production before
     #[command(after_help = "Example:\n  tender servmgr system fallback 720 vm01")]

@@ -45,9 +45,7 @@ impl System {
                 },
                 force: a.force,
             }),
-            Self::Query(a) => {
-                Box::new(SystemQuery { vrm: a.release.only(principal)?, target: a.target })
-            }
+            Self::Query(a) => Box::new(SystemQuery { vrm: a.release.only(principal)?, target: a.target }),
             Self::Servcheck(a) => Box::new(SystemServcheck {
                 vrm: a.at.release.only(principal)?,
                 target: a.at.target,
@@ -61,10 +59,9 @@ impl System {
                 force: a.force,
                 parallel_max: a.parallel,
             }),
-            Self::Fallback(a) => Box::new(SystemFallback {
-                vrm: a.at.release.only(principal)?,
-                target: a.at.target,
-            }),
+            Self::Fallback(a) => {
+                Box::new(SystemFallback { vrm: a.at.release.only(principal)?, target: a.at.target })
+            }
         })
     }
 }

@@ -1,0 +1,177 @@
+//! Systems: from SYSTEM ADD to FALLBACK, alone and in groups.
+
+use tender_package::{ReturnCode, SystemName};
+use tender_service::system::Target;
+use tender_service::verbs::{
+    FixQuery, GroupSet, SrvlvlQuery, SrvlvlWithdraw, SystemDelete, SystemFallback, SystemPut2prod,
+    SystemQuery, SystemServcheck,
+};
+
+use crate::site::{Site, fix_id, level, vrm};
+
+fn target(name: &str) -> Target {
+    name.parse().unwrap()
+}
+
+fn put2prod(name: &str) -> SystemPut2prod {
+    SystemPut2prod {
+        vrm: vrm(),
+        target: target(name),
+        expect: None,
+        acknowledge: Vec::new(),
+        force: None,
+        parallel_max: None,
+    }
+}
+
+fn fallback(name: &str) -> SystemFallback {
+    SystemFallback { vrm: vrm(), target: target(name) }
+}
+
+/// A site with level L1 packaged and systems that run BASE.
+fn packaged(systems: &[&str]) -> Site {
+    let site = Site::initialised();
+    site.add_level("L1", "BASE");
+    site.done(&site.service("L1", &site.rsu1()));
+    site.done(&site.package("L1"));
+    for system in systems {
+        site.add_system(system);
+    }
+    site
+}
+
+fn in_production(site: &Site, name: &str) -> String {
+    site.fleet.load(name).info.current.unwrap().level.to_string()
+}
+
+#[test]
+fn add_issues_a_token_and_then_checks_what_the_system_runs() {
+    let site = packaged(&[]);
+    let first = site.run(&site.system_add("vm01", "BASE"));
+    assert_eq!(first.code, ReturnCode::Warning);
+    assert_eq!(first.data["token"], "join-VM01");
+    let again = site.run(&site.system_add("vm01", "BASE"));
+    assert_eq!(again.data["state"], "ADDING");
+    site.fleet.install("vm01", site.base(), Some(site.base()));
+    let said = site.refused(&site.system_add("vm01", "L1"), ReturnCode::Refused);
+    assert!(said.contains("it runs level BASE"), "{said}");
+    assert!(!site.fleet.load("vm01").info.is_managed);
+    site.done(&site.system_add("vm01", "BASE"));
+    assert!(site.fleet.load("vm01").info.is_managed);
+    assert_eq!(site.run(&site.system_add("vm01", "BASE")).code, ReturnCode::Warning);
+}
+
+#[test]
+fn scenario_of_the_seed_ends_in_production_and_back() {
+    let site = packaged(&["vm01"]);
+    let said = site.refused(&site.send("L1", "vm01", true), ReturnCode::Refused);
+    assert!(said.contains("for a test"), "{said}");
+    site.done(&site.send("L1", "vm01", false));
+    site.refused(&put2prod("vm01"), ReturnCode::Refused);
+    site.done(&site.send("L1", "vm01", true));
+    assert_eq!(site.query("L1")["state"], "STABLE");
+    site.refused(&site.service("L1", &site.rsu2()), ReturnCode::Refused);
+    site.done(&put2prod("vm01"));
+    assert_eq!(in_production(&site, "vm01"), "720 L1.1");
+    let data = site.done(&FixQuery { vrm: vrm(), fix: fix_id("UM1") }).data;
+    assert_eq!(data["systems"], serde_json::json!(["VM01"]));
+    site.done(&fallback("vm01"));
+    assert_eq!(in_production(&site, "vm01"), "720 ADOPTED.0");
+    site.done(&fallback("vm01"));
+    site.done(&SystemServcheck { vrm: vrm(), target: Target::All, is_full: false });
+    site.done(&SystemQuery { vrm: vrm(), target: Target::All });
+}
+
+#[test]
+fn second_send_of_the_same_level_sends_metadata_only() {
+    let site = packaged(&["vm01"]);
+    let first = site.done(&site.send("L1", "vm01", false)).data["systems"]["VM01"]["sent_bytes"].as_u64();
+    let second = site.done(&site.send("L1", "vm01", true)).data["systems"]["VM01"]["sent_bytes"].as_u64();
+    assert!(second < first, "{second:?} {first:?}");
+}
+
+#[test]
+fn memo_blocks_production_until_acknowledged() {
+    let site = packaged(&["vm01"]);
+    site.add_level("L2", "L1");
+    site.done(&site.service("L2", &site.rsu2()));
+    site.done(&site.package("L2"));
+    site.done(&site.send("L2", "vm01", false));
+    site.done(&site.send("L2", "vm01", true));
+    let said = site.refused(&put2prod("vm01"), ReturnCode::Refused);
+    assert!(said.contains("read this first") && said.contains("--acknowledge UM3"), "{said}");
+    let mut acknowledged = put2prod("vm01");
+    acknowledged.acknowledge.push(fix_id("UM3"));
+    site.done(&acknowledged);
+}
+
+#[test]
+fn send_that_would_lose_a_fix_is_refused_unless_named() {
+    let site = packaged(&["vm01"]);
+    site.done(&site.send("L1", "vm01", false));
+    site.done(&site.send("L1", "vm01", true));
+    site.done(&put2prod("vm01"));
+    site.add_level("L0", "BASE");
+    let mut none = site.service("L0", &site.dir.join("rsu1.envelope"));
+    none.exclude = vec![fix_id("UM1"), fix_id("UM2")];
+    site.run(&none);
+    site.done(&site.package("L0"));
+    let said = site.refused(&site.send("L0", "vm01", false), ReturnCode::Refused);
+    assert!(said.contains("would lose fix UM1, fix UM2"), "{said}");
+    let mut named = site.send("L0", "vm01", false);
+    named.lose = vec![fix_id("UM1"), fix_id("UM2")];
+    site.done(&named);
+}
+
+#[test]
+fn dead_system_of_a_group_spoils_only_its_own_result() {
+    let site = packaged(&["vm01", "vm02", "vm03"]);
+    let members = ["vm01", "vm02", "vm03"].map(|name| SystemName::new(name).unwrap()).to_vec();
+    site.done(&GroupSet { vrm: vrm(), nickname: SystemName::new("east").unwrap(), members });
+    std::fs::write(site.fleet.dir("vm02").join("down"), "").unwrap();
+    let outcome = site.run(&site.send("L1", "east", false));
+    assert_eq!(outcome.code, ReturnCode::Outside);
+    let rc = |name: &str| outcome.data["systems"][name]["rc"].as_u64().unwrap();
+    assert_eq!((rc("VM01"), rc("VM02"), rc("VM03")), (0, 12, 0));
+    std::fs::remove_file(site.fleet.dir("vm02").join("down")).unwrap();
+    site.done(&site.send("L1", "east", false));
+    assert_eq!(site.fleet.load("vm02").loads, 1);
+}
+
+#[test]
+fn agent_of_an_older_version_is_refused_by_name() {
+    let site = packaged(&["vm01"]);
+    site.fleet.change("vm01", |info| info.protocol = 0);
+    let said = site.refused(&site.send("L1", "vm01", false), ReturnCode::Refused);
+    assert!(said.contains("system VM01 runs Tender test"), "{said}");
+}
+
+#[test]
+fn withdrawn_level_goes_nowhere() {
+    let site = packaged(&["vm01", "vm02"]);
+    site.done(&site.send("L1", "vm01", false));
+    site.done(&site.send("L1", "vm01", true));
+    site.done(&SrvlvlWithdraw { vrm: vrm(), level: level("L1"), reason: "loses mail".to_owned() });
+    site.refused(&site.send("L1", "vm02", true), ReturnCode::Refused);
+    site.refused(&put2prod("vm01"), ReturnCode::Refused);
+}
+
+#[test]
+fn query_with_a_system_shows_what_would_change_there() {
+    let site = packaged(&["vm01"]);
+    let system = Some(SystemName::new("vm01").unwrap());
+    let data = site.done(&SrvlvlQuery { vrm: vrm(), level: Some(level("L1")), system }).data;
+    assert_eq!(data["fixes"].as_array().unwrap().len(), 2);
+    assert_eq!(data["restart"], serde_json::json!(["alpha", "web"]));
+}
+
+#[test]
+fn unreachable_system_is_deleted_by_force_only() {
+    let site = packaged(&["vm01"]);
+    std::fs::write(site.fleet.dir("vm01").join("down"), "").unwrap();
+    let mut delete = SystemDelete { vrm: vrm(), target: target("vm01"), force: None };
+    site.refused(&delete, ReturnCode::Outside);
+    delete.force = Some("burnt".to_owned());
+    assert_eq!(site.run(&delete).code, ReturnCode::Warning);
+    site.refused(&SystemQuery { vrm: vrm(), target: target("vm01") }, ReturnCode::Unknown);
+}
