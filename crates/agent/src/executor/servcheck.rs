@@ -251,9 +251,10 @@ fn parts(facts: &Facts) -> (Verdict, String) {
 fn test_slot(facts: &Facts) -> (Verdict, String) {
     match &facts.slots.test {
         None => (Verdict::Ok, "nothing waits in slot test".to_owned()),
-        Some(test) if test.record.mode == Mode::Stable => {
-            (Verdict::Warn, format!("{} is STABLE and waits for PUT2PROD since {:.0}", test.level(), test.since))
-        }
+        Some(test) if test.record.mode == Mode::Stable => (
+            Verdict::Warn,
+            format!("{} is STABLE and waits for PUT2PROD since {:.0}", test.level(), test.since),
+        ),
         Some(test) => (Verdict::Ok, format!("{} is being tested since {:.0}", test.level(), test.since)),
     }
 }
@@ -270,7 +271,14 @@ fn space(facts: &Facts) -> (Verdict, String) {
         free if free < needed || is_broken => Verdict::Warn,
         _ => Verdict::Ok,
     };
-    (verdict, format!("{} MiB free, {} MiB wanted for another whole level; {back}", facts.free_bytes >> 20, needed >> 20))
+    (
+        verdict,
+        format!(
+            "{} MiB free, {} MiB wanted for another whole level; {back}",
+            facts.free_bytes >> 20,
+            needed >> 20
+        ),
+    )
 }
 
 fn unknown_components(facts: &Facts) -> (Verdict, String) {
