@@ -78,7 +78,5 @@ fn build_example(workspace: &Workspace, package: &str, example: &str) -> Result<
     let mut cargo = Command::new("cargo");
     cargo.current_dir(workspace.root()).args(["build", "--quiet", "--release", "--package", package]);
     program::run(cargo.args(["--example", example]))?;
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.root().join("target"), PathBuf::from);
-    Ok(target.join("release/examples").join(example))
+    Ok(workspace.target_dir().join("release/examples").join(example))
 }

@@ -83,7 +83,7 @@ pub(crate) enum Failure {
         source: io::Error,
     },
     /// What a program wrote is not what was expected of it.
-    #[error("{what} does not hold: {found}")]
+    #[error("it does not hold that {what}: {found}")]
     Unexpected {
         /// What should hold.
         what: String,

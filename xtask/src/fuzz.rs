@@ -46,7 +46,7 @@ impl Fuzz {
         let known = targets(&fs::read_to_string(&manifest).map_err(Failure::file("read", &manifest))?);
         if let Some(unknown) = self.targets.iter().find(|name| !known.contains(name)) {
             return Err(Failure::Unexpected {
-                what: format!("that fuzz target `{unknown}` exists"),
+                what: format!("fuzz target `{unknown}` exists"),
                 found: format!("the targets are {}", known.join(", ")),
             });
         }
@@ -93,7 +93,7 @@ fn host() -> Result<String, Failure> {
     let text = String::from_utf8_lossy(&output.stdout);
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));
     host.map(str::to_owned).ok_or_else(|| Failure::Unexpected {
-        what: "that rustc names its host".to_owned(),
+        what: "rustc names its host".to_owned(),
         found: text.trim().to_owned(),
     })
 }

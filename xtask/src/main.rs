@@ -16,6 +16,8 @@ mod failure;
 mod fuzz;
 mod measured;
 mod program;
+mod prove;
+mod registry;
 mod workspace;
 
 #[cfg(test)]
@@ -49,6 +51,8 @@ enum Command {
     Bench(bench::Bench),
     /// Feeds generated input to what reads input from outside.
     Fuzz(fuzz::Fuzz),
+    /// Takes real releases from PyPI and npm through a fleet of three and compares the result with the archives.
+    Prove(prove::Prove),
     /// Runs another program and writes what it cost into a file.
     #[command(hide = true)]
     Measured(measured::Measured),
@@ -60,6 +64,7 @@ impl Command {
             Self::Ci(ci) => ci.run(workspace),
             Self::Bench(bench) => bench.run(workspace),
             Self::Fuzz(fuzz) => fuzz.run(workspace),
+            Self::Prove(prove) => prove.run(workspace),
             Self::Measured(measured) => measured.run(),
         }
     }

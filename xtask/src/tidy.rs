@@ -134,5 +134,5 @@ fn tree_has_one_crypto_provider() {
     let offenders: Vec<_> =
         names.iter().filter(|name| BANNED_PACKAGES.contains(name)).map(ToString::to_string).collect();
     assert_none(&offenders, "aws-lc-rs is the one crypto provider of the tree");
-    assert!(names.iter().any(|name| *name == "aws-lc-rs"));
+    assert!(names.contains(&"aws-lc-rs"));
 }

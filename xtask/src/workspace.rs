@@ -20,4 +20,9 @@ impl Workspace {
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
+
+    /// Returns where cargo builds.
+    pub(crate) fn target_dir(&self) -> PathBuf {
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), PathBuf::from)
+    }
 }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A step that was cut off is done again; every step bears that. A verb is one file below `executor/` and one line in
-//! [`HANDLERS`].
+//! `HANDLERS`.
 
 mod collect;
 mod enter;
@@ -22,6 +22,9 @@ mod servcheck;
 pub(crate) mod step;
 mod unload;
 
+#[cfg(test)]
+mod tests;
+
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -29,7 +32,7 @@ use jiff::Timestamp;
 use tender_content::progress::{NoProgress, Progress};
 use tender_content::store::ObjectStore;
 use tender_package::report::ServcheckReport;
-use tender_package::request::{Request, RequestResult};
+use tender_package::request::{PROTOCOL, Request, RequestResult, Verb};
 use tender_package::{Message, Outcome, ReturnCode, Severity, Table};
 
 use crate::audit::{self, AuditError, AuditEvent};
@@ -119,6 +122,16 @@ pub enum ExecuteError {
     /// The audit record could not be written.
     #[error("record what was done")]
     Audit(#[source] AuditError),
+    /// A step that leads back failed.
+    #[error(
+        "go back in request {id}, which stays open: {step}; clear the cause and start the executor again"
+    )]
+    Stuck {
+        /// The request.
+        id: String,
+        /// The step and why it failed.
+        step: String,
+    },
     /// A request has a verb that this executor does not know.
     #[error("request {id} has verb {verb}, which this Tender does not know")]
     Verb {
@@ -135,6 +148,7 @@ impl ExecuteError {
     pub fn code(&self) -> ReturnCode {
         match self {
             Self::Lock(LockError::Held { .. }) => ReturnCode::Busy,
+            Self::Stuck { .. } => ReturnCode::Outside,
             other => step::code_of(other),
         }
     }
@@ -245,23 +259,32 @@ fn run_steps(
                 journal.done += 1;
             }
             Err(error) => {
-                let failed =
-                    Failure { code: error.code(), text: format!("{}: {}", step.describe(), chain(&error)) };
-                log.line(&failed.text);
-                if is_undoing {
-                    // The way back is blocked: say both, keep the state as it is, and let people look.
-                    let first = journal.failure.take().expect("undoing begins with a failure");
-                    let text = format!("{}; going back failed too: {}", first.text, failed.text);
-                    journal.failure = Some(Failure { code: ReturnCode::Integrity, text });
-                    journal.done = journal.plan.undo.len();
-                } else {
-                    journal.failure = Some(failed);
-                    journal.done = 0;
-                }
+                let text = format!("{}: {}", step.describe(), chain(&error));
+                log.line(&text);
+                fail(request, journal, Failure { code: error.code(), text })?;
             }
         }
         queue::write_journal(context.home, &request.id, journal).map_err(ExecuteError::Home)?;
         fault::point(&point);
+    }
+    Ok(())
+}
+
+/// Decides how it goes on after a failed step: back, further back, or not at all for the time being.
+fn fail(request: &Request, journal: &mut Journal, failed: Failure) -> Result<(), ExecuteError> {
+    let is_restart = matches!(journal.steps().get(journal.done), Some(step::Step::Restart { .. }));
+    match &mut journal.failure {
+        None => {
+            journal.failure = Some(failed);
+            journal.done = 0;
+        }
+        // The slots are back, only what runs is not: that is for people, and the request ends.
+        Some(first) if is_restart => {
+            first.text = format!("{}; after going back, too: {}", first.text, failed.text);
+            journal.done += 1;
+        }
+        // The slots are not back. The request stays open and the next executor tries again.
+        Some(_) => return Err(ExecuteError::Stuck { id: request.id.clone(), step: failed.text }),
     }
     Ok(())
 }
@@ -280,7 +303,7 @@ fn summary(journal: &Journal) -> Outcome {
         Some(failure) => {
             let severity = if failure.code == ReturnCode::Integrity { Severity::S } else { Severity::E };
             outcome.say(
-                Message::csm(701, severity, format!("{}; everything is as it was before", failure.text))
+                Message::csm(701, severity, format!("{}; the slots are as they were before", failure.text))
                     .with_hint("clear the cause and give the command again"),
             );
             outcome.code = failure.code;
@@ -336,9 +359,33 @@ impl Log<'_> {
     /// Adds a line. A log that cannot be written stops no work: the journal is what counts.
     fn line(&mut self, text: &str) {
         let path = self.home.log_file(self.id);
+        // What people at the principal wrote must not look like lines of ours.
+        let text = text.replace(char::is_control, " ");
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
         drop(file.and_then(|mut file| writeln!(file, "{} {text}", Timestamp::now())));
     }
+}
+
+/// Carries out a verb that someone on this system itself asks for, such as MANAGED OFF; returns its result.
+///
+/// Requests that wait are carried out first. With `ExecuteError::Lock` another executor is at work; the request stays
+/// queued and that executor carries it out.
+pub fn ask_locally(
+    home: &Home,
+    verb: Verb,
+    operator: &str,
+    hooks: &dyn LifecycleHooks,
+    progress: &dyn Progress,
+) -> Result<Option<RequestResult>, ExecuteError> {
+    let made = Timestamp::now();
+    let id = format!("local-{}-{}", made.as_nanosecond(), std::process::id());
+    let request = Request { protocol: PROTOCOL, id, made, operator: operator.to_owned(), verb };
+    queue::submit(home, &request).map_err(ExecuteError::Home)?;
+    execute(home, hooks, progress)?;
+    let result = queue::result(home, &request.id).map_err(ExecuteError::Home)?;
+    // Whoever asked has it now; no principal will come for it.
+    queue::acknowledge(home, &request.id).map_err(ExecuteError::Home)?;
+    Ok(result)
 }
 
 /// Checks a LOAD as the executor will, for the receiver; returns received files that no package needs any more.

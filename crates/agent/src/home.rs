@@ -10,6 +10,7 @@
 //! ```
 
 use std::num::NonZeroU16;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -178,6 +179,12 @@ impl Home {
         for below in DIRECTORIES {
             let path = root.join(below);
             std::fs::create_dir_all(&path).map_err(HomeError::io("make directory", &path))?;
+        }
+        // Keys and what was received are nobody else's business.
+        for private in ["identity", "incoming"] {
+            let path = root.join(private);
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700))
+                .map_err(HomeError::io("set the mode of", &path))?;
         }
         write_json(&root.join("agent.json"), config)?;
         Self::open(root)

@@ -23,7 +23,7 @@ pub mod trees;
 mod lock;
 
 pub use base::{adopt, import};
-pub use executor::execute;
+pub use executor::{ask_locally, execute};
 pub use home::{AgentConfig, Home};
 pub use hooks::{LifecycleHooks, NoHooks};
 pub use lock::LockError;

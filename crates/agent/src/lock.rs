@@ -12,7 +12,15 @@ use crate::home::Home;
 /// Held while the slots, levels and objects may be changed.
 #[derive(Debug)]
 pub(crate) struct ExecutorLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for ExecutorLock {
+    /// Closing the file alone is not enough: a process that was forked meanwhile holds the file, and with it the
+    /// lock, until it gets to its exec.
+    fn drop(&mut self) {
+        rustix::fs::flock(&self.file, FlockOperation::Unlock).ok();
+    }
 }
 
 /// Says why the lock was not had.
@@ -61,7 +69,7 @@ impl ExecutorLock {
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(holder.as_bytes()))
             .map_err(failed)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 

@@ -10,7 +10,8 @@ mod serve;
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use tender_package::request::RequestState;
 
@@ -70,6 +71,8 @@ impl Answer {
 pub struct Receiver {
     home: Home,
     executor: Vec<OsString>,
+    /// The executor that was started last.
+    child: Mutex<Option<Child>>,
 }
 
 /// Says why the executor does not run.
@@ -96,7 +99,7 @@ impl Receiver {
     /// Makes a receiver that starts `executor`, a program with its arguments, when there is work.
     #[must_use]
     pub fn new(home: Home, executor: Vec<OsString>) -> Self {
-        Self { home, executor }
+        Self { home, executor, child: Mutex::new(None) }
     }
 
     /// Answers one word.
@@ -111,27 +114,34 @@ impl Receiver {
                 Answer::syntax("a request id has 1 to 64 letters, digits or hyphens")
             }
             "CSMAGENT" => self.accept(id),
-            "CSMSTAT" => answer_state(queue::state(&self.home, id)),
-            "CSMACK" => answer_state(queue::acknowledge(&self.home, id)),
+            "CSMSTAT" => match queue::state(&self.home, id) {
+                Ok(state) => self.see_to(state),
+                Err(error) => Answer::failed(&error),
+            },
+            "CSMACK" => queue::acknowledge(&self.home, id)
+                .map_or_else(|error| Answer::failed(&error), |state| Answer::done(&state)),
             _ => Answer::syntax("the words are CSMINFO, CSMAGENT, CSMSTAT and CSMACK"),
         }
     }
 
     fn accept(&self, id: &str) -> Answer {
-        let state = match intake::accept(&self.home, id) {
-            Ok(state) => state,
-            Err(IntakeError::Home(error)) => return Answer::failed(&error),
-            Err(error) => {
-                return Answer { kind: AnswerKind::Refused, text: format!("CSM0603E {}", chain(&error)) };
-            }
-        };
-        // Also for a request that is known: its executor may have been killed.
-        if matches!(state, RequestState::Queued | RequestState::Running { .. })
-            && let Err(error) = self.start_executor()
-        {
-            return Answer::failed(&error);
+        match intake::accept(&self.home, id) {
+            Ok(state) => self.see_to(state),
+            Err(IntakeError::Home(error)) => Answer::failed(&error),
+            Err(error) => Answer { kind: AnswerKind::Refused, text: format!("CSM0603E {}", chain(&error)) },
         }
-        Answer::done(&state)
+    }
+
+    /// Answers a state; when there is something to do, sees to it that an executor runs.
+    ///
+    /// Also for a request that is known and under way: its executor may have been killed, and one that was started in
+    /// its last moments may have found the lock still held.
+    fn see_to(&self, state: RequestState) -> Answer {
+        let is_open = matches!(state, RequestState::Queued | RequestState::Running { .. });
+        match is_open.then(|| self.start_executor()) {
+            Some(Err(error)) => Answer::failed(&error),
+            _ => Answer::done(&state),
+        }
     }
 
     /// Starts the executor when requests are open, as after a restart of the machine.
@@ -140,14 +150,20 @@ impl Receiver {
         if is_idle { Ok(()) } else { self.start_executor() }
     }
 
-    /// Starts the executor in a process group of its own, without a shell. One too many ends at once by itself.
+    /// Starts the executor in a process group of its own, without a shell, unless the last one still runs.
     fn start_executor(&self) -> Result<(), SpawnError> {
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = child.as_mut()
+            && matches!(running.try_wait(), Ok(None))
+        {
+            return Ok(());
+        }
         let (program, arguments) = self.executor.split_first().ok_or(SpawnError::NoCommand)?;
         let path = self.home.root().join("logs/executor.log");
         let open = || OpenOptions::new().create(true).append(true).open(&path);
         let log = |error| SpawnError::Log(HomeError::io("open", &path)(error));
         let (out, err) = (open().map_err(log)?, open().map_err(log)?);
-        let mut child = Command::new(program)
+        let started = Command::new(program)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(out)
@@ -158,12 +174,7 @@ impl Receiver {
                 command: program.to_string_lossy().into_owned(),
                 source,
             })?;
-        // Someone must collect it when it ends; how it ended stands in the request's result.
-        std::thread::spawn(move || drop(child.wait()));
+        *child = Some(started);
         Ok(())
     }
-}
-
-fn answer_state(state: Result<RequestState, HomeError>) -> Answer {
-    state.map_or_else(|error| Answer::failed(&error), |state| Answer::done(&state))
 }

@@ -14,7 +14,6 @@ use tender_package::Outcome;
 
 use crate::error::CommandError;
 use crate::progress::Bars;
-use crate::render::Audience;
 
 /// What every command is given: where things are and how to behave.
 #[derive(Debug)]
@@ -25,16 +24,14 @@ pub(crate) struct Shell {
     pub(crate) is_check: bool,
     /// Who asks.
     pub(crate) operator: String,
-    /// For whom the answer is.
-    pub(crate) audience: Audience,
     /// Progress bars.
     pub(crate) bars: Bars,
 }
 
 impl Shell {
     /// Makes the surroundings of one command.
-    pub(crate) fn new(home: PathBuf, is_check: bool, is_quiet: bool, audience: Audience) -> Self {
-        Self { home, is_check, operator: crate::home::operator(), audience, bars: Bars::new(is_quiet) }
+    pub(crate) fn new(home: PathBuf, is_check: bool, is_quiet: bool) -> Self {
+        Self { home, is_check, operator: crate::home::operator(), bars: Bars::new(is_quiet) }
     }
 }
 

@@ -18,7 +18,9 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     Grammar(GrammarError),
     /// Nowhere to keep things.
-    #[error("there is no place for Tender's data: neither --home, TENDER_HOME, XDG_DATA_HOME nor HOME says one")]
+    #[error(
+        "there is no place for Tender's data: neither --home, TENDER_HOME, XDG_DATA_HOME nor HOME says one"
+    )]
     NoHome,
     /// The answer could not be written.
     #[error("the answer could not be written")]
@@ -84,7 +86,9 @@ impl CommandError {
     /// Says how to go on.
     pub(crate) fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Grammar(_) => "`tender servmgr --help` lists the verbs, `tender servmgr VERB --help` its words".into(),
+            Self::Grammar(_) => {
+                "`tender servmgr --help` lists the verbs, `tender servmgr VERB --help` its words".into()
+            }
             Self::NoHome => "set TENDER_HOME to a directory of yours".into(),
             Self::Quickstart(fault) => fault.hint()?,
             _ => return None,

@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Cursor, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use jiff::{Timestamp, ToSpan as _};
 use tender_content::{Progress, durable};
@@ -19,9 +21,7 @@ use tender_service::link::{
 };
 use tender_transport::WORK_USER;
 use tender_transport::authority::{Authority, AuthorityError, CertificateUse};
-use tender_transport::client::{
-    ConnectConfig, ConnectSecurity, FtpsLink, Link, LinkError as TransportError,
-};
+use tender_transport::client::{ConnectConfig, ConnectSecurity, FtpsLink, Link, LinkError as TransportError};
 use tender_transport::enrolment::{self, EnrolmentError, JoinToken, TokenError};
 use tender_transport::identity::{Identity, IdentityError};
 
@@ -29,6 +29,8 @@ use tender_transport::identity::{Identity, IdentityError};
 const TOKEN_VALID_HOURS: i64 = 72;
 /// CSMWORK's certificate is renewed this long before it ends.
 const RENEW_DAYS: i64 = 60;
+/// How long a system may take from accepting its certificate to serving with it.
+const CHANGE_OVER: Duration = Duration::from_secs(15);
 /// Largest result of a request; a SERVCHECK that finds everything changed fits.
 const RESULT_BYTES_MAX: u64 = 256 << 20;
 
@@ -193,30 +195,47 @@ impl Enroller for FtpsFleet {
         let not_enrolled = || LinkError::NotEnrolled { address: shown(address) };
         let word = fs::read_to_string(&path).map_err(|_| not_enrolled())?;
         let token = JoinToken::decode(word.trim_end()).map_err(|_| not_enrolled())?;
-        let config =
-            self.config(address, ConnectSecurity::Enrolment { password: token.login_password() });
+        let config = self.config(address, ConnectSecurity::Enrolment { password: token.login_password() });
         let mut link = match FtpsLink::connect(&config) {
             Ok(link) => link,
             // An earlier attempt may have ended after the other side had installed its certificate.
             Err(fault) => {
                 let certified = self.config(address, self.security(address)?);
                 FtpsLink::connect(&certified).map_err(|_| told(address, "the enrolment", fault))?;
-                return self.keep_certificate(&kept, b"enrolled\n", &path).map_err(|source| {
-                    kept_fault(address, source)
-                });
+                return self
+                    .keep_certificate(&kept, b"enrolled\n", &path)
+                    .map_err(|source| kept_fault(address, source));
             }
         };
-        let further = BTreeMap::from([(format!("root-{}.json", welcome.vrm), welcome.trusted_root.clone())]);
+        let further = BTreeMap::from([("root.json".to_owned(), welcome.trusted_root.clone())]);
         let addresses = [certificate_name(address), address.host.clone()];
         let certificate =
             enrolment::enrol(&mut link, &token, &self.authority, &addresses, &further, Timestamp::now())
                 .map_err(|fault| enrolment_fault(address, fault))?;
+        self.await_certificate(address)?;
         self.keep_certificate(&kept, certificate.as_bytes(), &path)
             .map_err(|source| kept_fault(address, source))
     }
 }
 
 impl FtpsFleet {
+    /// Waits until the system has taken its certificate into use and lets CSMWORK in with it.
+    fn await_certificate(&self, address: &Address) -> Result<(), LinkError> {
+        let began = Instant::now();
+        // Nobody ever sends: the receiver is a clock that needs no busy loop.
+        let (_keep, clock) = mpsc::channel::<()>();
+        loop {
+            let config = self.config(address, self.security(address)?);
+            match FtpsLink::connect(&config) {
+                Ok(_) => return Ok(()),
+                Err(fault) if began.elapsed() > CHANGE_OVER => {
+                    return Err(told(address, "the connection after enrolment", fault));
+                }
+                Err(_) => clock.recv_timeout(Duration::from_millis(50)).unwrap_or_default(),
+            }
+        }
+    }
+
     /// Writes down that a system is enrolled; its join token is used up from then on.
     fn keep_certificate(&self, kept: &Path, certificate: &[u8], token: &Path) -> io::Result<()> {
         if let Some(directory) = kept.parent() {
@@ -278,7 +297,7 @@ struct Connected {
 }
 
 impl Connected {
-    fn told(&self, what: &str) -> impl FnOnce(TransportError) -> LinkError {
+    fn told(&self, what: &str) -> impl FnOnce(TransportError) -> LinkError + use<> {
         let address = self.address.clone();
         let what = what.to_owned();
         move |fault| told(&address, &what, fault)

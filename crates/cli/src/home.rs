@@ -8,7 +8,8 @@ use std::path::PathBuf;
 ///        `XDG_DATA_HOME` says where that is.
 pub(crate) fn locate(asked: Option<PathBuf>) -> Option<PathBuf> {
     let data_home = || {
-        let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let absolute =
+            |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")))
     };
     asked.or_else(|| {

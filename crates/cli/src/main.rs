@@ -72,12 +72,14 @@ fn main() -> ExitCode {
     let Some(home) = home::locate(tender.global.home) else {
         return fail(&CommandError::NoHome, audience);
     };
-    let shell = Shell::new(home, tender.global.check, tender.global.quiet || tender.global.json, audience);
+    let shell = Shell::new(home, tender.global.check, tender.global.quiet || tender.global.json);
     match tender.command.run(&shell) {
         Ok(outcome) => match render::outcome(&outcome, audience) {
             Ok(()) => ExitCode::from(outcome.code as u8),
             // A reader that went away (`| head`) does not change what was done.
-            Err(fault) if fault.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::from(outcome.code as u8),
+            Err(fault) if fault.kind() == std::io::ErrorKind::BrokenPipe => {
+                ExitCode::from(outcome.code as u8)
+            }
             Err(fault) => fail(&CommandError::Print(fault), Audience::People),
         },
         Err(fault) => fail(&fault, audience),
@@ -97,7 +99,8 @@ fn words_of(arguments: impl Iterator<Item = OsString>) -> Result<Vec<OsString>, 
         words.insert(1, "servmgr".into());
     }
     let Some(at) = position_of_servmgr(&words) else { return Ok(words) };
-    let operands: Vec<String> = words[at + 1..].iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let operands: Vec<String> =
+        words[at + 1..].iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let flags = value_flags();
     let canonical =
         tender_service::grammar::canonical(&operands, &|flag| flags.iter().any(|known| known == flag))
@@ -134,3 +137,6 @@ fn value_flags() -> Vec<String> {
     collect(&Tender::command(), &mut flags);
     flags
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,7 +49,7 @@ fn message(out: &mut dyn Write, told: &Message) -> io::Result<()> {
 
 fn write_table(out: &mut dyn Write, table: &Table) -> io::Result<()> {
     let mut text = TextTable::new();
-    text.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    text.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     text.set_header(&table.header);
     for row in &table.rows {
         text.add_row(row);

@@ -5,6 +5,7 @@
 //! cargo run --release -p tender-content --example servlink -- apply STORE OLD SERVLINK
 //! cargo run --release -p tender-content --example servlink -- scan STORE DIR full|stat
 //! ```
+#![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
 use std::error::Error;
 use std::path::Path;

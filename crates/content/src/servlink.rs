@@ -4,7 +4,7 @@
 //! magic, version      8 bytes
 //! header              length, then [`ServlinkHeader`] as zstd-compressed JSON: what it leads from and to,
 //!                     and size and digest of every section
-//! sections            the plan; four streams a delta group; two a text group
+//! sections            the plan; six streams a delta group; two a text group
 //! seal                BLAKE3 of everything before it
 //! ```
 //!
@@ -261,3 +261,6 @@ pub enum ApplyError {
         found: Digest,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -170,6 +170,10 @@ pub mod target {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -180,5 +184,25 @@ mod tests {
         assert_eq!(forward, content_digest([(&b, &y), (&a, &x)].into_iter()));
         assert_ne!(forward, content_digest([(&a, &y), (&b, &x)].into_iter()));
         assert_ne!(forward, content_digest([(&a, &x)].into_iter()));
+    }
+
+    proptest! {
+        #[test]
+        fn content_digest_tells_any_two_contents_apart(
+            one in content_strategy(),
+            other in content_strategy(),
+        ) {
+            let digest = |content: &BTreeMap<ComponentName, Digest>| content_digest(content.iter());
+            prop_assert_eq!(digest(&one) == digest(&other), one == other);
+            prop_assert_eq!(digest(&one), content_digest(one.iter().rev()));
+        }
+    }
+
+    fn content_strategy() -> impl Strategy<Value = BTreeMap<ComponentName, Digest>> {
+        proptest::collection::btree_map("[a-c]{1,2}", 0..3_u8, 0..4).prop_map(|content| {
+            let named =
+                |(name, byte): (String, u8)| (ComponentName::new(&name).unwrap(), Digest::of(&[byte]));
+            content.into_iter().map(named).collect()
+        })
     }
 }

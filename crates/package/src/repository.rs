@@ -193,6 +193,16 @@ pub enum RepositoryError {
         /// In what.
         reason: String,
     },
+    /// A manifest is of a newer format.
+    #[error("`{name}` has format {found}, this Tender reads up to {known}; bring Tender up to date first")]
+    Format {
+        /// The target.
+        name: String,
+        /// Its format.
+        found: u32,
+        /// The newest format that is known.
+        known: u32,
+    },
     /// A key cannot be used.
     #[error("signing key `{}` cannot be used", path.display())]
     Key {

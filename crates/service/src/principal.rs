@@ -15,7 +15,8 @@ use tender_package::{LevelName, SystemName, Vrm};
 pub use audit::AuditError;
 pub(crate) use lock::Share;
 
-use crate::error::{ServiceError, TablesContext};
+use crate::error::{Refusal, ServiceError, TablesContext};
+use crate::tables::{levels, releases};
 
 /// The principal of a fleet.
 ///
@@ -52,6 +53,37 @@ impl Principal {
     #[must_use]
     pub fn home(&self) -> &Path {
         &self.home
+    }
+
+    /// Returns the only release, or the only one that has `level`.
+    ///
+    /// Errors: a refusal that names the candidates when there are several, [`ServiceError::Unknown`] when none.
+    pub fn only_release_with(&self, level: Option<&LevelName>) -> Result<Vrm, ServiceError> {
+        let tables = self.tables();
+        let mut candidates = Vec::new();
+        for release in releases::all(&tables)? {
+            let has_level = match level {
+                Some(level) => levels::find(&tables, &release.vrm, level)?.is_some(),
+                None => true,
+            };
+            if has_level {
+                candidates.push(release.vrm);
+            }
+        }
+        match candidates.as_slice() {
+            [only] => Ok(only.clone()),
+            [] => Err(ServiceError::Unknown {
+                kind: if level.is_some() { "level" } else { "release" },
+                name: level.map(ToString::to_string).unwrap_or_default(),
+                hint: "SRVLVL QUERY vrm ALL lists the levels of a release".to_owned(),
+            }),
+            many => {
+                let many: Vec<_> = many.iter().map(Vrm::as_str).collect();
+                Err(Refusal::new(113, format!("the release was left out and could be {}", many.join(" or ")))
+                    .hint("put the release before the name")
+                    .into())
+            }
+        }
     }
 
     /// Returns the object store.

@@ -37,6 +37,7 @@ pub struct Fix {
     #[serde(default)]
     pub categories: Vec<String>,
     /// The parts it changes.
+    #[serde(default)]
     pub parts: Vec<PartChange>,
 }
 

@@ -15,6 +15,8 @@ use crate::workspace::Workspace;
 /// CPU seconds for a scan of 400 MB, and for looking at 10 000 files without reading them.
 const FULL_CPU_S_PER_BYTE: f64 = 0.3 / 400e6;
 const STAT_MS_PER_FILE: f64 = 30.0 / 10_000.0;
+/// Below this, starting up is all that a look consists of.
+const STAT_FILES_MIN: u64 = 1000;
 const SWITCH_MS_MAX: f64 = 5.0;
 
 /// Measures what a managed system does with a loaded tree, on the new tree of each pair.
@@ -37,19 +39,23 @@ fn row(ours: &Ours, trees: &Trees, work: &Path) -> Result<String, Failure> {
     let scan = measure(ours.call("scan").args([&at("level"), &at("tree")]))?;
     let peer = sha256sum(&at("level"))?;
     let stat_ms = number(ours.call("stat").args([&at("level"), &at("tree")]))?[0];
-    let switch = number(ours.call("switch").args([&at("link"), &at("level")]))?;
+    let switch = number(ours.call("switch").args([&at("link"), &at("level"), &at("store")]))?;
     let content = Matching::of(&at("level"), &at("level"))?;
     let (files, bytes) = (content.new_files, content.new_bytes as f64);
+    let stat_floor = if files < STAT_FILES_MIN {
+        "–".to_owned()
+    } else {
+        format!("{:.1}", files as f64 * STAT_MS_PER_FILE)
+    };
     let mut text = String::new();
     writeln!(
         text,
-        "| {} | {files} | {:.1} | {:.2} | {:.2} | {:.2} | {stat_ms:.1} | {:.1} | {:.2} | {:.2} | {SWITCH_MS_MAX} |",
+        "| {} | {files} | {:.1} | {:.2} | {:.2} | {:.2} | {stat_ms:.1} | {stat_floor} | {:.2} | {:.2} | {SWITCH_MS_MAX} |",
         trees.name,
         bytes / 1e6,
         scan.cpu_s,
         bytes * FULL_CPU_S_PER_BYTE,
         scan.cpu_s / peer.cpu_s,
-        files as f64 * STAT_MS_PER_FILE,
         switch[0],
         switch[1],
     )

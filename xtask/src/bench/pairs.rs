@@ -9,6 +9,7 @@ use std::process::Command;
 use crate::debian;
 use crate::failure::Failure;
 use crate::program;
+use crate::registry;
 use crate::workspace::Workspace;
 
 /// Where a part of a tree comes from.
@@ -105,11 +106,6 @@ pub(crate) const PAIRS: &[Pair] = &[
     },
 ];
 
-/// The wheels are for this platform, whatever machine fetches them.
-const WHEEL_PLATFORMS: &[&str] =
-    &["manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"];
-const ATTEMPTS_MAX: usize = 3;
-
 /// The trees of a pair on this machine.
 #[derive(Debug)]
 pub(crate) struct Trees {
@@ -175,90 +171,15 @@ impl Piece {
     /// Unpacks the piece below `tree` and returns a line for each version that is not the one asked for.
     fn fetch(self, tree: &Path, venv: &Path) -> Result<String, Failure> {
         match self {
-            Self::Wheel { requirement, below } => fetch_wheel(requirement, &tree.join(below), venv)?,
-            Self::NpmPackage { package, below } => fetch_npm_package(package, &tree.join(below))?,
-            Self::NpmTree { package, before } => fetch_npm_tree(package, before, tree)?,
+            Self::Wheel { requirement, below } => {
+                registry::install_wheel(requirement, &tree.join(below), venv)?;
+            }
+            Self::NpmPackage { package, below } => registry::unpack_npm_package(package, &tree.join(below))?,
+            Self::NpmTree { package, before } => registry::install_npm_tree(package, before, tree)?,
             Self::Debian(packages) => return fetch_debian(packages, tree),
         }
         Ok(String::new())
     }
-}
-
-/// Runs a registry's client a few times; that it fails every time is the registry's fault, not the code's.
-fn ask(registry: &str, make: impl Fn() -> Command) -> Result<(), Failure> {
-    let mut said = String::new();
-    for _ in 0..ATTEMPTS_MAX {
-        let output = program::output(&mut make())?;
-        if output.status.success() {
-            return Ok(());
-        }
-        said =
-            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    }
-    Err(Failure::registry(registry, &said))
-}
-
-fn fetch_wheel(requirement: &str, dir: &Path, venv: &Path) -> Result<(), Failure> {
-    let python = venv.join("bin/python");
-    if !python.exists() {
-        program::run(Command::new("python3").args(["-m", "venv"]).arg(venv))?;
-    }
-    ask("PyPI", || {
-        let mut pip = Command::new(&python);
-        pip.args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-deps",
-            "--no-compile",
-        ]);
-        pip.args(["--only-binary", ":all:", "--implementation", "cp", "--python-version", "3.12"]);
-        pip.args(["--abi", "cp312", "--abi", "abi3", "--abi", "none", "--upgrade"]);
-        pip.args(WHEEL_PLATFORMS.iter().flat_map(|platform| ["--platform", platform]));
-        pip.arg("--target").arg(dir).arg(requirement);
-        pip
-    })?;
-    // What pip notes about its own run is not part of the release.
-    for entry in fs::read_dir(dir).map_err(Failure::file("read", dir))? {
-        let path = entry.map_err(Failure::file("read", dir))?.path();
-        for name in ["INSTALLER", "REQUESTED"] {
-            let note = path.join(name);
-            if note.exists() {
-                fs::remove_file(&note).map_err(Failure::file("remove", &note))?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn fetch_npm_package(package: &str, dir: &Path) -> Result<(), Failure> {
-    let packed = dir.with_extension("packed");
-    fs::create_dir_all(&packed).map_err(Failure::file("make", &packed))?;
-    fs::create_dir_all(dir).map_err(Failure::file("make", dir))?;
-    ask("npm", || {
-        let mut npm = Command::new("npm");
-        npm.args(["pack", "--silent", "--pack-destination"]).arg(&packed).arg(package);
-        npm
-    })?;
-    let archives = fs::read_dir(&packed).map_err(Failure::file("read", &packed))?;
-    for archive in archives {
-        let archive = archive.map_err(Failure::file("read", &packed))?.path();
-        program::run(
-            Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(dir).arg("--strip-components=1"),
-        )?;
-    }
-    fs::remove_dir_all(&packed).map_err(Failure::file("remove", &packed))
-}
-
-fn fetch_npm_tree(package: &str, before: &str, dir: &Path) -> Result<(), Failure> {
-    ask("npm", || {
-        let mut npm = Command::new("npm");
-        npm.args(["install", "--silent", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund"]);
-        npm.args(["--no-package-lock", "--prefix"]).arg(dir).arg(format!("--before={before}")).arg(package);
-        npm
-    })
 }
 
 fn fetch_debian(packages: &[(&str, &str)], tree: &Path) -> Result<String, Failure> {
@@ -277,7 +198,7 @@ fn fetch_debian(packages: &[(&str, &str)], tree: &Path) -> Result<String, Failur
         }
         requests.push(format!("{package}={taken}"));
     }
-    ask("the Debian archive", || {
+    registry::ask("the Debian archive", || {
         let mut apt = Command::new("apt-get");
         apt.current_dir(&archives).args(["download", "-qq", "-o", "Acquire::Retries=3"]).args(&requests);
         apt

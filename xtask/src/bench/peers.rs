@@ -102,7 +102,7 @@ fn file_by_file(job: &Job<'_>, differ: &Differ) -> Result<Figures, Failure> {
         figures.bytes += size(&patch)?;
         if !is_equal(&new, &result)? {
             return Err(Failure::Unexpected {
-                what: format!("that patching gives {}", new.display()),
+                what: format!("patching gives {}", new.display()),
                 found: "other bytes".to_owned(),
             });
         }
@@ -166,7 +166,7 @@ pub(crate) fn verify(expected: &Path, found: &Path) -> Result<(), Failure> {
     }
     let said = String::from_utf8_lossy(&output.stdout);
     Err(Failure::Unexpected {
-        what: format!("that {} is {}", found.display(), expected.display()),
+        what: format!("{} is {}", found.display(), expected.display()),
         found: said.lines().take(3).collect::<Vec<_>>().join("; "),
     })
 }

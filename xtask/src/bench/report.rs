@@ -137,7 +137,7 @@ pub(crate) fn write(workspace: &Workspace, section: &str, text: &str) -> Result<
     let path = workspace.root().join("docs/benchmarks.md");
     let page = fs::read_to_string(&path).map_err(Failure::file("read", &path))?;
     let page = replaced(&page, section, text).ok_or_else(|| Failure::Unexpected {
-        what: format!("that {} has the marks `{section}: begin` and `{section}: end`", path.display()),
+        what: format!("{} has the marks `{section}: begin` and `{section}: end`", path.display()),
         found: "at least one is missing".to_owned(),
     })?;
     fs::write(&path, page).map_err(Failure::file("write", &path))?;

@@ -40,7 +40,7 @@ impl Handler for Fallback {
 }
 
 /// Decides the steps; `drifted` parts of slot `previous` make its directory be made again first.
-fn plan(slots: &Slots, drifted: usize) -> Result<Plan, Refusal> {
+pub(super) fn plan(slots: &Slots, drifted: usize) -> Result<Plan, Refusal> {
     let Some(previous) = &slots.previous else {
         let message =
             Message::csm(771, Severity::E, "slot previous is empty: there is nothing to go back to");

@@ -136,6 +136,7 @@ pub(crate) fn unverified(level: &LevelRef, error: &RepositoryError) -> Refusal {
         | RepositoryError::Tampered { .. }
         | RepositoryError::Expired { .. } => "send the level again",
         RepositoryError::UnknownTarget { .. } => "package the level, then send it again",
+        RepositoryError::Format { .. } => "bring Tender on this system up to date",
         RepositoryError::ClockWentBack { .. } => "set this machine's clock",
         RepositoryError::WrongRoot { .. } => "enrol this system with the principal that sends the level",
         _ => "let people look at who wrote to `incoming/` before anything else is sent",
@@ -152,7 +153,8 @@ fn drop_damaged(context: &Context<'_>, contents: &Contents) -> Result<(), trees:
     trees::drop_damaged(&context.store, contents, &drift).map(drop)
 }
 
-/// Finds parts of slot `current` that someone changed in components that this level changes too.
+/// Finds parts of slot `current` that someone changed in components that this level changes too; all of them when it
+/// is this level that is there, as loading it again makes it as it was.
 fn drift_in_the_way(
     context: &Context<'_>,
     slots: &Slots,
@@ -163,7 +165,8 @@ fn drift_in_the_way(
     let mut drift =
         trees::drift(context.home, &context.store, "current", &contents, ScanMode::Cached, context.progress)?;
     contents.trees.retain(|(name, tree)| {
-        !manifest.components.iter().any(|one| one.name == *name && one.tree == Some(*tree))
+        let is_kept = manifest.components.iter().any(|one| one.name == *name && one.tree == Some(*tree));
+        current.level() == &manifest.level || !is_kept
     });
     drift.retain(|item| contents.trees.iter().any(|(name, _)| name.as_str() == item.component));
     Ok(drift)
@@ -182,7 +185,7 @@ pub(crate) fn needed<'m>(
 /// Decides the steps; everything was checked before.
 fn plan(facts: &Facts, wish: &Wish<'_>) -> Plan {
     let level = wish.level;
-    let record = LevelRecord { manifest: facts.manifest.clone(), mode: wish.mode, loaded: facts.now };
+    let record = LevelRecord { manifest: facts.manifest.clone(), mode: mode(facts, wish), loaded: facts.now };
     let contents = record.contents();
     let is_current = facts.slots.current.as_ref().is_some_and(|current| current.level() == level);
     let mut steps = Vec::new();
@@ -210,6 +213,12 @@ fn plan(facts: &Facts, wish: &Wish<'_>) -> Plan {
     Plan { steps, undo: vec![Step::Collect], done: done(facts, wish, is_current), notes: notes(facts, wish) }
 }
 
+/// A level that was in production stays STABLE, although it is sent to be tested again.
+fn mode(facts: &Facts, wish: &Wish<'_>) -> Mode {
+    let previous = facts.slots.previous.as_ref().filter(|previous| previous.level() == wish.level);
+    previous.map_or(wish.mode, |previous| previous.record.mode.max(wish.mode))
+}
+
 fn base_record(manifest: &LevelManifest) -> BaseRecord {
     let trees = manifest.components.iter().filter_map(|one| Some((one.name.clone(), one.tree?)));
     let mut components: Vec<_> = trees.collect();
@@ -220,7 +229,7 @@ fn base_record(manifest: &LevelManifest) -> BaseRecord {
 
 fn done(facts: &Facts, wish: &Wish<'_>, is_current: bool) -> Option<Message> {
     let level = wish.level;
-    let mode = format!("{:?}", wish.mode).to_uppercase();
+    let mode = format!("{:?}", mode(facts, wish)).to_uppercase();
     let text = if is_current {
         format!("{level} is in production already; every part of it was verified")
     } else if facts.loaded.is_some() {

@@ -219,8 +219,10 @@ fn check_changes(facts: &Facts, wish: &Wish<'_>, refusal: &mut Refusal) {
         return;
     }
     for one in &facts.overrides {
-        let text =
-            format!("component {} is out of management since {}: {}", one.component, one.since, one.reason);
+        let text = format!(
+            "component {} is out of management since {:.0}: {}",
+            one.component, one.since, one.reason
+        );
         let message = Message::csm(758, Severity::E, text)
             .with_hint("give it back with MANAGED ON, or force with a reason");
         refusal.add(ReturnCode::Refused, message);
@@ -254,6 +256,20 @@ fn notes(facts: &Facts, wish: &Wish<'_>) -> Vec<Message> {
         notes.push(Message::csm(762, Severity::W, text));
     }
     notes
+}
+
+/// Plans without anything in the way, for tests of what holds for every plan.
+#[cfg(test)]
+pub(super) fn plan_for(slots: &Slots, signed: Mode) -> Result<Plan, Refusal> {
+    let facts = Facts {
+        slots: slots.clone(),
+        signed: Signed::State(signed),
+        drift_test: Vec::new(),
+        drift_current: Vec::new(),
+        overrides: Vec::new(),
+        free_bytes: u64::MAX,
+    };
+    plan(&facts, &Wish { expect: None, acknowledged: &[], force: None })
 }
 
 #[cfg(test)]

@@ -125,7 +125,8 @@ pub(crate) fn code_of(error: &(dyn Error + 'static)) -> ReturnCode {
     while let Some(cause) = next {
         if let Some(repository) = cause.downcast_ref::<RepositoryError>() {
             return match repository {
-                RepositoryError::Expired { .. } => ReturnCode::Refused,
+                RepositoryError::Expired { .. } | RepositoryError::Format { .. } => ReturnCode::Refused,
+                RepositoryError::UnknownTarget { .. } => ReturnCode::Unknown,
                 other if other.is_integrity() => ReturnCode::Integrity,
                 _ => ReturnCode::Outside,
             };

@@ -162,6 +162,69 @@ fn level_that_does_not_get_ready_is_switched_back_from() {
     system.check_slots_are_whole(&principal);
 }
 
+/// Fails to restart whatever is there.
+struct NeverReady;
+
+impl LifecycleHooks for NeverReady {
+    fn validate_and_configure(&self, _level_dir: &Path) -> Result<(), HookError> {
+        Ok(())
+    }
+
+    fn restart_and_ready(&self, current: &Path) -> Result<(), HookError> {
+        let config = std::fs::read_to_string(current.join("http/etc/http.conf")).unwrap();
+        Err(HookError::new(format!("{} is not ready", config.trim()), None))
+    }
+}
+
+#[test]
+fn level_gone_back_to_that_does_not_get_ready_either_is_told() {
+    let principal = Principal::new();
+    let system = System::new(&principal);
+    system.produce(&principal, "BLD1");
+    system.produce(&principal, "BLD2");
+    let result = system.ask_with(Verb::Fallback, &NeverReady);
+    assert_eq!(result.outcome.code, ReturnCode::Outside);
+    let text = &result.outcome.messages[0].text;
+    assert!(text.contains("build 1 is not ready") && text.contains("build 2 is not ready"), "{text}");
+    assert_eq!(system.slots(), ["-", "BLD2", "BLD1"]);
+}
+
+#[test]
+fn way_back_that_is_blocked_stays_open_until_it_is_free() {
+    let principal = Principal::new();
+    let system = System::new(&principal);
+    system.produce(&principal, "BLD1");
+    system.produce(&principal, "BLD2");
+    let id = system.queue(Verb::Fallback);
+    // A directory where the next link of slot `previous` is made: no switch of it can succeed, forth or back.
+    let blocked = system.home.root().join(".previous.next");
+    let block = Blocking { path: blocked.clone() };
+    let error = tender_agent::execute(&system.home, &block, &NoProgress).unwrap_err();
+    assert_eq!(error.code(), ReturnCode::Outside, "{error}");
+    assert_eq!(system.info().open_requests, std::slice::from_ref(&id));
+    std::fs::remove_dir(&blocked).unwrap();
+    tender_agent::execute(&system.home, &tender_agent::NoHooks, &NoProgress).unwrap();
+    assert_eq!(system.result(&id).outcome.code, ReturnCode::Outside);
+    assert_eq!(system.slots(), ["-", "BLD2", "BLD1"]);
+    system.check_slots_are_whole(&principal);
+}
+
+/// Blocks slot `previous` when the new level is to get ready, which it does not.
+struct Blocking {
+    path: std::path::PathBuf,
+}
+
+impl LifecycleHooks for Blocking {
+    fn validate_and_configure(&self, _level_dir: &Path) -> Result<(), HookError> {
+        Ok(())
+    }
+
+    fn restart_and_ready(&self, _current: &Path) -> Result<(), HookError> {
+        std::fs::create_dir(&self.path).unwrap();
+        Err(HookError::new("not ready", None))
+    }
+}
+
 /// Writes into a part of a slot, as only root or its owner can.
 pub(crate) fn vandalise(system: &System, part: &str, bytes: &[u8]) {
     let path = system.home.root().join(part);
@@ -215,6 +278,11 @@ fn base_imported_again_heals_damaged_objects() {
     let refused = system.ask(load("BLD1", Mode::Stable));
     assert!(refused.outcome.code >= ReturnCode::Refused, "{:?}", refused.outcome);
     tender_agent::import(&system.home, &vrm(), &principal.media("BASE"), "op", &NoProgress).unwrap();
+    assert_eq!(
+        ids(&system.ask(load("BLD1", Mode::Stable))),
+        ["CSM0729"],
+        "what is in production is not touched"
+    );
     let force = Some("repair".to_owned());
     system.done(Verb::Load { level: level("BLD1"), mode: Mode::Stable, lose: Vec::new(), force });
     system.check_slots_are_whole(&principal);

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
-use tender_package::manifest::target;
 use tender_package::repository::Expiry;
+use tender_package::request::Verb;
 use tender_package::{Mode, ReturnCode};
 
 use crate::world::{Principal, System, level, load, vrm};
@@ -48,7 +48,7 @@ fn package_rolled_back_is_refused() {
     principal.mark("BLD2", Mode::Stable);
     system.receive(&principal, "BLD2");
     system.done(load("BLD2", Mode::Test));
-    system.done(tender_package::request::Verb::Unload);
+    system.done(Verb::Unload);
     std::fs::remove_dir_all(system.home.received(&vrm())).unwrap();
     std::fs::rename(&kept, system.home.received(&vrm())).unwrap();
     check_refused(&system, ReturnCode::Integrity, "rollback");
@@ -96,7 +96,7 @@ fn package_of_a_newer_format_is_refused_and_says_so() {
     manifest.format = 2;
     principal.publish(&manifest, targets, Timestamp::now());
     system.receive(&principal, "BLD2");
-    check_refused(&system, ReturnCode::Integrity, "bring Tender up to date");
+    check_refused(&system, ReturnCode::Refused, "bring Tender up to date");
 }
 
 #[test]
@@ -143,5 +143,25 @@ fn level_withdrawn_after_it_was_loaded_does_not_go_into_production() {
     let result = system.ask(crate::world::put2prod());
     assert_eq!(result.outcome.code, ReturnCode::Refused);
     assert!(result.outcome.messages[0].text.contains("WITHDRAWN"), "{:?}", result.outcome);
-    assert_eq!(target::manifest(&level("BLD2")), "720/levels/BLD2.1.json");
+}
+
+#[test]
+fn level_that_was_never_packaged_is_unknown() {
+    let principal = Principal::new();
+    let system = produced(&principal);
+    let mut unknown = level("BLD2");
+    unknown.generation = 9;
+    let verb = Verb::Load { level: unknown, mode: Mode::Test, lose: Vec::new(), force: None };
+    assert_eq!(system.ask(verb).outcome.code, ReturnCode::Unknown);
+}
+
+#[test]
+fn system_whose_clock_went_back_loads_nothing() {
+    let principal = Principal::new();
+    let system = produced(&principal);
+    let known = system.home.identity().join("tuf/executor-720/latest_known_time.json");
+    assert!(known.exists());
+    let future = Timestamp::now() + SignedDuration::from_hours(24);
+    std::fs::write(&known, format!("\"{future}\"")).unwrap();
+    check_refused(&system, ReturnCode::Outside, "set the clock right");
 }

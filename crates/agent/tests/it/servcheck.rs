@@ -103,3 +103,23 @@ fn component_taken_out_blocks_service_until_it_is_given_back_with_an_inventory()
     system.done(Verb::Leave);
     assert!(!system.info().is_managed);
 }
+
+#[test]
+fn verb_asked_for_on_the_system_itself_gives_its_result_at_once() {
+    let principal = Principal::new();
+    let system = System::new(&principal);
+    system.produce(&principal, "BLD1");
+    let off = Verb::Managed { on: false, components: Vec::new(), reason: "outage".to_owned(), until: None };
+    let result = tender_agent::ask_locally(
+        &system.home,
+        off,
+        "operator\nroot",
+        &tender_agent::NoHooks,
+        &tender_content::progress::NoProgress,
+    );
+    let result = result.unwrap().unwrap();
+    assert_eq!(result.info.overrides.len(), 2);
+    let log =
+        std::fs::read_to_string(system.home.results().join(format!("{}.log", result.request.id))).unwrap();
+    assert!(log.contains("asked by operator root"), "what people wrote stays on its line: {log}");
+}

@@ -18,7 +18,11 @@ pub(crate) struct Args {
 impl Args {
     /// Writes one page for every command.
     pub(crate) fn run(self) -> Result<Outcome, CommandError> {
-        let fault = |source| CommandError::File { doing: "write the manual pages into", path: self.directory.clone(), source };
+        let fault = |source| CommandError::File {
+            doing: "write the manual pages into",
+            path: self.directory.clone(),
+            source,
+        };
         std::fs::create_dir_all(&self.directory).map_err(fault)?;
         clap_mangen::generate_to(crate::Tender::command(), &self.directory).map_err(fault)?;
         let mut outcome = Outcome::default();

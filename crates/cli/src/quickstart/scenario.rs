@@ -23,7 +23,7 @@ pub(crate) fn play(stage: &mut Stage) -> Result<(), QuickstartError> {
     let port_of = |index: u16| ports + index * PORTS_EACH;
     let mut tell = Teller::new(stage, 0);
     introduce(&mut tell)?;
-    vendor(&mut tell, stage)?;
+    vendor(&mut tell)?;
     first_level(&mut tell)?;
     let tokens = invite(&mut tell, port_of)?;
     enrol(&mut tell, &tokens, port_of)?;
@@ -67,19 +67,13 @@ fn introduce(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
     )
 }
 
-fn vendor(tell: &mut Teller<'_>, stage: &Stage) -> Result<(), QuickstartError> {
+fn vendor(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
     tell.chapter("The vendor makes signed envelopes of fixes from what changed in the components.")?;
     tell.run(VENDOR, "envelope key vendor.key", &[0])?;
     for rsu in ["rsu0801", "rsu0802"] {
-        let before = if rsu == "rsu0801" { "media/base" } else { "after0801" };
-        if rsu == "rsu0802" {
-            tell.aside(VENDOR, "cp -r media/base after0801 && cp -r media/rsu0801/. after0801/")?;
-            copy_over(&stage.directory().join("media/base"), &stage.directory().join("after0801"))?;
-            copy_over(&stage.directory().join("media/rsu0801"), &stage.directory().join("after0801"))?;
-        }
         let line = format!(
-            "envelope create {rsu}.envelope --from {before} --to media/{rsu} --overlay --describe media/{rsu}.yaml \
-             --key vendor.key"
+            "envelope create {rsu}.envelope --from media/base --to media/{rsu} --overlay \
+             --describe media/{rsu}.yaml --key vendor.key"
         );
         tell.run(VENDOR, &line, &[0])?;
     }
@@ -90,8 +84,14 @@ fn first_level(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
     tell.chapter("The principal takes the release in as BASE, and learns the vendor's key.")?;
     tell.run(PRINCIPAL, "servmgr initialize 720 --from media/base", &[0])?;
     tell.run(PRINCIPAL, "servmgr vendor set example --key vendor.key.pub", &[0])?;
-    tell.chapter("A level is BASE plus service. The first one gets the first recommended service update (RSU).")?;
-    tell.run(PRINCIPAL, "servmgr srvlvl add 720 vm010102_BLD1 basedon BASE nonesm desc Initial RSU Install", &[0])?;
+    tell.chapter(
+        "A level is BASE plus service. The first one gets the first recommended service update (RSU).",
+    )?;
+    tell.run(
+        PRINCIPAL,
+        "servmgr srvlvl add 720 vm010102_BLD1 basedon BASE nonesm desc Initial RSU Install",
+        &[0],
+    )?;
     tell.run(PRINCIPAL, "servmgr srvlvl service 720 vm010102_bld1 all rsu0801.envelope --check", &[0])?;
     tell.run(PRINCIPAL, "servmgr srvlvl service 720 vm010102_bld1 all rsu0801.envelope", &[0])?;
     tell.chapter("The package holds what differs from BASE, one servlink a component, signed.")?;
@@ -99,20 +99,21 @@ fn first_level(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
 }
 
 fn add_line(system: &str, port: u16) -> String {
-    format!("servmgr system add 720 {system} BASE nonesm hostname 127.0.0.1 commtype ftp '(port' {port} 'require)'")
+    format!(
+        "servmgr system add 720 {system} BASE nonesm hostname 127.0.0.1 commtype ftp '(port' {port} 'require)'"
+    )
 }
 
-fn invite(
-    tell: &mut Teller<'_>,
-    port_of: impl Fn(u16) -> u16,
-) -> Result<Vec<String>, QuickstartError> {
-    tell.chapter("Each managed system is announced; the principal answers with a join token, good for one use.")?;
+fn invite(tell: &mut Teller<'_>, port_of: impl Fn(u16) -> u16) -> Result<Vec<String>, QuickstartError> {
+    tell.chapter(
+        "Each managed system is announced; the principal answers with a join token, good for one use.",
+    )?;
     let mut tokens = Vec::new();
     for (index, system) in (0..).zip(SYSTEMS) {
         let text = tell.run(PRINCIPAL, &add_line(system, port_of(index)), &[4])?;
         let token = text.split_whitespace().find(|word| word.starts_with("tender-join-"));
-        let token = token
-            .ok_or(QuickstartError::Missing { command: "servmgr system add", what: "a join token" })?;
+        let token =
+            token.ok_or(QuickstartError::Missing { command: "servmgr system add", what: "a join token" })?;
         tokens.push(token.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned());
     }
     Ok(tokens)
@@ -130,7 +131,11 @@ fn enrol(
     for ((index, system), token) in (0..).zip(SYSTEMS).zip(tokens) {
         let port = port_of(index);
         let (first, last) = (port + 1, port + PORTS_EACH - 1);
-        tell.run(system, &format!("agent init {system} --listen 127.0.0.1:{port} --passive {first}-{last}"), &[0])?;
+        tell.run(
+            system,
+            &format!("agent init {system} --listen 127.0.0.1:{port} --passive {first}-{last}"),
+            &[0],
+        )?;
         tell.run(system, "agent base 720 --from media/base", &[0])?;
         tell.run(system, &format!("agent enrol {token}"), &[0])?;
         tell.aside(system, "tender agent run &")?;
@@ -156,8 +161,14 @@ fn first_production(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
 }
 
 fn second_level(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
-    tell.chapter("August: a new level, based on the one in production, with a local modification of our own.")?;
-    tell.run(PRINCIPAL, "servmgr srvlvl add 720 vm010802_BLD2 basedon vm010102_bld1 nonesm desc August RSU Install", &[0])?;
+    tell.chapter(
+        "August: a new level, based on the one in production, with a local modification of our own.",
+    )?;
+    tell.run(
+        PRINCIPAL,
+        "servmgr srvlvl add 720 vm010802_BLD2 basedon vm010102_bld1 nonesm desc August RSU Install",
+        &[0],
+    )?;
     tell.run(
         PRINCIPAL,
         "servmgr srvlvl localmod 720 vm010802_BLD2 ledger --id L0001 --replace etc/ledger.ini \
@@ -174,7 +185,9 @@ fn second_level(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
 }
 
 fn second_production(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
-    tell.chapter("Test on vm01, then stable for all; the last line leaves the release out, as the seed does.")?;
+    tell.chapter(
+        "Test on vm01, then stable for all; the last line leaves the release out, as the seed does.",
+    )?;
     tell.run(PRINCIPAL, "servmgr srvlvl send 720 vm010802_BLD2 vm01 '(test'", &[0])?;
     tell.run(PRINCIPAL, "servmgr srvlvl send vm010802_BLD2 fleet '(stable'", &[0])?;
     tell.chapter("A fix in it asks for an action. Production is refused until somebody has read it.")?;
@@ -184,16 +197,29 @@ fn second_production(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
 
 fn drift(tell: &mut Teller<'_>, stage: &Stage) -> Result<(), QuickstartError> {
     tell.chapter("Somebody edits a part of vm02 by hand. SERVCHECK names the part.")?;
-    tell.aside("vm02", "chmod u+w current/ledger/etc/ledger.ini && echo 'currency = XAU' >> current/ledger/etc/ledger.ini")?;
+    tell.aside(
+        "vm02",
+        "chmod u+w current/ledger/etc/ledger.ini && echo 'currency = XAU' >> current/ledger/etc/ledger.ini",
+    )?;
     let part = stage.home("vm02").join("system/current/ledger/etc/ledger.ini");
     edit(&part, |text| text.push_str("currency = XAU\n"))?;
     tell.run(PRINCIPAL, "servmgr system servcheck 720 vm02", &[4, 8]).map(drop)
 }
 
 fn tampering(tell: &mut Teller<'_>, stage: &Stage) -> Result<(), QuickstartError> {
-    tell.chapter("Somebody changes the package on its way. The managed system refuses it and nothing changes.")?;
-    tell.run(PRINCIPAL, "servmgr srvlvl add 720 tampered basedon vm010802_BLD2 nonesm desc Not to be trusted", &[0])?;
-    tell.run(PRINCIPAL, "servmgr srvlvl localmod 720 tampered beacon --id L0002 --add etc/note.txt --from media/README.md", &[0])?;
+    tell.chapter(
+        "Somebody changes the package on its way. The managed system refuses it and nothing changes.",
+    )?;
+    tell.run(
+        PRINCIPAL,
+        "servmgr srvlvl add 720 tampered basedon vm010802_BLD2 nonesm desc Not to be trusted",
+        &[0],
+    )?;
+    tell.run(
+        PRINCIPAL,
+        "servmgr srvlvl localmod 720 tampered beacon --id L0002 --add etc/note.txt --from media/README.md",
+        &[0],
+    )?;
     tell.run(PRINCIPAL, "servmgr srvlvl package 720 tampered", &[0, 4])?;
     let servlink = newest_servlink(&stage.home(PRINCIPAL).join("principal"))
         .ok_or(QuickstartError::Missing { command: "srvlvl package", what: "a servlink" })?;
@@ -214,29 +240,6 @@ fn overview(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
     tell.run(PRINCIPAL, "servmgr system query 720 all", &[0, 4])?;
     tell.run(PRINCIPAL, "servmgr srvlvl query 720 all", &[0])?;
     tell.run(PRINCIPAL, "servmgr fix query 720 UM10010", &[0]).map(drop)
-}
-
-/// Copies a directory over another, links as links.
-fn copy_over(from: &Path, to: &Path) -> Result<(), QuickstartError> {
-    let copy = || {
-        fs::create_dir_all(to)?;
-        let mut below = Vec::new();
-        for entry in fs::read_dir(from)? {
-            let entry = entry?;
-            let (source, target) = (entry.path(), to.join(entry.file_name()));
-            let kind = entry.file_type()?;
-            if kind.is_dir() {
-                below.push((source, target));
-            } else if kind.is_symlink() {
-                std::os::unix::fs::symlink(fs::read_link(&source)?, &target)?;
-            } else {
-                fs::copy(&source, &target)?;
-            }
-        }
-        Ok(below)
-    };
-    let below = copy().map_err(|source| QuickstartError::Stage { path: from.to_owned(), source })?;
-    below.iter().try_for_each(|(source, target)| copy_over(source, target))
 }
 
 fn edit(path: &Path, change: impl FnOnce(&mut String)) -> Result<(), QuickstartError> {

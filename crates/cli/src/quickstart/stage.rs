@@ -69,19 +69,12 @@ impl Stage {
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 if line.contains("listens") {
-                    drop(tell.send(()));
+                    // Nobody waits any more after the first time.
+                    tell.send(()).unwrap_or_default();
                 }
             }
         });
         told.recv_timeout(READY_TIMEOUT).map_err(|_| QuickstartError::NotReady { host: host.to_owned() })
-    }
-
-    /// Stops the agent of `host`.
-    pub(crate) fn stop_agent(&mut self, host: &str) {
-        for (_, child) in self.agents.iter_mut().filter(|(name, _)| name == host) {
-            stop(child);
-        }
-        self.agents.retain(|(name, _)| name != host);
     }
 
     /// Leaves the agents running and forgets them.
@@ -113,8 +106,9 @@ impl Drop for Stage {
 fn stop(child: &mut Child) {
     let pid = rustix::process::Pid::from_child(child);
     // An agent that ended by itself is already where it should be.
-    drop(rustix::process::kill_process(pid, rustix::process::Signal::TERM));
-    drop(child.wait());
+    if rustix::process::kill_process(pid, rustix::process::Signal::TERM).is_ok() {
+        drop(child.wait());
+    }
 }
 
 /// Finds `count` ports in a row that are free on loopback.

@@ -187,7 +187,7 @@ impl Applier<'_> {
             let section = file.section(first_section + number).ok_or_else(|| changed_meanwhile(path));
             section.map(|(_, reader)| reader)
         };
-        let packed = [stream(0)?, stream(1)?, stream(2)?, stream(3)?];
+        let packed = [stream(0)?, stream(1)?, stream(2)?, stream(3)?, stream(4)?, stream(5)?];
         let mut decoder = Decoder::new(packed).map_err(self.broken())?;
         for object in group {
             let old =

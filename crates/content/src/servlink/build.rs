@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::delta::{self, STREAM_CONTENT, Streams};
+use super::delta::{self, STREAM_KINDS, Streams};
 use super::file::{PackedSection, assemble};
 use super::matching::{NewObject, OldPart, new_objects, old_parts};
 use super::memory::MemoryBudget;
@@ -198,9 +198,8 @@ impl<'b> Builder<'b> {
         let mut streams = Streams::default();
         parts.iter().for_each(|part| streams.append(part));
         drop(parts);
-        let names = ["control", "runs", "differences", "new bytes"];
-        let jobs: Vec<_> = streams.in_order().into_iter().zip(STREAM_CONTENT).zip(names).collect();
-        let sections = try_map(self.threads, &jobs, |((plain, content), name)| {
+        let jobs: Vec<_> = streams.in_order().into_iter().zip(STREAM_KINDS).collect();
+        let sections = try_map(self.threads, &jobs, |(plain, (name, content))| {
             let name = format!("delta group {number}: {name}");
             let packed =
                 self.budget.with(lzma::pack_memory_bytes(plain.len()), || lzma::pack(plain, *content));
@@ -219,9 +218,9 @@ impl<'b> Builder<'b> {
         let new = self.store.map(&object.digest)?;
         let old = object.old.map(|old| self.store.map(&old.digest)).transpose()?;
         let old: &[u8] = old.as_deref().unwrap_or_default();
-        let window_bytes_max = self.budget.window_bytes_max();
-        let window_bytes = old.len().min(window_bytes_max) as u64;
-        let memory_bytes = window_bytes * (differ::SEARCH_BYTES_PER_OLD_BYTE + 1) + new.len() as u64;
+        let window_bytes_max = self.budget.window_bytes_max(old.len(), new.len());
+        let index_bytes = old.len().min(window_bytes_max) as u64 * differ::INDEX_BYTES_PER_OLD_BYTE;
+        let memory_bytes = index_bytes + differ::table_bytes(old.len()) + old.len() as u64 + new.len() as u64;
         let steps = self.budget.with(memory_bytes, || differ::diff(old, &new, window_bytes_max));
         self.progress.advance(object.size);
         Ok(delta::encode(old, &new, &steps))
@@ -336,12 +335,13 @@ struct TextJob<'t> {
 
 impl<'t> TextJob<'t> {
     /// Adds old parts that are no file's counterpart but likely resemble some: first those that go, then those in
-    /// the directories of the new files.
+    /// the directories of the new files. Not more than there is new: every byte of context costs the builder time.
     fn add_context(&mut self, old: &[OldPart<'t>], reference_bytes_max: u64) {
         let directories: BTreeSet<&str> =
             self.files.iter().filter_map(|file| file.object.path.ancestors().next()).collect();
         let is_near =
             |part: &OldPart<'_>| part.path.ancestors().next().is_some_and(|d| directories.contains(d));
+        let reference_bytes_max = reference_bytes_max.min(self.new_bytes * 2);
         let removed = old.iter().filter(|part| part.is_removed);
         let near = old.iter().filter(|part| !part.is_removed && is_near(part));
         for part in removed.chain(near) {

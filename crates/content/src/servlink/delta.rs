@@ -1,47 +1,60 @@
-//! Differences of large and native files as four solid streams, and their way back.
+//! Differences of large and native files as solid streams, and their way back.
 //!
-//! * control: for each step where in the old bytes it starts, how many bytes it adds to and how many it inserts;
+//! * seeks:   for each step, how far from the end of the last one it starts in the old bytes;
+//! * adds:    for each step, to how many old bytes differences are added;
+//! * inserts: for each step, how many new bytes follow;
 //! * runs:    inside the added bytes, by turns how many are equal and how many differ;
 //! * diff:    the differences themselves, equal runs left out;
 //! * extra:   the inserted bytes.
 //!
-//! Streams run through all files of a group, so that what one file teaches the coder helps the next.
+//! Streams run through all files of a group, so that what one file teaches the coder helps the next. Equal runs
+//! are left out for speed: as zeros they compress to the same size, but the coder has ten times as much to read.
 
 use std::io::{self, BufRead, Read, Write};
 
 use super::bytes::{put_number, put_signed, unfold};
-use super::differ::Step;
+use super::differ::{Step, common_prefix};
 use super::lzma::{self, Content};
 
-/// Equal runs shorter than this stay in the differences as zeros: two numbers would cost more than they save.
-const EQUAL_RUN_MIN: usize = 24;
+/// Equal runs shorter than this stay in the differences as zeros: two numbers cost more than they save.
+const EQUAL_RUN_MIN: usize = 4;
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// How many streams a group has.
-pub(super) const STREAMS: usize = 4;
-/// What the streams hold, in their order.
-pub(super) const STREAM_CONTENT: [Content; STREAMS] =
-    [Content::Numbers, Content::Numbers, Content::Numbers, Content::Code];
+pub(super) const STREAMS: usize = 6;
+/// Names and kinds of the streams, in their order.
+pub(super) const STREAM_KINDS: [(&str, Content); STREAMS] = [
+    ("seeks", Content::Numbers),
+    ("adds", Content::Numbers),
+    ("inserts", Content::Numbers),
+    ("runs", Content::Numbers),
+    ("differences", Content::Numbers),
+    ("new bytes", Content::Code),
+];
 
 /// The streams of a group before they are compressed.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Streams {
-    pub(super) control: Vec<u8>,
-    pub(super) runs: Vec<u8>,
-    pub(super) diff: Vec<u8>,
-    pub(super) extra: Vec<u8>,
+    seeks: Vec<u8>,
+    adds: Vec<u8>,
+    inserts: Vec<u8>,
+    runs: Vec<u8>,
+    diff: Vec<u8>,
+    extra: Vec<u8>,
 }
 
 impl Streams {
     pub(super) fn append(&mut self, other: &Self) {
-        self.control.extend_from_slice(&other.control);
+        self.seeks.extend_from_slice(&other.seeks);
+        self.adds.extend_from_slice(&other.adds);
+        self.inserts.extend_from_slice(&other.inserts);
         self.runs.extend_from_slice(&other.runs);
         self.diff.extend_from_slice(&other.diff);
         self.extra.extend_from_slice(&other.extra);
     }
 
     pub(super) fn in_order(&self) -> [&[u8]; STREAMS] {
-        [&self.control, &self.runs, &self.diff, &self.extra]
+        [&self.seeks, &self.adds, &self.inserts, &self.runs, &self.diff, &self.extra]
     }
 }
 
@@ -52,9 +65,9 @@ pub(super) fn encode(old: &[u8], new: &[u8], steps: &[Step]) -> Streams {
     let mut new_at = 0;
     for step in steps {
         let old_at = i64::try_from(step.old_at).expect("a file is smaller than 2^63");
-        put_signed(&mut streams.control, old_at - old_end);
-        put_number(&mut streams.control, step.add as u64);
-        put_number(&mut streams.control, step.insert as u64);
+        put_signed(&mut streams.seeks, old_at - old_end);
+        put_number(&mut streams.adds, step.add as u64);
+        put_number(&mut streams.inserts, step.insert as u64);
         let new_end = new_at + step.add;
         encode_added(&old[step.old_at..step.old_at + step.add], &new[new_at..new_end], &mut streams);
         streams.extra.extend_from_slice(&new[new_end..new_end + step.insert]);
@@ -67,12 +80,12 @@ pub(super) fn encode(old: &[u8], new: &[u8], steps: &[Step]) -> Streams {
 fn encode_added(old: &[u8], new: &[u8], streams: &mut Streams) {
     let mut at = 0;
     while at < new.len() {
-        let start = at + equal_run(&old[at..], &new[at..]);
+        let start = at + common_prefix(&old[at..], &new[at..]);
         // A differing run ends where a long equal run, or the equal rest, begins.
         let mut end = start;
         let mut probe = start;
         while probe < new.len() {
-            let equal = equal_run(&old[probe..], &new[probe..]);
+            let equal = common_prefix(&old[probe..], &new[probe..]);
             if equal >= EQUAL_RUN_MIN || probe + equal == new.len() {
                 break;
             }
@@ -87,28 +100,28 @@ fn encode_added(old: &[u8], new: &[u8], streams: &mut Streams) {
     }
 }
 
-fn equal_run(old: &[u8], new: &[u8]) -> usize {
-    old.iter().zip(new).take_while(|(old, new)| old == new).count()
-}
-
-/// Reads the four streams of a group and makes its objects, one after the other.
+/// Reads the streams of a group and makes its objects, one after the other.
 pub(super) struct Decoder<'p> {
-    control: Numbers<'p>,
+    seeks: Numbers<'p>,
+    adds: Numbers<'p>,
+    inserts: Numbers<'p>,
     runs: Numbers<'p>,
-    diff: Box<dyn Read + 'p>,
-    extra: Box<dyn Read + 'p>,
+    diff: Buffered<'p>,
+    extra: Buffered<'p>,
     buffer: Vec<u8>,
 }
 
 impl<'p> Decoder<'p> {
     /// Takes the compressed streams in their order.
     pub(super) fn new(packed: [Box<dyn BufRead + 'p>; STREAMS]) -> io::Result<Self> {
-        let [control, runs, diff, extra] = packed;
+        let [seeks, adds, inserts, runs, diff, extra] = packed;
         Ok(Self {
-            control: Numbers::new(Box::new(lzma::unpack(control)?)),
-            runs: Numbers::new(Box::new(lzma::unpack(runs)?)),
-            diff: Box::new(lzma::unpack(diff)?),
-            extra: Box::new(lzma::unpack(extra)?),
+            seeks: Numbers { stream: buffered(seeks)? },
+            adds: Numbers { stream: buffered(adds)? },
+            inserts: Numbers { stream: buffered(inserts)? },
+            runs: Numbers { stream: buffered(runs)? },
+            diff: buffered(diff)?,
+            extra: buffered(extra)?,
             buffer: vec![0; CHUNK_BYTES],
         })
     }
@@ -118,9 +131,9 @@ impl<'p> Decoder<'p> {
         let mut left = size;
         let mut old_at = 0_i64;
         while left > 0 {
-            old_at = old_at.checked_add(unfold(self.control.next()?)).ok_or_else(outside)?;
-            let add = self.control.next()?;
-            let insert = self.control.next()?;
+            old_at = old_at.checked_add(unfold(self.seeks.next()?)).ok_or_else(outside)?;
+            let add = self.adds.next()?;
+            let insert = self.inserts.next()?;
             left = add
                 .checked_add(insert)
                 .filter(|n| *n > 0)
@@ -135,22 +148,48 @@ impl<'p> Decoder<'p> {
         Ok(())
     }
 
-    fn add(&mut self, mut old: &[u8], into: &mut dyn Write) -> io::Result<()> {
-        while !old.is_empty() {
-            let equal = self.run(old.len())?;
-            into.write_all(&old[..equal])?;
-            let differing = self.run(old.len() - equal)?;
-            if equal + differing == 0 {
-                return Err(io::Error::other("a run of its differences is empty"));
+    /// Writes old bytes with the differences of the runs added.
+    fn add(&mut self, old: &[u8], into: &mut dyn Write) -> io::Result<()> {
+        let (mut equal, mut differing) = (0, 0);
+        let mut left = old.len();
+        for chunk in old.chunks(CHUNK_BYTES) {
+            let mut made = std::mem::take(&mut self.buffer);
+            made[..chunk.len()].copy_from_slice(chunk);
+            let mut at = 0;
+            while at < chunk.len() {
+                if equal + differing == 0 {
+                    equal = self.run(left)?;
+                    differing = self.run(left - equal)?;
+                    if equal + differing == 0 {
+                        return Err(io::Error::other("a run of its differences is empty"));
+                    }
+                    left -= equal + differing;
+                }
+                let step = equal.min(chunk.len() - at);
+                (equal, at) = (equal - step, at + step);
+                let step = if equal == 0 { differing.min(chunk.len() - at) } else { 0 };
+                self.add_differences(&mut made[at..at + step])?;
+                (differing, at) = (differing - step, at + step);
             }
-            let (part, rest) = old[equal..].split_at(differing);
-            for chunk in part.chunks(CHUNK_BYTES) {
-                let made = &mut self.buffer[..chunk.len()];
-                self.diff.read_exact(made)?;
-                made.iter_mut().zip(chunk).for_each(|(made, old)| *made = made.wrapping_add(*old));
-                into.write_all(made)?;
+            into.write_all(&made[..chunk.len()])?;
+            self.buffer = made;
+        }
+        Ok(())
+    }
+
+    fn add_differences(&mut self, mut made: &mut [u8]) -> io::Result<()> {
+        while !made.is_empty() {
+            let differences = self.diff.fill_buf()?;
+            if differences.is_empty() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            old = rest;
+            let count = differences.len().min(made.len());
+            let (now, later) = made.split_at_mut(count);
+            now.iter_mut()
+                .zip(differences)
+                .for_each(|(made, difference)| *made = made.wrapping_add(*difference));
+            self.diff.consume(count);
+            made = later;
         }
         Ok(())
     }
@@ -179,16 +218,18 @@ fn too_long() -> io::Error {
     io::Error::other("its difference makes more or fewer bytes than declared")
 }
 
-/// Reads numbers from a stream.
-struct Numbers<'p> {
-    stream: io::BufReader<Box<dyn Read + 'p>>,
+type Buffered<'p> = io::BufReader<Box<dyn Read + 'p>>;
+
+fn buffered<'p>(packed: Box<dyn BufRead + 'p>) -> io::Result<Buffered<'p>> {
+    Ok(io::BufReader::with_capacity(CHUNK_BYTES, Box::new(lzma::unpack(packed)?)))
 }
 
-impl<'p> Numbers<'p> {
-    fn new(stream: Box<dyn Read + 'p>) -> Self {
-        Self { stream: io::BufReader::with_capacity(CHUNK_BYTES, stream) }
-    }
+/// Reads numbers from a stream.
+struct Numbers<'p> {
+    stream: Buffered<'p>,
+}
 
+impl Numbers<'_> {
     fn next(&mut self) -> io::Result<u64> {
         let mut number = 0_u64;
         for shift in (0..63).step_by(7) {
@@ -218,7 +259,7 @@ mod tests {
 
     fn packed(streams: &Streams) -> [Vec<u8>; STREAMS] {
         let plain = streams.in_order();
-        std::array::from_fn(|i| lzma::pack(plain[i], STREAM_CONTENT[i]).unwrap())
+        std::array::from_fn(|i| lzma::pack(plain[i], STREAM_KINDS[i].1).unwrap())
     }
 
     fn decode(packed: &[Vec<u8>; STREAMS], old: &[u8], size: usize) -> io::Result<Vec<u8>> {

@@ -3,7 +3,7 @@
 //! The search is bsdiff's: exact matches come from a suffix array of the old bytes; a match is extended both ways as
 //! long as at least half of the bytes agree, because rebuilt code is the same code with other addresses in it.
 
-use suffix_array::SuffixArray;
+use libsais::SuffixArrayConstruction;
 
 /// One step: add `add` bytes of old at `old_at` to a difference, then take `insert` new bytes as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,8 +15,19 @@ pub(super) struct Step {
 
 /// A match must beat the run under way by this many bytes, or it is not worth a new step.
 const GAIN_MIN: usize = 8;
+/// So many bytes exactly right, and the run goes on without a search.
+const CARRY_MIN: usize = 16;
 /// Memory of the differ for each byte of the old window: its suffix array.
-pub(super) const SEARCH_BYTES_PER_OLD_BYTE: u64 = 4;
+pub(super) const INDEX_BYTES_PER_OLD_BYTE: u64 = 4;
+/// From this size on the table is made for three bytes instead of two.
+const LARGE_WINDOW_BYTES: usize = 4 << 20;
+/// Memory of that table.
+pub(super) const TABLE_BYTES: u64 = 4 << 24;
+/// Returns the memory of the table for an old file of this size.
+pub(super) fn table_bytes(old_bytes: usize) -> u64 {
+    if old_bytes < LARGE_WINDOW_BYTES { 1 << 18 } else { TABLE_BYTES }
+}
+
 /// Longest old window: the suffix array counts in 32 bits.
 const WINDOW_BYTES_MAX: usize = i32::MAX as usize;
 
@@ -32,8 +43,8 @@ pub(super) fn diff(old: &[u8], new: &[u8], window_bytes_max: usize) -> Vec<Step>
     if old.len() <= window_bytes {
         return Scan::new(old, new).run();
     }
-    // Each piece advances by half a window, so what moved by less than a quarter is still in sight.
-    let pieces = old.len().div_ceil(window_bytes / 2);
+    // Each piece advances by three quarters of a window, so what moved by less than an eighth is still in sight.
+    let pieces = old.len().div_ceil(window_bytes / 4 * 3);
     let piece_bytes = new.len().div_ceil(pieces);
     let mut steps = Vec::new();
     for (index, piece) in new.chunks(piece_bytes).enumerate() {
@@ -49,7 +60,7 @@ pub(super) fn diff(old: &[u8], new: &[u8], window_bytes_max: usize) -> Vec<Step>
 struct Scan<'b> {
     old: &'b [u8],
     new: &'b [u8],
-    index: SuffixArray<'b>,
+    index: Index<'b>,
     steps: Vec<Step>,
     /// Where the run under way starts in new and old.
     run_new: usize,
@@ -65,14 +76,13 @@ struct Match {
 
 impl<'b> Scan<'b> {
     fn new(old: &'b [u8], new: &'b [u8]) -> Self {
-        let mut index = SuffixArray::new(old);
-        index.enable_buckets();
-        Self { old, new, index, steps: Vec::new(), run_new: 0, run_old: 0 }
+        Self { old, new, index: Index::new(old), steps: Vec::new(), run_new: 0, run_old: 0 }
     }
 
-    fn longest(&self, new_at: usize) -> Match {
-        let range = self.index.search_lcp(&self.new[new_at..]);
-        Match { old_at: range.start, len: range.len() }
+    /// Returns how many bytes from `new_at` on the run under way has exactly right.
+    fn run_agreement(&self, new_at: usize) -> usize {
+        let old = self.old.get(self.run_old + (new_at - self.run_new)..).unwrap_or_default();
+        common_prefix(&self.new[new_at..], old)
     }
 
     /// Tells whether the run under way, carried on to `new_at`, has the right byte there.
@@ -89,7 +99,14 @@ impl<'b> Scan<'b> {
             let mut counted = at;
             found.len = 0;
             while at < self.new.len() {
-                found = self.longest(at);
+                let carried = self.run_agreement(at);
+                if carried >= CARRY_MIN {
+                    // The run goes on exactly: no search, as one that found more elsewhere would hardly pay.
+                    at += carried;
+                    (agreeing, counted) = (0, at);
+                    continue;
+                }
+                found = self.index.longest(&self.new[at..]);
                 while counted < at + found.len {
                     agreeing += usize::from(self.run_agrees(counted));
                     counted += 1;
@@ -165,6 +182,93 @@ impl<'b> Scan<'b> {
     }
 }
 
+/// A suffix array with a table of where the suffixes of each first few bytes start.
+///
+/// The table saves the first steps of every search, which are the ones that miss the processor's caches.
+struct Index<'b> {
+    old: &'b [u8],
+    suffixes: Vec<i32>,
+    starts: Vec<u32>,
+    prefix_bytes: usize,
+}
+
+impl<'b> Index<'b> {
+    fn new(old: &'b [u8]) -> Self {
+        let suffixes = SuffixArrayConstruction::for_text(old).in_owned_buffer32().single_threaded().run();
+        let suffixes =
+            suffixes.expect("the window fits the array's indices and its memory is there").into_vec();
+        let prefix_bytes = if old.len() < LARGE_WINDOW_BYTES { 2 } else { 3 };
+        let mut starts = vec![0_u32; (1 << (8 * prefix_bytes)) + 1];
+        for at in 0..old.len() {
+            starts[prefix_of(&old[at..], prefix_bytes) + 1] += 1;
+        }
+        let mut sum = 0;
+        for start in &mut starts {
+            sum += *start;
+            *start = sum;
+        }
+        Self { old, suffixes, starts, prefix_bytes }
+    }
+
+    fn suffix(&self, rank: usize) -> usize {
+        usize::try_from(self.suffixes[rank]).expect("a suffix starts inside the window")
+    }
+
+    /// Returns the longest match of the start of `wanted`; one of less than two or three bytes counts as none.
+    fn longest(&self, wanted: &[u8]) -> Match {
+        let mut best = Match { old_at: 0, len: 0 };
+        if wanted.len() < self.prefix_bytes {
+            return best;
+        }
+        let prefix = prefix_of(wanted, self.prefix_bytes);
+        let (mut low, mut high) = (self.starts[prefix] as usize, self.starts[prefix + 1] as usize);
+        let (mut low_len, mut high_len) = (self.prefix_bytes, self.prefix_bytes);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let old_at = self.suffix(middle);
+            if old_at + self.prefix_bytes > self.old.len() {
+                // Too short for the prefix, so it stands before all that have it.
+                low = middle + 1;
+                continue;
+            }
+            // All between the bounds share at least what both bounds share with what is wanted.
+            let known = low_len.min(high_len);
+            let len = known + common_prefix(&wanted[known..], &self.old[old_at + known..]);
+            if len > best.len {
+                best = Match { old_at, len };
+            }
+            if len == wanted.len() {
+                break;
+            }
+            if self.old.get(old_at + len).is_none_or(|old| *old < wanted[len]) {
+                (low, low_len) = (middle + 1, len);
+            } else {
+                (high, high_len) = (middle, len);
+            }
+        }
+        best
+    }
+}
+
+/// Returns the first bytes as a number; what is missing counts as zeros, which sort first as it does.
+fn prefix_of(bytes: &[u8], prefix_bytes: usize) -> usize {
+    (0..prefix_bytes).fold(0, |prefix, at| prefix << 8 | usize::from(bytes.get(at).copied().unwrap_or(0)))
+}
+
+/// Returns how many bytes two slices have in common at their start.
+pub(super) fn common_prefix(one: &[u8], other: &[u8]) -> usize {
+    let mut len = 0;
+    for (a, b) in one.chunks_exact(8).zip(other.chunks_exact(8)) {
+        let a = u64::from_le_bytes(a.try_into().expect("a chunk is eight bytes"));
+        let b = u64::from_le_bytes(b.try_into().expect("a chunk is eight bytes"));
+        if a != b {
+            return len + ((a ^ b).trailing_zeros() / 8) as usize;
+        }
+        len += 8;
+    }
+    len + one[len..].iter().zip(&other[len..]).take_while(|(a, b)| a == b).count()
+}
+
 /// Returns the length where twice the agreeing bytes less the length is greatest.
 fn best_reach(agrees: impl Iterator<Item = bool>) -> usize {
     let (mut score, mut best, mut reach) = (0_i64, 0, 0);
@@ -223,6 +327,19 @@ mod tests {
             let steps = diff(&old, &mixed, usize::MAX);
             prop_assert_eq!(patch(&old, &mixed, &steps), mixed);
         }
+    }
+
+    #[test]
+    fn diff_of_large_windows_inserts_only_what_is_new() {
+        let old = (0..1_100_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes());
+        let old: Vec<u8> = old.collect();
+        assert!(old.len() >= LARGE_WINDOW_BYTES);
+        let mut new = old[2_000_000..].to_vec();
+        new.extend([9; 333]);
+        new.extend(&old[..2_000_000]);
+        let steps = diff(&old, &new, usize::MAX);
+        assert_eq!(patch(&old, &new, &steps), new);
+        assert!(steps.iter().map(|s| s.insert).sum::<usize>() < 400);
     }
 
     #[test]

@@ -11,12 +11,12 @@ const DICTIONARY_BYTES_MIN: u32 = 1 << 16;
 /// The decoder's own state beyond the dictionary.
 const DECODER_BYTES: u64 = 1 << 20;
 
-/// What the bytes are, which decides how their contexts are modelled.
+/// What the bytes are, which decides how hard to look for repetitions and whether their places matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Content {
-    /// Differences of bytes or numbers: what stood before says little.
+    /// Differences of bytes, or numbers of varying length.
     Numbers,
-    /// Machine code and other data.
+    /// Machine code and other data, often in words of four bytes.
     Code,
 }
 
@@ -27,10 +27,9 @@ pub(super) fn pack(bytes: &[u8], content: Content) -> io::Result<Vec<u8>> {
         .dict_size(dictionary_bytes(bytes.len()))
         .mode(Mode::Normal)
         .match_finder(MatchFinder::BinaryTree4);
-    options.nice_len(273).depth(48);
     match content {
-        Content::Numbers => options.literal_context_bits(1).literal_position_bits(0).position_bits(0),
-        Content::Code => options.literal_context_bits(3).literal_position_bits(0).position_bits(0),
+        Content::Numbers => options.nice_len(48).literal_context_bits(3).position_bits(0),
+        Content::Code => options.nice_len(64).literal_context_bits(3).position_bits(2),
     };
     let mut encoder = XzEncoder::new_stream(Vec::new(), Stream::new_lzma_encoder(&options)?);
     encoder.write_all(bytes)?;

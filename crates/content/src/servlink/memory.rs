@@ -14,14 +14,16 @@ pub(super) struct MemoryBudget {
 
 impl MemoryBudget {
     pub(super) fn new(memory_bytes_max: u64) -> Self {
-        // An eighth stays for the streams that wait to be compressed and for the program itself.
-        let capacity_bytes = memory_bytes_max - memory_bytes_max / 8;
+        // A sixth stays for the streams that wait to be compressed and for the program itself.
+        let capacity_bytes = memory_bytes_max - memory_bytes_max / 6;
         Self { capacity_bytes, used_bytes: Mutex::new(0), freed: Condvar::new() }
     }
 
-    /// Largest window of an old file that the differ may index.
-    pub(super) fn window_bytes_max(&self) -> usize {
-        as_usize(self.capacity_bytes * 4 / (5 * (differ::SEARCH_BYTES_PER_OLD_BYTE + 1)) * 5 / 4)
+    /// Largest window of an old file that the differ may index beside both files.
+    pub(super) fn window_bytes_max(&self, old_bytes: usize, new_bytes: usize) -> usize {
+        let files_bytes = old_bytes as u64 + new_bytes as u64 + differ::TABLE_BYTES;
+        let index_bytes = self.capacity_bytes.saturating_sub(files_bytes).max(self.capacity_bytes / 4);
+        as_usize(index_bytes / differ::INDEX_BYTES_PER_OLD_BYTE)
     }
 
     /// New bytes in one delta group.

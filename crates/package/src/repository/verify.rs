@@ -97,9 +97,7 @@ impl Verified {
         let malformed = |source| RepositoryError::Malformed { file: name.clone(), source };
         let format = serde_json::from_slice::<FormatOnly>(&bytes).map_err(malformed)?.format;
         if format > FORMAT {
-            return Err(contradiction(format!(
-                "it has format {format} and this Tender reads up to {FORMAT}; bring Tender up to date first"
-            )));
+            return Err(RepositoryError::Format { name, found: format, known: FORMAT });
         }
         let manifest: LevelManifest = serde_json::from_slice(&bytes).map_err(malformed)?;
         if manifest.level != *level {

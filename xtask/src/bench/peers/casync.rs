@@ -35,7 +35,7 @@ fn run(job: &Job<'_>) -> Result<Figures, Failure> {
     for (_, path) in &job.matching.changed {
         if !crate::bench::matching::is_equal(&job.new.join(path), &result.join(path))? {
             return Err(Failure::Unexpected {
-                what: format!("that casync extracts {}", path.display()),
+                what: format!("casync extracts {}", path.display()),
                 found: "other bytes".to_owned(),
             });
         }

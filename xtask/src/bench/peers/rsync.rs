@@ -39,7 +39,7 @@ fn run(job: &Job<'_>, more: &[&str]) -> Result<Figures, Failure> {
     verify(job.new, &result)?;
     let text = fs::read_to_string(&receiver).map_err(Failure::file("read", &receiver))?;
     let apply = Cost::from_line(&text).ok_or_else(|| Failure::Unexpected {
-        what: "that the receiver's cost is written down".to_owned(),
+        what: "the receiver's cost is written down".to_owned(),
         found: text.clone(),
     })?;
     let build = Cost { cpu_s: both.cpu_s - apply.cpu_s, ..both };

@@ -46,7 +46,7 @@ fn archive(job: &Job<'_>) -> Result<Figures, Failure> {
     let cost = measure(&mut apply(&old, &result, &patch)?)?;
     if !is_equal(&new, &result)? {
         return Err(Failure::Unexpected {
-            what: "that zstd gives the new archive".to_owned(),
+            what: "zstd gives the new archive".to_owned(),
             found: "other bytes".to_owned(),
         });
     }

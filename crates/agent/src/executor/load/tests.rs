@@ -69,6 +69,17 @@ fn level_in_production_is_verified_and_no_slot_changes() {
 }
 
 #[test]
+fn level_that_was_in_production_stays_stable() {
+    let mut facts = facts("BLD1");
+    facts.slots.previous = Some(samples::occupant("BLD1", 1));
+    let level = facts.manifest.level.clone();
+    let wish = Wish { level: &level, mode: Mode::Test, lose: &[], force: None };
+    let plan = plan(&facts, &wish);
+    let is_stable = |step: &Step| matches!(step, Step::Record { record } if record.mode == Mode::Stable);
+    assert!(plan.steps.iter().any(is_stable));
+}
+
+#[test]
 fn base_that_is_sent_is_remembered() {
     let mut facts = facts("BASE");
     let component = &mut facts.manifest.components[0];

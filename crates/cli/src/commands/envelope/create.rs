@@ -87,7 +87,9 @@ pub(crate) struct Args {
 
 /// Options of `tender envelope join`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  tender envelope join rsu0801.envelope um20001.envelope um20002.envelope --kind RSU")]
+#[command(
+    after_help = "Example:\n  tender envelope join rsu0801.envelope um20001.envelope um20002.envelope --kind RSU"
+)]
 pub(crate) struct JoinArgs {
     /// The envelope to make
     out: PathBuf,
@@ -129,7 +131,8 @@ impl Args {
                 FixSource {
                     fix,
                     from: component_dir(&self.from, &component),
-                    to: component_dir(&self.to, &component).unwrap_or_else(|| self.to.join(component.as_str())),
+                    to: component_dir(&self.to, &component)
+                        .unwrap_or_else(|| self.to.join(component.as_str())),
                     is_overlay: self.overlay,
                 }
             })
@@ -137,12 +140,22 @@ impl Args {
         if shell.is_check {
             let mut outcome = Outcome::default();
             for source in &sources {
-                let text = format!("{} of {} would be made from {}", source.fix.id, source.fix.component, source.to.display());
+                let text = format!(
+                    "{} of {} would be made from {}",
+                    source.fix.id,
+                    source.fix.component,
+                    source.to.display()
+                );
                 outcome.say(Message::csm(46, Severity::I, text));
             }
             return Ok(outcome);
         }
-        with_key(&self.label, &options, |key| envelope::create(sources, &options, key, &self.out, &shell.bars), &self.out)
+        with_key(
+            &self.label,
+            &options,
+            |key| envelope::create(sources, &options, key, &self.out, &shell.bars),
+            &self.out,
+        )
     }
 
     /// Makes one fix for every component that differs.
@@ -182,9 +195,12 @@ impl JoinArgs {
             return Err(CommandError::NothingToCheck("envelope join"));
         }
         let options = options(&self.out, &self.label, &Description::default());
-        with_key(&self.label, &options, |key| {
-            envelope::join(&self.envelopes, &options, key, &self.out, &shell.bars)
-        }, &self.out)
+        with_key(
+            &self.label,
+            &options,
+            |key| envelope::join(&self.envelopes, &options, key, &self.out, &shell.bars),
+            &self.out,
+        )
     }
 }
 
@@ -208,7 +224,12 @@ fn with_key(
     outcome.say(Message::csm(
         48,
         Severity::I,
-        format!("{} holds {} fixes in {size} bytes, {signed}: {}", options.name, header.fixes.len(), out.display()),
+        format!(
+            "{} holds {} fixes in {size} bytes, {signed}: {}",
+            options.name,
+            header.fixes.len(),
+            out.display()
+        ),
     ));
     Ok(outcome)
 }
@@ -218,7 +239,11 @@ fn options(out: &Path, label: &Label, description: &Description) -> Options {
     Options {
         name: label.name.clone().or_else(|| description.name.clone()).unwrap_or(stem),
         kind: label.kind.or(description.kind).unwrap_or(EnvelopeKind::Cor),
-        vendor: label.vendor.clone().or_else(|| description.vendor.clone()).unwrap_or_else(|| "local".to_owned()),
+        vendor: label
+            .vendor
+            .clone()
+            .or_else(|| description.vendor.clone())
+            .unwrap_or_else(|| "local".to_owned()),
         vrm: label.release.clone().or_else(|| description.release.clone()),
         memo: label.memo.clone().or_else(|| description.memo.clone()),
         holds: Vec::new(),
@@ -243,11 +268,7 @@ fn read_description(path: &Path) -> Result<Result<Description, Outcome>, Command
 /// Finds a component below a release, or the component itself; `None` when there is no such directory.
 fn component_dir(root: &Path, component: &ComponentName) -> Option<PathBuf> {
     let below = root.join(component.as_str());
-    if below.is_dir() {
-        Some(below)
-    } else {
-        is_component(root).then(|| root.to_owned())
-    }
+    if below.is_dir() { Some(below) } else { is_component(root).then(|| root.to_owned()) }
 }
 
 fn is_component(directory: &Path) -> bool {
@@ -259,7 +280,8 @@ fn changed_components(from: &Path, to: &Path) -> Result<Vec<ComponentName>, Comm
     if is_component(to) || is_component(from) {
         let name = to.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let named_by_directory = from.file_name() == to.file_name();
-        let name = if named_by_directory { Some(name) } else { manifest_name(to).or_else(|| manifest_name(from)) };
+        let name =
+            if named_by_directory { Some(name) } else { manifest_name(to).or_else(|| manifest_name(from)) };
         return Ok(name.and_then(|name| ComponentName::new(&name).ok()).into_iter().collect());
     }
     let mut names = BTreeSet::new();
@@ -268,7 +290,8 @@ fn changed_components(from: &Path, to: &Path) -> Result<Vec<ComponentName>, Comm
         path: to.to_owned(),
         source,
     })? {
-        let entry = entry.map_err(|source| CommandError::File { doing: "list", path: to.to_owned(), source })?;
+        let entry =
+            entry.map_err(|source| CommandError::File { doing: "list", path: to.to_owned(), source })?;
         if let Ok(name) = ComponentName::new(&entry.file_name().to_string_lossy()) {
             names.insert(name);
         }

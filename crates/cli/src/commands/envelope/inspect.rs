@@ -32,7 +32,10 @@ impl Args {
         outcome.say(Message::csm(
             43,
             Severity::I,
-            format!("{} is a {:?} of vendor {}, {signed}", opened.header.name, opened.header.kind, opened.header.vendor),
+            format!(
+                "{} is a {:?} of vendor {}, {signed}",
+                opened.header.name, opened.header.kind, opened.header.vendor
+            ),
         ));
         Ok(outcome)
     }

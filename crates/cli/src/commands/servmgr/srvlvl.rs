@@ -11,23 +11,29 @@ use super::Release;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Srvlvl {
     /// Defines a level based on BASE or on an earlier level
-    #[command(after_help = "Example:\n  tender servmgr srvlvl add 720 vm010102_BLD1 basedon BASE nonesm desc Initial RSU")]
+    #[command(
+        after_help = "Example:\n  tender servmgr srvlvl add 720 vm010102_BLD1 basedon BASE nonesm desc Initial RSU"
+    )]
     Add(Add),
     /// Removes a level that nothing refers to any more
     #[command(after_help = "Example:\n  tender servmgr srvlvl delete 720 vm010102_BLD1")]
     Delete(Delete),
     /// Installs envelopes in a level: receive, apply, build
-    #[command(after_help = "Examples:\n  tender servmgr srvlvl service 720 vm010802_BLD2 all rsu0802.envelope\n  \
-        tender servmgr srvlvl service 720 vm010802_BLD2 restart")]
+    #[command(
+        after_help = "Examples:\n  tender servmgr srvlvl service 720 vm010802_BLD2 all rsu0802.envelope\n  \
+        tender servmgr srvlvl service 720 vm010802_BLD2 restart"
+    )]
     Service(Service),
     /// Makes, changes or drops a local modification of one part
-    #[command(after_help = "Examples:\n  tender servmgr srvlvl localmod 720 vm010802_BLD2 ledger --id L0001 \
+    #[command(
+        after_help = "Examples:\n  tender servmgr srvlvl localmod 720 vm010802_BLD2 ledger --id L0001 \
         --replace etc/ledger.ini --from ledger.ini --reason 'our currency'\n  \
-        tender servmgr srvlvl localmod 720 vm010802_BLD2 ledger --drop L0001")]
+        tender servmgr srvlvl localmod 720 vm010802_BLD2 ledger --drop L0001"
+    )]
     Localmod(Localmod),
     /// Makes the package: what differs from BASE, signed
     #[command(after_help = "Example:\n  tender servmgr srvlvl package 720 vm010802_BLD2")]
-    Package(Named),
+    Package(Package),
     /// Sets or lifts the update-control lock of a level
     #[command(after_help = "Example:\n  tender servmgr srvlvl setlock 720 vm010802_BLD2 on")]
     Setlock(Setlock),
@@ -49,7 +55,9 @@ pub(crate) enum Srvlvl {
     #[command(after_help = "Example:\n  tender servmgr srvlvl promote 720 vm010802_BLD2")]
     Promote(Promote),
     /// Stops a stable level from being sent or put in production anywhere else
-    #[command(after_help = "Example:\n  tender servmgr srvlvl withdraw 720 vm010802_BLD2 --reason 'loses mail'")]
+    #[command(
+        after_help = "Example:\n  tender servmgr srvlvl withdraw 720 vm010802_BLD2 --reason 'loses mail'"
+    )]
     Withdraw(Withdraw),
 }
 
@@ -65,15 +73,24 @@ pub(crate) struct Named {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Package {
+    #[command(flatten)]
+    pub(crate) at: Named,
+    /// Memory to stay within when servlinks are built
+    #[arg(long, value_name = "MIB")]
+    pub(crate) max_memory_mib: Option<u64>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Add {
     #[command(flatten)]
     pub(crate) at: Named,
     /// BASE, or the level whose content the new one starts with
     #[arg(long, value_name = "SRVLVL", default_value = "BASE")]
     pub(crate) basedon: LevelName,
-    /// Systems must have the same variant: ESM, NONESM or a word of yours
-    #[arg(long, default_value = "NONESM")]
-    pub(crate) variant: Variant,
+    /// Systems must have the same variant: ESM, NONESM or a word of yours; that of the level it is based on otherwise
+    #[arg(long)]
+    pub(crate) variant: Option<Variant>,
     /// What the level is for
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) desc: String,
@@ -162,7 +179,7 @@ pub(crate) struct Setlock {
     #[command(flatten)]
     pub(crate) at: Named,
     /// ON or OFF
-    #[arg(value_name = "ON|OFF", value_parser = super::on_or_off)]
+    #[arg(value_name = "ON|OFF", value_parser = super::on_or_off, action = clap::ArgAction::Set)]
     pub(crate) on: bool,
 }
 
@@ -187,9 +204,9 @@ pub(crate) struct Send {
     /// Go on past drift, overrides and missing tests, with the reason
     #[arg(long, value_name = "REASON")]
     pub(crate) force: Option<String>,
-    /// How many systems at a time
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    pub(crate) parallel: usize,
+    /// How many systems at a time; the setting `sends_max` otherwise
+    #[arg(long, value_name = "N")]
+    pub(crate) parallel: Option<usize>,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use tender_package::{FixId, LevelName, SystemName, Variant};
+use tender_service::system::Target;
 
 use super::Release;
 
@@ -9,8 +10,10 @@ use super::Release;
 #[derive(Debug, Subcommand)]
 pub(crate) enum System {
     /// Takes a system into service: issues its join token, then checks and registers it
-    #[command(after_help = "Example:\n  tender servmgr system add 720 vm01 vm010102_bld1 nonesm hostname vm01.example.com \
-        commtype ftp (port 4535 require")]
+    #[command(
+        after_help = "Example:\n  tender servmgr system add 720 vm01 vm010102_bld1 nonesm hostname vm01.example.com \
+        commtype ftp (port 4535 require"
+    )]
     Add(Add),
     /// Lets a system go
     #[command(after_help = "Example:\n  tender servmgr system delete 720 vm01")]
@@ -25,7 +28,10 @@ pub(crate) enum System {
     #[command(after_help = "Example:\n  tender servmgr system servcheck 720 all")]
     Servcheck(Servcheck),
     /// Puts the stable level that is loaded into production
-    #[command(name = "put2prod", after_help = "Example:\n  tender servmgr system put2prod 720 vm01 --acknowledge UM10010")]
+    #[command(
+        name = "put2prod",
+        after_help = "Example:\n  tender servmgr system put2prod 720 vm01 --acknowledge UM10010"
+    )]
     Put2prod(Put2prod),
     /// Goes back to the level that was in production before
     #[command(after_help = "Example:\n  tender servmgr system fallback 720 vm01")]
@@ -71,19 +77,19 @@ pub(crate) struct Add {
 
 /// One system, a group, or ALL.
 #[derive(Debug, Args)]
-pub(crate) struct Target {
+pub(crate) struct At {
     /// The release, such as 720
     #[arg(value_name = "VRM")]
     pub(crate) release: Release,
     /// A system, a group, or ALL
     #[arg(value_name = "SYSTEM|GROUP|ALL")]
-    pub(crate) target: String,
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Delete {
     #[command(flatten)]
-    pub(crate) at: Target,
+    pub(crate) at: At,
     /// Delete although the system cannot be reached, with the reason
     #[arg(long, value_name = "REASON")]
     pub(crate) force: Option<String>,
@@ -116,13 +122,13 @@ pub(crate) struct Query {
     pub(crate) release: Release,
     /// A system, a group, or ALL
     #[arg(value_name = "SYSTEM|GROUP|ALL", default_value = "ALL")]
-    pub(crate) target: String,
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Servcheck {
     #[command(flatten)]
-    pub(crate) at: Target,
+    pub(crate) at: At,
     /// Hash every part again instead of trusting unchanged files
     #[arg(long)]
     pub(crate) full: bool,
@@ -131,7 +137,7 @@ pub(crate) struct Servcheck {
 #[derive(Debug, Args)]
 pub(crate) struct Put2prod {
     #[command(flatten)]
-    pub(crate) at: Target,
+    pub(crate) at: At,
     /// The level that must be loaded; whatever stable level is loaded when left out
     #[arg(value_name = "SRVLVL")]
     pub(crate) level: Option<LevelName>,
@@ -144,10 +150,13 @@ pub(crate) struct Put2prod {
     /// Go on although parts drifted, with the reason
     #[arg(long, value_name = "REASON")]
     pub(crate) force: Option<String>,
+    /// How many systems at a time; one otherwise, so that a bad level stops early
+    #[arg(long, value_name = "N")]
+    pub(crate) parallel: Option<usize>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Fallback {
     #[command(flatten)]
-    pub(crate) at: Target,
+    pub(crate) at: At,
 }

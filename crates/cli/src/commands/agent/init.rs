@@ -1,0 +1,77 @@
+//! `tender agent init NAME`.
+
+use std::net::SocketAddr;
+
+use tender_agent::{AgentConfig, Home};
+use tender_package::{Message, Outcome, ReturnCode, Severity, SystemName, Variant};
+
+use super::{Shell, failed, root};
+use crate::error::CommandError;
+
+/// Options of `tender agent init`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  tender agent init vm01 --listen 10.1.4.7:4535")]
+pub(crate) struct Args {
+    /// The name under which the principal knows this system
+    name: SystemName,
+    /// Address and control port to listen at
+    #[arg(long, default_value = "0.0.0.0:4535", value_name = "ADDRESS:PORT")]
+    listen: SocketAddr,
+    /// First and last data port
+    #[arg(long, default_value = "4534-4534", value_name = "FIRST-LAST", value_parser = range)]
+    passive: (u16, u16),
+    /// Only levels of this variant are for this system
+    #[arg(long, default_value = "NONESM")]
+    variant: Variant,
+    /// Also serve sessions without TLS; everybody on the way can then read and change them
+    #[arg(long)]
+    allow_clear_text: bool,
+}
+
+fn range(text: &str) -> Result<(u16, u16), String> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let port = |word: &str| word.parse::<u16>().ok().filter(|port| *port > 0);
+    match (port(first), port(last)) {
+        (Some(first), Some(last)) if first <= last => Ok((first, last)),
+        _ => Err("two ports are needed, such as 4534-4540".to_owned()),
+    }
+}
+
+impl Args {
+    /// Makes the directories and writes the configuration.
+    pub(crate) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
+        let mut config = AgentConfig::named(self.name.as_str());
+        config.variant = self.variant;
+        config.listen = self.listen.ip();
+        config.port = self.listen.port();
+        config.passive_ports = self.passive;
+        config.clear_text_allowed = self.allow_clear_text;
+        let mut outcome = Outcome::default();
+        let place = root(shell);
+        let text = format!(
+            "{} listens at {}, data ports {}-{}",
+            self.name, self.listen, self.passive.0, self.passive.1
+        );
+        if shell.is_check {
+            outcome.say(Message::csm(
+                71,
+                Severity::I,
+                format!("would set up {} so that {text}", place.display()),
+            ));
+            return Ok(outcome);
+        }
+        Home::create(&place, &config).map_err(failed("set up the managed system", ReturnCode::Outside))?;
+        outcome.say(
+            Message::csm(72, Severity::I, format!("{text}; everything is in {}", place.display()))
+                .with_hint("next: `tender agent enrol TOKEN` with the token of the principal's SYSTEM ADD"),
+        );
+        if self.allow_clear_text {
+            outcome.say(Message::csm(
+                73,
+                Severity::W,
+                "clear text is allowed: passwords and packages can be read and changed on the way",
+            ));
+        }
+        Ok(outcome)
+    }
+}

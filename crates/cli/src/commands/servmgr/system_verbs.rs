@@ -1,0 +1,67 @@
+//! SYSTEM as typed becomes a verb of the principal.
+
+use tender_service::verbs::{
+    SystemAdd, SystemDelete, SystemFallback, SystemModify, SystemPut2prod, SystemQuery, SystemServcheck,
+};
+use tender_service::{Principal, Refusal, ServiceError, Verb};
+
+use super::system::System;
+
+/// The control port when none is named.
+const PORT: u16 = 4535;
+
+impl System {
+    /// Returns the verb that was typed.
+    pub(super) fn verb(self, principal: &Principal) -> Result<Box<dyn Verb>, ServiceError> {
+        Ok(match self {
+            Self::Add(a) => Box::new(SystemAdd {
+                vrm: a.release.of_level(principal, &a.level)?,
+                host: a.reach.hostname.ok_or_else(|| {
+                    Refusal::new(24, format!("how {} is reached is missing", a.system))
+                        .hint("add `hostname HOST`")
+                })?,
+                system: a.system,
+                level: a.level,
+                variant: a.variant,
+                port: a.reach.port.unwrap_or(PORT),
+                is_tls_required: !a.reach.norequire,
+            }),
+            Self::Delete(a) => Box::new(SystemDelete {
+                vrm: a.at.release.only(principal)?,
+                target: a.at.target,
+                force: a.force,
+            }),
+            Self::Modify(a) => Box::new(SystemModify {
+                vrm: a.release.only(principal)?,
+                system: a.system,
+                level: a.srvlvl,
+                variant: a.variant,
+                host: a.reach.hostname,
+                port: a.reach.port,
+                is_tls_required: match (a.reach.require, a.reach.norequire) {
+                    (true, _) => Some(true),
+                    (_, true) => Some(false),
+                    _ => None,
+                },
+                force: a.force,
+            }),
+            Self::Query(a) => Box::new(SystemQuery { vrm: a.release.only(principal)?, target: a.target }),
+            Self::Servcheck(a) => Box::new(SystemServcheck {
+                vrm: a.at.release.only(principal)?,
+                target: a.at.target,
+                is_full: a.full,
+            }),
+            Self::Put2prod(a) => Box::new(SystemPut2prod {
+                vrm: a.at.release.only(principal)?,
+                target: a.at.target,
+                expect: a.level.map(|level| (level, a.generation)),
+                acknowledge: a.acknowledge,
+                force: a.force,
+                parallel_max: a.parallel,
+            }),
+            Self::Fallback(a) => {
+                Box::new(SystemFallback { vrm: a.at.release.only(principal)?, target: a.at.target })
+            }
+        })
+    }
+}
