@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A step that was cut off is done again; every step bears that. A verb is one file below `executor/` and one line in
-//! [`HANDLERS`].
+//! `HANDLERS`.
 
 mod collect;
 mod enter;

@@ -231,7 +231,7 @@ impl FtpsFleet {
                 Err(fault) if began.elapsed() > CHANGE_OVER => {
                     return Err(told(address, "the connection after enrolment", fault));
                 }
-                Err(_) => drop(clock.recv_timeout(Duration::from_millis(50))),
+                Err(_) => clock.recv_timeout(Duration::from_millis(50)).unwrap_or_default(),
             }
         }
     }

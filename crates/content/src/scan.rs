@@ -170,6 +170,10 @@ fn hash_file(path: &Path, candidate: &Candidate<'_>, cache: Option<&ScanCache>) 
     Ok(digest)
 }
 
+fn unreadable(path: &Path, source: io::Error) -> ScanError {
+    ScanError::Read { path: path.to_owned(), source }
+}
+
 struct Walk<'t> {
     /// Every part with a running number.
     expected: HashMap<&'t str, (usize, &'t Node)>,
@@ -195,17 +199,13 @@ impl<'t> Walk<'t> {
 
     /// Compares what stands in one directory; `path` is its path with a slash, or empty, and comes back unchanged.
     fn directory(&mut self, dir: &Path, path: &mut String) -> Result<(), ScanError> {
-        let read_error = |path: &Path| {
-            let path = path.to_owned();
-            |source| ScanError::Read { path, source }
-        };
         let entries = match fs::read_dir(dir) {
             Err(e) if e.kind() == io::ErrorKind::NotFound && path.is_empty() => return Ok(()),
-            entries => entries.map_err(read_error(dir))?,
+            entries => entries.map_err(|source| unreadable(dir, source))?,
         };
         let prefix_bytes = path.len();
         for entry in entries {
-            let entry = entry.map_err(read_error(dir))?;
+            let entry = entry.map_err(|source| unreadable(dir, source))?;
             path.push_str(&entry.file_name().to_string_lossy());
             let metadata = match entry.metadata() {
                 // Gone since it was listed: it is missing or it was extra, and both come out right by passing over.
@@ -213,12 +213,13 @@ impl<'t> Walk<'t> {
                     path.truncate(prefix_bytes);
                     continue;
                 }
-                metadata => metadata.map_err(read_error(&entry.path()))?,
+                metadata => metadata.map_err(|source| unreadable(&entry.path(), source))?,
             };
             if metadata.is_dir() && !self.expected.contains_key(path.as_str()) {
                 self.enter(&entry.path(), path, &metadata)?;
             } else {
-                self.part(&entry, path, &metadata).map_err(read_error(&entry.path()))?;
+                let compared = self.part(&entry, path, &metadata);
+                compared.map_err(|source| unreadable(&entry.path(), source))?;
             }
             path.truncate(prefix_bytes);
         }

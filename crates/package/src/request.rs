@@ -6,7 +6,7 @@
 //!
 //! | SITE words        | answer                                                        |
 //! |-------------------|---------------------------------------------------------------|
-//! | `CSMINFO`         | [`SystemInfo`](crate::report::SystemInfo) as one line of JSON |
+//! | `CSMINFO`         | [`SystemInfo`] as one line of JSON                            |
 //! | `CSMAGENT <id>`   | [`RequestState`] as one line of JSON                          |
 //! | `CSMSTAT <id>`    | [`RequestState`] as one line of JSON                          |
 //! | `CSMACK <id>`     | the result was read and may be discarded                      |

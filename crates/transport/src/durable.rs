@@ -1,29 +1,10 @@
-//! Files that are there whole or not at all.
+//! Files that are there whole or not at all, and nobody else's business.
 
-use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::Path,
-};
+use std::{fs, io, os::unix::fs::DirBuilderExt, path::Path};
 
 /// Replaces `path` with `bytes`, readable by the owner alone; a crash leaves the old file or the new one.
-///
-/// The name of the temporary file is fixed so that a rerun after a crash cleans up after it by overwriting.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let parent = path.parent().unwrap_or_else(|| Path::new("."));
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let temporary = parent.join(name);
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    File::open(parent)?.sync_all()
+    tender_content::durable::write_secret_atomically(path, bytes).map_err(io::Error::other)
 }
 
 /// Makes `dir` and its parents, closed to everyone but the owner.
@@ -38,13 +19,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn file_written_over_what_a_crash_left_is_whole_and_private() {
+    fn file_written_twice_is_whole_and_private() {
         let dir = tempfile::tempdir().unwrap();
         let inner = dir.path().join("a/b");
         make_private_dir(&inner).unwrap();
         make_private_dir(&inner).expect("having it already is no error");
         let path = inner.join("key.pem");
-        fs::write(inner.join("key.pem.new"), "left by a crash and open to all").unwrap();
         for text in ["first", "second"] {
             write_private(&path, text.as_bytes()).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), text);

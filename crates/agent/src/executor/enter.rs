@@ -27,7 +27,7 @@ impl Handler for Enter {
 
 fn plan(mut state: ManagedState, operator: &str, now: Timestamp) -> Plan {
     if let Some(by) = &state.managed {
-        let text = format!("this system is managed since {}", by.since);
+        let text = format!("this system is managed since {:.0}", by.since);
         return Plan { done: Some(Message::csm(791, Severity::I, text)), ..Plan::default() };
     }
     state.managed = Some(ManagedBy { operator: operator.to_owned(), since: now });

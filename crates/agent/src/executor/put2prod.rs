@@ -219,8 +219,10 @@ fn check_changes(facts: &Facts, wish: &Wish<'_>, refusal: &mut Refusal) {
         return;
     }
     for one in &facts.overrides {
-        let text =
-            format!("component {} is out of management since {}: {}", one.component, one.since, one.reason);
+        let text = format!(
+            "component {} is out of management since {:.0}: {}",
+            one.component, one.since, one.reason
+        );
         let message = Message::csm(758, Severity::E, text)
             .with_hint("give it back with MANAGED ON, or force with a reason");
         refusal.add(ReturnCode::Refused, message);

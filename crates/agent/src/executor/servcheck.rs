@@ -192,7 +192,7 @@ fn managed_flag(facts: &Facts) -> (Verdict, String) {
     let overdue: Vec<String> = facts
         .state
         .overdue(facts.now)
-        .map(|one| format!("{} since {} ({})", one.component, one.since, one.reason))
+        .map(|one| format!("{} since {:.0} ({})", one.component, one.since, one.reason))
         .collect();
     if !overdue.is_empty() {
         return (Verdict::Bad, format!("MANAGED OFF is overdue: {}", overdue.join(", ")));
@@ -203,7 +203,7 @@ fn managed_flag(facts: &Facts) -> (Verdict, String) {
         return (Verdict::Warn, format!("out of management: {}", open.join(", ")));
     }
     match &facts.state.managed {
-        Some(by) => (Verdict::Ok, format!("every component managed since {}", by.since)),
+        Some(by) => (Verdict::Ok, format!("every component managed since {:.0}", by.since)),
         None => (Verdict::Warn, "this system is not managed".to_owned()),
     }
 }
@@ -251,10 +251,11 @@ fn parts(facts: &Facts) -> (Verdict, String) {
 fn test_slot(facts: &Facts) -> (Verdict, String) {
     match &facts.slots.test {
         None => (Verdict::Ok, "nothing waits in slot test".to_owned()),
-        Some(test) if test.record.mode == Mode::Stable => {
-            (Verdict::Warn, format!("{} is STABLE and waits for PUT2PROD since {}", test.level(), test.since))
-        }
-        Some(test) => (Verdict::Ok, format!("{} is being tested since {}", test.level(), test.since)),
+        Some(test) if test.record.mode == Mode::Stable => (
+            Verdict::Warn,
+            format!("{} is STABLE and waits for PUT2PROD since {:.0}", test.level(), test.since),
+        ),
+        Some(test) => (Verdict::Ok, format!("{} is being tested since {:.0}", test.level(), test.since)),
     }
 }
 
@@ -270,7 +271,14 @@ fn space(facts: &Facts) -> (Verdict, String) {
         free if free < needed || is_broken => Verdict::Warn,
         _ => Verdict::Ok,
     };
-    (verdict, format!("{} bytes free, {needed} wanted for another whole level; {back}", facts.free_bytes))
+    (
+        verdict,
+        format!(
+            "{} MiB free, {} MiB wanted for another whole level; {back}",
+            facts.free_bytes >> 20,
+            needed >> 20
+        ),
+    )
 }
 
 fn unknown_components(facts: &Facts) -> (Verdict, String) {

@@ -78,7 +78,7 @@ pub(crate) enum Servmgr {
     System(system::System),
     /// On a managed system: takes components out of management for emergency service, or gives them back
     #[command(
-        after_help = "Example:\n  tender servmgr managed off ledger --reason 'emergency fix' --until 2026-12-24T18:00Z"
+        after_help = "Example:\n  tender servmgr managed off ledger --reason 'emergency fix' --until 2026-12-24T18:00Z\n  tender servmgr managed on"
     )]
     Managed {
         /// ON or OFF
@@ -173,37 +173,32 @@ fn managed(
     reason: String,
     until: Option<Timestamp>,
 ) -> Result<Outcome, CommandError> {
-    use tender_package::request::{PROTOCOL, Request, Verb};
+    use tender_package::request::Verb;
     use tender_package::{Message, ReturnCode, Severity};
     let home = agent::open(shell)?;
     let is_all = components.iter().any(|word| word.eq_ignore_ascii_case("ALL"));
     let mut named = Vec::new();
     for word in components.iter().filter(|_| !is_all) {
-        named
-            .push(ComponentName::new(word).map_err(agent::failed("name the component", ReturnCode::Syntax))?);
+        named.push(ComponentName::new(word).map_err(agent::failed("name the component", ReturnCode::Syntax))?);
     }
-    let now = Timestamp::now();
-    let request = Request {
-        protocol: PROTOCOL,
-        id: format!("local-{}-{}", now.as_millisecond(), std::process::id()),
-        made: now,
-        operator: shell.operator.clone(),
-        verb: Verb::Managed { on, components: named, reason, until },
-    };
     if shell.is_check {
+        let whose =
+            if named.is_empty() { "every component".to_owned() } else { components.join(" ").to_ascii_lowercase() };
+        let text = if on { "would go back to the principal" } else { "would be taken out of management" };
         let mut outcome = Outcome::default();
-        outcome.say(Message::csm(84, Severity::I, format!("would carry out {:?}", request.verb)));
+        outcome.say(Message::csm(84, Severity::I, format!("{whose} {text}")));
         return Ok(outcome);
     }
-    let outside = || ReturnCode::Outside;
-    tender_agent::queue::submit(&home, &request)
-        .map_err(agent::failed("write the request down", outside()))?;
-    tender_agent::execute(&home, &tender_agent::NoHooks, &shell.bars)
-        .map_err(agent::failed("carry out MANAGED", ReturnCode::Busy))?;
-    let result = tender_agent::queue::result(&home, &request.id)
-        .map_err(agent::failed("read the result", outside()))?
-        .map(|result| result.outcome);
-    tender_agent::queue::acknowledge(&home, &request.id)
-        .map_err(agent::failed("close the request", outside()))?;
-    Ok(result.unwrap_or_default())
+    let verb = Verb::Managed { on, components: named, reason, until };
+    let answered =
+        tender_agent::executor::ask_locally(&home, verb, &shell.operator, &tender_agent::NoHooks, &shell.bars)
+            .map_err(|fault| agent::failed("carry out MANAGED", fault.code())(fault))?;
+    Ok(match answered {
+        Some(result) => result.outcome,
+        None => {
+            let mut outcome = Outcome::default();
+            outcome.say(Message::csm(85, Severity::W, "MANAGED is queued behind another request"));
+            outcome
+        }
+    })
 }

@@ -3,6 +3,5 @@
 mod bad_input;
 mod commands;
 mod faults;
-mod repository;
 mod scenario;
 mod world;

@@ -99,7 +99,8 @@ impl World {
         let invited = self.run("principal", &add).ends(4);
         let token = invited.text.split_whitespace().find(|word| word.starts_with("tender-join-")).unwrap();
         let (first, last) = (port + 1, port + 3);
-        self.run(name, &format!("agent init {name} --listen 127.0.0.1:{port} --passive {first}-{last}")).ends(0);
+        self.run(name, &format!("agent init {name} --listen 127.0.0.1:{port} --passive {first}-{last}"))
+            .ends(0);
         self.run(name, "agent base 720 --from media/base").ends(0);
         self.run(name, &format!("agent enrol {token}")).ends(0);
         self.start_agent(name, &[]);
@@ -143,8 +144,12 @@ impl World {
     /// Starts an agent and waits until it listens.
     pub(crate) fn start_agent(&mut self, name: &str, environment: &[(&str, &str)]) {
         let mut command = self.command(name, "agent run");
-        let mut child =
-            command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        let mut child = command
+            .envs(environment.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
         let output = child.stdout.take().unwrap();
         self.agents.push((name.to_owned(), child));
         let (tell, told) = mpsc::channel();
@@ -156,6 +161,15 @@ impl World {
             }
         });
         told.recv_timeout(DEADLINE).unwrap_or_else(|_| panic!("the agent of {name} does not listen"));
+    }
+
+    /// Returns the process ids of an agent's children.
+    pub(crate) fn children_of_agent(&self, name: &str) -> Vec<String> {
+        let (_, agent) = self.agents.iter().find(|(agent, _)| agent == name).unwrap();
+        let tasks = fs::read_dir(format!("/proc/{}/task", agent.id())).unwrap();
+        let children =
+            tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+        children.flat_map(|text| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
     }
 
     /// Kills an agent without warning.
@@ -192,7 +206,7 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let (_keep, clock) = mpsc::channel::<()>();
     while !is_so() {
         assert!(began.elapsed() < DEADLINE, "{what} did not happen in time");
-        drop(clock.recv_timeout(Duration::from_millis(20)));
+        assert!(clock.recv_timeout(Duration::from_millis(20)).is_err(), "nobody sends");
     }
 }
 

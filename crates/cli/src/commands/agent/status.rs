@@ -17,7 +17,7 @@ pub(super) fn run(shell: &Shell) -> Result<Outcome, CommandError> {
     }
     let mut overrides = Table::new("Out of management", &["component", "since", "by", "until", "reason"]);
     for out in &info.overrides {
-        let until = out.until.map_or_else(|| "open".to_owned(), |until| until.to_string());
+        let until = out.until.map_or_else(|| "open".to_owned(), |until| format!("{until:.0}"));
         overrides.row([
             out.component.to_string(),
             out.since.to_string(),
@@ -42,7 +42,7 @@ fn slot_row(word: &str, slot: Option<&SlotInfo>) -> [String; 4] {
         None => [word.to_owned(), "-".to_owned(), String::new(), String::new()],
         Some(slot) => {
             let mode = format!("{:?}", slot.mode).to_ascii_uppercase();
-            [word.to_owned(), slot.level.to_string(), mode, slot.since.strftime("%F %T").to_string()]
+            [word.to_owned(), slot.level.to_string(), mode, format!("{:.0}", slot.since)]
         }
     }
 }
