@@ -38,12 +38,14 @@ const NEEDED: &[Needed] = &[
 const SYSTEMS: [&str; 3] = ["vm01", "vm02", "vm03"];
 /// The system that tests a level before the others get it.
 const TESTED: &str = "vm01";
-/// The system that has nothing of the release before its first level.
+/// The system that gets the release from its media only after a package was refused.
 const WITHOUT_BASE: &str = "vm03";
 const VENDOR: &str = "archives";
 /// The system whose network is cut in the middle of a SEND.
 const CUT: &str = "vm02";
 const DONE: &[i32] = &[0, 4];
+/// What a verb says that a rule forbids.
+const REFUSED: &[i32] = &[16];
 /// Rerun resumes, or an outside failure: what a SEND says whose network went away.
 const CUT_OFF: &[i32] = &[8, 12];
 /// Slow enough that there is a middle of a SEND.
@@ -126,6 +128,11 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> Result<bool, Failure>) -> R
     Ok(())
 }
 
+/// Returns the ids of the fixes that lead to a version, one for each product.
+fn fixes(version: usize) -> impl Iterator<Item = String> {
+    (1..=PRODUCTS.len()).map(move |number| format!("UM{version}{number:04}"))
+}
+
 /// The fleet, and what happens to it.
 struct Story<'n> {
     network: &'n Network,
@@ -146,6 +153,23 @@ impl<'n> Story<'n> {
         self.principal.run(&["envelope", "key", "vendor.key"], DONE)?;
         self.servmgr(&["vendor", "set", VENDOR, "--key", "vendor.key.pub"])?;
         self.enrol(&base)?;
+
+        self.servmgr(&[
+            "srvlvl",
+            "add",
+            "720",
+            "shipped",
+            "basedon",
+            "BASE",
+            "nonesm",
+            "desc",
+            "as shipped",
+        ])?;
+        self.servmgr(&["srvlvl", "package", "720", "shipped"])?;
+        self.servmgr(&["srvlvl", "send", "720", "shipped", TESTED, "(test"])?;
+        self.send_without_base(&base)?;
+        self.servmgr(&["system", "put2prod", "720", "fleet"])?;
+        self.compare("current", &SYSTEMS, 0)?;
 
         self.make_level("rsu1", "BASE", 1)?;
         self.servmgr(&["srvlvl", "send", "720", "rsu1", TESTED, "(test"])?;
@@ -171,13 +195,29 @@ impl<'n> Story<'n> {
         Ok(())
     }
 
+    /// Sends to all although one system has nothing that the package is based on: it alone refuses, and says the cure.
+    fn send_without_base(&self, base: &str) -> Result<(), Failure> {
+        let send = ["servmgr", "srvlvl", "send", "720", "shipped", "fleet", "(stable"];
+        self.principal.run(&send, REFUSED)?;
+        let system =
+            self.systems.iter().find(|system| system.name() == WITHOUT_BASE).expect("it is one of them");
+        if system.slots().iter().any(Option::is_some) {
+            return Err(Failure::Unexpected {
+                what: format!("{WITHOUT_BASE} has nothing in its slots"),
+                found: format!("{:?}", system.slots()),
+            });
+        }
+        system.run(&["agent", "base", "720", "--from", base], DONE)?;
+        self.principal.run(&send, DONE).map(drop)
+    }
+
     fn servmgr(&self, words: &[&str]) -> Result<String, Failure> {
         self.principal.run(&[&["servmgr"], words].concat(), DONE)
     }
 
     /// Takes the systems into service: token, enrolment, agent, registration.
     ///
-    /// All but one have the release from its media; that one gets everything over the network.
+    /// All but one have the release from its media.
     fn enrol(&mut self, base: &str) -> Result<(), Failure> {
         for system in &mut self.systems {
             let (name, address) = (system.name().to_owned(), system.address().to_owned());
@@ -203,11 +243,16 @@ impl<'n> Story<'n> {
     /// Makes fixes of what changed from one version of each product to the next, and a level with all of them.
     fn make_level(&self, level: &str, based_on: &str, version: usize) -> Result<(), Failure> {
         let (from, to) = (self.releases.release(version - 1)?, self.releases.release(version)?);
-        let (envelope, fix) = (format!("{level}.envelope"), format!("UM{version}0001"));
+        let envelope = format!("{level}.envelope");
+        let fix = fixes(version).next().expect("there are products");
         let create =
             ["envelope", "create", &envelope, "--from", &from, "--to", &to, "--fix", &fix, "--kind", "RSU"];
         let signed = ["--vendor", VENDOR, "--key", "vendor.key"];
-        self.principal.run(&[&create[..], &signed].concat(), DONE)?;
+        // Fixes of the second round change parts that those of the first changed, and must say so.
+        let before: Vec<_> = if version > 1 { fixes(version - 1).collect() } else { Vec::new() };
+        let needed = before.iter().flat_map(|fix| ["--prereq", fix]);
+        let words: Vec<_> = create.into_iter().chain(signed).chain(needed).collect();
+        self.principal.run(&words, DONE)?;
         self.servmgr(&[
             "srvlvl",
             "add",
