@@ -1,9 +1,6 @@
-//! Places where a test may kill the executor, to show that the next one goes on rightly.
-//!
-//! When the environment variable `TENDER_FAULT` names a point, the process kills itself there with SIGKILL: no
-//! destructor runs and nothing is flushed, as when the power fails. `name:3` means the third time it comes by.
+//! Every place where a test may kill the executor, to show that the next one goes on rightly.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+pub(crate) use tender_content::fault::point;
 
 /// The verbs and the labels of their steps; those that undo begin with `undo.`.
 const VERBS: [(&str, &[&str]); 8] = [
@@ -60,21 +57,6 @@ pub fn points() -> Vec<String> {
         points.push(format!("{verb}.result"));
     }
     points
-}
-
-/// Kills the process when the environment names this point; does nothing otherwise.
-pub(crate) fn point(name: &str) {
-    static PASSED: AtomicU32 = AtomicU32::new(0);
-    let Ok(wanted) = std::env::var("TENDER_FAULT") else { return };
-    let (wanted, nth) = match wanted.rsplit_once(':') {
-        Some((wanted, nth)) => (wanted.to_owned(), nth.parse().unwrap_or(1)),
-        None => (wanted, 1),
-    };
-    if wanted == name && PASSED.fetch_add(1, Ordering::Relaxed) + 1 == nth {
-        let me = rustix::process::getpid();
-        rustix::process::kill_process(me, rustix::process::Signal::KILL)
-            .expect("a process may always signal itself");
-    }
 }
 
 #[cfg(test)]

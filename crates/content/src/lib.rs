@@ -9,6 +9,7 @@
 
 pub mod digest;
 pub mod durable;
+pub mod fault;
 pub mod import;
 pub mod mapped;
 pub mod materialise;

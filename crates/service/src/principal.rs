@@ -15,12 +15,11 @@ use tender_package::{LevelName, SystemName, Vrm};
 pub use audit::AuditError;
 pub(crate) use lock::Share;
 
-use crate::error::{Refusal, ServiceError, TablesContext};
-use crate::tables::{levels, releases};
+use crate::error::{ServiceError, TablesContext};
 
 /// The principal of a fleet.
 ///
-/// Shape: `tables.db`, `objects/`, `releases/<vrm>/{repo,work,views}`, `keys/<vrm>/`, `logs/`, `locks/`,
+/// Shape: `tables.db`, `objects/`, `releases/<vrm>/{repo,work,views}`, `keys/tuf/`, `logs/`, `locks/`,
 ///        `envelopes/` (where SERVICE looks for envelopes named without a path).
 #[derive(Debug)]
 pub struct Principal {
@@ -55,37 +54,6 @@ impl Principal {
         &self.home
     }
 
-    /// Returns the only release, or the only one that has `level`.
-    ///
-    /// Errors: a refusal that names the candidates when there are several, [`ServiceError::Unknown`] when none.
-    pub fn only_release_with(&self, level: Option<&LevelName>) -> Result<Vrm, ServiceError> {
-        let tables = self.tables();
-        let mut candidates = Vec::new();
-        for release in releases::all(&tables)? {
-            let has_level = match level {
-                Some(level) => levels::find(&tables, &release.vrm, level)?.is_some(),
-                None => true,
-            };
-            if has_level {
-                candidates.push(release.vrm);
-            }
-        }
-        match candidates.as_slice() {
-            [only] => Ok(only.clone()),
-            [] => Err(ServiceError::Unknown {
-                kind: if level.is_some() { "level" } else { "release" },
-                name: level.map(ToString::to_string).unwrap_or_default(),
-                hint: "SRVLVL QUERY vrm ALL lists the levels of a release".to_owned(),
-            }),
-            many => {
-                let many: Vec<_> = many.iter().map(Vrm::as_str).collect();
-                Err(Refusal::new(113, format!("the release was left out and could be {}", many.join(" or ")))
-                    .hint("put the release before the name")
-                    .into())
-            }
-        }
-    }
-
     /// Returns the object store.
     #[must_use]
     pub fn store(&self) -> &ObjectStore {
@@ -104,10 +72,10 @@ impl Principal {
         self.release_dir(vrm).join("repo")
     }
 
-    /// Returns the keys of a release's repository.
+    /// Returns the keys that sign the repositories of all releases: a managed system trusts one root.
     #[must_use]
-    pub fn keys_dir(&self, vrm: &Vrm) -> PathBuf {
-        self.home.join("keys").join(vrm.as_str())
+    pub fn keys_dir(&self) -> PathBuf {
+        self.home.join("keys").join("tuf")
     }
 
     /// Finds the releases that have a level of this name; a command may leave the release out when it is the only one.

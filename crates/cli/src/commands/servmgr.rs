@@ -66,7 +66,7 @@ pub(crate) enum Servmgr {
     Initialize {
         /// The release, such as 720
         vrm: Vrm,
-        /// The install media: one directory for each component
+        /// The install media: one directory for each component; principal/media/VRM below the home when left out
         #[arg(long, value_name = "DIR")]
         from: Option<PathBuf>,
     },
@@ -151,7 +151,8 @@ impl Servmgr {
         use tender_service::verbs::{Initialize, SettingSet};
         Ok(match self {
             Self::Initialize { vrm, from } => {
-                Box::new(Initialize { vrm, from: from.unwrap_or_else(|| PathBuf::from(".")) })
+                let from = from.unwrap_or_else(|| principal.home().join("media").join(vrm.as_str()));
+                Box::new(Initialize { vrm, from })
             }
             Self::Srvlvl(verb) => return verb.verb(principal),
             Self::System(verb) => return verb.verb(principal),
@@ -179,20 +180,29 @@ fn managed(
     let is_all = components.iter().any(|word| word.eq_ignore_ascii_case("ALL"));
     let mut named = Vec::new();
     for word in components.iter().filter(|_| !is_all) {
-        named.push(ComponentName::new(word).map_err(agent::failed("name the component", ReturnCode::Syntax))?);
+        named
+            .push(ComponentName::new(word).map_err(agent::failed("name the component", ReturnCode::Syntax))?);
     }
     if shell.is_check {
-        let whose =
-            if named.is_empty() { "every component".to_owned() } else { components.join(" ").to_ascii_lowercase() };
+        let whose = if named.is_empty() {
+            "every component".to_owned()
+        } else {
+            components.join(" ").to_ascii_lowercase()
+        };
         let text = if on { "would go back to the principal" } else { "would be taken out of management" };
         let mut outcome = Outcome::default();
         outcome.say(Message::csm(84, Severity::I, format!("{whose} {text}")));
         return Ok(outcome);
     }
     let verb = Verb::Managed { on, components: named, reason, until };
-    let answered =
-        tender_agent::executor::ask_locally(&home, verb, &shell.operator, &tender_agent::NoHooks, &shell.bars)
-            .map_err(|fault| agent::failed("carry out MANAGED", fault.code())(fault))?;
+    let answered = tender_agent::executor::ask_locally(
+        &home,
+        verb,
+        &shell.operator,
+        &tender_agent::NoHooks,
+        &shell.bars,
+    )
+    .map_err(|fault| agent::failed("carry out MANAGED", fault.code())(fault))?;
     Ok(match answered {
         Some(result) => result.outcome,
         None => {

@@ -75,7 +75,7 @@ impl Initialize {
 
     fn make_repository(&self, principal: &Principal, now: Timestamp) -> Result<(), ServiceError> {
         let doing = || format!("making the signed repository of release {}", self.vrm);
-        let (keys_dir, repo_dir) = (principal.keys_dir(&self.vrm), principal.repo_dir(&self.vrm));
+        let (keys_dir, repo_dir) = (principal.keys_dir(), principal.repo_dir(&self.vrm));
         let keys = match KeyDir::open(&keys_dir) {
             Ok(keys) => keys,
             Err(_) => KeyDir::create(&keys_dir, now, &Expiry::default())

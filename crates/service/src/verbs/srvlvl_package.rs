@@ -150,7 +150,7 @@ pub(crate) fn with_repository<T>(
     work: impl FnOnce(&mut Repository<'_>) -> Result<T, tender_package::repository::RepositoryError>,
 ) -> Result<T, ServiceError> {
     let doing = || format!("signed repository of release {vrm}");
-    let keys = KeyDir::open(&principal.keys_dir(vrm)).map_err(ServiceError::repository(doing()))?;
+    let keys = KeyDir::open(&principal.keys_dir()).map_err(ServiceError::repository(doing()))?;
     let mut repository =
         Repository::open(&principal.repo_dir(vrm), &keys).map_err(ServiceError::repository(doing()))?;
     work(&mut repository).map_err(ServiceError::repository(doing()))

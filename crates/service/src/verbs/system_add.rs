@@ -156,7 +156,7 @@ impl SystemAdd {
         record: &SystemRecord,
     ) -> Result<Outcome, ServiceError> {
         let wrap = |source| ServiceError::Link { system: self.system.to_string(), source };
-        let keys = KeyDir::open(&principal.keys_dir(&self.vrm))
+        let keys = KeyDir::open(&principal.keys_dir())
             .map_err(ServiceError::repository(format!("keys of release {}", self.vrm)))?;
         let welcome = Welcome { vrm: self.vrm.clone(), trusted_root: keys.trusted_root().to_vec() };
         match context.enroller.complete(&system::address(record), &welcome) {

@@ -1,5 +1,6 @@
 //! SYSTEM as typed becomes a verb of the principal.
 
+use tender_service::system::Target;
 use tender_service::verbs::{
     SystemAdd, SystemDelete, SystemFallback, SystemModify, SystemPut2prod, SystemQuery, SystemServcheck,
 };
@@ -27,12 +28,12 @@ impl System {
                 is_tls_required: !a.reach.norequire,
             }),
             Self::Delete(a) => Box::new(SystemDelete {
-                vrm: a.at.release.only(principal)?,
+                vrm: a.at.release.of_target(principal, &a.at.target)?,
                 target: a.at.target,
                 force: a.force,
             }),
             Self::Modify(a) => Box::new(SystemModify {
-                vrm: a.release.only(principal)?,
+                vrm: a.release.of_target(principal, &Target::Named(a.system.clone()))?,
                 system: a.system,
                 level: a.srvlvl,
                 variant: a.variant,
@@ -45,23 +46,26 @@ impl System {
                 },
                 force: a.force,
             }),
-            Self::Query(a) => Box::new(SystemQuery { vrm: a.release.only(principal)?, target: a.target }),
+            Self::Query(a) => {
+                Box::new(SystemQuery { vrm: a.release.of_target(principal, &a.target)?, target: a.target })
+            }
             Self::Servcheck(a) => Box::new(SystemServcheck {
-                vrm: a.at.release.only(principal)?,
+                vrm: a.at.release.of_target(principal, &a.at.target)?,
                 target: a.at.target,
                 is_full: a.full,
             }),
             Self::Put2prod(a) => Box::new(SystemPut2prod {
-                vrm: a.at.release.only(principal)?,
+                vrm: a.at.release.of_target(principal, &a.at.target)?,
                 target: a.at.target,
                 expect: a.level.map(|level| (level, a.generation)),
                 acknowledge: a.acknowledge,
                 force: a.force,
                 parallel_max: a.parallel,
             }),
-            Self::Fallback(a) => {
-                Box::new(SystemFallback { vrm: a.at.release.only(principal)?, target: a.at.target })
-            }
+            Self::Fallback(a) => Box::new(SystemFallback {
+                vrm: a.at.release.of_target(principal, &a.at.target)?,
+                target: a.at.target,
+            }),
         })
     }
 }
