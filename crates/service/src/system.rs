@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rusqlite::Connection;
 use tender_package::name::NameError;
-use tender_package::{Outcome, SystemName, Table, Vrm};
+use tender_package::{Outcome, Severity, SystemName, Table, Vrm};
 
 pub(crate) use ask::{ask, check_info};
 pub use guard::{Loss, SystemContent};
@@ -117,9 +117,11 @@ pub(crate) fn gather(title: String, results: Vec<(SystemName, Outcome)>) -> Outc
         }
         if let Some(object) = value.as_object_mut() {
             object.insert("rc".to_owned(), u8::from(outcome.code).into());
+            object.insert("messages".to_owned(), serde_json::json!(outcome.messages));
         }
         data.insert(system.to_string(), value);
-        for mut message in outcome.messages {
+        // The table says what went well; only what needs attention is said once more, with its way on.
+        for mut message in outcome.messages.into_iter().filter(|message| message.severity > Severity::I) {
             message.text = format!("{system}: {}", message.text);
             all.messages.push(message);
         }

@@ -103,17 +103,12 @@ impl SystemPut2prod {
         let mut fixes: Vec<_> = open.iter().map(|item| format!("--acknowledge {}", item.fix)).collect();
         fixes.dedup();
         let text = format!(
-            "{reference} asks for {} things before it goes into production on system {name}: {}",
-            open.len(),
+            "{reference} asks for this to be read and done before it goes into production on system {name}: {}",
             lines.join("; ")
         );
         Err(Refusal::new(190, text)
             .lines(lines)
-            .hint(format!(
-                "do and read them, then: tender servmgr system put2prod {} {name} {}",
-                self.vrm,
-                fixes.join(" ")
-            ))
+            .hint(format!("then: tender servmgr system put2prod {} {name} {}", self.vrm, fixes.join(" ")))
             .into())
     }
 
