@@ -19,6 +19,8 @@ pub(crate) struct Service {
     write: bool,
 }
 
+/// The programs that measure.
+const EXAMPLES: &[&str] = &["closure_bench", "query_bench"];
 /// What is asked, the name of its figure, and the milliseconds it may take.
 const QUESTIONS: &[(&str, &str, f64)] = &[
     ("closure of 10 000 fixes over 100 components", "closure_10000_fixes_100_components_ms", 100.0),
@@ -29,28 +31,36 @@ const QUESTIONS: &[(&str, &str, f64)] = &[
 impl Service {
     /// Measures and reports.
     pub(crate) fn run(&self, workspace: &Workspace) -> Result<(), Failure> {
-        let mut bench = Command::new(build_example(workspace, "tender-service", "service_bench")?);
-        let output = program::output(&mut bench)?;
-        if !output.status.success() {
-            eprint!("{}", String::from_utf8_lossy(&output.stderr));
-            return Err(Failure::Ended { command: program::line(&bench), status: output.status });
+        let mut lines = Vec::new();
+        for example in EXAMPLES {
+            let mut bench = Command::new(build_example(workspace, "tender-service", example)?);
+            let output = program::output(&mut bench)?;
+            if !output.status.success() {
+                eprint!("{}", String::from_utf8_lossy(&output.stderr));
+                return Err(Failure::Ended { command: program::line(&bench), status: output.status });
+            }
+            lines.push(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        let text = table(&String::from_utf8_lossy(&output.stdout))?;
+        let text = table(&lines)?;
         print!("{text}");
         if self.write { report::write(workspace, "service", &text) } else { Ok(()) }
     }
 }
 
-/// Makes a table of the figures, which stand on one line of JSON.
-fn table(line: &str) -> Result<String, Failure> {
+/// Makes a table of the figures, which stand on one line of JSON from each program.
+fn table(lines: &[String]) -> Result<String, Failure> {
     let missing = |what: &str| Failure::Unexpected {
-        what: format!("the measuring program gives {what}"),
-        found: line.trim().to_owned(),
+        what: format!("the measuring programs give {what}"),
+        found: lines.concat().trim().to_owned(),
     };
-    let figures: Value = serde_json::from_str(line).map_err(|_| missing("one line of JSON"))?;
+    let mut documents: Vec<Value> = Vec::new();
+    for line in lines {
+        documents.push(serde_json::from_str(line).map_err(|_| missing("one line of JSON each"))?);
+    }
     let mut text = String::from("| question | ms, best of five | floor | |\n|---|---:|---:|---|\n");
     for (question, key, max) in QUESTIONS {
-        let found = figures["figures"][key].as_f64().ok_or_else(|| missing(key))?;
+        let found = documents.iter().find_map(|document| document[*key].as_f64());
+        let found = found.ok_or_else(|| missing(key))?;
         let verdict = if found <= *max { "reached" } else { "MISSED" };
         writeln!(text, "| {question} | {found:.1} | {max:.0} | {verdict} |")
             .expect("writing to a string cannot fail");
@@ -64,13 +74,14 @@ mod tests {
 
     #[test]
     fn table_of_figures_says_what_is_reached_and_what_is_missing() {
-        let line = r#"{"figures":{"closure_10000_fixes_100_components_ms":11.5,
-            "closure_50000_fixes_200000_requisites_ms":1200.0,"systems_missing_a_fix_of_10000_ms":1.3}}"#;
-        let text = table(line).unwrap();
-        assert!(
-            text.contains("| 11.5 | 100 | reached |") && text.contains("| 1200.0 | 1000 | MISSED |"),
-            "{text}"
-        );
-        assert!(table(r#"{"figures":{}}"#).unwrap_err().to_string().contains("closure_10000"));
+        let lines = [
+            r#"{"closure_10000_fixes_100_components_ms":11.5,"closure_50000_fixes_200000_requisites_ms":1200.0}"#,
+            r#"{"systems_missing_a_fix_of_10000_ms":1.3}"#,
+        ]
+        .map(str::to_owned);
+        let text = table(&lines).unwrap();
+        assert!(text.contains("| 11.5 | 100 | reached |"), "{text}");
+        assert!(text.contains("| 1200.0 | 1000 | MISSED |"), "{text}");
+        assert!(table(&lines[1..]).unwrap_err().to_string().contains("closure_10000"));
     }
 }
