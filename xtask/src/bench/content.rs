@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::matching::Matching;
 use super::ours::Ours;
-use super::pairs::{self, PAIRS, Trees};
+use super::pairs::{self, PAIRS, Pair, Trees};
 use super::peers::{Figures, Job, PEERS, Peer};
 use super::report::{self, Measured};
 use super::{REGISTRY_CLIENTS, local, venv};
@@ -58,7 +58,9 @@ impl Content {
             }
         }
         if let Some(ours) = &ours {
-            let section = local::section(workspace, ours, &self.trees(workspace)?)?;
+            // The page shows all pairs side by side, whichever were measured against peers this time.
+            let trees = if self.write { fetched(workspace, |_| true)? } else { self.trees(workspace)? };
+            let section = local::section(workspace, ours, &trees)?;
             print!("\n{section}");
             if self.write {
                 report::write(workspace, "local", &section)?;
@@ -117,6 +119,12 @@ impl Content {
         }
         Ok(report::section(trees, &matching, &measured))
     }
+}
+
+/// Returns the trees of pairs, fetching those that are not there.
+fn fetched(workspace: &Workspace, is_chosen: impl Fn(&Pair) -> bool) -> Result<Vec<Trees>, Failure> {
+    let chosen = PAIRS.iter().filter(|pair| is_chosen(pair));
+    chosen.map(|pair| pair.fetch(&pairs::directory(workspace), &venv(workspace))).collect()
 }
 
 /// Returns a directory of this process, so that two runs do not meet.
