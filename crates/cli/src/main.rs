@@ -6,6 +6,7 @@ mod commands;
 mod error;
 mod fleet;
 mod home;
+mod media;
 mod progress;
 mod quickstart;
 mod render;

@@ -1,5 +1,6 @@
 //! The quickstart: the sample scenario on one machine, every step the command a person would type.
 
+mod interrupt;
 mod scenario;
 mod stage;
 mod step;
@@ -65,6 +66,12 @@ pub(crate) enum QuickstartError {
         /// What was looked for.
         what: &'static str,
     },
+    /// Somebody pressed Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+    /// Signals cannot be heard.
+    #[error("failed to listen for Ctrl-C")]
+    Signals(#[source] io::Error),
     /// The story could not be printed.
     #[error("failed to print")]
     Tell(#[source] io::Error),
@@ -100,6 +107,7 @@ pub(crate) fn run(directory: Option<PathBuf>, is_kept: bool) -> Result<Outcome, 
             .map_err(|source| QuickstartError::Stage { path: std::env::temp_dir(), source })?
             .keep(),
     };
+    interrupt::listen().map_err(QuickstartError::Signals)?;
     let mut stage = Stage::set(directory)?;
     let played = scenario::play(&mut stage);
     if is_kept && played.is_ok() {

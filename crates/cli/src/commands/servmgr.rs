@@ -18,6 +18,7 @@ use tender_service::{Context, Mode, Patience, Principal, ServiceError, Verb, per
 use super::{Shell, agent};
 use crate::error::CommandError;
 use crate::fleet::FtpsFleet;
+use crate::media::Media;
 
 /// A release as typed: three digits, or left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +50,21 @@ fn on_or_off(word: &str) -> Result<bool, String> {
     }
 }
 
+/// Reads a size such as `512M`, `2G` or a number of bytes.
+fn bytes(word: &str) -> Result<u64, String> {
+    let wrong = || "a size is needed, such as 512M or 2G".to_owned();
+    let number = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match word[number.len()..].to_ascii_uppercase().as_str() {
+        "" => 0,
+        "K" | "KB" | "KIB" => 10,
+        "M" | "MB" | "MIB" => 20,
+        "G" | "GB" | "GIB" => 30,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(1 << shift).ok_or_else(wrong)
+}
+
 /// Reads the only communication type there is.
 fn ftp(word: &str) -> Result<String, String> {
     if word.eq_ignore_ascii_case("FTP") {
@@ -62,11 +78,13 @@ fn ftp(word: &str) -> Result<String, String> {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Servmgr {
     /// Takes in the BASE of a release from its install media
-    #[command(after_help = "Example:\n  tender servmgr initialize 720 --from /media/720")]
+    #[command(
+        after_help = "Example:\n  tender servmgr initialize 720 --from /media/720\n  tender servmgr initialize 720 --from product-720.tar.zst"
+    )]
     Initialize {
         /// The release, such as 720
         vrm: Vrm,
-        /// The install media: one directory for each component; principal/media/VRM below the home when left out
+        /// The install media: a directory or an archive with one directory for each component; principal/media/VRM below the home when left out
         #[arg(long, value_name = "DIR")]
         from: Option<PathBuf>,
     },
@@ -130,7 +148,8 @@ impl Servmgr {
             Ok(principal) => principal,
             Err(fault) => return Ok(fault.outcome()),
         };
-        let verb = match self.verb(&principal) {
+        let (this, _media) = self.with_media(shell)?;
+        let verb = match this.verb(&principal) {
             Ok(verb) => verb,
             Err(fault) => return Ok(fault.outcome()),
         };
@@ -145,6 +164,14 @@ impl Servmgr {
         };
         let mode = if shell.is_check { Mode::Check } else { Mode::Run };
         Ok(perform(verb.as_ref(), &principal, &context, mode))
+    }
+
+    /// Unpacks the install media of INITIALIZE when they are an archive; they are kept as long as they are needed.
+    fn with_media(self, shell: &Shell) -> Result<(Self, Option<Media>), CommandError> {
+        let Self::Initialize { vrm, from: Some(path) } = self else { return Ok((self, None)) };
+        let media = Media::open(&path, &shell.home, &shell.bars)
+            .map_err(agent::failed("read the install media", tender_package::ReturnCode::Unknown))?;
+        Ok((Self::Initialize { vrm, from: Some(media.directory().to_owned()) }, Some(media)))
     }
 
     fn verb(self, principal: &Principal) -> Result<Box<dyn Verb>, ServiceError> {

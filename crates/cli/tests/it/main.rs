@@ -4,4 +4,5 @@ mod bad_input;
 mod commands;
 mod faults;
 mod scenario;
+mod systems;
 mod world;

@@ -76,9 +76,9 @@ pub(crate) struct Named {
 pub(crate) struct Package {
     #[command(flatten)]
     pub(crate) at: Named,
-    /// Memory to stay within when servlinks are built
-    #[arg(long, value_name = "MIB")]
-    pub(crate) max_memory_mib: Option<u64>,
+    /// Memory to stay within when servlinks are built, such as 512M or 2G
+    #[arg(long, value_name = "SIZE", value_parser = super::bytes)]
+    pub(crate) max_memory: Option<u64>,
 }
 
 #[derive(Debug, Args)]

@@ -30,8 +30,7 @@ impl Srvlvl {
             Self::Localmod(a) => return a.verb(principal),
             Self::Package(a) => {
                 let (vrm, level) = a.at.level(principal)?;
-                let memory_bytes_max = a.max_memory_mib.map(|mib| mib << 20);
-                Box::new(SrvlvlPackage { vrm, level, memory_bytes_max })
+                Box::new(SrvlvlPackage { vrm, level, memory_bytes_max: a.max_memory })
             }
             Self::Setlock(a) => {
                 let (vrm, level) = a.at.level(principal)?;
