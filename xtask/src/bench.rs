@@ -42,10 +42,9 @@ pub(crate) enum Bench {
         #[arg(long, value_name = "DIR")]
         into: Option<PathBuf>,
     },
-    /// Measures requisite closure over many fixes.
-    Closure,
-    /// Measures queries over many systems.
-    Query,
+    /// Measures requisite closure over many fixes, and queries over many systems.
+    #[command(visible_aliases = ["closure", "query"])]
+    Service(service::Service),
 }
 
 impl Bench {
@@ -62,8 +61,7 @@ impl Bench {
                 }
                 Ok(())
             }
-            Self::Closure => service::closure(workspace),
-            Self::Query => service::query(workspace),
+            Self::Service(service) => service.run(workspace),
         }
     }
 }

@@ -119,7 +119,7 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> Result<bool, Failure>) -> R
     while !is_so()? {
         if begun.elapsed() > DEADLINE {
             return Err(Failure::Unexpected {
-                what: format!("{what}"),
+                what: what.to_owned(),
                 found: format!("not so after {} s", DEADLINE.as_secs()),
             });
         }
@@ -315,6 +315,7 @@ impl<'n> Story<'n> {
         for product in PRODUCTS {
             let expected = self.releases.unpacked_again(product, version)?;
             for system in self.systems.iter().filter(|system| systems.contains(&system.name())) {
+                system.holds_only(slot, PRODUCTS.iter().map(|product| product.component))?;
                 compare::same(&expected, &system.slot(slot).join(product.component))?;
             }
         }

@@ -33,7 +33,7 @@ pub(crate) struct Content {
     /// Leave out our own figures.
     #[arg(long)]
     without_ours: bool,
-    /// Write the results into docs/benchmarks.md.
+    /// Write the results into docs/benchmarks.md, each pair in its place.
     #[arg(long)]
     write: bool,
 }
@@ -50,18 +50,21 @@ impl Content {
         debian::require(REGISTRY_CLIENTS)?;
         debian::require(&peers.iter().map(|peer| peer.needed).collect::<Vec<_>>())?;
         let ours = if self.without_ours { None } else { Some(Ours::build(workspace)?) };
-        let mut text = String::new();
         for trees in self.trees(workspace)? {
             let section = self.measure_pair(workspace, &trees, &peers, ours.as_ref())?;
             print!("\n{section}");
-            text.push_str(&section);
+            if self.write && !trees.versions.is_empty() {
+                report::write(workspace, &trees.name, &section)?;
+            }
         }
         if let Some(ours) = &ours {
             let section = local::section(workspace, ours, &self.trees(workspace)?)?;
             print!("\n{section}");
-            text.push_str(&section);
+            if self.write {
+                report::write(workspace, "local", &section)?;
+            }
         }
-        if self.write { report::write(workspace, "content", &text) } else { Ok(()) }
+        Ok(())
     }
 
     /// Returns the pairs asked for; given directories alone, only those.
@@ -89,7 +92,7 @@ impl Content {
     ) -> Result<String, Failure> {
         println!("\n{}", trees.name);
         let matching = Matching::of(&trees.old, &trees.new)?;
-        let work = workspace.root().join("target/bench/work");
+        let work = work_dir(workspace);
         let mut measured = Vec::new();
         for peer in peers {
             let cached =
@@ -113,6 +116,11 @@ impl Content {
         }
         Ok(report::section(trees, &matching, &measured))
     }
+}
+
+/// Returns a directory of this process, so that two runs do not meet.
+pub(super) fn work_dir(workspace: &Workspace) -> PathBuf {
+    workspace.root().join(format!("target/bench/work-{}", std::process::id()))
 }
 
 /// Measures in an empty directory, and removes it afterwards.

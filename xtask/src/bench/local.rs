@@ -25,7 +25,7 @@ pub(crate) fn section(workspace: &Workspace, ours: &Ours, pairs: &[Trees]) -> Re
     text.push_str("| tree | files | MB | scan CPU s | floor | of sha256sum | stat only ms | floor | switch ms p50 | max | floor |\n");
     text.push_str("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
     for trees in pairs {
-        let work = workspace.root().join("target/bench/work");
+        let work = super::content::work_dir(workspace);
         text.push_str(&super::content::measured_in(&work, || row(ours, trees, &work))?);
     }
     text.push('\n');

@@ -110,6 +110,30 @@ impl Host {
         fs::canonicalize(&link).unwrap_or(link)
     }
 
+    /// Checks that a slot has these components and nothing else.
+    pub(super) fn holds_only<'c>(
+        &self,
+        slot: &str,
+        components: impl Iterator<Item = &'c str>,
+    ) -> Result<(), Failure> {
+        let dir = self.slot(slot);
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&dir).map_err(Failure::file("read", &dir))? {
+            let name = entry.map_err(Failure::file("read", &dir))?.file_name();
+            found.push(name.to_string_lossy().into_owned());
+        }
+        found.sort();
+        let mut expected: Vec<_> = components.collect();
+        expected.sort_unstable();
+        if found == expected {
+            return Ok(());
+        }
+        Err(Failure::Unexpected {
+            what: format!("{} holds {expected:?} alone", dir.display()),
+            found: format!("{found:?}"),
+        })
+    }
+
     /// Returns what all slots are links to.
     pub(super) fn slots(&self) -> Vec<Option<PathBuf>> {
         ["test", "current", "previous"]
