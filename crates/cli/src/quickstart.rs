@@ -8,7 +8,7 @@ mod step;
 use std::io;
 use std::path::PathBuf;
 
-use tender_package::Outcome;
+use tender_package::{Message, Outcome, Severity};
 
 use stage::Stage;
 
@@ -49,7 +49,7 @@ pub(crate) enum QuickstartError {
         host: String,
     },
     /// A command ended otherwise than it should.
-    #[error("`tender {line}` ended with {code:?}; {expected:?} was expected")]
+    #[error("`tender {line}` ended {}", ended(*code, expected))]
     Step {
         /// The command.
         line: String,
@@ -97,6 +97,12 @@ impl QuickstartError {
     }
 }
 
+fn ended(code: Option<i32>, expected: &[i32]) -> String {
+    let expected: Vec<_> = expected.iter().map(ToString::to_string).collect();
+    let code = code.map_or_else(|| "by a signal".to_owned(), |code| format!("with return code {code}"));
+    format!("{code}; {} was expected", expected.join(" or "))
+}
+
 /// Plays the scenario; everything is removed afterwards unless `is_kept`.
 pub(crate) fn run(directory: Option<PathBuf>, is_kept: bool) -> Result<Outcome, QuickstartError> {
     let directory = match directory {
@@ -116,5 +122,11 @@ pub(crate) fn run(directory: Option<PathBuf>, is_kept: bool) -> Result<Outcome, 
     } else {
         stage.strike()?;
     }
-    played.map(|()| Outcome::default())
+    played?;
+    let mut outcome = Outcome::default();
+    if !is_kept {
+        let text = "the agents are stopped and everything is removed; --keep leaves the fleet to play with";
+        outcome.say(Message::csm(91, Severity::I, text));
+    }
+    Ok(outcome)
 }

@@ -7,7 +7,7 @@ mod srvlvl_verbs;
 mod system;
 mod system_verbs;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Subcommand;
@@ -65,6 +65,11 @@ fn bytes(word: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(wrong)
 }
 
+/// Reads a time with its zone.
+fn until(word: &str) -> Result<Timestamp, String> {
+    word.parse().map_err(|_| "a time with its zone is needed, such as 2026-12-24T18:00Z".to_owned())
+}
+
 /// Reads the only communication type there is.
 fn ftp(word: &str) -> Result<String, String> {
     if word.eq_ignore_ascii_case("FTP") {
@@ -108,8 +113,8 @@ pub(crate) enum Servmgr {
         /// Why; needed for OFF
         #[arg(long, default_value = "", hide_default_value = true)]
         reason: String,
-        /// When it should end
-        #[arg(long)]
+        /// When it should end, such as 2026-12-24T18:00Z
+        #[arg(long, value_parser = until)]
         until: Option<Timestamp>,
     },
     /// Nicknames of several systems
@@ -144,7 +149,9 @@ impl Servmgr {
         if let Self::Managed { on, components, reason, until } = self {
             return managed(shell, on, &components, reason, until);
         }
-        let principal = match Principal::open(&shell.home.join("principal")) {
+        let place = shell.home.join("principal");
+        make_private(&place)?;
+        let principal = match Principal::open(&place) {
             Ok(principal) => principal,
             Err(fault) => return Ok(fault.outcome()),
         };
@@ -192,6 +199,19 @@ impl Servmgr {
             Self::Managed { .. } => unreachable!("MANAGED is carried out before the principal is opened"),
         })
     }
+}
+
+/// Makes the principal's directory, closed to others: it holds the fleet's keys and addresses.
+fn make_private(place: &Path) -> Result<(), CommandError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let fault = |source| CommandError::File { doing: "make", path: place.to_owned(), source };
+    if place.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = place.parent() {
+        std::fs::create_dir_all(above).map_err(fault)?;
+    }
+    std::fs::DirBuilder::new().mode(0o700).create(place).map_err(fault)
 }
 
 fn managed(

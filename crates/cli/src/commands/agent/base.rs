@@ -33,10 +33,9 @@ pub(crate) struct AdoptArgs {
 
 fn code_of(fault: &BaseError) -> ReturnCode {
     match fault {
-        BaseError::NoComponents { .. } | BaseError::NotAComponent { .. } | BaseError::Import { .. } => {
+        BaseError::NoComponents { .. } | BaseError::NotAComponent { .. } | BaseError::Occupied { .. } => {
             ReturnCode::Refused
         }
-        BaseError::Occupied { .. } => ReturnCode::Refused,
         BaseError::Lock(_) => ReturnCode::Busy,
         _ => ReturnCode::Outside,
     }

@@ -38,8 +38,8 @@ pub(crate) enum Srvlvl {
     #[command(after_help = "Example:\n  tender servmgr srvlvl setlock 720 vm010802_BLD2 on")]
     Setlock(Setlock),
     /// Sends a package to a system or a group, to be tested or as stable
-    #[command(after_help = "Examples:\n  tender servmgr srvlvl send 720 vm010802_BLD2 vm01 (test\n  \
-        tender servmgr srvlvl send 720 vm010802_BLD2 east (stable")]
+    #[command(after_help = "Examples:\n  tender servmgr srvlvl send 720 vm010802_BLD2 vm01 '(test'\n  \
+        tender servmgr srvlvl send 720 vm010802_BLD2 east '(stable'")]
     Send(Send),
     /// Shows a level, or all of a release
     #[command(after_help = "Examples:\n  tender servmgr srvlvl query 720 all\n  \
@@ -204,7 +204,7 @@ pub(crate) struct Send {
     /// Go on past drift, overrides and missing tests, with the reason
     #[arg(long, value_name = "REASON")]
     pub(crate) force: Option<String>,
-    /// How many systems at a time; the setting `sends_max` otherwise
+    /// How many systems at a time; the setting `parallel_max` otherwise
     #[arg(long, value_name = "N")]
     pub(crate) parallel: Option<usize>,
 }

@@ -1,5 +1,7 @@
 //! SRVLVL as typed becomes a verb of the principal.
 
+use std::path::{Path, PathBuf};
+
 use tender_content::PartPath;
 use tender_package::{ComponentName, LevelName};
 use tender_service::system::Target;
@@ -79,7 +81,13 @@ impl Service {
             (_, _, _, true) => ServiceFunction::Status,
             _ => ServiceFunction::Install,
         };
-        let component = if self.component.eq_ignore_ascii_case("ALL") {
+        let mut envelopes = self.envelopes;
+        // An envelope where ALL was forgotten is an envelope: components have no files of their name.
+        let is_envelope = envelopes.is_empty() && Path::new(&self.component).is_file();
+        if is_envelope {
+            envelopes.push(PathBuf::from(&self.component));
+        }
+        let component = if is_envelope || self.component.eq_ignore_ascii_case("ALL") {
             None
         } else {
             Some(ComponentName::new(&self.component).map_err(not_a_name)?)
@@ -88,7 +96,7 @@ impl Service {
             vrm,
             level,
             component,
-            envelopes: self.envelopes,
+            envelopes,
             select: self.select,
             exclude: self.exclude,
             function,

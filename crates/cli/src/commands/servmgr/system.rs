@@ -12,7 +12,7 @@ pub(crate) enum System {
     /// Takes a system into service: issues its join token, then checks and registers it
     #[command(
         after_help = "Example:\n  tender servmgr system add 720 vm01 vm010102_bld1 nonesm hostname vm01.example.com \
-        commtype ftp (port 4535 require"
+        commtype ftp '(port' 4535 'require)'"
     )]
     Add(Add),
     /// Lets a system go
