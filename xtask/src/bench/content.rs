@@ -98,6 +98,7 @@ impl Content {
             let cached =
                 workspace.root().join("target/bench/peers").join(format!("{}.{}", trees.name, peer.name));
             let known = if self.reuse_peers { recall(&cached, trees) } else { None };
+            let is_reused = known.is_some();
             let figures = if let Some(figures) = known {
                 figures
             } else {
@@ -107,12 +108,12 @@ impl Content {
                 figures
             };
             println!("    {:<32} {:>12} bytes", peer.name, figures.bytes);
-            measured.push(Measured { tool: peer.name, is_ours: false, figures });
+            measured.push(Measured { tool: peer.name, is_ours: false, is_reused, figures });
         }
         if let Some(ours) = ours {
             let job = Job { old: &trees.old, new: &trees.new, matching: &matching, work: &work };
             let figures = measured_in(&work, || ours.run(&job))?;
-            measured.push(Measured { tool: "tender servlink", is_ours: true, figures });
+            measured.push(Measured { tool: "tender servlink", is_ours: true, is_reused: false, figures });
         }
         Ok(report::section(trees, &matching, &measured))
     }

@@ -161,6 +161,15 @@ fn fetch_side(dir: &Path, side: &str, pieces: &[Piece], venv: &Path) -> Result<S
         found.push_str(&piece.fetch(&part, venv)?);
     }
     root_absolute_links(&part, &part)?;
+    // Parts are files and links; what has neither would be a difference that no servlink carries.
+    program::run(Command::new("find").arg(&part).args([
+        "-mindepth",
+        "1",
+        "-type",
+        "d",
+        "-empty",
+        "-delete",
+    ]))?;
     fs::rename(&part, &tree).map_err(Failure::file("rename", &part))?;
     let mut file = fs::File::create(&note).map_err(Failure::file("write", &note))?;
     file.write_all(found.as_bytes()).map_err(Failure::file("write", &note))?;

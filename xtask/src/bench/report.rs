@@ -16,6 +16,8 @@ pub(crate) struct Measured {
     pub(crate) tool: &'static str,
     /// Whether it is our own.
     pub(crate) is_ours: bool,
+    /// Whether it was measured in an earlier run.
+    pub(crate) is_reused: bool,
     /// Its figures.
     pub(crate) figures: Figures,
 }
@@ -60,6 +62,12 @@ pub(crate) fn section(trees: &Trees, matching: &Matching, measured: &[Measured])
     );
     for note in trees.versions.lines().filter(|line| line.contains("instead of")) {
         line(&mut text, note);
+    }
+    let reused = measured.iter().filter(|measured| measured.is_reused).count();
+    if reused > 0 {
+        let note = "other tools are from an earlier run on the same trees: their bytes hold, their CPU seconds were \
+                    measured while other work may have slowed the machine.";
+        line(&mut text, &format!("{reused} {note}"));
     }
     text.push('\n');
     text.push_str(&table(measured));
@@ -169,6 +177,7 @@ mod tests {
         let row = |tool, is_ours, bytes| Measured {
             tool,
             is_ours,
+            is_reused: false,
             figures: Figures { bytes, ..Figures::default() },
         };
         let text = table(&[row("a", false, 200), row("b", false, 100), row("ours", true, 90)]);
