@@ -1,4 +1,7 @@
 //! FALLBACK: goes back to slot `previous` in one switch; what was in production becomes `previous`.
+//!
+//! A level that was also being tested is in production then, so slot `test` is cleared: `test` and `current` never
+//! name the same level, and no later PUT2PROD can overwrite the way back with it.
 
 use tender_content::scan::ScanMode;
 use tender_package::request::Request;
@@ -51,6 +54,15 @@ pub(super) fn plan(slots: &Slots, drifted: usize) -> Result<Plan, Refusal> {
     };
     let level = previous.level().clone();
     let current = slots.current.as_ref().map(|current| current.level().clone());
+    if current.as_ref() == Some(&level) {
+        let text =
+            format!("slot previous holds {level}, which is in production: there is nothing to go back to");
+        return Err(Refusal::new(
+            ReturnCode::Refused,
+            Message::csm(774, Severity::E, text).with_hint("send another level and put it in production"),
+        ));
+    }
+    let is_tested = slots.test.as_ref().is_some_and(|test| *test.level() == level);
     let mut steps = Vec::new();
     let mut notes = Vec::new();
     if drifted > 0 {
@@ -62,13 +74,22 @@ pub(super) fn plan(slots: &Slots, drifted: usize) -> Result<Plan, Refusal> {
         Step::Validate { level: level.clone() },
         Step::Slot { slot: Slot::Current, level: Some(level.clone()) },
         Step::Slot { slot: Slot::Previous, level: current.clone() },
-        Step::Restart { level: Some(level.clone()) },
     ]);
-    let undo = vec![
+    let mut undo = vec![
         Step::Slot { slot: Slot::Current, level: current.clone() },
         Step::Slot { slot: Slot::Previous, level: Some(level.clone()) },
-        Step::Restart { level: current.clone() },
     ];
+    if is_tested {
+        steps.push(Step::Slot { slot: Slot::Test, level: None });
+        undo.push(Step::Slot { slot: Slot::Test, level: Some(level.clone()) });
+        notes.push(Message::csm(
+            775,
+            Severity::I,
+            format!("{level} leaves slot test, as it is in production"),
+        ));
+    }
+    steps.push(Step::Restart { level: Some(level.clone()) });
+    undo.push(Step::Restart { level: current.clone() });
     let before = current.map_or_else(|| "nothing".to_owned(), |current| current.to_string());
     let done =
         Message::csm(773, Severity::I, format!("{level} is in production again; before it was {before}"));
@@ -103,6 +124,40 @@ mod tests {
             ]
         );
         assert!(!plan.steps.iter().any(|step| matches!(step, Step::Materialise { .. })));
+    }
+
+    #[test]
+    fn fallback_to_the_level_being_tested_clears_slot_test() {
+        let slots = Slots {
+            current: Some(samples::occupant("BLD5", 1)),
+            previous: Some(samples::occupant("BLD1", 1)),
+            test: Some(samples::occupant("BLD1", 1)),
+        };
+        let plan = plan(&slots, 0).unwrap();
+        let labels = |steps: &[Step]| -> Vec<_> { steps.iter().map(|step| step.label("fallback")).collect() };
+        assert_eq!(labels(&plan.steps), ["validate", "switch", "previous", "clear", "restart"]);
+        assert_eq!(labels(&plan.undo), ["switch", "previous", "clear", "restart"]);
+    }
+
+    #[test]
+    fn fallback_to_another_generation_of_the_level_being_tested_leaves_slot_test() {
+        let slots = Slots {
+            current: Some(samples::occupant("BLD5", 1)),
+            previous: Some(samples::occupant("BLD1", 1)),
+            test: Some(samples::occupant("BLD1", 2)),
+        };
+        let is_test = |step: &Step| matches!(step, Step::Slot { slot: Slot::Test, .. });
+        assert!(!plan(&slots, 0).unwrap().steps.iter().any(is_test));
+    }
+
+    #[test]
+    fn fallback_to_what_is_in_production_is_refused() {
+        let slots = Slots {
+            current: Some(samples::occupant("BLD1", 1)),
+            previous: Some(samples::occupant("BLD1", 1)),
+            test: None,
+        };
+        assert_eq!(plan(&slots, 0).unwrap_err().code, ReturnCode::Refused);
     }
 
     #[test]

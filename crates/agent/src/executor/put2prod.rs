@@ -119,6 +119,10 @@ fn signed(context: &Context<'_>, test: &Occupant) -> Signed {
 
 fn plan(facts: &Facts, wish: &Wish<'_>) -> Result<Plan, Refusal> {
     let Some(test) = &facts.slots.test else {
+        let current = facts.slots.current.as_ref().map(Occupant::level);
+        if let Some(level) = current.filter(|current| wish.expect == Some(*current)) {
+            return Ok(in_production_already(level, None));
+        }
         let message =
             Message::csm(751, Severity::E, "slot test is empty: there is nothing to put in production");
         return Err(Refusal::new(
@@ -127,6 +131,10 @@ fn plan(facts: &Facts, wish: &Wish<'_>) -> Result<Plan, Refusal> {
         ));
     };
     let mut refusal = Refusal::default();
+    let is_current = facts.slots.current.as_ref().is_some_and(|current| current.level() == test.level());
+    if is_current && wish.expect.is_none_or(|expected| expected == test.level()) {
+        return Ok(in_production_already(test.level(), Some(test.level())));
+    }
     check_level(facts, test, wish, &mut refusal);
     check_actions(facts, test, wish, &mut refusal);
     check_changes(facts, wish, &mut refusal);
@@ -152,6 +160,17 @@ fn plan(facts: &Facts, wish: &Wish<'_>) -> Result<Plan, Refusal> {
     let before = current.map_or_else(|| "nothing".to_owned(), |current| current.to_string());
     let done = Message::csm(752, Severity::I, format!("{level} is in production; before it was {before}"));
     Ok(Plan { steps, undo, done: Some(done), notes: notes(facts, wish) })
+}
+
+/// Switching to what is current would make `previous` the same level, and the way back would be lost.
+fn in_production_already(level: &LevelRef, tested: Option<&LevelRef>) -> Plan {
+    let text = format!("{level} is in production already; slot test is empty now");
+    Plan {
+        steps: vec![Step::Slot { slot: Slot::Test, level: None }, Step::Collect],
+        undo: vec![Step::Slot { slot: Slot::Test, level: tested.cloned() }],
+        done: Some(Message::csm(763, Severity::I, text)),
+        notes: Vec::new(),
+    }
 }
 
 fn check_level(facts: &Facts, test: &Occupant, wish: &Wish<'_>, refusal: &mut Refusal) {

@@ -57,6 +57,27 @@ fn level_jumped_to_from_a_later_one_must_name_the_fixes_it_loses() {
 }
 
 #[test]
+fn level_tested_again_and_fallen_back_to_leaves_slot_test_and_the_way_back_stays() {
+    let principal = Principal::new();
+    let system = System::new(&principal);
+    system.produce(&principal, "BLD1");
+    system.produce(&principal, "BLD2");
+    let lose = vec![FixId::new("UM00002").unwrap()];
+    system.done(Verb::Load { level: level("BLD1"), mode: Mode::Stable, lose, force: None });
+    assert_eq!(system.slots(), ["BLD1", "BLD2", "BLD1"]);
+    system.done(Verb::Fallback);
+    assert_eq!(system.slots(), ["-", "BLD1", "BLD2"]);
+    // What an earlier version left behind: slot test names the level in production.
+    std::os::unix::fs::symlink("levels/720/BLD1.1", system.home.root().join("test")).unwrap();
+    let result = system.ask(put2prod());
+    assert_eq!((result.outcome.code, ids(&result)), (ReturnCode::Done, vec!["CSM0763"]));
+    assert_eq!(system.slots(), ["-", "BLD1", "BLD2"]);
+    system.done(Verb::Fallback);
+    assert_eq!(system.slots(), ["-", "BLD2", "BLD1"]);
+    system.check_slots_are_whole(&principal);
+}
+
+#[test]
 fn base_sent_to_a_system_without_media_carries_the_levels_after_it() {
     let principal = Principal::new();
     let system = System::bare(&principal);

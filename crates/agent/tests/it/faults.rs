@@ -10,10 +10,10 @@ use tender_agent::hooks::{HookError, LifecycleHooks, NoHooks};
 use tender_agent::{Home, audit, execute, fault};
 use tender_content::progress::NoProgress;
 use tender_package::request::Verb;
-use tender_package::{ComponentName, Mode, ReturnCode};
+use tender_package::{ComponentName, FixId, Mode, ReturnCode};
 
 use crate::cycle::vandalise;
-use crate::world::{Principal, System, load, put2prod};
+use crate::world::{Principal, System, level, load, put2prod};
 
 const CHILD: &str = "faults::executor_in_a_process_of_its_own";
 
@@ -103,7 +103,19 @@ fn scenarios() -> Vec<Scenario> {
             "produced",
             Verb::Fallback,
             ["-", "BLD1", "BLD2"],
-            points("fallback.", |point| is_undo(point) || point.contains("materialise")),
+            points("fallback.", |point| {
+                is_undo(point) || point.contains("materialise") || point.contains("clear")
+            }),
+        ),
+        scenario("retested", Verb::Fallback, ["-", "BLD1", "BLD2"], points("fallback.clear", |_| false)),
+        failed(
+            scenario(
+                "retested",
+                Verb::Fallback,
+                ["BLD1", "BLD2", "BLD1"],
+                points("fallback.undo.clear", |_| false),
+            ),
+            "build 2",
         ),
         Scenario {
             code: ReturnCode::Warning,
@@ -115,7 +127,12 @@ fn scenarios() -> Vec<Scenario> {
             )
         },
         failed(
-            scenario("produced", Verb::Fallback, ["-", "BLD2", "BLD1"], only_undo("fallback.")),
+            scenario(
+                "produced",
+                Verb::Fallback,
+                ["-", "BLD2", "BLD1"],
+                points("fallback.undo.", |point| point.contains("clear")),
+            ),
             "build 2",
         ),
         Scenario {
@@ -162,6 +179,13 @@ impl Templates {
         let produced = templates.copy("waiting", "produced");
         produced.done(put2prod());
         templates.copy("produced", "entered").done(Verb::Enter);
+        let lose = vec![FixId::new("UM00002").unwrap()];
+        templates.copy("produced", "retested").done(Verb::Load {
+            level: level("BLD1"),
+            mode: Mode::Stable,
+            lose,
+            force: None,
+        });
         let changed = templates.copy("produced", "changed");
         vandalise(&changed, "previous/http/etc/http.conf", b"build X\n");
         // The object was written through; what the fallback needs must come from elsewhere, and it does not.
