@@ -4,9 +4,11 @@
 //! name the same level, and no later PUT2PROD can overwrite the way back with it.
 
 use tender_content::scan::ScanMode;
+use tender_package::report::DriftItem;
 use tender_package::request::Request;
-use tender_package::{Message, ReturnCode, Severity};
+use tender_package::{LevelRef, Message, Mode, ReturnCode, Severity};
 
+use super::signed::{self, Signed};
 use super::step::Step;
 use super::{Context, Handler, Refusal};
 use crate::queue::Plan;
@@ -25,25 +27,42 @@ impl Handler for Fallback {
     fn plan(&self, context: &Context<'_>, _request: &Request) -> Result<Plan, Refusal> {
         let failed = |error: &(dyn std::error::Error + 'static)| Refusal::failed(770, "FALLBACK", error);
         let slots = slots::read(context.home).map_err(|error| failed(&error))?;
-        let drifted = match &slots.previous {
-            None => 0,
-            Some(previous) => trees::drift(
+        let drift = |slot: Slot| match slots.get(slot) {
+            None => Ok(Vec::new()),
+            Some(occupant) => trees::drift(
                 context.home,
                 &context.store,
-                Slot::Previous.word(),
-                &previous.record.contents(),
+                slot.word(),
+                &occupant.record.contents(),
                 ScanMode::Cached,
                 context.progress,
-            )
-            .map_err(|error| failed(&error))?
-            .len(),
+            ),
         };
-        plan(&slots, drifted)
+        let found = Found {
+            drifted_previous: drift(Slot::Previous).map_err(|error| failed(&error))?.len(),
+            // A level in production that cannot even be compared must not keep anyone from leaving it.
+            drift_current: drift(Slot::Current).unwrap_or_default(),
+            is_withdrawn: slots.previous.as_ref().is_some_and(|previous| {
+                signed::state(context, previous.level()) == Signed::State(Mode::Withdrawn)
+            }),
+        };
+        plan(&slots, &found)
     }
 }
 
-/// Decides the steps; `drifted` parts of slot `previous` make its directory be made again first.
-pub(super) fn plan(slots: &Slots, drifted: usize) -> Result<Plan, Refusal> {
+/// What is worth a warning, none of which keeps a system from going back.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Found {
+    /// Parts of slot `previous` that differ: its directory is made again first.
+    pub(super) drifted_previous: usize,
+    /// Parts of slot `current` that differ, which leave production.
+    pub(super) drift_current: Vec<DriftItem>,
+    /// Whether newer signed metadata took back the level gone back to.
+    pub(super) is_withdrawn: bool,
+}
+
+/// Decides the steps.
+pub(super) fn plan(slots: &Slots, found: &Found) -> Result<Plan, Refusal> {
     let Some(previous) = &slots.previous else {
         let message =
             Message::csm(771, Severity::E, "slot previous is empty: there is nothing to go back to");
@@ -64,11 +83,9 @@ pub(super) fn plan(slots: &Slots, drifted: usize) -> Result<Plan, Refusal> {
     }
     let is_tested = slots.test.as_ref().is_some_and(|test| *test.level() == level);
     let mut steps = Vec::new();
-    let mut notes = Vec::new();
-    if drifted > 0 {
+    let mut notes = warnings(&level, found);
+    if found.drifted_previous > 0 {
         steps.push(Step::Materialise { contents: previous.record.contents() });
-        let text = format!("{drifted} parts of {level} were not as loaded; its directory is made again");
-        notes.push(Message::csm(772, Severity::W, text));
     }
     steps.extend([
         Step::Validate { level: level.clone() },
@@ -96,6 +113,26 @@ pub(super) fn plan(slots: &Slots, drifted: usize) -> Result<Plan, Refusal> {
     Ok(Plan { steps, undo, done: Some(done), notes })
 }
 
+fn warnings(level: &LevelRef, found: &Found) -> Vec<Message> {
+    let mut texts = Vec::new();
+    if found.drifted_previous > 0 {
+        let count = found.drifted_previous;
+        texts
+            .push((772, format!("{count} parts of {level} were not as loaded; its directory is made again")));
+    }
+    let changed = found.drift_current.iter();
+    texts.extend(changed.map(|item| {
+        (
+            776,
+            format!("a change by hand leaves production: {}/{} ({:?})", item.component, item.path, item.kind),
+        )
+    }));
+    if found.is_withdrawn {
+        texts.push((777, format!("{level} was withdrawn since it was in production")));
+    }
+    texts.into_iter().map(|(number, text)| Message::csm(number, Severity::W, text)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,7 +141,7 @@ mod tests {
     #[test]
     fn fallback_without_previous_is_refused() {
         let slots = Slots { current: Some(samples::occupant("BLD1", 1)), ..Slots::default() };
-        assert_eq!(plan(&slots, 0).unwrap_err().code, ReturnCode::Refused);
+        assert_eq!(plan(&slots, &Found::default()).unwrap_err().code, ReturnCode::Refused);
     }
 
     #[test]
@@ -114,7 +151,7 @@ mod tests {
             previous: Some(samples::occupant("BLD1", 1)),
             test: None,
         };
-        let plan = plan(&slots, 0).unwrap();
+        let plan = plan(&slots, &Found::default()).unwrap();
         let switches: Vec<_> = plan.steps.iter().filter(|step| matches!(step, Step::Slot { .. })).collect();
         assert_eq!(
             switches,
@@ -133,7 +170,7 @@ mod tests {
             previous: Some(samples::occupant("BLD1", 1)),
             test: Some(samples::occupant("BLD1", 1)),
         };
-        let plan = plan(&slots, 0).unwrap();
+        let plan = plan(&slots, &Found::default()).unwrap();
         let labels = |steps: &[Step]| -> Vec<_> { steps.iter().map(|step| step.label("fallback")).collect() };
         assert_eq!(labels(&plan.steps), ["validate", "switch", "previous", "clear", "restart"]);
         assert_eq!(labels(&plan.undo), ["switch", "previous", "clear", "restart"]);
@@ -147,7 +184,7 @@ mod tests {
             test: Some(samples::occupant("BLD1", 2)),
         };
         let is_test = |step: &Step| matches!(step, Step::Slot { slot: Slot::Test, .. });
-        assert!(!plan(&slots, 0).unwrap().steps.iter().any(is_test));
+        assert!(!plan(&slots, &Found::default()).unwrap().steps.iter().any(is_test));
     }
 
     #[test]
@@ -157,14 +194,28 @@ mod tests {
             previous: Some(samples::occupant("BLD1", 1)),
             test: None,
         };
-        assert_eq!(plan(&slots, 0).unwrap_err().code, ReturnCode::Refused);
+        assert_eq!(plan(&slots, &Found::default()).unwrap_err().code, ReturnCode::Refused);
     }
 
     #[test]
     fn fallback_to_a_changed_level_makes_it_again_first() {
         let slots = Slots { previous: Some(samples::occupant("BLD1", 1)), ..Slots::default() };
-        let plan = plan(&slots, 2).unwrap();
+        let plan = plan(&slots, &Found { drifted_previous: 2, ..Found::default() }).unwrap();
         assert!(matches!(plan.steps[0], Step::Materialise { .. }));
         assert_eq!(plan.notes.len(), 1);
+    }
+
+    #[test]
+    fn fallback_from_changed_parts_to_a_withdrawn_level_warns_and_goes() {
+        let slots = Slots {
+            current: Some(samples::occupant("BLD2", 1)),
+            previous: Some(samples::occupant("BLD1", 1)),
+            test: None,
+        };
+        let drift_current = vec![samples::drift("current", "http", "bin/httpd")];
+        let plan = plan(&slots, &Found { drifted_previous: 0, drift_current, is_withdrawn: true }).unwrap();
+        let notes: Vec<_> = plan.notes.iter().map(|note| (note.id.as_str(), note.severity)).collect();
+        assert_eq!(notes, [("CSM0776", Severity::W), ("CSM0777", Severity::W)]);
+        assert!(!plan.steps.iter().any(|step| matches!(step, Step::Materialise { .. })));
     }
 }

@@ -9,14 +9,12 @@ use std::collections::BTreeSet;
 
 use tender_content::scan::ScanMode;
 use tender_package::report::{DriftItem, Override};
-use tender_package::repository::{RepositoryError, Verified};
 use tender_package::request::{Request, Verb};
 use tender_package::{FixId, LevelRef, Message, Mode, ReturnCode, Severity};
 
+use super::signed::{self, Signed};
 use super::step::Step;
-use super::{Context, Handler, Refusal, trusted_root};
-use crate::chain;
-use crate::home::Verifier;
+use super::{Context, Handler, Refusal};
 use crate::managed::ManagedState;
 use crate::queue::Plan;
 use crate::slots::{self, Occupant, Slot, Slots};
@@ -32,16 +30,6 @@ struct Wish<'a> {
     expect: Option<&'a LevelRef>,
     acknowledged: &'a [FixId],
     force: Option<&'a str>,
-}
-
-/// What the newest metadata says of the level, when it can be had.
-///
-/// LOAD wrote STABLE into the record only because signed metadata said so; what is received later can take it back
-/// but metadata that merely grew old cannot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Signed {
-    State(Mode),
-    Unavailable(String),
 }
 
 /// All that the decision rests on.
@@ -91,30 +79,13 @@ fn gather(context: &Context<'_>) -> Result<Facts, Refusal> {
         signed: slots
             .test
             .as_ref()
-            .map_or_else(|| Signed::Unavailable(String::new()), |t| signed(context, t)),
+            .map_or_else(|| Signed::Unavailable(String::new()), |test| signed::state(context, test.level())),
         drift_test: drift(Slot::Test).map_err(|error| failed(&error))?,
         drift_current: drift(Slot::Current).map_err(|error| failed(&error))?,
         overrides: ManagedState::read(home).map_err(|error| failed(&error))?.overrides,
         free_bytes: home.free_bytes().map_err(|error| failed(&error))?,
         slots,
     })
-}
-
-fn signed(context: &Context<'_>, test: &Occupant) -> Signed {
-    let home = context.home;
-    let level = test.level();
-    let Ok(root) = trusted_root(home) else { return Signed::Unavailable("no trusted root".to_owned()) };
-    let state =
-        Verified::load(&home.received(&level.vrm), &root, &home.datastore(&level.vrm, Verifier::Executor))
-            .and_then(|verified| verified.custom(&tender_package::manifest::target::manifest(level)));
-    match state {
-        Ok(Some(custom)) => Signed::State(custom.state),
-        Ok(None) => Signed::Unavailable("nothing is signed about it".to_owned()),
-        Err(RepositoryError::UnknownTarget { .. }) => {
-            Signed::Unavailable("it is no longer listed".to_owned())
-        }
-        Err(error) => Signed::Unavailable(chain(&error)),
-    }
 }
 
 fn plan(facts: &Facts, wish: &Wish<'_>) -> Result<Plan, Refusal> {

@@ -87,7 +87,7 @@ fn carried_out(state: State, asked: Asked) -> State {
             load::plan_for(&slots, samples::manifest(&format!("BLD{number}"), 1), Mode::Stable)
         }
         Asked::Put2prod => put2prod::plan_for(&slots, Mode::Stable).unwrap_or_default(),
-        Asked::Fallback => fallback::plan(&slots, 0).unwrap_or_default(),
+        Asked::Fallback => fallback::plan(&slots, &fallback::Found::default()).unwrap_or_default(),
         Asked::Unload => unload::plan(&slots),
     };
     after(state, &plan.steps)
@@ -112,8 +112,9 @@ proptest! {
 
     #[test]
     fn fallback_at_any_slots_swaps_wholly_or_not_at_all(slots in slots(), drifted in 0..2_usize) {
+        let found = fallback::Found { drifted_previous: drifted, ..fallback::Found::default() };
         let before = state(&slots);
-        let Ok(plan) = fallback::plan(&slots, drifted) else {
+        let Ok(plan) = fallback::plan(&slots, &found) else {
             let is_same = before.get(&Slot::Previous) == before.get(&Slot::Current);
             prop_assert!(slots.previous.is_none() || is_same);
             return Ok(());

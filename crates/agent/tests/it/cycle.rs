@@ -288,6 +288,22 @@ fn previous_level_that_was_changed_is_made_again_before_the_way_back() {
 }
 
 #[test]
+fn fallback_from_changed_parts_to_a_withdrawn_level_is_done_with_warnings() {
+    let principal = Principal::new();
+    let system = System::new(&principal);
+    system.produce(&principal, "BLD1");
+    system.produce(&principal, "BLD2");
+    vandalise(&system, "current/http/etc/http.conf", b"hot fix\n");
+    principal.mark("BLD1", Mode::Withdrawn);
+    system.receive(&principal, "BLD1");
+    let result = system.ask(Verb::Fallback);
+    assert_eq!(result.outcome.code, ReturnCode::Warning, "{:?}", result.outcome);
+    assert_eq!(ids(&result), ["CSM0776", "CSM0777", "CSM0773"]);
+    assert!(result.outcome.messages[0].text.contains("http/etc/http.conf"));
+    assert_eq!(system.slots(), ["-", "BLD1", "BLD2"]);
+}
+
+#[test]
 fn base_imported_again_heals_damaged_objects() {
     let principal = Principal::new();
     let system = System::new(&principal);
