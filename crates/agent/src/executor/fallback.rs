@@ -11,6 +11,7 @@ use tender_package::{LevelRef, Message, Mode, ReturnCode, Severity};
 use super::signed::{self, Signed};
 use super::step::Step;
 use super::{Context, Handler, Refusal};
+use crate::chain;
 use crate::queue::Plan;
 use crate::slots::{self, Slot, Slots};
 use crate::trees;
@@ -38,10 +39,15 @@ impl Handler for Fallback {
                 context.progress,
             ),
         };
+        // A level in production that cannot even be compared must not keep anyone from leaving it.
+        let (drift_current, uncompared) = match drift(Slot::Current) {
+            Ok(items) => (items, None),
+            Err(error) => (Vec::new(), Some(chain(&error))),
+        };
         let found = Found {
             drifted_previous: drift(Slot::Previous).map_err(|error| failed(&error))?.len(),
-            // A level in production that cannot even be compared must not keep anyone from leaving it.
-            drift_current: drift(Slot::Current).unwrap_or_default(),
+            drift_current,
+            uncompared,
             is_withdrawn: slots.previous.as_ref().is_some_and(|previous| {
                 signed::state(context, previous.level()) == Signed::State(Mode::Withdrawn)
             }),
@@ -57,6 +63,8 @@ pub(super) struct Found {
     pub(super) drifted_previous: usize,
     /// Parts of slot `current` that differ, which leave production.
     pub(super) drift_current: Vec<DriftItem>,
+    /// Why slot `current` could not be compared with its level.
+    pub(super) uncompared: Option<String>,
     /// Whether newer signed metadata took back the level gone back to.
     pub(super) is_withdrawn: bool,
 }
@@ -127,6 +135,12 @@ fn warnings(level: &LevelRef, found: &Found) -> Vec<Message> {
             format!("a change by hand leaves production: {}/{} ({:?})", item.component, item.path, item.kind),
         )
     }));
+    if let Some(reason) = &found.uncompared {
+        texts.push((
+            778,
+            format!("changes by hand in production may be lost, as none can be found: {reason}"),
+        ));
+    }
     if found.is_withdrawn {
         texts.push((777, format!("{level} was withdrawn since it was in production")));
     }
@@ -213,7 +227,7 @@ mod tests {
             test: None,
         };
         let drift_current = vec![samples::drift("current", "http", "bin/httpd")];
-        let plan = plan(&slots, &Found { drifted_previous: 0, drift_current, is_withdrawn: true }).unwrap();
+        let plan = plan(&slots, &Found { drift_current, is_withdrawn: true, ..Found::default() }).unwrap();
         let notes: Vec<_> = plan.notes.iter().map(|note| (note.id.as_str(), note.severity)).collect();
         assert_eq!(notes, [("CSM0776", Severity::W), ("CSM0777", Severity::W)]);
         assert!(!plan.steps.iter().any(|step| matches!(step, Step::Materialise { .. })));

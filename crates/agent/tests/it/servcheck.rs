@@ -96,6 +96,7 @@ fn component_taken_out_blocks_service_until_it_is_given_back_with_an_inventory()
 
     vandalise(&system, "current/http/etc/http.conf", b"hot fix\n");
     let result = system.done(managed(true, ""));
+    assert!(ids(&result).contains(&"CSM0786"), "{:?}", result.outcome);
     assert_eq!(result.servcheck.unwrap().drift.len(), 1);
     assert!(result.info.overrides.is_empty());
     // What was changed by hand and is not in the level needs a decision.
@@ -108,17 +109,20 @@ fn component_taken_out_blocks_service_until_it_is_given_back_with_an_inventory()
 fn verb_asked_for_on_the_system_itself_gives_its_result_at_once() {
     let principal = Principal::new();
     let system = System::new(&principal);
+    let all_off =
+        || Verb::Managed { on: false, components: Vec::new(), reason: "outage".to_owned(), until: None };
+    assert_eq!(system.ask(all_off()).outcome.code, ReturnCode::Refused, "there is nothing to take out yet");
     system.produce(&principal, "BLD1");
-    let off = Verb::Managed { on: false, components: Vec::new(), reason: "outage".to_owned(), until: None };
     let result = tender_agent::ask_locally(
         &system.home,
-        off,
+        all_off(),
         "operator\nroot",
         &tender_agent::NoHooks,
         &tender_content::progress::NoProgress,
     );
     let result = result.unwrap().unwrap();
     assert_eq!(result.info.overrides.len(), 2);
+    assert_eq!(result.outcome.messages[0].text, "MANAGED OFF: http, msg out of management");
     let log =
         std::fs::read_to_string(system.home.results().join(format!("{}.log", result.request.id))).unwrap();
     assert!(log.contains("asked by operator root"), "what people wrote stays on its line: {log}");
