@@ -13,7 +13,7 @@ use tender_package::request::Verb;
 use tender_package::{ComponentName, FixId, Mode, ReturnCode};
 
 use crate::cycle::vandalise;
-use crate::world::{Principal, System, level, load, put2prod};
+use crate::world::{Principal, System, level, load, put2prod, vrm};
 
 const CHILD: &str = "faults::executor_in_a_process_of_its_own";
 
@@ -275,6 +275,82 @@ fn executor_killed_while_undoing_a_load_leaves_nothing_behind() {
         assert_eq!(system.slots(), ["-", "BLD1", "-"]);
         system.check_slots_are_whole(&principal);
     }
+}
+
+#[test]
+#[ignore = "started by the other tests of this module"]
+fn local_work_in_a_process_of_its_own() {
+    let home = Home::open(Path::new(&std::env::var_os("TENDER_TEST_HOME").unwrap())).unwrap();
+    let media = PathBuf::from(std::env::var_os("TENDER_TEST_MEDIA").unwrap());
+    if std::env::var("TENDER_TEST_WORK").unwrap() == "import" {
+        tender_agent::import(&home, &vrm(), &media, "op", &NoProgress).unwrap();
+    } else {
+        tender_agent::adopt(&home, &vrm(), &media, "op", &NoProgress).unwrap();
+    }
+}
+
+fn local_work(home: &Path, media: &Path, work: &str, fault: Option<&str>) -> ExitStatus {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "faults::local_work_in_a_process_of_its_own"])
+        .env("TENDER_TEST_HOME", home)
+        .env("TENDER_TEST_MEDIA", media)
+        .env("TENDER_TEST_WORK", work)
+        .envs(fault.map(|fault| ("TENDER_FAULT", fault)))
+        .stdout(std::process::Stdio::null())
+        .status()
+        .unwrap()
+}
+
+#[test]
+fn import_and_adopt_killed_at_any_point_are_made_good_by_doing_them_again() {
+    let principal = Principal::new();
+    let media = principal.media("BASE");
+    // Each component passes these points; the second time is in the middle.
+    let middle = ["parts:2", "tree:2"].map(|label| ["import", "adopt"].map(|work| format!("{work}.{label}")));
+    for point in fault::local_points().into_iter().chain(middle.into_iter().flatten()) {
+        let system = System::bare(&principal);
+        let home = system.home.root();
+        let work = point.split('.').next().unwrap();
+        let is_ready = || match work {
+            "import" => !system.info().bases.is_empty(),
+            _ => system.slots()[1] == "ADOPTED",
+        };
+
+        assert_eq!(local_work(home, &media, work, Some(&point)).signal(), Some(9), "{point} was not passed");
+        // Whatever counts as done is whole: all or nothing.
+        let is_late = ["record", "switch", "audit"].iter().any(|label| point.ends_with(label));
+        assert_eq!(is_ready(), is_late && point != "adopt.record", "{point}");
+        audit::verify(&system.home.audit_log()).unwrap();
+
+        assert!(local_work(home, &media, work, None).success(), "{point}");
+        assert!(is_ready(), "{point}");
+        let log = std::fs::read_to_string(system.home.audit_log()).unwrap();
+        assert!(log.contains(if work == "import" { "BASE" } else { "ADOPT" }), "{point}: {log}");
+        audit::verify(&system.home.audit_log()).unwrap();
+        if work == "import" {
+            system.receive(&principal, "BLD1");
+            system.done(load("BLD1", Mode::Test));
+            system.check_slots_are_whole(&principal);
+        } else {
+            assert!(
+                system.done(Verb::Servcheck { full: true }).servcheck.unwrap().drift.is_empty(),
+                "{point}"
+            );
+        }
+    }
+}
+
+#[test]
+fn adopt_of_another_directory_after_one_was_adopted_is_refused() {
+    let principal = Principal::new();
+    let system = System::bare(&principal);
+    let adopt = |name| tender_agent::adopt(&system.home, &vrm(), &principal.media(name), "op", &NoProgress);
+    adopt("BASE").unwrap();
+    let before = system.info().current;
+    adopt("BLD1").unwrap_err();
+    assert_eq!(system.info().current, before);
+    adopt("BASE").unwrap();
+    assert_eq!(system.info().current, before, "the same directory again changes nothing");
 }
 
 impl System {
