@@ -33,6 +33,21 @@ fn system_in_order_passes_and_lists_its_fixes() {
 }
 
 #[test]
+fn system_that_adopted_its_base_passes() {
+    let principal = Principal::new();
+    let system = System::new(&principal);
+    system.done(Verb::Enter);
+    let media = principal.media("BASE");
+    let progress = tender_content::progress::NoProgress;
+    tender_agent::adopt(&system.home, &crate::world::vrm(), &media, "op", &progress).unwrap();
+    let result = system.ask(Verb::Servcheck { full: true });
+    assert_eq!(result.outcome.code, ReturnCode::Done, "{:?}", result.outcome);
+    let report = result.servcheck.unwrap();
+    let line = report.checks.iter().find(|line| line.number == 3).unwrap();
+    assert!(line.detail.contains("exactly BASE"), "{}", line.detail);
+}
+
+#[test]
 fn parts_modified_missing_and_extra_are_named_exactly() {
     let principal = Principal::new();
     let system = System::new(&principal);
