@@ -74,31 +74,17 @@ fn scenario(template: &'static str, verb: Verb, slots: [&'static str; 3], points
     Scenario { template, verb, ready: None, slots, code: ReturnCode::Done, points }
 }
 
-fn scenarios() -> Vec<Scenario> {
-    let is_undo = |point: &str| point.contains(".undo.");
-    let only_undo = |prefix: &str| points(prefix, |point| !is_undo(point));
-    let managed = Verb::Managed {
-        on: false,
-        components: vec![ComponentName::new("http").unwrap()],
-        reason: "outage".to_owned(),
-        until: None,
-    };
-    let failed = |mut scenario: Scenario, ready| {
-        scenario.ready = Some(ready);
-        scenario.code = ReturnCode::Outside;
-        scenario
-    };
+/// The same with hooks that fail for every level but `ready`.
+fn failed(scenario: Scenario, ready: &'static str) -> Scenario {
+    Scenario { ready: Some(ready), code: ReturnCode::Outside, ..scenario }
+}
+
+fn is_undo(point: &str) -> bool {
+    point.contains(".undo.")
+}
+
+fn fallback_scenarios() -> Vec<Scenario> {
     vec![
-        scenario(
-            "received",
-            load("BLD1", Mode::Stable),
-            ["BLD1", "-", "-"],
-            points("load.", |point| is_undo(point) || point.starts_with("load.base")),
-        ),
-        scenario("bare", load("BASE", Mode::Test), ["BASE", "-", "-"], points("load.base", is_undo)),
-        scenario("waiting", Verb::Unload, ["-", "BLD1", "-"], points("unload.", is_undo)),
-        scenario("waiting", put2prod(), ["-", "BLD2", "BLD1"], points("put2prod.", is_undo)),
-        failed(scenario("waiting", put2prod(), ["BLD2", "BLD1", "-"], only_undo("put2prod.")), "build 1"),
         scenario(
             "produced",
             Verb::Fallback,
@@ -135,6 +121,28 @@ fn scenarios() -> Vec<Scenario> {
             ),
             "build 2",
         ),
+    ]
+}
+
+fn scenarios() -> Vec<Scenario> {
+    let only_undo = |prefix: &str| points(prefix, |point| !is_undo(point));
+    let managed = Verb::Managed {
+        on: false,
+        components: vec![ComponentName::new("http").unwrap()],
+        reason: "outage".to_owned(),
+        until: None,
+    };
+    vec![
+        scenario(
+            "received",
+            load("BLD1", Mode::Stable),
+            ["BLD1", "-", "-"],
+            points("load.", |point| is_undo(point) || point.starts_with("load.base")),
+        ),
+        scenario("bare", load("BASE", Mode::Test), ["BASE", "-", "-"], points("load.base", is_undo)),
+        scenario("waiting", Verb::Unload, ["-", "BLD1", "-"], points("unload.", is_undo)),
+        scenario("waiting", put2prod(), ["-", "BLD2", "BLD1"], points("put2prod.", is_undo)),
+        failed(scenario("waiting", put2prod(), ["BLD2", "BLD1", "-"], only_undo("put2prod.")), "build 1"),
         Scenario {
             // Not managed, which the check says.
             code: ReturnCode::Warning,
@@ -225,7 +233,7 @@ fn run(home: &Path, fault: Option<&str>, ready: Option<&str>) -> ExitStatus {
 fn executor_killed_at_any_point_is_made_good_by_the_next() {
     let templates = Templates::new();
     let mut driven = BTreeSet::new();
-    for scenario in scenarios() {
+    for scenario in scenarios().into_iter().chain(fallback_scenarios()) {
         for point in &scenario.points {
             let system = templates.copy(scenario.template, "now");
             let home = system.home.root().to_owned();
