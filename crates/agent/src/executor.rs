@@ -19,6 +19,7 @@ mod put2prod;
 #[cfg(test)]
 mod samples;
 mod servcheck;
+mod signed;
 pub(crate) mod step;
 mod unload;
 

@@ -67,7 +67,8 @@ impl Args {
             ));
             return Ok(outcome);
         }
-        Home::create(&place, &config).map_err(failed("set up the managed system", ReturnCode::Outside))?;
+        let home =
+            Home::create(&place, &config).map_err(failed("set up the managed system", ReturnCode::Outside))?;
         outcome.say(
             Message::csm(72, Severity::I, format!("{text}; everything is in {}", place.display()))
                 .with_hint(
@@ -81,6 +82,13 @@ impl Args {
                 Severity::W,
                 "clear text is allowed: passwords and packages can be read and changed on the way",
             ));
+            let path = home
+                .ensure_clear_password()
+                .map_err(failed("make the password for clear text", ReturnCode::Outside))?;
+            outcome.say(
+                Message::csm(86, Severity::I, format!("the password for clear text is in {}", path.display()))
+                    .with_hint("bring it to the principal by a safe way; to change it, write another line there"),
+            );
         }
         Ok(outcome)
     }
