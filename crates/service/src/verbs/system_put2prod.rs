@@ -170,6 +170,7 @@ impl SystemPut2prod {
         let mut outcome = result.outcome;
         if code <= ReturnCode::Warning {
             step(PairState::Prod, &level, Some(code))?;
+            systems::follow_production(&principal.tables(), &record.name, (context.now)())?;
             if let Some(previous) = &result.info.previous {
                 step(PairState::Previous, &previous.level, None)?;
             }
@@ -206,6 +207,7 @@ impl SystemPut2prod {
             PairState::Prod,
             Some(ReturnCode::Done),
         )?;
+        systems::follow_production(&principal.tables(), &system.record.name, (context.now)())?;
         let mut outcome = Outcome::default();
         outcome.say(Message::csm(191, Severity::I, format!("{} is in production", current.level)));
         Ok(Some(outcome))

@@ -3,7 +3,7 @@
 use tender_package::{ReturnCode, SystemName};
 use tender_service::system::Target;
 use tender_service::verbs::{
-    FixQuery, GroupSet, SrvlvlQuery, SrvlvlWithdraw, SystemDelete, SystemFallback, SystemPut2prod,
+    FixQuery, GroupSet, SrvlvlQuery, SrvlvlWithdraw, SystemDelete, SystemFallback, SystemModify, SystemPut2prod,
     SystemQuery, SystemServcheck,
 };
 
@@ -174,4 +174,65 @@ fn unreachable_system_is_deleted_by_force_only() {
     delete.force = Some("burnt".to_owned());
     assert_eq!(site.run(&delete).code, ReturnCode::Warning);
     site.refused(&SystemQuery { vrm: vrm(), target: target("vm01") }, ReturnCode::Unknown);
+}
+
+fn modify(level_name: Option<&str>) -> SystemModify {
+    SystemModify {
+        vrm: vrm(),
+        system: SystemName::new("vm01").unwrap(),
+        level: level_name.map(level),
+        variant: None,
+        host: None,
+        port: None,
+        is_tls_required: None,
+        force: None,
+    }
+}
+
+fn known(site: &Site) -> serde_json::Value {
+    site.done(&SystemQuery { vrm: vrm(), target: target("vm01") }).data["systems"][0].clone()
+}
+
+#[test]
+fn modify_with_a_level_is_refused_unless_the_system_runs_it() {
+    let site = packaged(&["vm01"]);
+    let said = site.refused(&modify(Some("L1")), ReturnCode::Refused);
+    assert!(said.contains("does not run level 720 L1"), "{said}");
+    assert_eq!(known(&site)["production"][0], "BASE");
+    let mut forced = modify(Some("L1"));
+    forced.force = Some("it will".to_owned());
+    site.done(&forced);
+    assert_eq!(known(&site)["record"]["asserted"], "L1");
+    assert_eq!(known(&site)["production"][0], "BASE", "only what the system says counts");
+    site.done(&modify(Some("BASE")));
+    assert_eq!(known(&site)["record"]["asserted"], "BASE");
+    let mut moved = modify(None);
+    moved.port = Some(4600);
+    site.done(&moved);
+    assert_eq!(known(&site)["record"]["port"], 4600);
+}
+
+#[test]
+fn asserted_level_follows_production_and_fallback() {
+    let site = packaged(&["vm01"]);
+    site.done(&site.send("L1", "vm01", false));
+    site.done(&site.send("L1", "vm01", true));
+    site.done(&put2prod("vm01"));
+    assert_eq!(known(&site)["record"]["asserted"], "L1");
+    assert_eq!(known(&site)["production"], serde_json::json!(["L1", 1]));
+    site.done(&fallback("vm01"));
+    assert_eq!(known(&site)["record"]["asserted"], "BASE");
+    assert_eq!(known(&site)["production"], serde_json::json!(["BASE", 0]));
+    let data = site.done(&FixQuery { vrm: vrm(), fix: fix_id("UM1") }).data;
+    assert_eq!(data["systems"], serde_json::json!([]));
+}
+
+#[test]
+fn adopted_content_of_no_level_counts_as_no_level() {
+    let site = packaged(&["vm01"]);
+    site.fleet.change("vm01", |info| {
+        info.current.as_mut().unwrap().content = tender_content::Digest::of(b"other");
+    });
+    site.done(&SystemServcheck { vrm: vrm(), target: Target::All, is_full: false });
+    assert!(known(&site)["production"].is_null());
 }
