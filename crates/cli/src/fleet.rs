@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{Timestamp, ToSpan as _};
 use tender_content::{Progress, durable};
-use tender_package::Vrm;
+use tender_package::{SystemName, Vrm};
 use tender_package::report::SystemInfo;
 use tender_package::request::{Request, RequestResult, RequestState};
 use tender_service::link::{
@@ -226,6 +226,23 @@ impl Enroller for FtpsFleet {
         self.await_certificate(address)?;
         self.keep_certificate(&kept, certificate.as_bytes(), &path)
             .map_err(|source| kept_fault(address, source))
+    }
+
+    fn forget(&self, system: &SystemName) -> Result<(), LinkError> {
+        let certificate = self.keys.join("systems").join(format!("{system}.pem"));
+        for path in [certificate, self.keys.join("join").join(system.as_str())] {
+            match fs::remove_file(&path) {
+                Err(fault) if fault.kind() != io::ErrorKind::NotFound => {
+                    return Err(LinkError::Protocol {
+                        address: system.to_string(),
+                        what: format!("forgetting {}", path.display()),
+                        source: Some(Box::new(fault)),
+                    });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 

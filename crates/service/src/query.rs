@@ -5,8 +5,11 @@ mod fixes;
 mod levels;
 mod systems;
 
+use std::collections::HashSet;
+
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
+use tender_package::manifest::ActionItem;
 use tender_package::{FixId, LevelName, Message, Outcome, Severity, Vrm};
 
 pub(crate) use fixes::fix;
@@ -38,11 +41,28 @@ pub(crate) fn lineage(
     Ok(names)
 }
 
-/// Says where fixes that are held now are on already.
+/// Lists what people must read or do before a level goes into production, from the holds in force now.
+pub(crate) fn actions_of(
+    tables: &Connection,
+    vrm: &Vrm,
+    content: &LevelContent,
+) -> Result<Vec<ActionItem>, ServiceError> {
+    let on: HashSet<&FixId> = content.fixes.iter().map(|fix| &fix.id).collect();
+    let bodies = tables::fixes::all(tables, vrm)?;
+    let bodies = bodies.iter().map(|(fix, _)| fix).filter(|fix| on.contains(&fix.id));
+    let mut actions = hold::actions(bodies, &tables::holds::active(tables, vrm)?);
+    actions.extend(hold::envelope_memos(&content.fixes, &tables::fixes::memos(tables, vrm)?));
+    actions.sort();
+    actions.dedup();
+    Ok(actions)
+}
+
+/// Says where fixes that are held now are on already; `word` names them, such as `held fix`.
 pub(crate) fn report_held(
     principal: &Principal,
     vrm: &Vrm,
     held: &[FixId],
+    word: &str,
     outcome: &mut Outcome,
 ) -> Result<(), ServiceError> {
     let tables = principal.tables();
@@ -53,13 +73,13 @@ pub(crate) fn report_held(
             outcome.say(Message::csm(
                 210,
                 Severity::W,
-                format!("held fix {fix} is on in level {}", names.join(", ")),
+                format!("{word} {fix} is on in level {}", names.join(", ")),
             ));
         }
         let systems = tables::systems::with_fix(&tables, vrm, fix)?;
         if !systems.is_empty() {
             let names: Vec<_> = systems.iter().map(|(system, _)| system.to_string()).collect();
-            let text = format!("held fix {fix} is in production on {}", names.join(", "));
+            let text = format!("{word} {fix} is in production on {}", names.join(", "));
             outcome.say(Message::csm(211, Severity::W, text));
         }
     }

@@ -43,7 +43,7 @@ impl Fix {
         self
     }
     fn when(mut self, on: &str, fix: &str) -> Self {
-        self.requisites.push(Requisite::If { component: None, on: Some(id(on)), fix: id(fix) });
+        self.requisites.push(Requisite::If { component: None, when: Some(id(on)), fix: id(fix) });
         self
     }
     fn sup(mut self, fix: &str) -> Self {

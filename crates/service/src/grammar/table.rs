@@ -193,6 +193,7 @@ static PHRASES: &[Phrase] = &[
     system("servcheck", 2, &[switch("full", "--full")]),
     system("put2prod", 4, &[word("acknowledge", "--acknowledge", "a fix, or ALL"), FORCE, CHECK]),
     system("fallback", 2, &[CHECK]),
+    system("unload", 2, &[CHECK]),
 ];
 
 /// Lists every verb of the seed's grammar.

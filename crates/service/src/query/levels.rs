@@ -104,6 +104,14 @@ pub(crate) fn level(principal: &Principal, vrm: &Vrm, name: &LevelName) -> Resul
     if !content.mods.is_empty() {
         outcome.tables.push(mods_table(&content));
     }
+    let actions = super::actions_of(&principal.tables(), vrm, &content)?;
+    if !actions.is_empty() {
+        let mut table = Table::new("To read or do before production", &["acknowledge", "reason", "text"]);
+        for item in &actions {
+            table.row([item.fix.to_string(), item.reason.clone(), item.text.clone()]);
+        }
+        outcome.tables.push(table);
+    }
     let deployments = systems::deployments(&principal.tables(), vrm, Some(name))?;
     if !deployments.is_empty() {
         let mut table = Table::new("Systems", &["system", "generation", "state", "rc", "tries", "at"]);
@@ -124,6 +132,7 @@ pub(crate) fn level(principal: &Principal, vrm: &Vrm, name: &LevelName) -> Resul
         object.insert("components".to_owned(), serde_json::json!(content.components));
         object.insert("level_fixes".to_owned(), serde_json::json!(content.fixes));
         object.insert("local_mods".to_owned(), serde_json::json!(content.mods));
+        object.insert("actions".to_owned(), serde_json::json!(actions));
         object.insert("unbuilt".to_owned(), serde_json::json!(unbuilt));
     }
     outcome.data = data;

@@ -7,19 +7,18 @@ use jiff::Timestamp;
 use tender_content::servlink::{self, BuildOptions};
 use tender_package::manifest::target;
 use tender_package::repository::{KeyDir, NewTarget, Repository, Source, TargetCustom};
-use tender_package::{FixId, LevelManifest, LevelName, Message, Mode, Outcome, Severity, Table, Vrm};
+use tender_package::{LevelManifest, LevelName, Message, Mode, Outcome, Severity, Table, Vrm};
 
 use super::{Context, Subject, Verb};
 use crate::error::{Refusal, ServiceError};
 use crate::fault;
-use crate::hold;
 use crate::level::{Level, Operation as Asked, PackageState};
 use crate::operation;
 use crate::package_plan::{self, BasePart};
 use crate::principal::{Principal, Share};
 use crate::query;
 use crate::shapes::LevelContent;
-use crate::tables::{fixes, holds, levels, packages, releases};
+use crate::tables::{levels, packages, releases};
 
 /// SRVLVL PACKAGE vrm level.
 #[derive(Debug, Clone)]
@@ -67,10 +66,7 @@ impl SrvlvlPackage {
             .into_iter()
             .map(|base| (base.name, BasePart { tree: base.tree, restart: base.restart }))
             .collect();
-        let on: std::collections::HashSet<&FixId> = content.fixes.iter().map(|fix| &fix.id).collect();
-        let bodies = fixes::all(&tables, &self.vrm)?;
-        let bodies = bodies.iter().map(|(fix, _)| fix).filter(|fix| on.contains(&fix.id));
-        let actions = hold::actions(bodies, &holds::active(&tables, &self.vrm)?);
+        let actions = query::actions_of(&tables, &self.vrm, content)?;
         Ok(package_plan::plan(level, level.generation + 1, (&release.base, &base), content, actions, now))
     }
 

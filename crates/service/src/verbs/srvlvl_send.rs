@@ -2,7 +2,7 @@
 
 use tender_package::manifest::LevelRef;
 use tender_package::request::Verb as Asked;
-use tender_package::{FixId, LevelManifest, LevelName, Message, Mode, Outcome, ReturnCode, Severity, Vrm};
+use tender_package::{FixId, LevelManifest, LevelName, Message, Mode, Outcome, ReturnCode, Severity, SystemName, Vrm};
 
 use super::srvlvl_package::{SrvlvlPackage, make, with_repository};
 use super::{Context, Subject, Verb, srvlvl_promote};
@@ -186,8 +186,9 @@ impl SrvlvlSend {
         fault::point("send.begun");
         let result = self.send_and_load(principal, context, load, system);
         match result {
-            Ok(outcome) => {
+            Ok((outcome, is_current)) => {
                 let state = match (outcome.code <= ReturnCode::Warning, self.is_stable) {
+                    _ if is_current => PairState::Prod,
                     (true, true) => PairState::LoadedStable,
                     (true, false) => PairState::LoadedTest,
                     (false, _) => PairState::LoadFailed,
@@ -202,6 +203,7 @@ impl SrvlvlSend {
             }
             Err(error) => {
                 let state = match &error {
+                    _ if self.is_in_production(principal, load, name)? => PairState::Prod,
                     ServiceError::Refused(_) => PairState::Rejected,
                     ServiceError::Link { source: LinkError::Refused { .. }, .. } => PairState::Rejected,
                     _ => PairState::SendFailed,
@@ -212,6 +214,18 @@ impl SrvlvlSend {
                 Err(error)
             }
         }
+    }
+
+    /// Tells whether a system, as last seen, has this very package in production.
+    fn is_in_production(
+        &self,
+        principal: &Principal,
+        load: &Load,
+        name: &SystemName,
+    ) -> Result<bool, ServiceError> {
+        let row = systems::find(&principal.tables(), name)?;
+        let current = row.and_then(|row| row.info).and_then(|info| info.current);
+        Ok(current.is_some_and(|slot| slot.level == self.reference(&load.level)))
     }
 
     fn step(
@@ -244,7 +258,7 @@ impl SrvlvlSend {
         context: &Context<'_>,
         load: &Load,
         system: &SystemRow,
-    ) -> Result<Outcome, ServiceError> {
+    ) -> Result<(Outcome, bool), ServiceError> {
         let record = &system.record;
         let wrap = |source| ServiceError::Link { system: record.name.to_string(), source };
         let mut link = context.fleet.connect(&system::address(record)).map_err(wrap)?;
@@ -266,17 +280,22 @@ impl SrvlvlSend {
         let points = Some(("send.requested", "send.ended"));
         let result = system::ask(principal, context, record, link.as_mut(), verb, points)?;
         let mut outcome = result.outcome;
+        let reference = self.reference(&load.level);
+        let is_current = result.info.current.as_ref().is_some_and(|slot| slot.level == reference);
         if outcome.code <= ReturnCode::Warning {
-            let text = format!(
-                "{} is loaded as {} in slot test; {sent} bytes were sent",
-                self.reference(&load.level),
-                self.mode_word()
-            );
+            let text = match is_current {
+                true => format!("{reference} is in production already; {sent} bytes were sent"),
+                false => format!(
+                    "{reference} is loaded as {} in slot test; {sent} bytes were sent",
+                    self.mode_word()
+                ),
+            };
             outcome.say(Message::csm(167, Severity::I, text));
         }
-        outcome.data =
-            serde_json::json!({ "sent_bytes": sent, "mode": self.mode_word(), "result": outcome.data });
-        Ok(outcome)
+        outcome.data = serde_json::json!({
+            "sent_bytes": sent, "mode": self.mode_word(), "is_in_production": is_current, "result": outcome.data,
+        });
+        Ok((outcome, is_current))
     }
 }
 

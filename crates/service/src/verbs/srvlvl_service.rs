@@ -187,7 +187,7 @@ impl SrvlvlService {
             named.iter().filter_map(Named::header).filter_map(|header| header.memo.clone()).collect();
         for one in named {
             let held = receive::receive(principal, context, &self.vrm, one)?;
-            query::report_held(principal, &self.vrm, &held, &mut outcome)?;
+            query::report_held(principal, &self.vrm, &held, "held fix", &mut outcome)?;
         }
         fault::point("service.received");
         let named: Vec<Named> = words

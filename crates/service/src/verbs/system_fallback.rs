@@ -102,6 +102,7 @@ fn conclude(
             set_step(principal, context, record, &slot.level, state, Some(outcome.code))?;
         }
     }
+    systems::follow_production(&principal.tables(), &record.name, (context.now)())?;
     if let Some(current) = &info.current {
         outcome.say(Message::csm(194, Severity::I, format!("{} is in production again", current.level)));
     }

@@ -3,6 +3,7 @@
 use tender_service::system::Target;
 use tender_service::verbs::{
     SystemAdd, SystemDelete, SystemFallback, SystemModify, SystemPut2prod, SystemQuery, SystemServcheck,
+    SystemUnload,
 };
 use tender_service::{Principal, Refusal, ServiceError, Verb};
 
@@ -61,6 +62,10 @@ impl System {
                 acknowledge: a.acknowledge,
                 force: a.force,
                 parallel_max: a.parallel,
+            }),
+            Self::Unload(a) => Box::new(SystemUnload {
+                vrm: a.at.release.of_target(principal, &a.at.target)?,
+                target: a.at.target,
             }),
             Self::Fallback(a) => Box::new(SystemFallback {
                 vrm: a.at.release.of_target(principal, &a.at.target)?,
