@@ -102,7 +102,7 @@ impl AgentConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
     /// There is no agent in this directory.
-    #[error("`{}` holds no managed system; make one with `tender agent enrol`", path.display())]
+    #[error("`{}` holds no managed system; make one with `tender agent init NAME`", path.display())]
     NotAHome {
         /// The directory.
         path: PathBuf,

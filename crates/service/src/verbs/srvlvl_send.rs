@@ -176,10 +176,7 @@ impl SrvlvlSend {
         system: &SystemRow,
     ) -> Result<Outcome, ServiceError> {
         let name = &system.record.name;
-        if !system.is_added {
-            let text = format!("system {name} is still being added");
-            return Err(Refusal::new(166, text).hint("run SYSTEM ADD again").into());
-        }
+        system::refuse_unadded(system)?;
         let _lock = principal.lock_system(name, &context.operator, self.word())?;
         let step = |state, code| self.step(principal, context, load, system, state, code);
         step(PairState::Sending, None)?;

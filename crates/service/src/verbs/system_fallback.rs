@@ -37,6 +37,7 @@ impl SystemFallback {
         system: &SystemRow,
     ) -> Result<Outcome, ServiceError> {
         let record = &system.record;
+        system::refuse_unadded(system)?;
         let _lock = principal.lock_system(&record.name, &context.operator, self.word())?;
         let wrap = |source| ServiceError::Link { system: record.name.to_string(), source };
         let mut link = context.fleet.connect(&system::address(record)).map_err(wrap)?;

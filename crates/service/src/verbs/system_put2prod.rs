@@ -1,6 +1,7 @@
 //! SYSTEM PUT2PROD: puts the stable level that is loaded into production.
 
 use tender_package::manifest::{ActionItem, LevelRef};
+use tender_package::report::SlotInfo;
 use tender_package::request::{Request, Verb as Asked};
 use tender_package::{FixId, LevelName, Message, Mode, Outcome, ReturnCode, Severity, Table, Vrm};
 
@@ -154,6 +155,7 @@ impl SystemPut2prod {
         system: &SystemRow,
     ) -> Result<Outcome, ServiceError> {
         let record = &system.record;
+        system::refuse_unadded(system)?;
         let _lock = principal.lock_system(&record.name, &context.operator, self.word())?;
         let wrap = |source| ServiceError::Link { system: record.name.to_string(), source };
         let mut link = context.fleet.connect(&system::address(record)).map_err(wrap)?;
@@ -233,7 +235,7 @@ impl SystemPut2prod {
                 && row.generation == current.level.generation
         });
         if !is_interrupted {
-            return Ok(None);
+            return Ok(self.nothing_to_do(current));
         }
         set_step(
             principal,
@@ -247,6 +249,22 @@ impl SystemPut2prod {
         let mut outcome = Outcome::default();
         outcome.say(Message::csm(191, Severity::I, format!("{} is in production", current.level)));
         Ok(Some(outcome))
+    }
+}
+
+impl SystemPut2prod {
+    /// Recognises a system of a group that an earlier run served already: nothing waits, and a stable level runs.
+    fn nothing_to_do(&self, current: &SlotInfo) -> Option<Outcome> {
+        let is_expected = self.expect.as_ref().is_none_or(|(level, generation)| {
+            *level == current.level.level && generation.is_none_or(|one| one == current.level.generation)
+        });
+        if current.mode != Mode::Stable || current.level.generation == 0 || !is_expected {
+            return None;
+        }
+        let mut outcome = Outcome::default();
+        let text = format!("{} is in production already, and nothing waits in slot test", current.level);
+        outcome.say(Message::csm(185, Severity::W, text));
+        Some(outcome)
     }
 }
 
