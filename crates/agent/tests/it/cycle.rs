@@ -37,7 +37,11 @@ fn level_is_loaded_tested_produced_and_fallen_back_from() {
     system.done(Verb::Fallback);
     assert_eq!(system.slots(), ["-", "BLD2", "BLD1"]);
     system.check_slots_are_whole(&principal);
-    audit::verify(&system.home.audit_log()).unwrap();
+    let log = audit::verify(&system.home.audit_log()).unwrap();
+    let result = system.done(Verb::Servcheck { full: false });
+    let head = result.info.audit.unwrap();
+    assert_eq!(head.count, log.count + 1, "the request itself is in the log that its result tells of");
+    assert_eq!(head.last, audit::verify(&system.home.audit_log()).unwrap().last);
 }
 
 #[test]

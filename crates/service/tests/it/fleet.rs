@@ -59,6 +59,7 @@ impl FileFleet {
             overrides: Vec::new(),
             open_requests: Vec::new(),
             free_bytes: 1 << 40,
+            audit: None,
         };
         fs::create_dir_all(self.dir(name).join("incoming")).unwrap();
         self.save(name, &State { info, results: Vec::new(), loads: 0 });

@@ -67,8 +67,8 @@ impl Args {
             ));
             return Ok(outcome);
         }
-        let home =
-            Home::create(&place, &config).map_err(failed("set up the managed system", ReturnCode::Outside))?;
+        let home = Home::create(&place, &config)
+            .map_err(failed("set up the managed system", ReturnCode::Outside))?;
         outcome.say(
             Message::csm(72, Severity::I, format!("{text}; everything is in {}", place.display()))
                 .with_hint(
@@ -86,8 +86,12 @@ impl Args {
                 .ensure_clear_password()
                 .map_err(failed("make the password for clear text", ReturnCode::Outside))?;
             outcome.say(
-                Message::csm(86, Severity::I, format!("the password for clear text is in {}", path.display()))
-                    .with_hint("bring it to the principal by a safe way; to change it, write another line there"),
+                Message::csm(
+                    86,
+                    Severity::I,
+                    format!("the password for clear text is in {}", path.display()),
+                )
+                .with_hint("bring it to the principal by a safe way; to change it, write another line there"),
             );
         }
         Ok(outcome)
