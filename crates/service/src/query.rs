@@ -20,7 +20,7 @@ use crate::error::{Refusal, ServiceError};
 use crate::hold;
 use crate::level::Level;
 use crate::principal::Principal;
-use crate::shapes::LevelContent;
+use crate::shapes::{LevelContent, LocalModState};
 use crate::tables;
 
 /// Signatures with less time left than this are renewed before a SEND.
@@ -39,6 +39,19 @@ pub(crate) fn lineage(
         names.push(name);
     }
     Ok(names)
+}
+
+/// Says which local modifications were merged and not looked at since.
+pub(crate) fn report_review(level: &Level, content: &LevelContent, outcome: &mut Outcome) {
+    for one in content.mods.iter().filter(|one| one.state == LocalModState::Review) {
+        let text = format!(
+            "local modification {} of `{}` in {} was merged and waits to be looked at",
+            one.id, one.path, one.component
+        );
+        let hint =
+            format!("tender servmgr srvlvl localmod {} {} --reviewed {}", level.title(), one.component, one.id);
+        outcome.say(Message::csm(230, Severity::W, text).with_hint(hint));
+    }
 }
 
 /// Lists what people must read or do before a level goes into production, from the holds in force now.

@@ -118,6 +118,30 @@ fn error_hold(fix: &str, cure: Option<&str>) -> ActiveHold {
 }
 
 #[test]
+fn held_fix_that_another_replaces_is_told() {
+    let ask = Ask {
+        received: vec![fix("A"), fix("B").sup("A"), fix("C").pre("A")],
+        want: ids(&["C"]),
+        holds: vec![error_hold("A", None)],
+        ..Ask::default()
+    };
+    let words: Vec<_> = ask.plan().unwrap().replaced.iter().map(Replaced::words).collect();
+    assert_eq!(words, ["B instead of A, which is held by error hold VM1"]);
+}
+
+#[test]
+fn cure_never_excludes_a_fix_that_is_on() {
+    let ask = Ask {
+        received: vec![fix("A"), fix("B").npre("A")],
+        on: on(&["A"]),
+        want: ids(&["B"]),
+        ..Ask::default()
+    };
+    let cures: Vec<_> = ask.plan().unwrap_err().causes.iter().map(|cause| cause.cure("720 L")).collect();
+    assert_eq!(cures, ["--exclude B, or service a level that is without A"]);
+}
+
+#[test]
 fn closure_of_the_worked_example_is_that_of_the_specification() {
     let ask = Ask {
         received: vec![fix("1").co("3"), fix("2"), fix("3").co("1"), fix("4").pre("1"), fix("5").sup("2")],

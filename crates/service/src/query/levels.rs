@@ -96,7 +96,7 @@ pub(crate) fn level(principal: &Principal, vrm: &Vrm, name: &LevelName) -> Resul
         let level = levels::expect(&tables, vrm, name)?;
         (level, levels::content(&tables, vrm, name)?, systems::running(&tables, vrm, name)?)
     };
-    let unbuilt = if level.name.is_base() { Vec::new() } else { operation::unbuilt(principal, &content)? };
+    let unbuilt = if level.name.is_base() { Vec::new() } else { operation::unbuilt(principal, &level.vrm, &content)? };
     let mut outcome = Outcome::default();
     outcome.tables.push(facts(principal, &level, &content)?);
     outcome.tables.push(components_table(&content, &unbuilt));
@@ -233,7 +233,7 @@ pub(crate) fn service_status(principal: &Principal, level: &Level) -> Result<Out
         let open = levels::operation(&tables, &level.vrm, &level.name)?;
         (content, holds::active(&tables, &level.vrm)?, open)
     };
-    let unbuilt = operation::unbuilt(principal, &content)?;
+    let unbuilt = operation::unbuilt(principal, &level.vrm, &content)?;
     let mut outcome = Outcome::default();
     outcome.tables.push(components_table(&content, &unbuilt));
     outcome.tables.push(fixes_table(&content));

@@ -39,7 +39,7 @@ impl SrvlvlPackage {
             level.permits(Asked::Package)?;
             (level, levels::content(&tables, &self.vrm, &self.level)?)
         };
-        let unbuilt = operation::unbuilt(principal, &content)?;
+        let unbuilt = operation::unbuilt(principal, &self.vrm, &content)?;
         if !unbuilt.is_empty() {
             let names: Vec<_> = unbuilt.iter().map(ToString::to_string).collect();
             let text =
@@ -62,8 +62,10 @@ impl SrvlvlPackage {
     ) -> Result<LevelManifest, ServiceError> {
         let tables = principal.tables();
         let release = releases::expect(&tables, &self.vrm)?;
+        // BASE itself travels whole, from nothing: it is for systems that have no install media.
         let base: BTreeMap<_, _> = releases::components(&tables, &self.vrm)?
             .into_iter()
+            .filter(|_| !level.name.is_base())
             .map(|base| (base.name, BasePart { tree: base.tree, restart: base.restart }))
             .collect();
         let actions = query::actions_of(&tables, &self.vrm, content)?;
@@ -163,7 +165,9 @@ pub(super) fn make(
     if level.package == PackageState::Current {
         let known = packages::find(&principal.tables(), &package.vrm, &package.level, level.generation)?;
         if let Some(known) = known.filter(|known| is_same(&known.manifest, &manifest)) {
-            return Ok(package.outcome(&known.manifest, "is current already"));
+            let mut outcome = package.outcome(&known.manifest, "is current already");
+            report_review(principal, &level, &mut outcome)?;
+            return Ok(outcome);
         }
     }
     let generation = level.generation + 1;
@@ -182,7 +186,7 @@ pub(super) fn make(
     targets.push(NewTarget {
         name: target::manifest(&manifest.level),
         source: Source::Bytes(bytes),
-        custom: Some(TargetCustom { state: Mode::Test, content: manifest.content, generation }),
+        custom: Some(TargetCustom { state: level.state, content: manifest.content, generation }),
     });
     with_repository(principal, &package.vrm, |repository| repository.publish(&targets, &[], now))?;
     fault::point("package.published");
@@ -205,7 +209,21 @@ pub(super) fn make(
     for file in files {
         std::fs::remove_file(&file).map_err(ServiceError::file("removing", &file))?;
     }
-    Ok(package.outcome(&manifest, "is published as TEST"))
+    let verb = if level.state == Mode::Stable { "is published as STABLE" } else { "is published as TEST" };
+    let mut outcome = package.outcome(&manifest, verb);
+    report_review(principal, &level, &mut outcome)?;
+    Ok(outcome)
+}
+
+/// Says which local modifications of a level people should look at.
+pub(super) fn report_review(
+    principal: &Principal,
+    level: &Level,
+    outcome: &mut Outcome,
+) -> Result<(), ServiceError> {
+    let content = levels::content(&principal.tables(), &level.vrm, &level.name)?;
+    query::report_review(level, &content, outcome);
+    Ok(())
 }
 
 /// Tells whether two manifests say the same, apart from generation, time and sizes.
@@ -231,8 +249,10 @@ impl Verb for SrvlvlPackage {
     }
 
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
-        let (_, manifest) = self.plan(principal, Timestamp::UNIX_EPOCH)?;
-        Ok(self.outcome(&manifest, "would be made"))
+        let (level, manifest) = self.plan(principal, Timestamp::UNIX_EPOCH)?;
+        let mut outcome = self.outcome(&manifest, "would be made");
+        report_review(principal, &level, &mut outcome)?;
+        Ok(outcome)
     }
 
     fn run(&self, principal: &Principal, context: &Context<'_>) -> Result<Outcome, ServiceError> {

@@ -55,6 +55,12 @@ impl SrvlvlSend {
         if self.is_stable { "STABLE" } else { "TEST" }
     }
 
+    /// Tells whether a package is made first: on demand for BASE, which never changes, and when it was asked for.
+    fn makes_package(&self, level: &Level) -> bool {
+        let is_asked = level.name.is_base() || (self.is_repacked && level.state == Mode::Test);
+        is_asked && level.package != PackageState::Current
+    }
+
     fn reference(&self, level: &Level) -> LevelRef {
         LevelRef { vrm: self.vrm.clone(), level: self.level.clone(), generation: level.generation }
     }
@@ -67,7 +73,7 @@ impl SrvlvlSend {
             (level, content, system::expand(&tables, &self.vrm, &self.target)?)
         };
         let mut packaged = level.clone();
-        if self.is_repacked && level.state == Mode::Test {
+        if self.makes_package(&level) {
             packaged.package = PackageState::Current;
         }
         packaged.permits(if self.is_stable { Operation::SendStable } else { Operation::SendTest })?;
@@ -88,7 +94,7 @@ impl SrvlvlSend {
         outcome: &mut Outcome,
     ) -> Result<(), ServiceError> {
         let level = levels::expect(&principal.tables(), &self.vrm, &self.level)?;
-        if self.is_repacked && level.package != PackageState::Current {
+        if self.makes_package(&level) {
             let package =
                 SrvlvlPackage { vrm: self.vrm.clone(), level: self.level.clone(), memory_bytes_max: None };
             outcome.messages.extend(make(&package, principal, context)?.messages);
@@ -135,7 +141,19 @@ impl SrvlvlSend {
                 load.level.variant,
                 system.record.variant
             );
-            return Err(Refusal::new(162, text).into());
+            return Err(Refusal::new(162, text)
+                .hint(format!("send a level of variant {}", system.record.variant))
+                .into());
+        }
+        let is_based = load.manifest.components.iter().any(|component| component.base_tree.is_some());
+        if is_based && info.bases.iter().all(|base| base.vrm != self.vrm) {
+            let text = format!("system {name} does not have the BASE of release {}", self.vrm);
+            return Err(Refusal::new(229, text)
+                .hint(format!(
+                    "run `tender agent base {} --from DIR` there, with the install media, or `tender servmgr srvlvl send {} BASE {name}` here",
+                    self.vrm, self.vrm
+                ))
+                .into());
         }
         let release = releases::expect(&principal.tables(), &self.vrm)?;
         if let Some(other) = info.bases.iter().find(|base| base.vrm == self.vrm && base.base != release.base)
@@ -314,7 +332,7 @@ impl Verb for SrvlvlSend {
 
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
         let (level, targets) = self.plan(principal)?;
-        if self.is_stable && !(self.is_repacked && level.package != PackageState::Current) {
+        if self.is_stable && !self.makes_package(&level) {
             drop(srvlvl_promote::plan(principal, &self.vrm, &self.level, self.force.as_deref())?);
         }
         query::send_preview(principal, &level, &targets, self.mode_word(), &self.lose)

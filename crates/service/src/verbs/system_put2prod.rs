@@ -62,7 +62,8 @@ impl SystemPut2prod {
             && (*level != slot.level.level || generation.is_some_and(|one| one != slot.level.generation))
         {
             let text = format!("{} is loaded on system {name}, not {level}", slot.level);
-            return Err(Refusal::new(188, text));
+            return Err(Refusal::new(188, text)
+                .hint(format!("tender servmgr srvlvl send {} {level} {name} --stable", self.vrm)));
         }
         Ok(slot.level.clone())
     }
@@ -125,7 +126,8 @@ impl SystemPut2prod {
         };
         if level.state != Mode::Stable {
             let text = format!("level {} is {}, not STABLE", level.title(), level.state_word());
-            return Err(Refusal::new(189, text).into());
+            let hint = format!("tender servmgr system unload {} {}", self.vrm, system.record.name);
+            return Err(Refusal::new(189, text).hint(hint).into());
         }
         query::refuse_holds(principal, &level, &content)?;
         let actions = self.actions(principal, system, &reference, &content)?;

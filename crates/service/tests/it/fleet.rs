@@ -146,6 +146,9 @@ impl FileSystem {
                 if info.current.as_ref().is_some_and(|current| current.level == *level) {
                     return Ok(format!("{level} is in production already"));
                 }
+                if level.level.is_base() {
+                    info.bases = vec![BaseInfo { vrm: level.vrm.clone(), base: manifest.content }];
+                }
                 info.test = Some(SlotInfo {
                     level: level.clone(),
                     content: manifest.content,

@@ -207,6 +207,7 @@ impl Site {
             envelopes: vec![envelope.to_owned()],
             select: Vec::new(),
             exclude: Vec::new(),
+            include: Vec::new(),
             function: ServiceFunction::Install,
             redo: false,
         }

@@ -341,3 +341,23 @@ fn unload_takes_the_level_out_of_slot_test() {
     assert!(site.fleet.load("vm01").info.test.is_none());
     assert_eq!(pair(&site, "VM01"), "NONE");
 }
+
+#[test]
+fn base_is_sent_to_a_system_without_install_media() {
+    let site = packaged(&[]);
+    site.fleet.install("vm02", site.base(), None);
+    site.fleet.change("vm02", |info| info.bases.clear());
+    site.run(&site.system_add("vm02", "BASE"));
+    site.done(&site.system_add("vm02", "BASE"));
+    let said = site.refused(&site.send("L1", "vm02", false), ReturnCode::Refused);
+    assert!(said.contains("tender agent base 720 --from DIR"), "{said}");
+    assert!(said.contains("tender servmgr srvlvl send 720 BASE VM02"), "{said}");
+    site.done(&site.send("BASE", "vm02", true));
+    let info = site.fleet.load("vm02").info;
+    assert_eq!(info.bases[0].base, site.base());
+    assert_eq!(info.test.unwrap().level.to_string(), "720 BASE.1");
+    site.done(&put2prod("vm02"));
+    assert_eq!(in_production(&site, "vm02"), "720 BASE.1");
+    site.done(&site.send("L1", "vm02", false));
+    assert_eq!(site.done(&site.package("BASE")).data["generation"], 1);
+}

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use tender_service::system::Target;
 use tender_package::{FixId, LevelName, SystemName, Variant};
 
 use super::Release;
@@ -121,6 +122,9 @@ pub(crate) struct Service {
     /// Leave these fixes out
     #[arg(long, value_name = "FIX")]
     pub(crate) exclude: Vec<FixId>,
+    /// Take these fixes off the excludes, and install them when they were received
+    #[arg(long, value_name = "FIX")]
+    pub(crate) include: Vec<FixId>,
     /// Resume after a failure or an interruption
     #[arg(long, conflicts_with_all = ["abandon", "status", "build"])]
     pub(crate) restart: bool,
@@ -139,7 +143,7 @@ pub(crate) struct Service {
 }
 
 #[derive(Debug, Args)]
-#[command(group(clap::ArgGroup::new("change").required(true).args(["replace", "patch", "add", "delete", "drop"])))]
+#[command(group(clap::ArgGroup::new("change").required(true).args(["replace", "patch", "add", "delete", "drop", "reviewed"])))]
 pub(crate) struct Localmod {
     #[command(flatten)]
     pub(crate) at: Named,
@@ -163,6 +167,9 @@ pub(crate) struct Localmod {
     /// Drop the local modification with this id
     #[arg(long, value_name = "ID")]
     pub(crate) drop: Option<FixId>,
+    /// Note that the local modification with this id was looked at after it was merged
+    #[arg(long, value_name = "ID")]
+    pub(crate) reviewed: Option<FixId>,
     /// The file with the new content or the patch
     #[arg(long, value_name = "FILE")]
     pub(crate) from: Option<PathBuf>,
@@ -187,8 +194,9 @@ pub(crate) struct Setlock {
 pub(crate) struct Send {
     #[command(flatten)]
     pub(crate) at: Named,
-    /// A system or a group
-    pub(crate) target: SystemName,
+    /// A system, a group, or ALL
+    #[arg(value_name = "SYSTEM|GROUP|ALL")]
+    pub(crate) target: Target,
     /// Load it for a test (the default)
     #[arg(long, conflicts_with = "stable")]
     pub(crate) test: bool,

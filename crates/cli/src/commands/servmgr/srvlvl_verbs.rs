@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use tender_content::PartPath;
 use tender_package::{ComponentName, LevelName};
-use tender_service::system::Target;
 use tender_service::verbs::{
     LocalmodAction, ServiceFunction, SrvlvlAdd, SrvlvlCompare, SrvlvlDelete, SrvlvlLocalmod, SrvlvlPackage,
     SrvlvlPromote, SrvlvlQuery, SrvlvlSend, SrvlvlService, SrvlvlSetlock, SrvlvlVmfsetup, SrvlvlWithdraw,
@@ -99,6 +98,7 @@ impl Service {
             envelopes,
             select: self.select,
             exclude: self.exclude,
+            include: self.include,
             function,
             redo: self.redo,
         }))
@@ -120,8 +120,10 @@ impl Localmod {
             LocalmodAction::Delete { path: part(path)? }
         } else if let Some(id) = self.drop {
             LocalmodAction::Drop { id }
+        } else if let Some(id) = self.reviewed {
+            LocalmodAction::Reviewed { id }
         } else {
-            return Err(not_a_name("one of --replace, --patch, --add, --delete and --drop is needed"));
+            return Err(not_a_name("one of --replace, --patch, --add, --delete, --drop and --reviewed is needed"));
         };
         Ok(Box::new(SrvlvlLocalmod {
             vrm,
@@ -141,7 +143,7 @@ impl Send {
         Ok(Box::new(SrvlvlSend {
             vrm,
             level,
-            target: Target::Named(self.target),
+            target: self.target,
             is_stable: self.stable,
             lose: self.lose,
             is_repacked: self.repack,
