@@ -118,7 +118,7 @@ fn second_principal_at_once_is_refused_with_the_holder() {
     world.run("principal", "servmgr srvlvl delete 720 one").ends(20).says("SERVICE");
     fs::write(&gate, "done\n").unwrap();
     assert_eq!(first.wait().unwrap().code(), Some(0));
-    world.run("principal", "servmgr srvlvl setlock 720 one on").ends(0);
+    world.run("principal", "servmgr srvlvl add 720 three basedon BASE").ends(0);
 }
 
 #[test]
