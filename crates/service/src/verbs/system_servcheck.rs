@@ -10,7 +10,7 @@ use super::{Context, Subject, Verb};
 use crate::error::ServiceError;
 use crate::hold;
 use crate::principal::Principal;
-use crate::query::lineage;
+use crate::query::{self, lineage};
 use crate::system::{self, SystemContent, Target};
 use crate::tables::systems::{self, SystemRow};
 use crate::tables::{holds, settings};
@@ -45,7 +45,8 @@ impl SystemServcheck {
         Ok(outcome_of(&report))
     }
 
-    /// Adds the checks that need what only the principal knows: 3, fix sets; 4, local modifications; 8, holds.
+    /// Adds the checks that need what only the principal knows: 3, fix sets; 4, local modifications; 8, holds;
+    /// 9, requisites across components.
     fn add_own_checks(
         &self,
         principal: &Principal,
@@ -55,6 +56,10 @@ impl SystemServcheck {
         report: &mut ServcheckReport,
     ) -> Result<(), ServiceError> {
         let tables = principal.tables();
+        // The principal's word replaces what the system alone could say under the same number.
+        report.checks.retain(|line| !matches!(line.number, 3 | 4 | 8 | 9));
+        let fresh = systems::find(&tables, &system.record.name)?;
+        let system = fresh.as_ref().unwrap_or(system);
         let taken = (context.now)();
         let info = &result.info;
         let Some(current) = &info.current else {
@@ -69,7 +74,13 @@ impl SystemServcheck {
         let found: BTreeSet<FixId> =
             report.fixes.iter().flat_map(|(_, fixes)| fixes.iter().cloned()).collect();
         let is_known = current.level.level.as_str() != "ADOPTED";
-        let (verdict, detail) = if is_known { compare(&expected.fixes, &found) } else { adopted(system) };
+        let (verdict, detail) = match (is_known, &system.prod) {
+            (true, _) => compare(&expected.fixes, &found),
+            (false, Some((equal, _))) => {
+                (Verdict::Ok, format!("a directory taken over as it was; its content is that of level {equal}"))
+            }
+            (false, None) => adopted(system),
+        };
         let mut add = |number, title: &str, verdict, detail: String| {
             report.checks.push(CheckLine { number, title: title.to_owned(), verdict, detail, taken });
         };
@@ -91,6 +102,12 @@ impl SystemServcheck {
             words => (Verdict::Bad, format!("in production and held: {}", words.join(", "))),
         };
         add(8, "holds raised since", verdict, detail);
+        let open = query::open_requisites(&tables, &self.vrm, &expected.fixes)?;
+        let (verdict, detail) = match open.as_slice() {
+            [] => (Verdict::Ok, "every fix in production has what it needs".to_owned()),
+            open => (Verdict::Bad, open.join(", ")),
+        };
+        add(9, "requisites", verdict, detail);
         report_order(report);
         Ok(())
     }

@@ -407,3 +407,24 @@ fn excluded_fix_goes_on_when_it_is_included_again() {
     assert_eq!(site.query("L1")["fixes"], serde_json::json!(["UM1", "UM2"]));
     assert_eq!(site.query("L1")["excluded"], serde_json::json!([]));
 }
+
+#[test]
+fn build_beyond_its_time_is_killed_with_all_it_started() {
+    let site = Site::initialised();
+    site.add_level("L1", "BASE");
+    let pid_file = site.dir.join("pid");
+    let script = format!("sleep 600 &\necho $! > {}\nwait\n", pid_file.display());
+    let manifest = "name: beta\ntender:\n  build:\n    - object: out\n      inputs: [\"src/*\"]\n      command: [sh, build.sh]\n      outputs: [out/b.txt]\n      timeout_s: 1\n";
+    let parts = [("build.sh", script.as_str()), ("manifest.yaml", manifest)];
+    let envelope = site.envelope("slow", vec![(fix("UM8", "beta"), &parts, None)]);
+    let said = site.refused(&site.service("L1", &envelope), ReturnCode::Partial);
+    assert!(said.contains("was killed after 1 s"), "{said}");
+    let pid = std::fs::read_to_string(pid_file).unwrap();
+    let stat = std::path::Path::new("/proc").join(pid.trim()).join("stat");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let is_alive = || std::fs::read_to_string(&stat).is_ok_and(|text| !text.contains(") Z "));
+    while is_alive() {
+        assert!(std::time::Instant::now() < deadline, "process {pid} lives on");
+        std::thread::yield_now();
+    }
+}
