@@ -48,8 +48,12 @@ pub(crate) fn report_review(level: &Level, content: &LevelContent, outcome: &mut
             "local modification {} of `{}` in {} was merged and waits to be looked at",
             one.id, one.path, one.component
         );
-        let hint =
-            format!("tender servmgr srvlvl localmod {} {} --reviewed {}", level.title(), one.component, one.id);
+        let hint = format!(
+            "tender servmgr srvlvl localmod {} {} --reviewed {}",
+            level.title(),
+            one.component,
+            one.id
+        );
         outcome.say(Message::csm(230, Severity::W, text).with_hint(hint));
     }
 }
@@ -80,8 +84,12 @@ pub(crate) fn open_requisites(
             let has = met.contains(other);
             let id = &fix.id;
             match requisite {
-                Requisite::Pre { .. } | Requisite::Co { .. } if !has => open.push(format!("{id} needs {other}")),
-                Requisite::Npre { .. } if has => open.push(format!("{id} must not be with {other}")),
+                Requisite::Pre { .. } | Requisite::Co { .. } if !has => {
+                    open.push(format!("{id} needs {other}"));
+                }
+                Requisite::Npre { .. } if has => {
+                    open.push(format!("{id} must not be with {other}"));
+                }
                 Requisite::If { component, when, .. } if !has => {
                     let is_there = component.as_ref().is_none_or(|name| components.contains(name));
                     if is_there && when.as_ref().is_none_or(|when| met.contains(when)) {

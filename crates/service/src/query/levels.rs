@@ -96,7 +96,8 @@ pub(crate) fn level(principal: &Principal, vrm: &Vrm, name: &LevelName) -> Resul
         let level = levels::expect(&tables, vrm, name)?;
         (level, levels::content(&tables, vrm, name)?, systems::running(&tables, vrm, name)?)
     };
-    let unbuilt = if level.name.is_base() { Vec::new() } else { operation::unbuilt(principal, &level.vrm, &content)? };
+    let unbuilt =
+        if level.name.is_base() { Vec::new() } else { operation::unbuilt(principal, &level.vrm, &content)? };
     let mut outcome = Outcome::default();
     outcome.tables.push(facts(principal, &level, &content)?);
     outcome.tables.push(components_table(&content, &unbuilt));

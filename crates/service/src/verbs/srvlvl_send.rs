@@ -2,7 +2,9 @@
 
 use tender_package::manifest::LevelRef;
 use tender_package::request::Verb as Asked;
-use tender_package::{FixId, LevelManifest, LevelName, Message, Mode, Outcome, ReturnCode, Severity, SystemName, Vrm};
+use tender_package::{
+    FixId, LevelManifest, LevelName, Message, Mode, Outcome, ReturnCode, Severity, SystemName, Vrm,
+};
 
 use super::srvlvl_package::{SrvlvlPackage, make, with_repository};
 use super::{Context, Subject, Verb, srvlvl_promote};

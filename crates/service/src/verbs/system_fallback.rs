@@ -11,8 +11,8 @@ use crate::principal::Principal;
 use crate::query;
 use crate::shapes::{PairState, SystemRecord};
 use crate::system::{self, Target};
-use crate::tables::{levels, requests};
 use crate::tables::systems::{self, SystemRow};
+use crate::tables::{levels, requests};
 
 /// SYSTEM FALLBACK vrm target.
 #[derive(Debug, Clone)]

@@ -56,8 +56,6 @@ impl SystemServcheck {
         report: &mut ServcheckReport,
     ) -> Result<(), ServiceError> {
         let tables = principal.tables();
-        // The principal's word replaces what the system alone could say under the same number.
-        report.checks.retain(|line| !matches!(line.number, 3 | 4 | 8 | 9));
         let fresh = systems::find(&tables, &system.record.name)?;
         let system = fresh.as_ref().unwrap_or(system);
         let taken = (context.now)();
@@ -65,7 +63,10 @@ impl SystemServcheck {
         let Some(current) = &info.current else {
             let detail = "nothing is in production".to_owned();
             let title = "fixes as in the level".to_owned();
-            report.checks.push(CheckLine { number: 3, title, verdict: Verdict::Unknown, detail, taken });
+            merge(
+                &mut report.checks,
+                CheckLine { number: 3, title, verdict: Verdict::Unknown, detail, taken },
+            );
             report_order(report);
             return Ok(());
         };
@@ -76,13 +77,19 @@ impl SystemServcheck {
         let is_known = current.level.level.as_str() != "ADOPTED";
         let (verdict, detail) = match (is_known, &system.prod) {
             (true, _) => compare(&expected.fixes, &found),
-            (false, Some((equal, _))) => {
-                (Verdict::Ok, format!("a directory taken over as it was; its content is that of level {equal}"))
-            }
+            (false, Some((equal, _))) => (
+                Verdict::Ok,
+                format!("a directory taken over as it was; its content is that of level {equal}"),
+            ),
             (false, None) => adopted(system),
         };
+        if !is_known && system.prod.is_some() {
+            // The system cannot know which level has the content that was taken over.
+            report.checks.retain(|line| line.number != 3);
+        }
         let mut add = |number, title: &str, verdict, detail: String| {
-            report.checks.push(CheckLine { number, title: title.to_owned(), verdict, detail, taken });
+            let line = CheckLine { number, title: title.to_owned(), verdict, detail, taken };
+            merge(&mut report.checks, line);
         };
         add(3, "fixes as in the level", verdict, detail);
         let mods: Vec<_> = expected.mods.iter().map(|(id, path)| format!("{id} `{path}`")).collect();
@@ -110,6 +117,25 @@ impl SystemServcheck {
         add(9, "requisites", verdict, detail);
         report_order(report);
         Ok(())
+    }
+}
+
+/// Adds a line; under a number that is there, both details stand in one line with the worse verdict.
+fn merge(lines: &mut Vec<CheckLine>, line: CheckLine) {
+    let rank = |verdict: Verdict| match verdict {
+        Verdict::Ok => 0,
+        Verdict::Unknown => 1,
+        Verdict::Warn => 2,
+        Verdict::Bad => 3,
+    };
+    match lines.iter_mut().find(|known| known.number == line.number) {
+        Some(known) => {
+            known.detail = format!("{}; {}", known.detail, line.detail);
+            if rank(line.verdict) > rank(known.verdict) {
+                known.verdict = line.verdict;
+            }
+        }
+        None => lines.push(line),
     }
 }
 
@@ -211,5 +237,25 @@ impl Verb for SystemServcheck {
         };
         let results = system::each(&targets, parallel, &|system| self.servcheck(principal, context, system));
         Ok(system::gather(format!("SERVCHECK {} {}", self.vrm, self.target), results))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_one_number_become_one_with_the_worse_verdict() {
+        let line = |verdict, detail: &str| CheckLine {
+            number: 4,
+            title: "t".to_owned(),
+            verdict,
+            detail: detail.to_owned(),
+            taken: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let mut lines = vec![line(Verdict::Ok, "a")];
+        merge(&mut lines, line(Verdict::Bad, "b"));
+        assert_eq!(lines.len(), 1);
+        assert_eq!((lines[0].verdict, lines[0].detail.as_str()), (Verdict::Bad, "a; b"));
     }
 }

@@ -380,7 +380,9 @@ fn merged_modification_warns_until_it_was_reviewed() {
     site.done(&site.service("L1", &site.rsu2()));
     let packaged = site.run(&site.package("L1"));
     assert_eq!(packaged.code, ReturnCode::Warning);
-    assert!(packaged.messages.iter().any(|one| one.hint.as_deref().unwrap_or("").contains("--reviewed L0001")));
+    assert!(
+        packaged.messages.iter().any(|one| one.hint.as_deref().unwrap_or("").contains("--reviewed L0001"))
+    );
     let promote = SrvlvlPromote { vrm: vrm(), level: level("L1"), force: Some("test".to_owned()) };
     assert_eq!(site.perform(&promote, Mode::Check).code, ReturnCode::Warning);
     let mut reviewed = localmod(&site, "L1", "");

@@ -4,8 +4,8 @@ use tender_package::{ReturnCode, SystemName};
 use tender_service::shapes::{Hold, HoldClass};
 use tender_service::system::Target;
 use tender_service::verbs::{
-    FixQuery, GroupSet, HoldAdd, SettingSet, SrvlvlQuery, SrvlvlWithdraw, SystemDelete, SystemFallback, SystemModify, SystemPut2prod,
-    SystemQuery, SystemServcheck, SystemUnload,
+    FixQuery, GroupSet, HoldAdd, SettingSet, SrvlvlQuery, SrvlvlWithdraw, SystemDelete, SystemFallback,
+    SystemModify, SystemPut2prod, SystemQuery, SystemServcheck, SystemUnload,
 };
 
 use crate::site::{Site, fix, fix_id, level, vrm};

@@ -116,7 +116,9 @@ impl Localmod {
         } else if let Some(id) = self.reviewed {
             LocalmodAction::Reviewed { id }
         } else {
-            return Err(not_a_name("one of --replace, --patch, --add, --delete, --drop and --reviewed is needed"));
+            return Err(not_a_name(
+                "one of --replace, --patch, --add, --delete, --drop and --reviewed is needed",
+            ));
         };
         Ok(Box::new(SrvlvlLocalmod {
             vrm,
