@@ -5,7 +5,7 @@ use tender_service::Mode;
 use tender_service::shapes::{Hold, HoldClass, Requisite};
 use tender_service::verbs::{
     FixQuery, HoldAccept, HoldAdd, LocalmodAction, ServiceFunction, SrvlvlCompare, SrvlvlDelete,
-    SrvlvlLocalmod, SrvlvlPromote, SrvlvlSetlock, StoreGc, VendorSet,
+    SrvlvlLocalmod, SrvlvlPromote, SrvlvlQuery, SrvlvlSetlock, StoreGc, VendorSet,
 };
 
 use crate::site::{CONFIG, Site, fix, fix_id, level, vrm, write};
@@ -182,6 +182,9 @@ fn failed_build_keeps_the_old_content_and_resumes() {
     assert!(said.contains("sorry"), "{said}");
     assert_eq!(site.query("L1")["content"], before);
     assert_eq!(site.query("L1")["incomplete"], true);
+    let query = SrvlvlQuery { vrm: vrm(), level: Some(level("L1")), system: None };
+    let said = site.refused(&query, ReturnCode::Warning);
+    assert!(said.contains("components not built: beta"), "{said}");
     site.refused(&site.package("L1"), ReturnCode::Refused);
     let mut again = site.service("L1", &envelope);
     again.function = ServiceFunction::Restart;
@@ -429,4 +432,26 @@ fn build_beyond_its_time_is_killed_with_all_it_started() {
         assert!(std::time::Instant::now() < deadline, "process {pid} lives on");
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn joined_envelopes_put_the_fixes_of_both_on() {
+    let site = Site::initialised();
+    site.add_level("L1", "BASE");
+    let envelopes = [site.rsu1(), site.rsu2()];
+    let options = tender_service::envelope::Options {
+        name: "both".to_owned(),
+        kind: tender_service::shapes::EnvelopeKind::Rsu,
+        vendor: "acme".to_owned(),
+        vrm: Some(vrm()),
+        memo: None,
+        holds: Vec::new(),
+    };
+    let out = site.dir.join("both.envelope");
+    let progress = tender_content::NoProgress;
+    tender_service::envelope::join(&envelopes, &options, None, &out, &progress).unwrap();
+    site.done(&site.service("L1", &out));
+    let mut fixes: Vec<String> = serde_json::from_value(site.query("L1")["fixes"].clone()).unwrap();
+    fixes.sort();
+    assert_eq!(fixes, ["UM1", "UM2", "UM3"]);
 }
