@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use jiff::{Timestamp, ToSpan as _};
 use tender_content::{Progress, durable};
-use tender_package::{SystemName, Vrm};
 use tender_package::report::SystemInfo;
 use tender_package::request::{Request, RequestResult, RequestState};
+use tender_package::{SystemName, Vrm};
 use tender_service::link::{
     Address, Enroller, Fleet, Invitation, LinkError, ManagedSystem, RepoFile, Welcome,
 };

@@ -168,7 +168,8 @@ impl Level {
             Operation::Withdraw if self.state != Mode::Stable => {
                 let text =
                     format!("level {title} is {}; only a STABLE level is withdrawn", self.state_word());
-                Err(Refusal::new(109, text).hint(format!("tender servmgr srvlvl delete {title}, or change it")))
+                Err(Refusal::new(109, text)
+                    .hint(format!("tender servmgr srvlvl delete {title}, or change it")))
             }
             Operation::Delete { is_forced: false } if self.is_locked => {
                 let text = format!("level {title} is {} and locked", self.state_word());

@@ -5,7 +5,7 @@ mod fixes;
 mod levels;
 mod systems;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
@@ -20,7 +20,7 @@ use crate::error::{Refusal, ServiceError};
 use crate::hold;
 use crate::level::Level;
 use crate::principal::Principal;
-use crate::shapes::{LevelContent, LocalModState};
+use crate::shapes::{Fix, LevelContent, LocalModState, Requisite};
 use crate::tables;
 
 /// Signatures with less time left than this are renewed before a SEND.
@@ -48,10 +48,59 @@ pub(crate) fn report_review(level: &Level, content: &LevelContent, outcome: &mut
             "local modification {} of `{}` in {} was merged and waits to be looked at",
             one.id, one.path, one.component
         );
-        let hint =
-            format!("tender servmgr srvlvl localmod {} {} --reviewed {}", level.title(), one.component, one.id);
+        let hint = format!(
+            "tender servmgr srvlvl localmod {} {} --reviewed {}",
+            level.title(),
+            one.component,
+            one.id
+        );
         outcome.say(Message::csm(230, Severity::W, text).with_hint(hint));
     }
+}
+
+/// Lists what fixes that are on need and do not have, conditions that hold now included.
+pub(crate) fn open_requisites(
+    tables: &Connection,
+    vrm: &Vrm,
+    on: &BTreeSet<FixId>,
+) -> Result<Vec<String>, ServiceError> {
+    let bodies = tables::fixes::all(tables, vrm)?;
+    let bodies: HashMap<&FixId, &Fix> = bodies.iter().map(|(fix, _)| (&fix.id, fix)).collect();
+    let mut met: HashSet<&FixId> = on.iter().collect();
+    let mut work: Vec<&FixId> = on.iter().collect();
+    while let Some(id) = work.pop() {
+        for older in bodies.get(id).into_iter().flat_map(|fix| &fix.supersedes) {
+            if met.insert(older) {
+                work.push(older);
+            }
+        }
+    }
+    let components: HashSet<_> =
+        tables::releases::components(tables, vrm)?.into_iter().map(|component| component.name).collect();
+    let mut open = Vec::new();
+    for fix in on.iter().filter_map(|id| bodies.get(id)) {
+        for requisite in &fix.requisites {
+            let other = requisite.fix();
+            let has = met.contains(other);
+            let id = &fix.id;
+            match requisite {
+                Requisite::Pre { .. } | Requisite::Co { .. } if !has => {
+                    open.push(format!("{id} needs {other}"));
+                }
+                Requisite::Npre { .. } if has => {
+                    open.push(format!("{id} must not be with {other}"));
+                }
+                Requisite::If { component, when, .. } if !has => {
+                    let is_there = component.as_ref().is_none_or(|name| components.contains(name));
+                    if is_there && when.as_ref().is_none_or(|when| met.contains(when)) {
+                        open.push(format!("{id} needs {other}, its condition holds now"));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(open)
 }
 
 /// Lists what people must read or do before a level goes into production, from the holds in force now.

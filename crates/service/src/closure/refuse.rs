@@ -111,7 +111,9 @@ impl Cause {
             Fault::NotReceived => {
                 format!("add the envelope that holds {last} to the command, or --exclude {root}")
             }
-            Fault::Excluded => format!("--include {last} takes it off the excludes, or --exclude {root} as well"),
+            Fault::Excluded => {
+                format!("--include {last} takes it off the excludes, or --exclude {root} as well")
+            }
             Fault::Held { cured_by: Some(fix), .. } => {
                 format!("add the envelope that holds {fix}, or --exclude {root}")
             }

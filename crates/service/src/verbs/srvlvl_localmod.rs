@@ -119,9 +119,8 @@ impl SrvlvlLocalmod {
             _ => self.id.as_ref(),
         };
         // One that was reworked since may be reworked again before the RESTART.
-        let is_there = |id: &FixId| {
-            open.after.mods.iter().any(|one| one.id == *id && one.component == self.component)
-        };
+        let is_there =
+            |id: &FixId| open.after.mods.iter().any(|one| one.id == *id && one.component == self.component);
         id.is_some_and(|id| open.conflicts.contains(id) || is_there(id))
     }
 
@@ -224,9 +223,9 @@ impl SrvlvlLocalmod {
         let (from, is_patch) = match &self.action {
             LocalmodAction::Replace { from, .. } | LocalmodAction::Add { from, .. } => (from, false),
             LocalmodAction::Patch { from, .. } => (from, true),
-            LocalmodAction::Delete { .. }
-            | LocalmodAction::Drop { .. }
-            | LocalmodAction::Reviewed { .. } => return Ok(None),
+            LocalmodAction::Delete { .. } | LocalmodAction::Drop { .. } | LocalmodAction::Reviewed { .. } => {
+                return Ok(None);
+            }
         };
         let given = std::fs::read(from).map_err(ServiceError::file("reading", from))?;
         let contents = StoreContents(principal);

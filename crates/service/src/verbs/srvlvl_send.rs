@@ -2,7 +2,9 @@
 
 use tender_package::manifest::LevelRef;
 use tender_package::request::Verb as Asked;
-use tender_package::{FixId, LevelManifest, LevelName, Message, Mode, Outcome, ReturnCode, Severity, SystemName, Vrm};
+use tender_package::{
+    FixId, LevelManifest, LevelName, Message, Mode, Outcome, ReturnCode, Severity, SystemName, Vrm,
+};
 
 use super::srvlvl_package::{SrvlvlPackage, make, with_repository};
 use super::{Context, Subject, Verb, srvlvl_promote};
@@ -186,6 +188,43 @@ impl SrvlvlSend {
         Ok(())
     }
 
+    /// Says for each system, as last seen, what would keep the level off it, and how much would be sent at most.
+    fn verdicts(
+        &self,
+        principal: &Principal,
+        level: Level,
+        targets: &[SystemRow],
+        outcome: &mut Outcome,
+    ) -> Result<(), ServiceError> {
+        let package = packages::find(&principal.tables(), &self.vrm, &self.level, level.generation)?;
+        let Some(package) = package else { return Ok(()) };
+        let count = package_plan::targets(&package.manifest).len();
+        let text = format!("at most {count} files with {} bytes would be sent to each system", package.bytes);
+        outcome.say(Message::csm(233, Severity::I, text));
+        let load = Load { level, manifest: package.manifest, files: Vec::new() };
+        for system in targets {
+            let name = &system.record.name;
+            let Some(info) = &system.info else {
+                let text = format!("system {name} was never reached");
+                outcome.say(Message::csm(234, Severity::W, text));
+                continue;
+            };
+            match self.guard(principal, &load, system, info) {
+                // What would be lost is in the table and said already.
+                Err(ServiceError::Refused(refusal)) if refusal.number != 165 => {
+                    let message = Message::csm(refusal.number, Severity::W, refusal.text);
+                    outcome.say(match refusal.hint {
+                        Some(hint) => message.with_hint(hint),
+                        None => message,
+                    });
+                }
+                Ok(()) | Err(ServiceError::Refused(_)) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(())
+    }
+
     fn send_one(
         &self,
         principal: &Principal,
@@ -335,7 +374,9 @@ impl Verb for SrvlvlSend {
         if self.is_stable && !self.makes_package(&level) {
             drop(srvlvl_promote::plan(principal, &self.vrm, &self.level, self.force.as_deref())?);
         }
-        query::send_preview(principal, &level, &targets, self.mode_word(), &self.lose)
+        let mut outcome = query::send_preview(principal, &level, &targets, self.mode_word(), &self.lose)?;
+        self.verdicts(principal, level, &targets, &mut outcome)?;
+        Ok(outcome)
     }
 
     fn run(&self, principal: &Principal, context: &Context<'_>) -> Result<Outcome, ServiceError> {

@@ -141,7 +141,8 @@ impl SrvlvlService {
             Table::new(format!("Fixes that {verb} level {}", self.title()), &["fix", "component", "why"]);
         for added in &plan.add {
             let replaced = plan.replaced.iter().find(|one| one.by == added.id);
-            let why = replaced.map_or_else(|| why(&added.why), |one| format!("{}; {}", why(&added.why), one.words()));
+            let why = replaced
+                .map_or_else(|| why(&added.why), |one| format!("{}; {}", why(&added.why), one.words()));
             table.row([added.id.to_string(), added.component.to_string(), why]);
         }
         let text = format!(
@@ -294,7 +295,10 @@ fn left_out(id: &FixId, why: &LeftOutWhy) -> (Severity, String) {
     match why {
         LeftOutWhy::IsOn => (Severity::I, format!("{id} is on already")),
         LeftOutWhy::ContainedOn(by) => (Severity::I, format!("{id} is contained in {by}, which is on")),
-        LeftOutWhy::Excluded => (Severity::W, format!("{id} is left out: it is excluded; --include {id} takes it off the excludes")),
+        LeftOutWhy::Excluded => (
+            Severity::W,
+            format!("{id} is left out: it is excluded; --include {id} takes it off the excludes"),
+        ),
         LeftOutWhy::NeedsExcluded(chain) => {
             let chain: Vec<_> = chain.iter().map(FixId::as_str).collect();
             (Severity::W, format!("{id} is left out: {}, which is excluded", chain.join(" needs ")))
@@ -313,7 +317,8 @@ impl Verb for SrvlvlService {
         for envelope in &self.envelopes {
             words.push(format!("{}", envelope.display()));
         }
-        for (word, list) in [("SELECT", &self.select), ("EXCLUDE", &self.exclude), ("INCLUDE", &self.include)] {
+        for (word, list) in [("SELECT", &self.select), ("EXCLUDE", &self.exclude), ("INCLUDE", &self.include)]
+        {
             for fix in list {
                 words.push(format!("{word} {fix}"));
             }

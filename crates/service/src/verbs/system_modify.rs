@@ -86,8 +86,7 @@ impl SystemModify {
             || "nothing yet".to_owned(),
             |current| format!("{} with content {}", current.level, current.content.short()),
         );
-        let text =
-            format!("system {} does not run level {}: it runs {found}", self.system, level.title());
+        let text = format!("system {} does not run level {}: it runs {found}", self.system, level.title());
         Err(Refusal::new(175, text)
             .hint("name the level it runs, or give --force REASON to note it all the same")
             .into())

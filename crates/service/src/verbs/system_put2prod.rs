@@ -112,11 +112,7 @@ impl SystemPut2prod {
         Ok(actions)
     }
 
-    fn plan(
-        &self,
-        principal: &Principal,
-        system: &SystemRow,
-    ) -> Result<(LevelRef, Actions), ServiceError> {
+    fn plan(&self, principal: &Principal, system: &SystemRow) -> Result<(LevelRef, Actions), ServiceError> {
         let reference = self.loaded(system)?;
         let (level, content) = {
             let tables = principal.tables();

@@ -5,7 +5,7 @@ use tender_service::Mode;
 use tender_service::shapes::{Hold, HoldClass, Requisite};
 use tender_service::verbs::{
     FixQuery, HoldAccept, HoldAdd, LocalmodAction, ServiceFunction, SrvlvlCompare, SrvlvlDelete,
-    SrvlvlLocalmod, SrvlvlPromote, SrvlvlSetlock, StoreGc, VendorSet,
+    SrvlvlLocalmod, SrvlvlPromote, SrvlvlQuery, SrvlvlSetlock, StoreGc, VendorSet,
 };
 
 use crate::site::{CONFIG, Site, fix, fix_id, level, vrm, write};
@@ -182,6 +182,9 @@ fn failed_build_keeps_the_old_content_and_resumes() {
     assert!(said.contains("sorry"), "{said}");
     assert_eq!(site.query("L1")["content"], before);
     assert_eq!(site.query("L1")["incomplete"], true);
+    let query = SrvlvlQuery { vrm: vrm(), level: Some(level("L1")), system: None };
+    let said = site.refused(&query, ReturnCode::Warning);
+    assert!(said.contains("components not built: beta"), "{said}");
     site.refused(&site.package("L1"), ReturnCode::Refused);
     let mut again = site.service("L1", &envelope);
     again.function = ServiceFunction::Restart;
@@ -380,7 +383,9 @@ fn merged_modification_warns_until_it_was_reviewed() {
     site.done(&site.service("L1", &site.rsu2()));
     let packaged = site.run(&site.package("L1"));
     assert_eq!(packaged.code, ReturnCode::Warning);
-    assert!(packaged.messages.iter().any(|one| one.hint.as_deref().unwrap_or("").contains("--reviewed L0001")));
+    assert!(
+        packaged.messages.iter().any(|one| one.hint.as_deref().unwrap_or("").contains("--reviewed L0001"))
+    );
     let promote = SrvlvlPromote { vrm: vrm(), level: level("L1"), force: Some("test".to_owned()) };
     assert_eq!(site.perform(&promote, Mode::Check).code, ReturnCode::Warning);
     let mut reviewed = localmod(&site, "L1", "");
@@ -406,4 +411,47 @@ fn excluded_fix_goes_on_when_it_is_included_again() {
     site.done(&include);
     assert_eq!(site.query("L1")["fixes"], serde_json::json!(["UM1", "UM2"]));
     assert_eq!(site.query("L1")["excluded"], serde_json::json!([]));
+}
+
+#[test]
+fn build_beyond_its_time_is_killed_with_all_it_started() {
+    let site = Site::initialised();
+    site.add_level("L1", "BASE");
+    let pid_file = site.dir.join("pid");
+    let script = format!("sleep 600 &\necho $! > {}\nwait\n", pid_file.display());
+    let manifest = "name: beta\ntender:\n  build:\n    - object: out\n      inputs: [\"src/*\"]\n      command: [sh, build.sh]\n      outputs: [out/b.txt]\n      timeout_s: 1\n";
+    let parts = [("build.sh", script.as_str()), ("manifest.yaml", manifest)];
+    let envelope = site.envelope("slow", vec![(fix("UM8", "beta"), &parts, None)]);
+    let said = site.refused(&site.service("L1", &envelope), ReturnCode::Partial);
+    assert!(said.contains("was killed after 1 s"), "{said}");
+    let pid = std::fs::read_to_string(pid_file).unwrap();
+    let stat = std::path::Path::new("/proc").join(pid.trim()).join("stat");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let is_alive = || std::fs::read_to_string(&stat).is_ok_and(|text| !text.contains(") Z "));
+    while is_alive() {
+        assert!(std::time::Instant::now() < deadline, "process {pid} lives on");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn joined_envelopes_put_the_fixes_of_both_on() {
+    let site = Site::initialised();
+    site.add_level("L1", "BASE");
+    let envelopes = [site.rsu1(), site.rsu2()];
+    let options = tender_service::envelope::Options {
+        name: "both".to_owned(),
+        kind: tender_service::shapes::EnvelopeKind::Rsu,
+        vendor: "acme".to_owned(),
+        vrm: Some(vrm()),
+        memo: None,
+        holds: Vec::new(),
+    };
+    let out = site.dir.join("both.envelope");
+    let progress = tender_content::NoProgress;
+    tender_service::envelope::join(&envelopes, &options, None, &out, &progress).unwrap();
+    site.done(&site.service("L1", &out));
+    let mut fixes: Vec<String> = serde_json::from_value(site.query("L1")["fixes"].clone()).unwrap();
+    fixes.sort();
+    assert_eq!(fixes, ["UM1", "UM2", "UM3"]);
 }

@@ -4,8 +4,8 @@ use tender_package::{ReturnCode, SystemName};
 use tender_service::shapes::{Hold, HoldClass};
 use tender_service::system::Target;
 use tender_service::verbs::{
-    FixQuery, GroupSet, HoldAdd, SrvlvlQuery, SrvlvlWithdraw, SystemDelete, SystemFallback, SystemModify, SystemPut2prod,
-    SystemQuery, SystemServcheck, SystemUnload,
+    FixQuery, GroupSet, HoldAdd, SettingSet, SrvlvlQuery, SrvlvlWithdraw, SystemDelete, SystemFallback,
+    SystemModify, SystemPut2prod, SystemQuery, SystemServcheck, SystemUnload,
 };
 
 use crate::site::{Site, fix, fix_id, level, vrm};
@@ -360,4 +360,62 @@ fn base_is_sent_to_a_system_without_install_media() {
     assert_eq!(in_production(&site, "vm02"), "720 BASE.1");
     site.done(&site.send("L1", "vm02", false));
     assert_eq!(site.done(&site.package("BASE")).data["generation"], 1);
+}
+
+#[test]
+fn fallback_to_a_withdrawn_level_warns() {
+    let site = packaged(&["vm01"]);
+    for name in ["L1", "L6"] {
+        if name == "L6" {
+            site.add_level("L6", "L1");
+            let changes = vec![(fix("UM6", "alpha"), &[("lib/new.txt", "n\n")][..], None)];
+            site.done(&site.service("L6", &site.envelope("rsu6", changes)));
+            site.done(&site.package("L6"));
+        }
+        site.done(&site.send(name, "vm01", false));
+        site.done(&site.send(name, "vm01", true));
+        site.done(&put2prod("vm01"));
+    }
+    assert_eq!(site.perform(&fallback("vm01"), tender_service::Mode::Check).code, ReturnCode::Done);
+    site.done(&SrvlvlWithdraw { vrm: vrm(), level: level("L1"), reason: "loses mail".to_owned() });
+    let check = site.perform(&fallback("vm01"), tender_service::Mode::Check);
+    assert_eq!(check.code, ReturnCode::Warning);
+    let back = site.run(&fallback("vm01"));
+    assert_eq!(back.code, ReturnCode::Warning);
+    assert!(back.messages.iter().any(|message| message.text.contains("was withdrawn")));
+    assert_eq!(in_production(&site, "vm01"), "720 L1.1");
+}
+
+#[test]
+fn servcheck_tells_requisites_and_knows_adopted_content() {
+    let site = packaged(&["vm01"]);
+    let checked = site.done(&SystemServcheck { vrm: vrm(), target: Target::All, is_full: false });
+    let lines = checked.data["systems"]["VM01"]["report"]["checks"].as_array().unwrap().clone();
+    let numbers: Vec<_> = lines.iter().map(|line| line["number"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, [3, 4, 8, 9]);
+    assert_eq!(checked.code, ReturnCode::Done, "{:#?}", checked.messages);
+}
+
+#[test]
+fn send_check_says_what_keeps_the_level_off_a_system() {
+    let site = packaged(&["vm01"]);
+    let fine = site.perform(&site.send("L1", "vm01", false), tender_service::Mode::Check);
+    assert_eq!(fine.code, ReturnCode::Done, "{:#?}", fine.messages);
+    site.fleet.change("vm01", |info| info.bases.clear());
+    site.done(&SystemServcheck { vrm: vrm(), target: Target::All, is_full: false });
+    let kept = site.perform(&site.send("L1", "vm01", false), tender_service::Mode::Check);
+    assert_eq!(kept.code, ReturnCode::Warning);
+    assert!(kept.messages.iter().any(|message| message.text.contains("does not have the BASE")));
+}
+
+#[test]
+fn systems_are_limited_by_the_setting() {
+    let site = packaged(&["vm01"]);
+    let value = site.done(&SettingSet { change: None }).data["systems_max"].as_u64();
+    assert_eq!(value, Some(54));
+    site.done(&SettingSet { change: Some(("systems_max".to_owned(), 1)) });
+    let said = site.refused(&site.system_add("vm02", "BASE"), ReturnCode::Refused);
+    assert!(said.contains("setting systems_max"), "{said}");
+    let unknown = SettingSet { change: Some(("nope".to_owned(), 1)) };
+    site.refused(&unknown, ReturnCode::Unknown);
 }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use tender_service::system::Target;
 use tender_package::{FixId, LevelName, SystemName, Variant};
+use tender_service::system::Target;
 
 use super::Release;
 

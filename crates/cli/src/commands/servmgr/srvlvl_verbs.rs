@@ -8,7 +8,7 @@ use tender_service::verbs::{
     LocalmodAction, ServiceFunction, SrvlvlAdd, SrvlvlCompare, SrvlvlDelete, SrvlvlLocalmod, SrvlvlPackage,
     SrvlvlPromote, SrvlvlQuery, SrvlvlSend, SrvlvlService, SrvlvlSetlock, SrvlvlVmfsetup, SrvlvlWithdraw,
 };
-use tender_service::{Principal, Refusal, ServiceError, Verb};
+use tender_service::{Principal, ServiceError, Verb};
 
 use super::srvlvl::{Localmod, Named, Query, Send, Service, Srvlvl};
 
@@ -67,7 +67,7 @@ impl Named {
 
 /// Wraps a word that is not a name.
 fn not_a_name(fault: impl std::fmt::Display) -> ServiceError {
-    Refusal::new(24, fault.to_string()).into()
+    ServiceError::Syntax { text: fault.to_string(), hint: None }
 }
 
 impl Service {
@@ -123,7 +123,9 @@ impl Localmod {
         } else if let Some(id) = self.reviewed {
             LocalmodAction::Reviewed { id }
         } else {
-            return Err(not_a_name("one of --replace, --patch, --add, --delete, --drop and --reviewed is needed"));
+            return Err(not_a_name(
+                "one of --replace, --patch, --add, --delete, --drop and --reviewed is needed",
+            ));
         };
         Ok(Box::new(SrvlvlLocalmod {
             vrm,
