@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tender_content::Digest;
+use tender_package::report::AuditHead;
 
 /// The longest line that is believed.
 const LINE_BYTES_MAX: u64 = 1 << 20;
@@ -126,6 +127,21 @@ pub fn append(path: &Path, at: Timestamp, event: AuditEvent) -> Result<(), Audit
         .map_err(AuditError::io("write", path))
 }
 
+/// Returns where the log ends now, looking at its last line alone; `None` when nothing is recorded.
+pub fn head(path: &Path) -> Result<Option<AuditHead>, AuditError> {
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(AuditError::io("open", path))?,
+    };
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockShared)
+        .map_err(|error| AuditError::io("lock", path)(error.into()))?;
+    let (_, last) = last_line(&mut file).map_err(AuditError::io("read", path))?;
+    let Some(line) = last else { return Ok(None) };
+    let malformed = |source| AuditError::Malformed { path: path.to_owned(), line: 0, source };
+    let record: AuditRecord = serde_json::from_slice(&line).map_err(malformed)?;
+    Ok(Some(AuditHead { count: record.seq, last: Digest::of(&line) }))
+}
+
 /// Returns where the last whole line ends and the line itself without its line feed.
 fn last_line(file: &mut File) -> std::io::Result<(u64, Option<Vec<u8>>)> {
     let length = file.metadata()?.len();
@@ -186,6 +202,18 @@ mod tests {
         let (_dir, path) = log();
         assert_eq!(verify(&path).unwrap().count, 3);
         assert_eq!(verify(Path::new("/nonexistent/audit.log")).unwrap().count, 0);
+    }
+
+    #[test]
+    fn head_is_what_walking_the_whole_log_finds() {
+        let (_dir, path) = log();
+        let whole = verify(&path).unwrap();
+        let AuditHead { count, last } = head(&path).unwrap().unwrap();
+        assert_eq!((count, last), (whole.count, whole.last));
+        // A line cut short by a crash is not answered for yet.
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"seq\":4").unwrap();
+        assert_eq!(head(&path).unwrap().unwrap().last, whole.last);
+        assert_eq!(head(Path::new("/nonexistent/audit.log")).unwrap(), None);
     }
 
     #[test]

@@ -16,8 +16,8 @@ use tender_package::{ComponentName, LevelName, LevelRef, Mode, Vrm};
 use crate::audit::{self, AuditError, AuditEvent};
 use crate::home::{Home, HomeError, read_json, write_json};
 use crate::lock::{ExecutorLock, LockError};
-use crate::slots::{self, LevelRecord, Slot, SlotError};
-use crate::trees;
+use crate::slots::{self, LevelRecord, Occupant, Slot, SlotError, Slots};
+use crate::{fault, trees};
 
 /// The level that an adopted runtime directory becomes; its generation is 0.
 pub const ADOPTED: &str = "ADOPTED";
@@ -98,10 +98,12 @@ pub fn import(
     progress: &dyn Progress,
 ) -> Result<BaseInfo, BaseError> {
     let _lock = ExecutorLock::acquire(home, "base import").map_err(BaseError::Lock)?;
-    let trees = import_components(home, dir, progress)?;
+    let trees = import_components(home, "import", dir, progress)?;
     let record = record(vrm, &trees);
     write_json(&home.base_record(vrm), &record).map_err(BaseError::Home)?;
+    fault::point("import.record");
     note(home, operator, "BASE", &format!("{vrm} {}", record.base.short()))?;
+    fault::point("import.audit");
     Ok(BaseInfo { vrm: vrm.clone(), base: record.base })
 }
 
@@ -119,11 +121,20 @@ pub fn adopt(
     let _lock = ExecutorLock::acquire(home, "adopt").map_err(BaseError::Lock)?;
     let adopted = LevelName::new(ADOPTED).expect("the name follows its rule");
     let level = LevelRef { vrm: vrm.clone(), level: adopted, generation: 0 };
-    if let Some(current) = slots::read(home).map_err(BaseError::Slot)?.current {
-        return Err(BaseError::Occupied { level: current.level().clone() });
+    let slots = slots::read(home).map_err(BaseError::Slot)?;
+    let occupied = |current: &Occupant| BaseError::Occupied { level: current.level().clone() };
+    if let Some(current) = slots.current.as_ref().filter(|_| !may_be_cut_off(&slots, &level)) {
+        return Err(occupied(current));
     }
-    let trees = import_components(home, dir, progress)?;
+    let trees = import_components(home, "adopt", dir, progress)?;
     let record = adopted_record(home, &level, &trees, dir);
+    if let Some(current) = &slots.current {
+        if current.record.manifest.content != record.manifest.content {
+            return Err(occupied(current));
+        }
+        note_adopted(home, operator, &record)?;
+        return Ok(level);
+    }
     let level_dir = home.level_dir(&level);
     let parent = level_dir.parent().expect("a level lies below its release");
     std::fs::create_dir_all(parent)
@@ -134,10 +145,25 @@ pub fn adopt(
     let store = home.store().map_err(BaseError::Home)?;
     let named: Vec<(&str, &Tree)> = trees.iter().map(|(name, _, tree)| (name.as_str(), tree)).collect();
     materialise_into(&store, &named, &level_dir).map_err(BaseError::Materialise)?;
+    fault::point("adopt.directory");
     write_json(&home.level_record(&level), &record).map_err(BaseError::Home)?;
+    fault::point("adopt.record");
     slot::switch(&home.slot_link(Slot::Current), &home.level_link(&level)).map_err(BaseError::Switch)?;
-    note(home, operator, "ADOPT", &format!("{level} {}", record.manifest.content.short()))?;
+    fault::point("adopt.switch");
+    note_adopted(home, operator, &record)?;
+    fault::point("adopt.audit");
     Ok(level)
+}
+
+/// Tells whether slot `current` may come from an adoption that was killed before it was recorded: nothing came after.
+fn may_be_cut_off(slots: &Slots, adopted: &LevelRef) -> bool {
+    let is_adopted = slots.current.as_ref().is_some_and(|current| current.level() == adopted);
+    is_adopted && slots.previous.is_none()
+}
+
+fn note_adopted(home: &Home, operator: &str, record: &LevelRecord) -> Result<(), BaseError> {
+    let manifest = &record.manifest;
+    note(home, operator, "ADOPT", &format!("{} {}", manifest.level, manifest.content.short()))
 }
 
 fn adopted_record(
@@ -201,6 +227,7 @@ fn record(vrm: &Vrm, trees: &[(ComponentName, Digest, Tree)]) -> BaseRecord {
 
 fn import_components(
     home: &Home,
+    doing: &str,
     dir: &Path,
     progress: &dyn Progress,
 ) -> Result<Vec<(ComponentName, Digest, Tree)>, BaseError> {
@@ -226,7 +253,9 @@ fn import_components(
             }
             tree = import_dir(&store, &path, progress).map_err(failed)?;
         }
+        fault::point(&format!("{doing}.parts"));
         let digest = trees::put(&store, &tree).map_err(BaseError::Store)?;
+        fault::point(&format!("{doing}.tree"));
         trees.push((name, digest, tree));
     }
     if trees.is_empty() {
@@ -234,6 +263,7 @@ fn import_components(
     }
     trees.sort_by(|a, b| a.0.cmp(&b.0));
     store.sync().map_err(BaseError::Store)?;
+    fault::point(&format!("{doing}.synced"));
     Ok(trees)
 }
 

@@ -19,6 +19,7 @@ mod put2prod;
 #[cfg(test)]
 mod samples;
 mod servcheck;
+mod signed;
 pub(crate) mod step;
 mod unload;
 
@@ -342,6 +343,8 @@ fn finish(
         result: u8::from(code).to_string(),
     };
     audit::append(&home.audit_log(), Timestamp::now(), event).map_err(ExecuteError::Audit)?;
+    // The line just written is what the principal must know of.
+    info.audit = audit::head(&home.audit_log()).map_err(ExecuteError::Audit)?;
     let result =
         RequestResult { request: request.clone(), began, ended: Timestamp::now(), outcome, info, servcheck };
     queue::end(home, &result).map_err(ExecuteError::Home)?;

@@ -31,9 +31,11 @@ const VERBS: [(&str, &[&str]); 8] = [
             "validate",
             "switch",
             "previous",
+            "clear",
             "restart",
             "undo.switch",
             "undo.previous",
+            "undo.clear",
             "undo.restart",
         ],
     ),
@@ -43,7 +45,21 @@ const VERBS: [(&str, &[&str]); 8] = [
     ("leave", &["state"]),
 ];
 
-/// Lists every point, so that a test can drive each: before the first step (`planned`), after the effect of a step
+/// Points of what people do on the system itself, outside any request.
+const LOCAL: [(&str, &[&str]); 2] = [
+    ("import", &["parts", "tree", "synced", "record", "audit"]),
+    ("adopt", &["parts", "tree", "synced", "directory", "record", "switch", "audit"]),
+];
+
+/// Lists every point of taking in a BASE and of adopting a directory, each after the step it is named by.
+#[must_use]
+pub fn local_points() -> Vec<String> {
+    let points =
+        LOCAL.iter().flat_map(|(what, labels)| labels.iter().map(move |label| format!("{what}.{label}")));
+    points.collect()
+}
+
+/// Lists every point of the executor, so that a test can drive each: before the first step (`planned`), after the effect of a step
 /// but before its journal entry (`.done`), after the entry, and after the result was written (`result`).
 #[must_use]
 pub fn points() -> Vec<String> {
@@ -63,7 +79,7 @@ pub fn points() -> Vec<String> {
 mod tests {
     #[test]
     fn points_are_named_once_each() {
-        let points = super::points();
+        let points = [super::points(), super::local_points()].concat();
         let unique: std::collections::BTreeSet<_> = points.iter().collect();
         assert_eq!(unique.len(), points.len());
         assert!(points.contains(&"put2prod.switch".to_owned()));

@@ -9,6 +9,7 @@
 //! logs/          audit.log, executor.log             run/                 locks      cache/  scan caches
 //! ```
 
+use std::io::Read as _;
 use std::num::NonZeroU16;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -101,7 +102,7 @@ impl AgentConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
     /// There is no agent in this directory.
-    #[error("`{}` holds no managed system; make one with `tender agent enrol`", path.display())]
+    #[error("`{}` holds no managed system; make one with `tender agent init NAME`", path.display())]
     NotAHome {
         /// The directory.
         path: PathBuf,
@@ -235,6 +236,28 @@ impl Home {
         self.identity().join("root.json")
     }
 
+    /// Returns the file with the password for sessions without TLS: one line that only its owner may read.
+    #[must_use]
+    pub fn clear_password(&self) -> PathBuf {
+        self.identity().join("clear-password")
+    }
+
+    /// Makes a random password for sessions without TLS, unless there is one; returns its file.
+    pub fn ensure_clear_password(&self) -> Result<PathBuf, HomeError> {
+        let path = self.clear_password();
+        if path.try_exists().map_err(HomeError::io("look for", &path))? {
+            return Ok(path);
+        }
+        let source = Path::new("/dev/urandom");
+        let mut random = [0; 20];
+        std::fs::File::open(source)
+            .and_then(|mut file| file.read_exact(&mut random))
+            .map_err(HomeError::io("read", source))?;
+        let line: String = random.iter().map(|byte| format!("{byte:02x}")).chain(["\n".to_owned()]).collect();
+        durable::write_secret_atomically(&path, line.as_bytes()).map_err(HomeError::durable(&path))?;
+        Ok(path)
+    }
+
     /// Returns where a release's received packages lie.
     #[must_use]
     pub fn received(&self, vrm: &Vrm) -> PathBuf {
@@ -361,6 +384,22 @@ mod tests {
     #[test]
     fn config_with_an_unknown_field_is_refused() {
         assert!(serde_json::from_str::<AgentConfig>(r#"{"name":"VM01","prot":1}"#).is_err());
+    }
+
+    #[test]
+    fn clear_password_is_made_once_random_and_for_its_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let password = |name: &str| {
+            let home = Home::create(&dir.path().join(name), &AgentConfig::named(name)).unwrap();
+            let path = home.ensure_clear_password().unwrap();
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            (tender_transport::server::read_password(&path).unwrap(), path)
+        };
+        let (first, path) = password("VM01");
+        assert_eq!(first.len(), 40);
+        assert_ne!(password("VM02").0, first);
+        std::fs::write(&path, "chosen by hand\n").unwrap();
+        assert_eq!(password("VM01").0, "chosen by hand");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use tender_package::manifest::FORMAT;
 use tender_package::report::{BaseInfo, SystemInfo};
 use tender_package::request::PROTOCOL;
 
+use crate::audit::{self, AuditError};
 use crate::base;
 use crate::home::{Home, HomeError};
 use crate::managed::ManagedState;
@@ -20,6 +21,9 @@ pub enum InfoError {
     /// A file cannot be read.
     #[error("read the state of the managed system")]
     Home(#[source] HomeError),
+    /// The end of the audit log cannot be read.
+    #[error("read the end of the audit log")]
+    Audit(#[source] AuditError),
 }
 
 /// Describes the system as it is now.
@@ -43,5 +47,6 @@ pub fn system(home: &Home) -> Result<SystemInfo, InfoError> {
         overrides: state.overrides,
         open_requests: open.into_iter().map(|request| request.id).collect(),
         free_bytes: home.free_bytes().map_err(InfoError::Home)?,
+        audit: audit::head(&home.audit_log()).map_err(InfoError::Audit)?,
     })
 }

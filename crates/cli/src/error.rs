@@ -17,6 +17,9 @@ pub(crate) enum CommandError {
     /// A SERVMGR line that is not one.
     #[error(transparent)]
     Grammar(GrammarError),
+    /// Words that are not a command line; only for machines, people get clap's own words.
+    #[error(transparent)]
+    Words(clap::Error),
     /// Nowhere to keep things.
     #[error(
         "there is no place for Tender's data: neither --home, TENDER_HOME, XDG_DATA_HOME nor HOME says one"
@@ -62,7 +65,7 @@ impl CommandError {
     /// Returns the return code.
     pub(crate) fn code(&self) -> ReturnCode {
         match self {
-            Self::Grammar(_) | Self::NothingToCheck(_) => ReturnCode::Syntax,
+            Self::Grammar(_) | Self::Words(_) | Self::NothingToCheck(_) => ReturnCode::Syntax,
             Self::NoHome => ReturnCode::Refused,
             Self::Print(_) | Self::File { .. } | Self::Keys(_) | Self::Quickstart(_) => ReturnCode::Outside,
             Self::Agent { code, .. } => *code,
@@ -72,7 +75,7 @@ impl CommandError {
     /// Returns the message id.
     pub(crate) fn id(&self) -> &'static str {
         match self {
-            Self::Grammar(_) => "CSM0024E",
+            Self::Grammar(_) | Self::Words(_) => "CSM0024E",
             Self::NothingToCheck(_) => "CSM0025E",
             Self::NoHome => "CSM0026E",
             Self::Print(_) => "CSM0027E",

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use jiff::{Timestamp, ToSpan as _};
 use tender_content::{Progress, durable};
-use tender_package::Vrm;
 use tender_package::report::SystemInfo;
 use tender_package::request::{Request, RequestResult, RequestState};
+use tender_package::{SystemName, Vrm};
 use tender_service::link::{
     Address, Enroller, Fleet, Invitation, LinkError, ManagedSystem, RepoFile, Welcome,
 };
@@ -100,18 +100,29 @@ impl FtpsFleet {
         config
     }
 
-    fn security(&self, address: &Address) -> Result<ConnectSecurity, LinkError> {
+    /// Decides how to reach a system: TLS, unless both ends were told otherwise.
+    ///
+    /// NOREQUIRE alone changes nothing: clear text also needs the password that the system's own configuration names.
+    fn security(&self, address: &Address) -> ConnectSecurity {
         if address.is_tls_required {
-            return Ok(ConnectSecurity::Certificate { identity: self.work_identity() });
+            return self.certificate();
         }
-        let path = self.keys.join("clear").join(address.system.as_str());
-        let password = fs::read_to_string(&path).map_err(|_| LinkError::Refused {
-            address: shown(address),
-            what: "a connection without TLS".to_owned(),
-            reason: format!("put the password that its agent.json names into {}", path.display()),
-        })?;
-        warn_clear_text(address);
-        Ok(ConnectSecurity::Clear { password: password.trim_end().to_owned() })
+        match fs::read_to_string(self.clear_password_path(address)) {
+            Ok(password) => {
+                warn_clear_text(address);
+                ConnectSecurity::Clear { password: password.trim_end().to_owned() }
+            }
+            Err(_) => self.certificate(),
+        }
+    }
+
+    fn certificate(&self) -> ConnectSecurity {
+        ConnectSecurity::Certificate { identity: self.work_identity() }
+    }
+
+    /// Holds the password of a system that allows clear text; the administrator copies it here by hand.
+    fn clear_password_path(&self, address: &Address) -> PathBuf {
+        self.keys.join("clear").join(address.system.as_str())
     }
 }
 
@@ -159,7 +170,7 @@ fn told(address: &Address, what: &str, fault: TransportError) -> LinkError {
 
 impl Fleet for FtpsFleet {
     fn connect(&self, address: &Address) -> Result<Box<dyn ManagedSystem>, LinkError> {
-        let config = self.config(address, self.security(address)?);
+        let config = self.config(address, self.security(address));
         let link = FtpsLink::connect(&config).map_err(|fault| told(address, "the connection", fault))?;
         Ok(Box::new(Connected { address: address.clone(), link: Box::new(link), made: BTreeSet::new() }))
     }
@@ -188,7 +199,7 @@ impl Enroller for FtpsFleet {
 
     fn complete(&self, address: &Address, welcome: &Welcome) -> Result<(), LinkError> {
         let kept = self.certificate_path(address);
-        if kept.exists() || !address.is_tls_required {
+        if kept.exists() {
             return Ok(());
         }
         let path = self.token_path(address);
@@ -200,7 +211,7 @@ impl Enroller for FtpsFleet {
             Ok(link) => link,
             // An earlier attempt may have ended after the other side had installed its certificate.
             Err(fault) => {
-                let certified = self.config(address, self.security(address)?);
+                let certified = self.config(address, self.certificate());
                 FtpsLink::connect(&certified).map_err(|_| told(address, "the enrolment", fault))?;
                 return self
                     .keep_certificate(&kept, b"enrolled\n", &path)
@@ -216,6 +227,23 @@ impl Enroller for FtpsFleet {
         self.keep_certificate(&kept, certificate.as_bytes(), &path)
             .map_err(|source| kept_fault(address, source))
     }
+
+    fn forget(&self, system: &SystemName) -> Result<(), LinkError> {
+        let certificate = self.keys.join("systems").join(format!("{system}.pem"));
+        for path in [certificate, self.keys.join("join").join(system.as_str())] {
+            match fs::remove_file(&path) {
+                Err(fault) if fault.kind() != io::ErrorKind::NotFound => {
+                    return Err(LinkError::Protocol {
+                        address: system.to_string(),
+                        what: format!("forgetting {}", path.display()),
+                        source: Some(Box::new(fault)),
+                    });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 impl FtpsFleet {
@@ -225,7 +253,7 @@ impl FtpsFleet {
         // Nobody ever sends: the receiver is a clock that needs no busy loop.
         let (_keep, clock) = mpsc::channel::<()>();
         loop {
-            let config = self.config(address, self.security(address)?);
+            let config = self.config(address, self.certificate());
             match FtpsLink::connect(&config) {
                 Ok(_) => return Ok(()),
                 Err(fault) if began.elapsed() > CHANGE_OVER => {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// Returns the directory that was asked for, or the default of this user.
+/// Returns the directory that was asked for, that of `TENDER_HOME`, or the default of this user.
 ///
 /// Shape: `/var/lib/tender` for root, otherwise `tender` in the XDG data directory; `None` when neither `HOME` nor
 ///        `XDG_DATA_HOME` says where that is.
@@ -12,7 +12,8 @@ pub(crate) fn locate(asked: Option<PathBuf>) -> Option<PathBuf> {
             |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")))
     };
-    asked.or_else(|| {
+    let configured = || std::env::var_os("TENDER_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+    asked.or_else(configured).or_else(|| {
         if rustix::process::geteuid().is_root() {
             Some(PathBuf::from("/var/lib/tender"))
         } else {

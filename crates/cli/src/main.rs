@@ -6,6 +6,7 @@ mod commands;
 mod error;
 mod fleet;
 mod home;
+mod media;
 mod progress;
 mod quickstart;
 mod render;
@@ -40,8 +41,8 @@ pub(crate) struct Tender {
 /// Options that every command has.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Global {
-    /// Where Tender keeps its things; /var/lib/tender for root, else tender in the XDG data directory
-    #[arg(long, global = true, env = "TENDER_HOME", value_name = "DIR", hide_env_values = true)]
+    /// Where Tender keeps its things; else TENDER_HOME, /var/lib/tender for root, tender in the XDG data directory
+    #[arg(long, global = true, value_name = "DIR")]
     home: Option<PathBuf>,
     /// Answer with one JSON document
     #[arg(long, global = true)]
@@ -55,12 +56,15 @@ pub(crate) struct Global {
 }
 
 fn main() -> ExitCode {
+    let is_json = std::env::args_os().any(|word| word == "--json");
+    let audience = if is_json { Audience::Machines } else { Audience::People };
     let words = match words_of(std::env::args_os()) {
         Ok(words) => words,
-        Err(fault) => return fail(&fault, Audience::People),
+        Err(fault) => return fail(&fault, audience),
     };
     let tender = match Tender::try_parse_from(words) {
         Ok(tender) => tender,
+        Err(fault) if fault.use_stderr() && is_json => return fail(&CommandError::Words(fault), audience),
         Err(fault) => {
             // When even the message cannot be written, the exit code still tells.
             drop(fault.print());
@@ -68,7 +72,6 @@ fn main() -> ExitCode {
             return ExitCode::from(code as u8);
         }
     };
-    let audience = if tender.global.json { Audience::Machines } else { Audience::People };
     let Some(home) = home::locate(tender.global.home) else {
         return fail(&CommandError::NoHome, audience);
     };
@@ -99,6 +102,7 @@ fn words_of(arguments: impl Iterator<Item = OsString>) -> Result<Vec<OsString>, 
         words.insert(1, "servmgr".into());
     }
     let Some(at) = position_of_servmgr(&words) else { return Ok(words) };
+    let at = move_options_before(&mut words, at);
     let operands: Vec<String> =
         words[at + 1..].iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let flags = value_flags();
@@ -121,6 +125,22 @@ fn position_of_servmgr(words: &[OsString]) -> Option<usize> {
         }
     }
     None
+}
+
+/// Moves options between `servmgr` and its verb before `servmgr`; returns where it is then.
+fn move_options_before(words: &mut [OsString], mut at: usize) -> usize {
+    while let Some(option) =
+        words.get(at + 1).and_then(|word| word.to_str()).filter(|word| word.starts_with("--"))
+    {
+        if option == "--help" {
+            break;
+        }
+        let length = if option == "--home" { 2 } else { 1 };
+        let end = (at + 1 + length).min(words.len());
+        words[at..end].rotate_left(1);
+        at = end - 1;
+    }
+    at
 }
 
 /// Lists the flags below `servmgr` that are followed by a value.

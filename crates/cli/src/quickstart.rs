@@ -1,5 +1,6 @@
 //! The quickstart: the sample scenario on one machine, every step the command a person would type.
 
+mod interrupt;
 mod scenario;
 mod stage;
 mod step;
@@ -7,7 +8,7 @@ mod step;
 use std::io;
 use std::path::PathBuf;
 
-use tender_package::Outcome;
+use tender_package::{Message, Outcome, Severity};
 
 use stage::Stage;
 
@@ -48,7 +49,7 @@ pub(crate) enum QuickstartError {
         host: String,
     },
     /// A command ended otherwise than it should.
-    #[error("`tender {line}` ended with {code:?}; {expected:?} was expected")]
+    #[error("`tender {line}` ended {}", ended(*code, expected))]
     Step {
         /// The command.
         line: String,
@@ -65,6 +66,12 @@ pub(crate) enum QuickstartError {
         /// What was looked for.
         what: &'static str,
     },
+    /// Somebody pressed Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+    /// Signals cannot be heard.
+    #[error("failed to listen for Ctrl-C")]
+    Signals(#[source] io::Error),
     /// The story could not be printed.
     #[error("failed to print")]
     Tell(#[source] io::Error),
@@ -90,6 +97,12 @@ impl QuickstartError {
     }
 }
 
+fn ended(code: Option<i32>, expected: &[i32]) -> String {
+    let expected: Vec<_> = expected.iter().map(ToString::to_string).collect();
+    let code = code.map_or_else(|| "by a signal".to_owned(), |code| format!("with return code {code}"));
+    format!("{code}; {} was expected", expected.join(" or "))
+}
+
 /// Plays the scenario; everything is removed afterwards unless `is_kept`.
 pub(crate) fn run(directory: Option<PathBuf>, is_kept: bool) -> Result<Outcome, QuickstartError> {
     let directory = match directory {
@@ -100,6 +113,7 @@ pub(crate) fn run(directory: Option<PathBuf>, is_kept: bool) -> Result<Outcome, 
             .map_err(|source| QuickstartError::Stage { path: std::env::temp_dir(), source })?
             .keep(),
     };
+    interrupt::listen().map_err(QuickstartError::Signals)?;
     let mut stage = Stage::set(directory)?;
     let played = scenario::play(&mut stage);
     if is_kept && played.is_ok() {
@@ -108,5 +122,11 @@ pub(crate) fn run(directory: Option<PathBuf>, is_kept: bool) -> Result<Outcome, 
     } else {
         stage.strike()?;
     }
-    played.map(|()| Outcome::default())
+    played?;
+    let mut outcome = Outcome::default();
+    if !is_kept {
+        let text = "the agents are stopped and everything is removed; --keep leaves the fleet to play with";
+        outcome.say(Message::csm(91, Severity::I, text));
+    }
+    Ok(outcome)
 }

@@ -19,3 +19,11 @@ fn program_called_servmgr_needs_no_second_word() {
     let canonical = words_of(words.into_iter()).unwrap();
     assert_eq!(canonical[1..], ["servmgr", "initialize", "720"].map(OsString::from));
 }
+
+#[test]
+fn options_between_servmgr_and_its_verb_change_nothing() {
+    let words = |line: &str| words_of(line.split_whitespace().map(OsString::from)).unwrap();
+    let plain = words("tender --json --home /x servmgr srvlvl send 720 a vm01 (test");
+    assert_eq!(words("tender servmgr --json --home /x srvlvl send 720 a vm01 (test"), plain);
+    assert!(plain.contains(&OsString::from("--test")));
+}

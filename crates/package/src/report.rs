@@ -38,6 +38,18 @@ pub struct SystemInfo {
     pub open_requests: Vec<String>,
     /// Free bytes where levels are kept.
     pub free_bytes: u64,
+    /// Where its audit log ends; `None` when there is no log yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditHead>,
+}
+
+/// Where an audit log ended. Whoever keeps this can show later that the end of the log was not cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditHead {
+    /// Lines.
+    pub count: u64,
+    /// Digest of the last line, without its line feed.
+    pub last: Digest,
 }
 
 /// A BASE that a managed system holds.

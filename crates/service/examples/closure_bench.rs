@@ -31,7 +31,7 @@ fn release(count: usize, components: usize, requisites: usize) -> Vec<Fix> {
                 needs.push(match step % 3 {
                     _ if other == index => continue,
                     0 => Requisite::Co { fix: id(other) },
-                    1 => Requisite::If { component: None, on: Some(id(other)), fix: id(other) },
+                    1 => Requisite::If { component: None, when: Some(id(other)), fix: id(other) },
                     _ => Requisite::Pre { fix: id(other) },
                 });
             }

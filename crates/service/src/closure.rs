@@ -105,6 +105,25 @@ pub struct GoesBack {
     pub path: PartPath,
 }
 
+/// A held fix in whose place one that contains it goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// The held fix.
+    pub fix: FixId,
+    /// The fix that goes on.
+    pub by: FixId,
+    /// Class and reason of the hold.
+    pub hold: String,
+}
+
+impl Replaced {
+    /// Returns the words for people.
+    #[must_use]
+    pub fn words(&self) -> String {
+        format!("{} instead of {}, which is held by {}", self.by, self.fix, self.hold)
+    }
+}
+
 /// The answer: what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
@@ -116,6 +135,8 @@ pub struct Plan {
     pub left_out: Vec<LeftOut>,
     /// Conditional requisites that were open before.
     pub open: Vec<OpenCondition>,
+    /// Fixes that are held and in whose place others go on.
+    pub replaced: Vec<Replaced>,
     /// Parts that go back to what they were before a contained fix.
     pub goes_back: Vec<GoesBack>,
 }

@@ -56,6 +56,14 @@ pub enum ServiceError {
     /// A rule said no.
     #[error("{}", .0.text)]
     Refused(Box<Refusal>),
+    /// What was typed makes no sense.
+    #[error("{text}")]
+    Syntax {
+        /// What is wrong with it.
+        text: String,
+        /// How to type it.
+        hint: Option<String>,
+    },
     /// The named thing does not exist.
     #[error("{kind} {name} does not exist")]
     Unknown {
@@ -185,6 +193,7 @@ impl ServiceError {
     pub fn code(&self) -> ReturnCode {
         match self {
             Self::Refused(_) => ReturnCode::Refused,
+            Self::Syntax { .. } => ReturnCode::Syntax,
             Self::Unknown { .. } => ReturnCode::Unknown,
             Self::Busy { .. } => ReturnCode::Busy,
             Self::Damaged { .. } => ReturnCode::Integrity,
@@ -216,6 +225,7 @@ impl ServiceError {
         let text = format!("{self}{}", self.causes());
         let (number, severity, hint) = match self {
             Self::Refused(refusal) => (refusal.number, Severity::E, refusal.hint.clone()),
+            Self::Syntax { hint, .. } => (24, Severity::E, hint.clone()),
             Self::Unknown { hint, .. } => (28, Severity::E, Some(hint.clone())),
             Self::Busy { .. } => (20, Severity::E, Some("wait until it ends and run this again".to_owned())),
             Self::Damaged { .. } => (32, Severity::S, Some("restore the tables from a copy".to_owned())),
@@ -271,4 +281,15 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_makes_no_sense_ends_with_the_code_of_syntax() {
+        let outcome = ServiceError::Syntax { text: "no".to_owned(), hint: None }.outcome();
+        assert_eq!((outcome.code, u8::from(outcome.code)), (ReturnCode::Syntax, 24));
+    }
 }

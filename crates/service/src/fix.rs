@@ -91,7 +91,7 @@ impl Requisite {
             Self::Pre { fix } => format!("PRE {fix}"),
             Self::Co { fix } => format!("CO {fix}"),
             Self::Npre { fix } => format!("NPRE {fix}"),
-            Self::If { component, on, fix } => {
+            Self::If { component, when: on, fix } => {
                 let component = component.as_ref().map(ComponentName::as_str);
                 let on = on.as_ref().map(FixId::as_str);
                 let condition: Vec<_> = component.into_iter().chain(on).collect();

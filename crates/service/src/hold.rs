@@ -10,7 +10,7 @@
 use tender_package::manifest::ActionItem;
 use tender_package::{FixId, LevelName};
 
-use crate::shapes::{Fix, Hold, HoldClass};
+use crate::shapes::{Fix, Hold, HoldClass, LevelFix};
 
 /// A hold that was not released.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +82,19 @@ pub fn actions<'a>(fixes: impl IntoIterator<Item = &'a Fix>, holds: &[ActiveHold
     items
 }
 
+/// Lists the memos of envelopes as something to read; an envelope of which no fix is on asks for nothing.
+///
+/// The item carries the envelope's name where a fix stands otherwise, which is the word that acknowledges it.
+#[must_use]
+pub fn envelope_memos(on: &[LevelFix], memos: &[(String, String)]) -> Vec<ActionItem> {
+    let item = |(name, text): &(String, String)| {
+        let first = on.iter().find(|fix| fix.envelope == *name)?;
+        let fix = FixId::new(name).unwrap_or_else(|_| first.id.clone());
+        Some(ActionItem { fix, reason: "MEMO".to_owned(), text: text.clone() })
+    };
+    memos.iter().filter_map(item).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +142,15 @@ mod tests {
         };
         let items = actions([&fix], &[hold]);
         assert_eq!(items.iter().map(|item| item.reason.as_str()).collect::<Vec<_>>(), ["MEMO", "R"]);
+    }
+
+    #[test]
+    fn memo_of_an_envelope_counts_when_a_fix_of_it_is_on() {
+        let component = tender_package::ComponentName::new("c").unwrap();
+        let on = [LevelFix { id: id("A"), component, envelope: "RSU1".to_owned(), superseded_by: None }];
+        let memos = ["RSU1", "RSU2"].map(|name| (name.to_owned(), "read".to_owned()));
+        let items = envelope_memos(&on, &memos);
+        assert_eq!(items.iter().map(|item| item.fix.as_str()).collect::<Vec<_>>(), ["RSU1"]);
     }
 
     #[test]

@@ -119,7 +119,11 @@ impl Level {
             return Err(Refusal::new(101, format!("level {title} is being deleted"))
                 .hint(format!("tender servmgr srvlvl delete {title}")));
         }
-        if self.name.is_base() && operation != Operation::Parent {
+        let is_for_base = matches!(
+            operation,
+            Operation::Parent | Operation::Package | Operation::SendTest | Operation::SendStable
+        );
+        if self.name.is_base() && !is_for_base {
             return Err(Refusal::new(102, "BASE holds the release as it was shipped and never changes")
                 .hint(format!("tender servmgr srvlvl add {} NEWLEVEL basedon BASE", self.vrm)));
         }
@@ -139,11 +143,14 @@ impl Level {
         let is_test = self.state == Mode::Test;
         match operation {
             Operation::Restart | Operation::Abandon => {
-                Err(Refusal::new(104, format!("level {title} has no unfinished operation")))
+                Err(Refusal::new(104, format!("level {title} has no unfinished operation"))
+                    .hint(format!("see what is on with `tender servmgr srvlvl service {title} --status`")))
             }
             Operation::Change if is_test && !self.is_locked => Ok(()),
             Operation::Change if is_test => Err(Refusal::new(105, format!("level {title} is locked"))
                 .hint(format!("tender servmgr srvlvl setlock {title} off"))),
+            // BASE is packaged as it was shipped, for systems without install media.
+            Operation::Package if self.name.is_base() => Ok(()),
             Operation::Change | Operation::Package | Operation::LockOff | Operation::Promote if !is_test => {
                 let text = format!("level {title} is {} and never changes again", self.state_word());
                 Err(Refusal::new(106, text).hint(child))
@@ -155,12 +162,14 @@ impl Level {
                     .hint(format!("tender servmgr srvlvl package {title}")))
             }
             Operation::SendTest | Operation::SendStable if self.state == Mode::Withdrawn => {
-                Err(Refusal::new(108, format!("level {title} was withdrawn and is sent nowhere any more")))
+                Err(Refusal::new(108, format!("level {title} was withdrawn and is sent nowhere any more"))
+                    .hint(child))
             }
             Operation::Withdraw if self.state != Mode::Stable => {
                 let text =
                     format!("level {title} is {}; only a STABLE level is withdrawn", self.state_word());
-                Err(Refusal::new(109, text))
+                Err(Refusal::new(109, text)
+                    .hint(format!("tender servmgr srvlvl delete {title}, or change it")))
             }
             Operation::Delete { is_forced: false } if self.is_locked => {
                 let text = format!("level {title} is {} and locked", self.state_word());

@@ -192,6 +192,8 @@ pub trait Enroller: Sync {
     ///
     /// Errors: [`LinkError::NotEnrolled`] when the token was not used there yet.
     fn complete(&self, address: &Address, welcome: &Welcome) -> Result<(), LinkError>;
+    /// Forgets that a system was invited or enrolled: the next SYSTEM ADD of the name begins with a new token.
+    fn forget(&self, system: &SystemName) -> Result<(), LinkError>;
 }
 
 /// How long to wait for a managed system.

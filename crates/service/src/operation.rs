@@ -4,7 +4,7 @@
 //! RESTART simply goes through the steps again, and ABANDON forgets the record: until the last step the level keeps
 //! its old content.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tender_content::{Digest, Tree};
 use tender_package::{ComponentName, FixId, Message, Outcome, ReturnCode, Severity, Vrm};
@@ -184,11 +184,17 @@ fn compose(
     outcome: &mut Outcome,
 ) -> Result<(), ServiceError> {
     operation.conflicts.clear();
-    let on: HashMap<FixId, ()> = operation.after.fixes.iter().map(|fix| (fix.id.clone(), ())).collect();
+    let on = effectively_on(principal, &level.vrm, &operation.after)?;
+    // A fix may bring what a local modification of another component was for.
+    let fixed = operation.after.mods.iter().filter(|one| one.fixed_in.iter().any(|fix| on.contains(fix)));
+    let fixed: Vec<ComponentName> = fixed.map(|one| one.component.clone()).collect();
+    operation.dirty.extend(fixed);
+    operation.dirty.sort();
+    operation.dirty.dedup();
     for name in operation.dirty.clone() {
         let vendor = vendor_tree(principal, &level.vrm, &operation.after, &name)?;
         let mods =
-            reconcile_all(principal, level, operation, &name, &vendor, &|fix| on.contains_key(fix), outcome)?;
+            reconcile_all(principal, level, operation, &name, &vendor, &|fix| on.contains(fix), outcome)?;
         if !operation.conflicts.is_empty() {
             continue;
         }
@@ -200,6 +206,30 @@ fn compose(
         operation.after.mods.sort_by(|a, b| a.id.cmp(&b.id));
     }
     Ok(())
+}
+
+/// Lists the fixes that are on, and those they supersede, received or not, also through others.
+fn effectively_on(
+    principal: &Principal,
+    vrm: &Vrm,
+    content: &LevelContent,
+) -> Result<HashSet<FixId>, ServiceError> {
+    let mut on: HashSet<FixId> = content.fixes.iter().map(|fix| fix.id.clone()).collect();
+    if content.mods.iter().all(|one| one.fixed_in.is_empty()) {
+        return Ok(on);
+    }
+    let bodies = fixes::all(&principal.tables(), vrm)?;
+    let supersedes: HashMap<&FixId, &Vec<FixId>> =
+        bodies.iter().map(|(fix, _)| (&fix.id, &fix.supersedes)).collect();
+    let mut work: Vec<FixId> = on.iter().cloned().collect();
+    while let Some(id) = work.pop() {
+        for older in supersedes.get(&id).into_iter().copied().flatten() {
+            if on.insert(older.clone()) {
+                work.push(older.clone());
+            }
+        }
+    }
+    Ok(on)
 }
 
 fn reconcile_all(
@@ -226,8 +256,9 @@ fn reconcile_all(
                 kept.push(one);
             }
             Reconciled::Conflict { reason } => {
+                let word = if vendor.get(one.path.as_str()).is_some() { "--replace" } else { "--add" };
                 let hint = format!(
-                    "tender servmgr srvlvl localmod {} {component} --id {} --replace {} --from FILE, or --drop {}; then srvlvl service {} --restart, or --abandon",
+                    "tender servmgr srvlvl localmod {} {component} --id {} {word} {} --from FILE, or --drop {}; then srvlvl service {} --restart, or --abandon",
                     level.title(),
                     one.id,
                     one.path,
@@ -278,13 +309,20 @@ fn build_all(
     points: Points,
 ) -> Result<(), ServiceError> {
     let work = principal.release_dir(&level.vrm).join("work");
+    let shipped = shipped(principal, &level.vrm)?;
     for name in operation.dirty.clone() {
         let place = operation.after.components.iter().position(|component| component.name == name);
         let Some(place) = place else {
             operation.dirty.retain(|dirty| *dirty != name);
             continue;
         };
-        let source = principal.tree(&operation.after.components[place].source)?;
+        let source = operation.after.components[place].source;
+        if shipped.get(&name) == Some(&source) {
+            operation.after.components[place].tree = source;
+            operation.dirty.retain(|dirty| *dirty != name);
+            continue;
+        }
+        let source = principal.tree(&source)?;
         let recipes = manifest_of(principal, &name, &source)?.tender.build;
         let built = build::build(principal, &work, &source, &recipes);
         for object in &built.built {
@@ -339,13 +377,19 @@ pub(crate) fn abandon(principal: &Principal, level: &mut Level) -> Result<(), Se
     })
 }
 
-/// Lists components of a level that have objects which are not built from what they are made of now.
+/// Lists components of a level that have objects which are not built from what they are made of now; a component as
+/// it was shipped counts as built.
 pub(crate) fn unbuilt(
     principal: &Principal,
+    vrm: &Vrm,
     content: &LevelContent,
 ) -> Result<Vec<ComponentName>, ServiceError> {
+    let shipped = shipped(principal, vrm)?;
     let mut unbuilt = Vec::new();
     for component in &content.components {
+        if component.tree == component.source && shipped.get(&component.name) == Some(&component.source) {
+            continue;
+        }
         let source = principal.tree(&component.source)?;
         let recipes = manifest_of(principal, &component.name, &source)?.tender.build;
         let doing = format!("looking at the objects of {}", component.name);
@@ -355,4 +399,10 @@ pub(crate) fn unbuilt(
         }
     }
     Ok(unbuilt)
+}
+
+/// Reads the trees of BASE: what was shipped runs as it is and is not built here.
+fn shipped(principal: &Principal, vrm: &Vrm) -> Result<HashMap<ComponentName, Digest>, ServiceError> {
+    let components = releases::components(&principal.tables(), vrm)?;
+    Ok(components.into_iter().map(|base| (base.name, base.tree)).collect())
 }

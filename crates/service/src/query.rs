@@ -5,8 +5,11 @@ mod fixes;
 mod levels;
 mod systems;
 
+use std::collections::{BTreeSet, HashMap, HashSet};
+
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
+use tender_package::manifest::ActionItem;
 use tender_package::{FixId, LevelName, Message, Outcome, Severity, Vrm};
 
 pub(crate) use fixes::fix;
@@ -17,7 +20,7 @@ use crate::error::{Refusal, ServiceError};
 use crate::hold;
 use crate::level::Level;
 use crate::principal::Principal;
-use crate::shapes::LevelContent;
+use crate::shapes::{Fix, LevelContent, LocalModState, Requisite};
 use crate::tables;
 
 /// Signatures with less time left than this are renewed before a SEND.
@@ -38,11 +41,90 @@ pub(crate) fn lineage(
     Ok(names)
 }
 
-/// Says where fixes that are held now are on already.
+/// Says which local modifications were merged and not looked at since.
+pub(crate) fn report_review(level: &Level, content: &LevelContent, outcome: &mut Outcome) {
+    for one in content.mods.iter().filter(|one| one.state == LocalModState::Review) {
+        let text = format!(
+            "local modification {} of `{}` in {} was merged and waits to be looked at",
+            one.id, one.path, one.component
+        );
+        let hint = format!(
+            "tender servmgr srvlvl localmod {} {} --reviewed {}",
+            level.title(),
+            one.component,
+            one.id
+        );
+        outcome.say(Message::csm(230, Severity::W, text).with_hint(hint));
+    }
+}
+
+/// Lists what fixes that are on need and do not have, conditions that hold now included.
+pub(crate) fn open_requisites(
+    tables: &Connection,
+    vrm: &Vrm,
+    on: &BTreeSet<FixId>,
+) -> Result<Vec<String>, ServiceError> {
+    let bodies = tables::fixes::all(tables, vrm)?;
+    let bodies: HashMap<&FixId, &Fix> = bodies.iter().map(|(fix, _)| (&fix.id, fix)).collect();
+    let mut met: HashSet<&FixId> = on.iter().collect();
+    let mut work: Vec<&FixId> = on.iter().collect();
+    while let Some(id) = work.pop() {
+        for older in bodies.get(id).into_iter().flat_map(|fix| &fix.supersedes) {
+            if met.insert(older) {
+                work.push(older);
+            }
+        }
+    }
+    let components: HashSet<_> =
+        tables::releases::components(tables, vrm)?.into_iter().map(|component| component.name).collect();
+    let mut open = Vec::new();
+    for fix in on.iter().filter_map(|id| bodies.get(id)) {
+        for requisite in &fix.requisites {
+            let other = requisite.fix();
+            let has = met.contains(other);
+            let id = &fix.id;
+            match requisite {
+                Requisite::Pre { .. } | Requisite::Co { .. } if !has => {
+                    open.push(format!("{id} needs {other}"));
+                }
+                Requisite::Npre { .. } if has => {
+                    open.push(format!("{id} must not be with {other}"));
+                }
+                Requisite::If { component, when, .. } if !has => {
+                    let is_there = component.as_ref().is_none_or(|name| components.contains(name));
+                    if is_there && when.as_ref().is_none_or(|when| met.contains(when)) {
+                        open.push(format!("{id} needs {other}, its condition holds now"));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(open)
+}
+
+/// Lists what people must read or do before a level goes into production, from the holds in force now.
+pub(crate) fn actions_of(
+    tables: &Connection,
+    vrm: &Vrm,
+    content: &LevelContent,
+) -> Result<Vec<ActionItem>, ServiceError> {
+    let on: HashSet<&FixId> = content.fixes.iter().map(|fix| &fix.id).collect();
+    let bodies = tables::fixes::all(tables, vrm)?;
+    let bodies = bodies.iter().map(|(fix, _)| fix).filter(|fix| on.contains(&fix.id));
+    let mut actions = hold::actions(bodies, &tables::holds::active(tables, vrm)?);
+    actions.extend(hold::envelope_memos(&content.fixes, &tables::fixes::memos(tables, vrm)?));
+    actions.sort();
+    actions.dedup();
+    Ok(actions)
+}
+
+/// Says where fixes that are held now are on already; `word` names them, such as `held fix`.
 pub(crate) fn report_held(
     principal: &Principal,
     vrm: &Vrm,
     held: &[FixId],
+    word: &str,
     outcome: &mut Outcome,
 ) -> Result<(), ServiceError> {
     let tables = principal.tables();
@@ -53,13 +135,13 @@ pub(crate) fn report_held(
             outcome.say(Message::csm(
                 210,
                 Severity::W,
-                format!("held fix {fix} is on in level {}", names.join(", ")),
+                format!("{word} {fix} is on in level {}", names.join(", ")),
             ));
         }
         let systems = tables::systems::with_fix(&tables, vrm, fix)?;
         if !systems.is_empty() {
             let names: Vec<_> = systems.iter().map(|(system, _)| system.to_string()).collect();
-            let text = format!("held fix {fix} is in production on {}", names.join(", "));
+            let text = format!("{word} {fix} is in production on {}", names.join(", "));
             outcome.say(Message::csm(211, Severity::W, text));
         }
     }

@@ -58,9 +58,11 @@ pub enum Requisite {
     /// Must be on when the condition holds.
     If {
         /// The component that must be in the level.
+        #[serde(default)]
         component: Option<ComponentName>,
-        /// The fix that must be on.
-        on: Option<FixId>,
+        /// The fix that must be on; `on` of older descriptions is a truth value to YAML.
+        #[serde(default, alias = "on")]
+        when: Option<FixId>,
         /// The fix needed then.
         fix: FixId,
     },
@@ -291,6 +293,8 @@ pub struct Operation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum PairState {
+    /// Nothing of it is there.
+    None,
     /// Files are on their way.
     Sending,
     /// They did not arrive.
@@ -322,6 +326,7 @@ impl PairState {
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
+            Self::None => "NONE",
             Self::Sending => "SENDING",
             Self::SendFailed => "SEND_FAILED",
             Self::Received => "RECEIVED",
@@ -376,4 +381,20 @@ pub struct SystemRecord {
     pub is_tls_required: bool,
     /// The level it is said to run.
     pub asserted: LevelName,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn condition_is_read_from_yaml_and_from_older_json() {
+        let when = |read: Requisite| match read {
+            Requisite::If { when, .. } => when.unwrap().to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(when(serde_saphyr::from_str("{ kind: if, when: UM1, fix: UM2 }").unwrap()), "UM1");
+        let json = r#"{"kind":"if","component":null,"on":"UM1","fix":"UM2"}"#;
+        assert_eq!(when(serde_json::from_str(json).unwrap()), "UM1");
+    }
 }

@@ -15,7 +15,7 @@ pub(crate) use ask::{ask, check_info};
 pub use guard::{Loss, SystemContent};
 pub(crate) use guard::{level_with_content, losses};
 
-use crate::error::ServiceError;
+use crate::error::{Refusal, ServiceError};
 use crate::link::Address;
 use crate::shapes::SystemRecord;
 use crate::tables::systems::{self, SystemRow};
@@ -99,6 +99,15 @@ pub(crate) fn each(
 fn take<'s>(next: &AtomicUsize, systems: &'s [SystemRow]) -> Option<(usize, &'s SystemRow)> {
     let index = next.fetch_add(1, Ordering::Relaxed);
     systems.get(index).map(|system| (index, system))
+}
+
+/// Refuses a system whose SYSTEM ADD has not ended: nobody has verified yet what it is and what it runs.
+pub(crate) fn refuse_unadded(system: &SystemRow) -> Result<(), Refusal> {
+    if system.is_added {
+        return Ok(());
+    }
+    let text = format!("system {} is still being added", system.record.name);
+    Err(Refusal::new(166, text).hint("run its SYSTEM ADD again, which says what is missing"))
 }
 
 /// Puts the results of several systems together; the worst return code is that of all.

@@ -28,6 +28,7 @@ mod system_modify;
 mod system_put2prod;
 mod system_query;
 mod system_servcheck;
+mod system_unload;
 mod vendor;
 
 use jiff::Timestamp;
@@ -59,6 +60,7 @@ pub use system_modify::SystemModify;
 pub use system_put2prod::SystemPut2prod;
 pub use system_query::SystemQuery;
 pub use system_servcheck::SystemServcheck;
+pub use system_unload::SystemUnload;
 pub use vendor::{VendorQuery, VendorSet};
 
 use crate::error::ServiceError;

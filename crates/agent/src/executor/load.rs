@@ -273,5 +273,27 @@ fn removed(facts: &Facts) -> Vec<&tender_package::ComponentName> {
 /// The return code for a package that contradicts itself.
 const BROKEN: ReturnCode = ReturnCode::Integrity;
 
+/// The plan for a level whose trees are all there, with nothing in the way.
+#[cfg(test)]
+pub(super) fn plan_for(slots: &Slots, manifest: LevelManifest, mode: Mode) -> Plan {
+    let level = manifest.level.clone();
+    let facts = Facts {
+        custom: TargetCustom { state: Mode::Stable, content: manifest.content, generation: level.generation },
+        complete: manifest.components.iter().filter_map(|one| one.tree).collect(),
+        manifest,
+        variant: Variant::default(),
+        slots: slots.clone(),
+        loaded: None,
+        held: None,
+        overrides: Vec::new(),
+        drift: Vec::new(),
+        unpacked_bytes: BTreeMap::new(),
+        free_bytes: u64::MAX,
+        free_bytes_min: 0,
+        now: Timestamp::UNIX_EPOCH,
+    };
+    plan(&facts, &Wish { level: &level, mode, lose: &[], force: None })
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,15 +1,18 @@
 //! MANAGED ON|OFF: takes components out for emergency service, and gives them back with an inventory.
 
 use jiff::Timestamp;
-use tender_package::report::{Override, ServcheckReport};
+use tender_content::scan::ScanMode;
+use tender_package::report::{DriftItem, Override, ServcheckReport};
 use tender_package::request::{Request, Verb};
 use tender_package::{ComponentName, Message, ReturnCode, Severity};
 
 use super::step::Step;
 use super::{Context, Handler, Refusal, servcheck};
+use crate::chain;
 use crate::managed::ManagedState;
 use crate::queue::Plan;
-use crate::slots;
+use crate::slots::{self, Occupant, Slot};
+use crate::trees;
 
 /// The verb MANAGED.
 #[derive(Debug)]
@@ -44,7 +47,11 @@ impl Handler for Managed {
             .flat_map(|current| current.record.trees())
             .map(|(name, _)| name.clone())
             .collect();
-        plan(state, &installed, &wish, Timestamp::now())
+        let mut plan = plan(state, &installed, &wish, Timestamp::now())?;
+        if let Some(current) = current.filter(|_| wish.on) {
+            plan.notes = inventory(context, current, components);
+        }
+        Ok(plan)
     }
 
     /// ON takes an inventory, so that the principal sees what was done by hand meanwhile.
@@ -54,6 +61,36 @@ impl Handler for Managed {
             _ => Ok(None),
         }
     }
+}
+
+/// Names what was changed by hand in the components given back.
+fn inventory(context: &Context<'_>, current: &Occupant, components: &[ComponentName]) -> Vec<Message> {
+    let drift = trees::drift(
+        context.home,
+        &context.store,
+        Slot::Current.word(),
+        &current.record.contents(),
+        ScanMode::Cached,
+        context.progress,
+    );
+    match drift {
+        Ok(drift) => changes(&drift, components),
+        // Damage must not keep a component from coming back; SERVCHECK says more.
+        Err(error) => {
+            let text = format!("changes by hand cannot be found: {}", chain(&error));
+            vec![Message::csm(787, Severity::W, text)]
+        }
+    }
+}
+
+fn changes(drift: &[DriftItem], components: &[ComponentName]) -> Vec<Message> {
+    let is_meant = |item: &&DriftItem| {
+        components.is_empty() || components.iter().any(|name| name.as_str() == item.component)
+    };
+    let text = |item: &DriftItem| {
+        format!("component {} comes back changed by hand: {} ({:?})", item.component, item.path, item.kind)
+    };
+    drift.iter().filter(is_meant).map(|item| Message::csm(786, Severity::W, text(item))).collect()
 }
 
 fn plan(
@@ -74,7 +111,13 @@ fn plan(
     let is_known = |name: &ComponentName| {
         installed.contains(name) || (wish.on && state.overrides.iter().any(|one| one.component == *name))
     };
-    for name in wish.components.iter().filter(|name| !is_known(name)) {
+    let is_nothing_there = !wish.on && installed.is_empty();
+    if is_nothing_there {
+        let text = "no level is in production, so there is no component to take out of management";
+        let message = Message::csm(785, Severity::E, text);
+        refusal.add(ReturnCode::Refused, message.with_hint("put a level in production, or adopt what runs"));
+    }
+    for name in wish.components.iter().filter(|name| !is_nothing_there && !is_known(name)) {
         let text = format!("component {name} is not in production on this system");
         let hint = "name one of the components of slot current";
         refusal.add(ReturnCode::Unknown, Message::csm(783, Severity::E, text).with_hint(hint));
@@ -82,8 +125,13 @@ fn plan(
     refusal.or_fine()?;
 
     let is_meant = |name: &ComponentName| wish.components.is_empty() || wish.components.contains(name);
-    state.overrides.retain(|one| !is_meant(&one.component));
-    if !wish.on {
+    let (meant, kept): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut state.overrides).into_iter().partition(|one| is_meant(&one.component));
+    state.overrides = kept;
+    let mut names: Vec<&ComponentName> = installed.iter().filter(|name| is_meant(name)).collect();
+    if wish.on {
+        names = meant.iter().map(|one| &one.component).collect();
+    } else {
         state.overrides.extend(installed.iter().filter(|name| is_meant(name)).map(|name| Override {
             component: name.clone(),
             since: now,
@@ -93,10 +141,13 @@ fn plan(
         }));
         state.overrides.sort_by(|a, b| a.component.cmp(&b.component));
     }
-    let word = if wish.on { "ON" } else { "OFF" };
-    let names: Vec<&str> = wish.components.iter().map(ComponentName::as_str).collect();
-    let names = if names.is_empty() { "all components".to_owned() } else { names.join(", ") };
-    let done = Message::csm(784, Severity::I, format!("MANAGED {word}: {names}"));
+    let names: Vec<&str> = names.into_iter().map(ComponentName::as_str).collect();
+    let text = match (wish.on, names.join(", ").as_str()) {
+        (true, "") => "MANAGED ON: no component was out of management".to_owned(),
+        (true, names) => format!("MANAGED ON: {names} back in management"),
+        (false, names) => format!("MANAGED OFF: {names} out of management"),
+    };
+    let done = Message::csm(784, Severity::I, text);
     Ok(Plan { steps: vec![Step::State { state }], done: Some(done), ..Plan::default() })
 }
 
@@ -136,7 +187,40 @@ mod tests {
     fn off_for_all_components_names_each() {
         let installed = names(&["http", "ftp"]);
         let plan = plan(ManagedState::default(), &installed, &wish(false, &[], "outage"), Timestamp::now());
-        assert_eq!(after(plan.unwrap()).overrides.len(), 2);
+        let plan = plan.unwrap();
+        assert_eq!(plan.done.as_ref().unwrap().text, "MANAGED OFF: http, ftp out of management");
+        let state = after(plan);
+        assert_eq!(state.overrides.len(), 2);
+        let back = super::plan(state, &installed, &wish(true, &names(&["ftp"]), ""), Timestamp::now());
+        assert_eq!(back.unwrap().done.unwrap().text, "MANAGED ON: ftp back in management");
+    }
+
+    #[test]
+    fn off_without_a_level_is_refused_as_nothing_could_be_recorded() {
+        for components in [names(&[]), names(&["http"])] {
+            let wish = wish(false, &components, "outage");
+            let refusal = plan(ManagedState::default(), &[], &wish, Timestamp::now()).unwrap_err();
+            assert_eq!(refusal.code, ReturnCode::Refused);
+            assert!(refusal.messages[0].text.contains("no level is in production"), "{refusal:?}");
+            assert_eq!(refusal.messages.len(), 1);
+        }
+    }
+
+    #[test]
+    fn off_without_a_reason_is_refused() {
+        let wish = wish(false, &[], "\t ");
+        let refusal = plan(ManagedState::default(), &names(&["http"]), &wish, Timestamp::now()).unwrap_err();
+        assert_eq!((refusal.code, refusal.messages.len()), (ReturnCode::Refused, 1));
+    }
+
+    #[test]
+    fn on_names_what_was_changed_in_the_components_given_back() {
+        let drift =
+            ["http", "ftp"].map(|name| crate::executor::samples::drift("current", name, "bin/server"));
+        let changed = changes(&drift, &names(&["ftp"]));
+        assert_eq!(changed.len(), 1);
+        assert_eq!(changed[0].text, "component ftp comes back changed by hand: bin/server (Modified)");
+        assert_eq!(changes(&drift, &[]).len(), 2);
     }
 
     #[test]

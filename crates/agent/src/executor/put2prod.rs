@@ -9,14 +9,12 @@ use std::collections::BTreeSet;
 
 use tender_content::scan::ScanMode;
 use tender_package::report::{DriftItem, Override};
-use tender_package::repository::{RepositoryError, Verified};
 use tender_package::request::{Request, Verb};
 use tender_package::{FixId, LevelRef, Message, Mode, ReturnCode, Severity};
 
+use super::signed::{self, Signed};
 use super::step::Step;
-use super::{Context, Handler, Refusal, trusted_root};
-use crate::chain;
-use crate::home::Verifier;
+use super::{Context, Handler, Refusal};
 use crate::managed::ManagedState;
 use crate::queue::Plan;
 use crate::slots::{self, Occupant, Slot, Slots};
@@ -32,16 +30,6 @@ struct Wish<'a> {
     expect: Option<&'a LevelRef>,
     acknowledged: &'a [FixId],
     force: Option<&'a str>,
-}
-
-/// What the newest metadata says of the level, when it can be had.
-///
-/// LOAD wrote STABLE into the record only because signed metadata said so; what is received later can take it back
-/// but metadata that merely grew old cannot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Signed {
-    State(Mode),
-    Unavailable(String),
 }
 
 /// All that the decision rests on.
@@ -91,7 +79,7 @@ fn gather(context: &Context<'_>) -> Result<Facts, Refusal> {
         signed: slots
             .test
             .as_ref()
-            .map_or_else(|| Signed::Unavailable(String::new()), |t| signed(context, t)),
+            .map_or_else(|| Signed::Unavailable(String::new()), |test| signed::state(context, test.level())),
         drift_test: drift(Slot::Test).map_err(|error| failed(&error))?,
         drift_current: drift(Slot::Current).map_err(|error| failed(&error))?,
         overrides: ManagedState::read(home).map_err(|error| failed(&error))?.overrides,
@@ -100,25 +88,12 @@ fn gather(context: &Context<'_>) -> Result<Facts, Refusal> {
     })
 }
 
-fn signed(context: &Context<'_>, test: &Occupant) -> Signed {
-    let home = context.home;
-    let level = test.level();
-    let Ok(root) = trusted_root(home) else { return Signed::Unavailable("no trusted root".to_owned()) };
-    let state =
-        Verified::load(&home.received(&level.vrm), &root, &home.datastore(&level.vrm, Verifier::Executor))
-            .and_then(|verified| verified.custom(&tender_package::manifest::target::manifest(level)));
-    match state {
-        Ok(Some(custom)) => Signed::State(custom.state),
-        Ok(None) => Signed::Unavailable("nothing is signed about it".to_owned()),
-        Err(RepositoryError::UnknownTarget { .. }) => {
-            Signed::Unavailable("it is no longer listed".to_owned())
-        }
-        Err(error) => Signed::Unavailable(chain(&error)),
-    }
-}
-
 fn plan(facts: &Facts, wish: &Wish<'_>) -> Result<Plan, Refusal> {
     let Some(test) = &facts.slots.test else {
+        let current = facts.slots.current.as_ref().map(Occupant::level);
+        if let Some(level) = current.filter(|current| wish.expect == Some(*current)) {
+            return Ok(in_production_already(level, None));
+        }
         let message =
             Message::csm(751, Severity::E, "slot test is empty: there is nothing to put in production");
         return Err(Refusal::new(
@@ -127,6 +102,10 @@ fn plan(facts: &Facts, wish: &Wish<'_>) -> Result<Plan, Refusal> {
         ));
     };
     let mut refusal = Refusal::default();
+    let is_current = facts.slots.current.as_ref().is_some_and(|current| current.level() == test.level());
+    if is_current && wish.expect.is_none_or(|expected| expected == test.level()) {
+        return Ok(in_production_already(test.level(), Some(test.level())));
+    }
     check_level(facts, test, wish, &mut refusal);
     check_actions(facts, test, wish, &mut refusal);
     check_changes(facts, wish, &mut refusal);
@@ -152,6 +131,17 @@ fn plan(facts: &Facts, wish: &Wish<'_>) -> Result<Plan, Refusal> {
     let before = current.map_or_else(|| "nothing".to_owned(), |current| current.to_string());
     let done = Message::csm(752, Severity::I, format!("{level} is in production; before it was {before}"));
     Ok(Plan { steps, undo, done: Some(done), notes: notes(facts, wish) })
+}
+
+/// Switching to what is current would make `previous` the same level, and the way back would be lost.
+fn in_production_already(level: &LevelRef, tested: Option<&LevelRef>) -> Plan {
+    let text = format!("{level} is in production already; slot test is empty now");
+    Plan {
+        steps: vec![Step::Slot { slot: Slot::Test, level: None }, Step::Collect],
+        undo: vec![Step::Slot { slot: Slot::Test, level: tested.cloned() }],
+        done: Some(Message::csm(763, Severity::I, text)),
+        notes: Vec::new(),
+    }
 }
 
 fn check_level(facts: &Facts, test: &Occupant, wish: &Wish<'_>, refusal: &mut Refusal) {

@@ -5,12 +5,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 use tender_content::scan::ScanMode;
-use tender_package::manifest::content_digest;
+use tender_package::manifest::{LevelManifest, content_digest};
 use tender_package::report::{CheckLine, DriftItem, DriftKind, ServcheckReport, Verdict};
 use tender_package::request::{PROTOCOL, Request, Verb};
 use tender_package::{Message, Mode, Severity};
 
 use super::{Context, Handler, Refusal};
+use crate::base::{self, ADOPTED, BaseRecord};
 use crate::managed::ManagedState;
 use crate::queue::Plan;
 use crate::slots::{self, LevelRecord, Slots};
@@ -31,6 +32,7 @@ struct Facts {
     asked: Timestamp,
     state: ManagedState,
     slots: Slots,
+    bases: Vec<BaseRecord>,
     /// What the record of a slot contradicts, in words.
     inventory: Vec<String>,
     /// Local modifications whose part is not in the level.
@@ -113,6 +115,7 @@ fn gather(context: &Context<'_>, asked: Timestamp, full: bool) -> Result<Facts, 
         now: Timestamp::now(),
         asked,
         state: ManagedState::read(home).map_err(|error| failed(&error))?,
+        bases: base::all_held(home).map_err(|error| failed(&error))?,
         inventory,
         strays,
         drift,
@@ -214,10 +217,26 @@ fn inventory(facts: &Facts) -> (Verdict, String) {
     }
     match &facts.slots.current {
         None => (Verdict::Warn, "no level is in production".to_owned()),
+        Some(current) if current.level().level.as_str() == ADOPTED => adopted(facts, &current.record),
         Some(current) => {
             let fixes: usize = current.record.manifest.components.iter().map(|one| one.fixes.len()).sum();
             let components = current.record.trees().count();
             (Verdict::Ok, format!("{}: {fixes} fixes on {components} components", current.level()))
+        }
+    }
+}
+
+/// An adopted directory has no list of fixes, but when it is BASE there can be none.
+fn adopted(facts: &Facts, record: &LevelRecord) -> (Verdict, String) {
+    let LevelManifest { level, content, .. } = &record.manifest;
+    let is_base = |held: &&BaseRecord| held.vrm == level.vrm && held.base == *content;
+    match facts.bases.iter().find(is_base) {
+        Some(held) => {
+            (Verdict::Ok, format!("{level}: exactly BASE {} of release {}", content.short(), held.vrm))
+        }
+        None => {
+            let text = format!("{level}: not BASE as it is held here, so its fixes are not known here");
+            (Verdict::Warn, text)
         }
     }
 }

@@ -154,7 +154,7 @@ impl Step {
             Self::Record { .. } => "record",
             Self::Slot { slot: Slot::Current, .. } => "switch",
             Self::Slot { slot: Slot::Previous, .. } => "previous",
-            Self::Slot { slot: Slot::Test, .. } if verb == "put2prod" => "clear",
+            Self::Slot { slot: Slot::Test, .. } if verb == "put2prod" || verb == "fallback" => "clear",
             Self::Slot { slot: Slot::Test, .. } => "slot",
             Self::Validate { .. } => "validate",
             Self::Restart { .. } => "restart",

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tender_package::{LevelRef, Mode};
 
 use super::step::Step;
-use super::{fallback, put2prod, samples};
+use super::{fallback, load, put2prod, samples, unload};
 use crate::queue::Plan;
 use crate::slots::{Slot, Slots};
 
@@ -53,6 +53,46 @@ fn check(slots: &Slots, plan: &Plan) -> Result<State, TestCaseError> {
     Ok(after(before, &plan.steps))
 }
 
+/// What may be asked, with a level by number.
+#[derive(Debug, Clone, Copy)]
+enum Asked {
+    Load(u32),
+    Put2prod,
+    Fallback,
+    Unload,
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    prop_oneof![
+        (1..4_u32).prop_map(Asked::Load),
+        Just(Asked::Put2prod),
+        Just(Asked::Fallback),
+        Just(Asked::Unload),
+    ]
+}
+
+fn slots_of(state: &State) -> Slots {
+    let occupant = |slot| {
+        let level: &LevelRef = state.get(&slot)?;
+        Some(samples::occupant(level.level.as_str(), level.generation))
+    };
+    Slots { test: occupant(Slot::Test), current: occupant(Slot::Current), previous: occupant(Slot::Previous) }
+}
+
+/// Returns the slots after a request; a refused one changes nothing.
+fn carried_out(state: State, asked: Asked) -> State {
+    let slots = slots_of(&state);
+    let plan = match asked {
+        Asked::Load(number) => {
+            load::plan_for(&slots, samples::manifest(&format!("BLD{number}"), 1), Mode::Stable)
+        }
+        Asked::Put2prod => put2prod::plan_for(&slots, Mode::Stable).unwrap_or_default(),
+        Asked::Fallback => fallback::plan(&slots, &fallback::Found::default()).unwrap_or_default(),
+        Asked::Unload => unload::plan(&slots),
+    };
+    after(state, &plan.steps)
+}
+
 proptest! {
     #[test]
     fn put2prod_at_any_slots_switches_wholly_or_not_at_all(slots in slots()) {
@@ -63,20 +103,44 @@ proptest! {
         let (before, done) = (state(&slots), check(&slots, &plan)?);
         prop_assert_eq!(done.get(&Slot::Current), before.get(&Slot::Test));
         prop_assert_eq!(done.get(&Slot::Test), None);
-        if let Some(current) = before.get(&Slot::Current) {
+        if before.get(&Slot::Current) == before.get(&Slot::Test) {
+            prop_assert_eq!(done.get(&Slot::Previous), before.get(&Slot::Previous));
+        } else if let Some(current) = before.get(&Slot::Current) {
             prop_assert_eq!(done.get(&Slot::Previous), Some(current));
         }
     }
 
     #[test]
     fn fallback_at_any_slots_swaps_wholly_or_not_at_all(slots in slots(), drifted in 0..2_usize) {
-        let Ok(plan) = fallback::plan(&slots, drifted) else {
-            prop_assert!(slots.previous.is_none());
+        let found = fallback::Found { drifted_previous: drifted, ..fallback::Found::default() };
+        let before = state(&slots);
+        let Ok(plan) = fallback::plan(&slots, &found) else {
+            let is_same = before.get(&Slot::Previous) == before.get(&Slot::Current);
+            prop_assert!(slots.previous.is_none() || is_same);
             return Ok(());
         };
-        let (before, done) = (state(&slots), check(&slots, &plan)?);
+        let done = check(&slots, &plan)?;
         prop_assert_eq!(done.get(&Slot::Current), before.get(&Slot::Previous));
         prop_assert_eq!(done.get(&Slot::Previous), before.get(&Slot::Current));
-        prop_assert_eq!(done.get(&Slot::Test), before.get(&Slot::Test));
+        let test = before.get(&Slot::Test).filter(|test| Some(*test) != before.get(&Slot::Previous));
+        prop_assert_eq!(done.get(&Slot::Test), test);
+    }
+
+    #[test]
+    fn way_back_after_any_requests_is_another_level_and_never_lost(
+        requests in proptest::collection::vec(asked(), 0..24),
+    ) {
+        let mut state = State::new();
+        for asked in requests {
+            let before = state.clone();
+            state = carried_out(state, asked);
+            if let Some(current) = state.get(&Slot::Current) {
+                prop_assert_ne!(state.get(&Slot::Previous), Some(current), "{:?} at {:?}", asked, &before);
+                prop_assert_ne!(state.get(&Slot::Test), Some(current), "{:?} at {:?}", asked, &before);
+            }
+            for slot in [Slot::Current, Slot::Previous] {
+                prop_assert!(!before.contains_key(&slot) || state.contains_key(&slot), "{:?}", asked);
+            }
+        }
     }
 }

@@ -23,7 +23,8 @@ impl Handler for Unload {
     }
 }
 
-fn plan(slots: &Slots) -> Plan {
+/// Decides the steps.
+pub(super) fn plan(slots: &Slots) -> Plan {
     let Some(test) = &slots.test else {
         let done = Message::csm(741, Severity::I, "slot test is empty already");
         return Plan { done: Some(done), ..Plan::default() };

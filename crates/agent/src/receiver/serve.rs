@@ -51,13 +51,17 @@ pub enum RunError {
     #[error("go on with the requests left over")]
     Resume(#[source] SpawnError),
     /// The password for sessions without TLS cannot be read.
-    #[error("clear text is allowed, but its password cannot be read: write one line into `{}`", path.display())]
+    #[error(
+        "`clear_text_allowed` in agent.json needs a password in `{}`: write it there as one line, mode 0600, or let \
+         `tender agent init NAME --allow-clear-text` make one",
+        path.display()
+    )]
     ClearPassword {
         /// Its file.
         path: PathBuf,
         /// Why.
         #[source]
-        source: std::io::Error,
+        source: Box<ServeError>,
     },
     /// The runtime or its signals cannot be had.
     #[error("prepare to serve")]
@@ -193,14 +197,9 @@ fn security(home: &Home) -> Result<Security, RunError> {
     if !home.config().clear_text_allowed {
         return Ok(Security::Required { identity });
     }
-    let path = identity.join("clear-password");
-    let read = std::fs::read_to_string(&path);
-    let line = read.map_err(|source| RunError::ClearPassword { path: path.clone(), source })?;
-    let password = line.lines().next().unwrap_or_default().trim().to_owned();
-    if password.is_empty() {
-        let source = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
-        return Err(RunError::ClearPassword { path, source });
-    }
+    let path = home.clear_password();
+    let password = server::read_password(&path)
+        .map_err(|source| RunError::ClearPassword { path, source: Box::new(source) })?;
     Ok(Security::ClearAllowed { identity, password })
 }
 
@@ -242,5 +241,30 @@ impl SiteWords for Words {
             .and_then(|mut log| writeln!(log, "{} {notice:?}", Timestamp::now()))
             .map_err(HomeError::io("write", &path));
         drop(written);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::home::AgentConfig;
+
+    #[test]
+    fn clear_text_needs_its_password_file_and_says_how_to_make_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = AgentConfig::named("VM01");
+        config.clear_text_allowed = true;
+        let home = Home::create(dir.path(), &config).unwrap();
+        let text = security(&home).unwrap_err().to_string();
+        for word in ["agent.json", "identity/clear-password", "one line", "mode 0600", "--allow-clear-text"] {
+            assert!(text.contains(word), "{text}");
+        }
+
+        let path = home.ensure_clear_password().unwrap();
+        assert!(matches!(security(&home), Ok(Security::ClearAllowed { .. })));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(security(&home), Err(RunError::ClearPassword { .. })), "open to others");
     }
 }

@@ -37,7 +37,11 @@ fn level_is_loaded_tested_produced_and_fallen_back_from() {
     system.done(Verb::Fallback);
     assert_eq!(system.slots(), ["-", "BLD2", "BLD1"]);
     system.check_slots_are_whole(&principal);
-    audit::verify(&system.home.audit_log()).unwrap();
+    let log = audit::verify(&system.home.audit_log()).unwrap();
+    let result = system.done(Verb::Servcheck { full: false });
+    let head = result.info.audit.unwrap();
+    assert_eq!(head.count, log.count + 1, "the request itself is in the log that its result tells of");
+    assert_eq!(head.last, audit::verify(&system.home.audit_log()).unwrap().last);
 }
 
 #[test]
@@ -53,6 +57,27 @@ fn level_jumped_to_from_a_later_one_must_name_the_fixes_it_loses() {
     let result = system.done(verb);
     // Named: the fix that goes and the component that goes with it.
     assert!(ids(&result).contains(&"CSM0714") && ids(&result).contains(&"CSM0715"), "{:?}", ids(&result));
+    system.check_slots_are_whole(&principal);
+}
+
+#[test]
+fn level_tested_again_and_fallen_back_to_leaves_slot_test_and_the_way_back_stays() {
+    let principal = Principal::new();
+    let system = System::new(&principal);
+    system.produce(&principal, "BLD1");
+    system.produce(&principal, "BLD2");
+    let lose = vec![FixId::new("UM00002").unwrap()];
+    system.done(Verb::Load { level: level("BLD1"), mode: Mode::Stable, lose, force: None });
+    assert_eq!(system.slots(), ["BLD1", "BLD2", "BLD1"]);
+    system.done(Verb::Fallback);
+    assert_eq!(system.slots(), ["-", "BLD1", "BLD2"]);
+    // What an earlier version left behind: slot test names the level in production.
+    std::os::unix::fs::symlink("levels/720/BLD1.1", system.home.root().join("test")).unwrap();
+    let result = system.ask(put2prod());
+    assert_eq!((result.outcome.code, ids(&result)), (ReturnCode::Done, vec!["CSM0763"]));
+    assert_eq!(system.slots(), ["-", "BLD1", "BLD2"]);
+    system.done(Verb::Fallback);
+    assert_eq!(system.slots(), ["-", "BLD2", "BLD1"]);
     system.check_slots_are_whole(&principal);
 }
 
@@ -264,6 +289,22 @@ fn previous_level_that_was_changed_is_made_again_before_the_way_back() {
     assert!(ids(&result).contains(&"CSM0772"));
     assert_eq!(system.slots(), ["-", "BLD1", "BLD2"]);
     system.check_slots_are_whole(&principal);
+}
+
+#[test]
+fn fallback_from_changed_parts_to_a_withdrawn_level_is_done_with_warnings() {
+    let principal = Principal::new();
+    let system = System::new(&principal);
+    system.produce(&principal, "BLD1");
+    system.produce(&principal, "BLD2");
+    vandalise(&system, "current/http/etc/http.conf", b"hot fix\n");
+    principal.mark("BLD1", Mode::Withdrawn);
+    system.receive(&principal, "BLD1");
+    let result = system.ask(Verb::Fallback);
+    assert_eq!(result.outcome.code, ReturnCode::Warning, "{:?}", result.outcome);
+    assert_eq!(ids(&result), ["CSM0776", "CSM0777", "CSM0773"]);
+    assert!(result.outcome.messages[0].text.contains("http/etc/http.conf"));
+    assert_eq!(system.slots(), ["-", "BLD1", "BLD2"]);
 }
 
 #[test]

@@ -10,10 +10,10 @@ use tender_agent::hooks::{HookError, LifecycleHooks, NoHooks};
 use tender_agent::{Home, audit, execute, fault};
 use tender_content::progress::NoProgress;
 use tender_package::request::Verb;
-use tender_package::{ComponentName, Mode, ReturnCode};
+use tender_package::{ComponentName, FixId, Mode, ReturnCode};
 
 use crate::cycle::vandalise;
-use crate::world::{Principal, System, load, put2prod};
+use crate::world::{Principal, System, level, load, put2prod, vrm};
 
 const CHILD: &str = "faults::executor_in_a_process_of_its_own";
 
@@ -74,19 +74,63 @@ fn scenario(template: &'static str, verb: Verb, slots: [&'static str; 3], points
     Scenario { template, verb, ready: None, slots, code: ReturnCode::Done, points }
 }
 
+/// The same with hooks that fail for every level but `ready`.
+fn failed(scenario: Scenario, ready: &'static str) -> Scenario {
+    Scenario { ready: Some(ready), code: ReturnCode::Outside, ..scenario }
+}
+
+fn is_undo(point: &str) -> bool {
+    point.contains(".undo.")
+}
+
+fn fallback_scenarios() -> Vec<Scenario> {
+    vec![
+        scenario(
+            "produced",
+            Verb::Fallback,
+            ["-", "BLD1", "BLD2"],
+            points("fallback.", |point| {
+                is_undo(point) || point.contains("materialise") || point.contains("clear")
+            }),
+        ),
+        scenario("retested", Verb::Fallback, ["-", "BLD1", "BLD2"], points("fallback.clear", |_| false)),
+        failed(
+            scenario(
+                "retested",
+                Verb::Fallback,
+                ["BLD1", "BLD2", "BLD1"],
+                points("fallback.undo.clear", |_| false),
+            ),
+            "build 2",
+        ),
+        Scenario {
+            code: ReturnCode::Warning,
+            ..scenario(
+                "changed",
+                Verb::Fallback,
+                ["-", "BLD1", "BLD2"],
+                points("fallback.materialise", |_| false),
+            )
+        },
+        failed(
+            scenario(
+                "produced",
+                Verb::Fallback,
+                ["-", "BLD2", "BLD1"],
+                points("fallback.undo.", |point| point.contains("clear")),
+            ),
+            "build 2",
+        ),
+    ]
+}
+
 fn scenarios() -> Vec<Scenario> {
-    let is_undo = |point: &str| point.contains(".undo.");
     let only_undo = |prefix: &str| points(prefix, |point| !is_undo(point));
     let managed = Verb::Managed {
         on: false,
         components: vec![ComponentName::new("http").unwrap()],
         reason: "outage".to_owned(),
         until: None,
-    };
-    let failed = |mut scenario: Scenario, ready| {
-        scenario.ready = Some(ready);
-        scenario.code = ReturnCode::Outside;
-        scenario
     };
     vec![
         scenario(
@@ -99,25 +143,6 @@ fn scenarios() -> Vec<Scenario> {
         scenario("waiting", Verb::Unload, ["-", "BLD1", "-"], points("unload.", is_undo)),
         scenario("waiting", put2prod(), ["-", "BLD2", "BLD1"], points("put2prod.", is_undo)),
         failed(scenario("waiting", put2prod(), ["BLD2", "BLD1", "-"], only_undo("put2prod.")), "build 1"),
-        scenario(
-            "produced",
-            Verb::Fallback,
-            ["-", "BLD1", "BLD2"],
-            points("fallback.", |point| is_undo(point) || point.contains("materialise")),
-        ),
-        Scenario {
-            code: ReturnCode::Warning,
-            ..scenario(
-                "changed",
-                Verb::Fallback,
-                ["-", "BLD1", "BLD2"],
-                points("fallback.materialise", |_| false),
-            )
-        },
-        failed(
-            scenario("produced", Verb::Fallback, ["-", "BLD2", "BLD1"], only_undo("fallback.")),
-            "build 2",
-        ),
         Scenario {
             // Not managed, which the check says.
             code: ReturnCode::Warning,
@@ -162,6 +187,13 @@ impl Templates {
         let produced = templates.copy("waiting", "produced");
         produced.done(put2prod());
         templates.copy("produced", "entered").done(Verb::Enter);
+        let lose = vec![FixId::new("UM00002").unwrap()];
+        templates.copy("produced", "retested").done(Verb::Load {
+            level: level("BLD1"),
+            mode: Mode::Stable,
+            lose,
+            force: None,
+        });
         let changed = templates.copy("produced", "changed");
         vandalise(&changed, "previous/http/etc/http.conf", b"build X\n");
         // The object was written through; what the fallback needs must come from elsewhere, and it does not.
@@ -201,7 +233,7 @@ fn run(home: &Path, fault: Option<&str>, ready: Option<&str>) -> ExitStatus {
 fn executor_killed_at_any_point_is_made_good_by_the_next() {
     let templates = Templates::new();
     let mut driven = BTreeSet::new();
-    for scenario in scenarios() {
+    for scenario in scenarios().into_iter().chain(fallback_scenarios()) {
         for point in &scenario.points {
             let system = templates.copy(scenario.template, "now");
             let home = system.home.root().to_owned();
@@ -251,6 +283,82 @@ fn executor_killed_while_undoing_a_load_leaves_nothing_behind() {
         assert_eq!(system.slots(), ["-", "BLD1", "-"]);
         system.check_slots_are_whole(&principal);
     }
+}
+
+#[test]
+#[ignore = "started by the other tests of this module"]
+fn local_work_in_a_process_of_its_own() {
+    let home = Home::open(Path::new(&std::env::var_os("TENDER_TEST_HOME").unwrap())).unwrap();
+    let media = PathBuf::from(std::env::var_os("TENDER_TEST_MEDIA").unwrap());
+    if std::env::var("TENDER_TEST_WORK").unwrap() == "import" {
+        tender_agent::import(&home, &vrm(), &media, "op", &NoProgress).unwrap();
+    } else {
+        tender_agent::adopt(&home, &vrm(), &media, "op", &NoProgress).unwrap();
+    }
+}
+
+fn local_work(home: &Path, media: &Path, work: &str, fault: Option<&str>) -> ExitStatus {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "faults::local_work_in_a_process_of_its_own"])
+        .env("TENDER_TEST_HOME", home)
+        .env("TENDER_TEST_MEDIA", media)
+        .env("TENDER_TEST_WORK", work)
+        .envs(fault.map(|fault| ("TENDER_FAULT", fault)))
+        .stdout(std::process::Stdio::null())
+        .status()
+        .unwrap()
+}
+
+#[test]
+fn import_and_adopt_killed_at_any_point_are_made_good_by_doing_them_again() {
+    let principal = Principal::new();
+    let media = principal.media("BASE");
+    // Each component passes these points; the second time is in the middle.
+    let middle = ["parts:2", "tree:2"].map(|label| ["import", "adopt"].map(|work| format!("{work}.{label}")));
+    for point in fault::local_points().into_iter().chain(middle.into_iter().flatten()) {
+        let system = System::bare(&principal);
+        let home = system.home.root();
+        let work = point.split('.').next().unwrap();
+        let is_ready = || match work {
+            "import" => !system.info().bases.is_empty(),
+            _ => system.slots()[1] == "ADOPTED",
+        };
+
+        assert_eq!(local_work(home, &media, work, Some(&point)).signal(), Some(9), "{point} was not passed");
+        // Whatever counts as done is whole: all or nothing.
+        let is_late = ["record", "switch", "audit"].iter().any(|label| point.ends_with(label));
+        assert_eq!(is_ready(), is_late && point != "adopt.record", "{point}");
+        audit::verify(&system.home.audit_log()).unwrap();
+
+        assert!(local_work(home, &media, work, None).success(), "{point}");
+        assert!(is_ready(), "{point}");
+        let log = std::fs::read_to_string(system.home.audit_log()).unwrap();
+        assert!(log.contains(if work == "import" { "BASE" } else { "ADOPT" }), "{point}: {log}");
+        audit::verify(&system.home.audit_log()).unwrap();
+        if work == "import" {
+            system.receive(&principal, "BLD1");
+            system.done(load("BLD1", Mode::Test));
+            system.check_slots_are_whole(&principal);
+        } else {
+            assert!(
+                system.done(Verb::Servcheck { full: true }).servcheck.unwrap().drift.is_empty(),
+                "{point}"
+            );
+        }
+    }
+}
+
+#[test]
+fn adopt_of_another_directory_after_one_was_adopted_is_refused() {
+    let principal = Principal::new();
+    let system = System::bare(&principal);
+    let adopt = |name| tender_agent::adopt(&system.home, &vrm(), &principal.media(name), "op", &NoProgress);
+    adopt("BASE").unwrap();
+    let before = system.info().current;
+    adopt("BLD1").unwrap_err();
+    assert_eq!(system.info().current, before);
+    adopt("BASE").unwrap();
+    assert_eq!(system.info().current, before, "the same directory again changes nothing");
 }
 
 impl System {

@@ -33,6 +33,21 @@ fn system_in_order_passes_and_lists_its_fixes() {
 }
 
 #[test]
+fn system_that_adopted_its_base_passes() {
+    let principal = Principal::new();
+    let system = System::new(&principal);
+    system.done(Verb::Enter);
+    let media = principal.media("BASE");
+    let progress = tender_content::progress::NoProgress;
+    tender_agent::adopt(&system.home, &crate::world::vrm(), &media, "op", &progress).unwrap();
+    let result = system.ask(Verb::Servcheck { full: true });
+    assert_eq!(result.outcome.code, ReturnCode::Done, "{:?}", result.outcome);
+    let report = result.servcheck.unwrap();
+    let line = report.checks.iter().find(|line| line.number == 3).unwrap();
+    assert!(line.detail.contains("exactly BASE"), "{}", line.detail);
+}
+
+#[test]
 fn parts_modified_missing_and_extra_are_named_exactly() {
     let principal = Principal::new();
     let system = System::new(&principal);
@@ -96,6 +111,7 @@ fn component_taken_out_blocks_service_until_it_is_given_back_with_an_inventory()
 
     vandalise(&system, "current/http/etc/http.conf", b"hot fix\n");
     let result = system.done(managed(true, ""));
+    assert!(ids(&result).contains(&"CSM0786"), "{:?}", result.outcome);
     assert_eq!(result.servcheck.unwrap().drift.len(), 1);
     assert!(result.info.overrides.is_empty());
     // What was changed by hand and is not in the level needs a decision.
@@ -108,17 +124,20 @@ fn component_taken_out_blocks_service_until_it_is_given_back_with_an_inventory()
 fn verb_asked_for_on_the_system_itself_gives_its_result_at_once() {
     let principal = Principal::new();
     let system = System::new(&principal);
+    let all_off =
+        || Verb::Managed { on: false, components: Vec::new(), reason: "outage".to_owned(), until: None };
+    assert_eq!(system.ask(all_off()).outcome.code, ReturnCode::Refused, "there is nothing to take out yet");
     system.produce(&principal, "BLD1");
-    let off = Verb::Managed { on: false, components: Vec::new(), reason: "outage".to_owned(), until: None };
     let result = tender_agent::ask_locally(
         &system.home,
-        off,
+        all_off(),
         "operator\nroot",
         &tender_agent::NoHooks,
         &tender_content::progress::NoProgress,
     );
     let result = result.unwrap().unwrap();
     assert_eq!(result.info.overrides.len(), 2);
+    assert_eq!(result.outcome.messages[0].text, "MANAGED OFF: http, msg out of management");
     let log =
         std::fs::read_to_string(system.home.results().join(format!("{}.log", result.request.id))).unwrap();
     assert!(log.contains("asked by operator root"), "what people wrote stays on its line: {log}");

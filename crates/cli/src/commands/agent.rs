@@ -24,14 +24,17 @@ pub(crate) enum Agent {
     /// Uses a join token from the principal; the key is made here and stays here
     Enrol(enrol::Args),
     /// Receives: serves the principal until it is told to stop
+    #[command(after_help = "Example:\n  tender agent run")]
     Run,
     /// Executes: carries out the requests that were received
+    #[command(after_help = "Example:\n  tender agent execute --check")]
     Execute,
     /// Takes in a release as shipped, so that packages need not carry it
     Base(base::Args),
     /// Takes over a runtime directory that is in use already
     Adopt(base::AdoptArgs),
     /// Shows what is loaded, in production and under way
+    #[command(after_help = "Example:\n  tender agent status --json")]
     Status,
 }
 

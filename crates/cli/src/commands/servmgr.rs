@@ -7,7 +7,7 @@ mod srvlvl_verbs;
 mod system;
 mod system_verbs;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Subcommand;
@@ -18,6 +18,7 @@ use tender_service::{Context, Mode, Patience, Principal, ServiceError, Verb, per
 use super::{Shell, agent};
 use crate::error::CommandError;
 use crate::fleet::FtpsFleet;
+use crate::media::Media;
 
 /// A release as typed: three digits, or left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +50,26 @@ fn on_or_off(word: &str) -> Result<bool, String> {
     }
 }
 
+/// Reads a size such as `512M`, `2G` or a number of bytes.
+fn bytes(word: &str) -> Result<u64, String> {
+    let wrong = || "a size is needed, such as 512M or 2G".to_owned();
+    let number = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match word[number.len()..].to_ascii_uppercase().as_str() {
+        "" => 0,
+        "K" | "KB" | "KIB" => 10,
+        "M" | "MB" | "MIB" => 20,
+        "G" | "GB" | "GIB" => 30,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(1 << shift).ok_or_else(wrong)
+}
+
+/// Reads a time with its zone.
+fn until(word: &str) -> Result<Timestamp, String> {
+    word.parse().map_err(|_| "a time with its zone is needed, such as 2026-12-24T18:00Z".to_owned())
+}
+
 /// Reads the only communication type there is.
 fn ftp(word: &str) -> Result<String, String> {
     if word.eq_ignore_ascii_case("FTP") {
@@ -62,11 +83,13 @@ fn ftp(word: &str) -> Result<String, String> {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Servmgr {
     /// Takes in the BASE of a release from its install media
-    #[command(after_help = "Example:\n  tender servmgr initialize 720 --from /media/720")]
+    #[command(
+        after_help = "Example:\n  tender servmgr initialize 720 --from /media/720\n  tender servmgr initialize 720 --from product-720.tar.zst"
+    )]
     Initialize {
         /// The release, such as 720
         vrm: Vrm,
-        /// The install media: one directory for each component; principal/media/VRM below the home when left out
+        /// The install media: a directory or an archive with one directory for each component; principal/media/VRM below the home when left out
         #[arg(long, value_name = "DIR")]
         from: Option<PathBuf>,
     },
@@ -90,8 +113,8 @@ pub(crate) enum Servmgr {
         /// Why; needed for OFF
         #[arg(long, default_value = "", hide_default_value = true)]
         reason: String,
-        /// When it should end
-        #[arg(long)]
+        /// When it should end, such as 2026-12-24T18:00Z
+        #[arg(long, value_parser = until)]
         until: Option<Timestamp>,
     },
     /// Nicknames of several systems
@@ -126,11 +149,14 @@ impl Servmgr {
         if let Self::Managed { on, components, reason, until } = self {
             return managed(shell, on, &components, reason, until);
         }
-        let principal = match Principal::open(&shell.home.join("principal")) {
+        let place = shell.home.join("principal");
+        make_private(&place)?;
+        let principal = match Principal::open(&place) {
             Ok(principal) => principal,
             Err(fault) => return Ok(fault.outcome()),
         };
-        let verb = match self.verb(&principal) {
+        let (this, _media) = self.with_media(shell)?;
+        let verb = match this.verb(&principal) {
             Ok(verb) => verb,
             Err(fault) => return Ok(fault.outcome()),
         };
@@ -145,6 +171,14 @@ impl Servmgr {
         };
         let mode = if shell.is_check { Mode::Check } else { Mode::Run };
         Ok(perform(verb.as_ref(), &principal, &context, mode))
+    }
+
+    /// Unpacks the install media of INITIALIZE when they are an archive; they are kept as long as they are needed.
+    fn with_media(self, shell: &Shell) -> Result<(Self, Option<Media>), CommandError> {
+        let Self::Initialize { vrm, from: Some(path) } = self else { return Ok((self, None)) };
+        let media = Media::open(&path, &shell.home, &shell.bars)
+            .map_err(agent::failed("read the install media", tender_package::ReturnCode::Unknown))?;
+        Ok((Self::Initialize { vrm, from: Some(media.directory().to_owned()) }, Some(media)))
     }
 
     fn verb(self, principal: &Principal) -> Result<Box<dyn Verb>, ServiceError> {
@@ -165,6 +199,19 @@ impl Servmgr {
             Self::Managed { .. } => unreachable!("MANAGED is carried out before the principal is opened"),
         })
     }
+}
+
+/// Makes the principal's directory, closed to others: it holds the fleet's keys and addresses.
+fn make_private(place: &Path) -> Result<(), CommandError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let fault = |source| CommandError::File { doing: "make", path: place.to_owned(), source };
+    if place.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = place.parent() {
+        std::fs::create_dir_all(above).map_err(fault)?;
+    }
+    std::fs::DirBuilder::new().mode(0o700).create(place).map_err(fault)
 }
 
 fn managed(

@@ -48,7 +48,8 @@ pub(crate) fn farewell(stage: &Stage) -> Result<(), QuickstartError> {
     let text = format!(
         "\nEverything is in {directory}, the agents are running. To go on as the principal:\n\n   \
          export TENDER_HOME={directory}/{PRINCIPAL}\n   tender servmgr system query 720 all\n\n\
-         To end it: pkill -f 'tender agent run', then remove the directory.\n"
+         To end it: kill {}; then remove the directory (its levels are read-only: chmod -R u+w first).\n",
+        stage.agent_ids().iter().map(u32::to_string).collect::<Vec<_>>().join(" ")
     );
     std::io::stdout().lock().write_all(text.as_bytes()).map_err(QuickstartError::Tell)
 }

@@ -77,6 +77,11 @@ impl Stage {
         told.recv_timeout(READY_TIMEOUT).map_err(|_| QuickstartError::NotReady { host: host.to_owned() })
     }
 
+    /// Returns the process ids of the agents.
+    pub(crate) fn agent_ids(&self) -> Vec<u32> {
+        self.agents.iter().map(|(_, child)| child.id()).collect()
+    }
+
     /// Leaves the agents running and forgets them.
     pub(crate) fn keep(mut self) {
         self.agents.clear();

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write as _};
 
-use super::QuickstartError;
 use super::stage::Stage;
+use super::{QuickstartError, interrupt};
 
 /// Tells the story and carries it out.
 #[derive(Debug)]
@@ -48,6 +48,9 @@ impl<'a> Teller<'a> {
             .map_err(|source| QuickstartError::Agent { host: host.to_owned(), source })?;
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.push_str(&String::from_utf8_lossy(&output.stderr));
+        if interrupt::is_interrupted() {
+            return Err(QuickstartError::Interrupted);
+        }
         let mut out = io::stdout().lock();
         for line in text.lines() {
             writeln!(out, "   {line}").map_err(QuickstartError::Tell)?;

@@ -111,14 +111,14 @@ fn second_principal_at_once_is_refused_with_the_holder() {
                   --vendor example --key vendor.key";
     world.run("principal", create).ends(0);
     let service = "servmgr srvlvl service 720 two all slow.envelope";
-    let mut first = world.command("principal", service).spawn().unwrap();
+    let mut first = world.command("principal", service).stdout(std::process::Stdio::null()).spawn().unwrap();
     crate::world::wait_until("the lock of the first", || {
         world.run("principal", "servmgr srvlvl setlock 720 one on").code == Some(20)
     });
     world.run("principal", "servmgr srvlvl delete 720 one").ends(20).says("SERVICE");
     fs::write(&gate, "done\n").unwrap();
     assert_eq!(first.wait().unwrap().code(), Some(0));
-    world.run("principal", "servmgr srvlvl setlock 720 one on").ends(0);
+    world.run("principal", "servmgr srvlvl add 720 three basedon BASE").ends(0);
 }
 
 #[test]

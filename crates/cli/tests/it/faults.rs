@@ -87,7 +87,7 @@ fn principal_killed_at_every_step_of_put2prod_and_fallback_resumes() {
 fn kill_executor(world: &mut World, point: &str, line: &str) {
     world.kill_agent("vm01");
     world.start_agent("vm01", &[("TENDER_FAULT", point)]);
-    let mut asked = world.command("principal", line).spawn().unwrap();
+    let mut asked = world.command("principal", line).stdout(std::process::Stdio::null()).spawn().unwrap();
     // The receiver starts another executor when one was killed; two different ones mean that the first is dead.
     let mut executors = BTreeSet::new();
     wait_until(&format!("the kill at {point}"), || {

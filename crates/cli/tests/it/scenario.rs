@@ -19,7 +19,7 @@ fn quickstart_in_fresh_directory_tells_the_whole_story_and_cleans_up() {
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     for milestone in [
         "tender servmgr initialize 720",
-        "VM01: 720 VM010802_BLD2.1 is in production",
+        "VM01    0   720 VM010802_BLD2.1 is in production",
         "was merged with the vendor's change",
         "etc/ledger.ini  modified",
         "is not what was signed",
@@ -66,4 +66,23 @@ fn level_in_production_is_what_the_vendor_shipped_byte_for_byte() {
     let pieces_alone =
         differences.lines().all(|line| line.starts_with("Only in") && line.contains("expected/portal"));
     assert!(pieces_alone, "{differences}");
+}
+
+#[test]
+fn quickstart_interrupted_in_the_middle_removes_everything() {
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("fleet");
+    let mut quickstart = Command::new(env!("CARGO_BIN_EXE_tender"))
+        .args(["quickstart", "--directory"])
+        .arg(&directory)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let enrolled = directory.join("vm02/system/current");
+    crate::world::wait_until("the first production", || enrolled.is_symlink());
+    let pid = rustix::process::Pid::from_child(&quickstart);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(quickstart.wait().unwrap().code(), Some(12));
+    assert!(!directory.exists(), "{} is left behind", directory.display());
 }

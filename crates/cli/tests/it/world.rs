@@ -241,7 +241,7 @@ pub(crate) fn copy(from: &Path, to: &Path) {
 }
 
 /// Finds four ports in a row that are free on loopback.
-fn free_ports() -> u16 {
+pub(crate) fn free_ports() -> u16 {
     for _ in 0..500 {
         let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let is_free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();

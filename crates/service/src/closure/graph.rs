@@ -114,7 +114,7 @@ impl<'a> Graph<'a> {
                 Requisite::Pre { .. } => pre.push(needs),
                 Requisite::Co { .. } => co.push(needs),
                 Requisite::Npre { .. } => npre.push(needs),
-                Requisite::If { component, on, .. } => conditions.push(Condition {
+                Requisite::If { component, when: on, .. } => conditions.push(Condition {
                     on: on.as_ref().map_or(NONE, |on| self.intern(on)),
                     is_component_there: component.as_ref().is_none_or(|name| place.contains_key(name)),
                     needs,

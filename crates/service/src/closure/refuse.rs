@@ -43,6 +43,8 @@ pub enum Fault {
     MustNotBeWith {
         /// The other.
         other: FixId,
+        /// Whether the other is on already.
+        is_on: bool,
     },
     /// Fixes must each be on before the other.
     Cycle {
@@ -77,7 +79,7 @@ impl Cause {
                 Some(fix) => format!("{last} is kept off by {hold}, cured by {fix}"),
                 None => format!("{last} is kept off by {hold}"),
             },
-            Fault::MustNotBeWith { other } => format!("{last} must not be on together with {other}"),
+            Fault::MustNotBeWith { other, .. } => format!("{last} must not be on together with {other}"),
             Fault::Cycle { ring } => {
                 let ring: Vec<_> = ring.iter().map(FixId::as_str).collect();
                 format!("the prerequisites {} form a ring", ring.join(" -> "))
@@ -109,7 +111,9 @@ impl Cause {
             Fault::NotReceived => {
                 format!("add the envelope that holds {last} to the command, or --exclude {root}")
             }
-            Fault::Excluded => format!("take {last} off the excludes, or --exclude {root} as well"),
+            Fault::Excluded => {
+                format!("--include {last} takes it off the excludes, or --exclude {root} as well")
+            }
             Fault::Held { cured_by: Some(fix), .. } => {
                 format!("add the envelope that holds {fix}, or --exclude {root}")
             }
@@ -117,7 +121,10 @@ impl Cause {
             Fault::Held { number, .. } => {
                 format!("--exclude {root}, or `tender servmgr hold accept {level} {number} --reason WHY`")
             }
-            Fault::MustNotBeWith { other } => format!("--exclude {root} or --exclude {other}"),
+            Fault::MustNotBeWith { other, is_on: true } => {
+                format!("--exclude {root}, or service a level that is without {other}")
+            }
+            Fault::MustNotBeWith { other, .. } => format!("--exclude {root} or --exclude {other}"),
             Fault::Cycle { .. } | Fault::ContainsItself => {
                 format!("ask the vendor for a corrected envelope, or --exclude {root}")
             }

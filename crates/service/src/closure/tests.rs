@@ -43,7 +43,7 @@ impl Fix {
         self
     }
     fn when(mut self, on: &str, fix: &str) -> Self {
-        self.requisites.push(Requisite::If { component: None, on: Some(id(on)), fix: id(fix) });
+        self.requisites.push(Requisite::If { component: None, when: Some(id(on)), fix: id(fix) });
         self
     }
     fn sup(mut self, fix: &str) -> Self {
@@ -115,6 +115,30 @@ fn error_hold(fix: &str, cure: Option<&str>) -> ActiveHold {
         },
         accepted: Vec::new(),
     }
+}
+
+#[test]
+fn held_fix_that_another_replaces_is_told() {
+    let ask = Ask {
+        received: vec![fix("A"), fix("B").sup("A"), fix("C").pre("A")],
+        want: ids(&["C"]),
+        holds: vec![error_hold("A", None)],
+        ..Ask::default()
+    };
+    let words: Vec<_> = ask.plan().unwrap().replaced.iter().map(Replaced::words).collect();
+    assert_eq!(words, ["B instead of A, which is held by error hold VM1"]);
+}
+
+#[test]
+fn cure_never_excludes_a_fix_that_is_on() {
+    let ask = Ask {
+        received: vec![fix("A"), fix("B").npre("A")],
+        on: on(&["A"]),
+        want: ids(&["B"]),
+        ..Ask::default()
+    };
+    let cures: Vec<_> = ask.plan().unwrap_err().causes.iter().map(|cause| cause.cure("720 L")).collect();
+    assert_eq!(cures, ["--exclude B, or service a level that is without A"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use tender_package::FixId;
 
 use super::graph::{Graph, NONE, Number, at};
 use super::refuse::{Cause, Fault, Refused};
-use super::{Added, GoesBack, LeftOut, LeftOutWhy, OpenCondition, Plan, Question, Why, order};
+use super::{Added, GoesBack, LeftOut, LeftOutWhy, OpenCondition, Plan, Question, Replaced, Why, order};
 use crate::hold::ActiveHold;
 use crate::shapes::HoldClass;
 
@@ -45,6 +45,8 @@ pub(super) struct Walk<'g, 'a> {
     rings: Vec<Number>,
     left_out: Vec<LeftOut>,
     open: Vec<OpenCondition>,
+    /// Held fixes with the one chosen in their place.
+    replaced: Vec<(Number, Replaced)>,
 }
 
 impl<'g, 'a> Walk<'g, 'a> {
@@ -76,6 +78,7 @@ impl<'g, 'a> Walk<'g, 'a> {
             rings: Vec::new(),
             left_out: Vec::new(),
             open: Vec::new(),
+            replaced: Vec::new(),
         };
         for id in question.excluded {
             walk.is_excluded[at(graph.number(id))] = true;
@@ -234,6 +237,13 @@ impl<'g, 'a> Walk<'g, 'a> {
         let free = usable.iter().copied().find(|choice| !self.is_held(*choice));
         match free.or_else(|| usable.first().copied()) {
             Some(choice) => {
+                if choice != number
+                    && usable.contains(&number)
+                    && let Some(hold) = self.held_by(number)
+                {
+                    let (fix, by) = (self.graph.id(number), self.graph.id(choice));
+                    self.replaced.push((choice, Replaced { fix, by, hold: hold.words() }));
+                }
                 self.parent[at(choice)] = by;
                 self.is_conditional[at(choice)] = is_conditional;
                 self.is_added[at(choice)] = true;
@@ -365,7 +375,10 @@ impl<'g, 'a> Walk<'g, 'a> {
         let superseded = self.superseded();
         let goes_back = self.goes_back(&superseded);
         let name = |(fix, by): &(Number, Number)| (self.graph.id(*fix), self.graph.id(*by));
+        let replaced = std::mem::take(&mut self.replaced);
+        let replaced = replaced.into_iter().filter(|(by, _)| kept.contains(by)).map(|(_, one)| one).collect();
         Ok(Plan {
+            replaced,
             add: ordered.iter().map(|number| self.added_of(*number)).collect(),
             superseded: superseded.iter().map(name).collect(),
             left_out: self.left_out,
@@ -433,7 +446,7 @@ impl<'g, 'a> Walk<'g, 'a> {
             for other in &self.graph.npre[at(number)] {
                 let cover = self.cover[at(*other)];
                 if cover != NONE && self.is_added[at(cover)] {
-                    let fault = Fault::MustNotBeWith { other: fix.id.clone() };
+                    let fault = Fault::MustNotBeWith { other: fix.id.clone(), is_on: true };
                     causes.push(Cause { chain: self.chain(cover), fault });
                 }
             }
@@ -456,7 +469,8 @@ impl<'g, 'a> Walk<'g, 'a> {
         for other in &self.graph.npre[at(number)] {
             let cover = self.cover[at(*other)];
             if cover != NONE && cover != number {
-                let fault = Fault::MustNotBeWith { other: self.graph.id(cover) };
+                let is_on = self.is_on[at(cover)];
+                let fault = Fault::MustNotBeWith { other: self.graph.id(cover), is_on };
                 causes.push(Cause { chain: self.chain(number), fault });
             }
         }

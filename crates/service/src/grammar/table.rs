@@ -125,6 +125,7 @@ static PHRASES: &[Phrase] = &[
         MANY,
         &[
             word("exclude", "--exclude", "a fix"),
+            word("include", "--include", "a fix"),
             word("select", "--select", "a fix"),
             switch("restart", "--restart"),
             switch("abandon", "--abandon"),
@@ -144,6 +145,7 @@ static PHRASES: &[Phrase] = &[
             word("add", "--add", "a part"),
             word("delete", "--delete", "a part"),
             word("drop", "--drop", "the id of a local modification"),
+            word("reviewed", "--reviewed", "the id of a local modification"),
             word("from", "--from", "a file"),
             word("fixedin", "--fixed-in", "a fix"),
             rest("reason", "--reason", "the reason"),
@@ -193,6 +195,7 @@ static PHRASES: &[Phrase] = &[
     system("servcheck", 2, &[switch("full", "--full")]),
     system("put2prod", 4, &[word("acknowledge", "--acknowledge", "a fix, or ALL"), FORCE, CHECK]),
     system("fallback", 2, &[CHECK]),
+    system("unload", 2, &[CHECK]),
 ];
 
 /// Lists every verb of the seed's grammar.

@@ -54,11 +54,15 @@ fn permission_matrix_is_that_of_the_specification() {
 }
 
 #[test]
-fn base_permits_nothing_but_children() {
+fn base_permits_children_and_being_sent_only() {
     let mut base = level(Mode::Stable, true, Work::Idle);
     base.name = LevelName::base();
     assert!(base.permits(Operation::Parent).is_ok());
-    for operation in [Operation::Change, Operation::Package, Operation::Delete { is_forced: true }] {
+    base.package = PackageState::Current;
+    for operation in [Operation::Package, Operation::SendTest, Operation::SendStable] {
+        assert!(base.permits(operation).is_ok());
+    }
+    for operation in [Operation::Change, Operation::LockOff, Operation::Delete { is_forced: true }] {
         assert_eq!(base.permits(operation).unwrap_err().number, 102);
     }
 }

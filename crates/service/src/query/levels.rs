@@ -96,13 +96,26 @@ pub(crate) fn level(principal: &Principal, vrm: &Vrm, name: &LevelName) -> Resul
         let level = levels::expect(&tables, vrm, name)?;
         (level, levels::content(&tables, vrm, name)?, systems::running(&tables, vrm, name)?)
     };
-    let unbuilt = if level.name.is_base() { Vec::new() } else { operation::unbuilt(principal, &content)? };
+    let unbuilt =
+        if level.name.is_base() { Vec::new() } else { operation::unbuilt(principal, &level.vrm, &content)? };
     let mut outcome = Outcome::default();
     outcome.tables.push(facts(principal, &level, &content)?);
     outcome.tables.push(components_table(&content, &unbuilt));
     outcome.tables.push(fixes_table(&content));
     if !content.mods.is_empty() {
         outcome.tables.push(mods_table(&content));
+    }
+    let open = levels::operation(&principal.tables(), vrm, name)?;
+    if let Some(open) = &open {
+        say_open(&level, open, &mut outcome);
+    }
+    let actions = super::actions_of(&principal.tables(), vrm, &content)?;
+    if !actions.is_empty() {
+        let mut table = Table::new("To read or do before production", &["acknowledge", "reason", "text"]);
+        for item in &actions {
+            table.row([item.fix.to_string(), item.reason.clone(), item.text.clone()]);
+        }
+        outcome.tables.push(table);
     }
     let deployments = systems::deployments(&principal.tables(), vrm, Some(name))?;
     if !deployments.is_empty() {
@@ -124,6 +137,7 @@ pub(crate) fn level(principal: &Principal, vrm: &Vrm, name: &LevelName) -> Resul
         object.insert("components".to_owned(), serde_json::json!(content.components));
         object.insert("level_fixes".to_owned(), serde_json::json!(content.fixes));
         object.insert("local_mods".to_owned(), serde_json::json!(content.mods));
+        object.insert("actions".to_owned(), serde_json::json!(actions));
         object.insert("unbuilt".to_owned(), serde_json::json!(unbuilt));
     }
     outcome.data = data;
@@ -216,6 +230,21 @@ fn mods_table(content: &LevelContent) -> Table {
     table
 }
 
+/// Says what an unfinished operation waits for.
+fn say_open(level: &Level, open: &crate::shapes::Operation, outcome: &mut Outcome) {
+    let list = |names: Vec<String>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let text = format!(
+        "unfinished since {:.0}: {} {}; components not built: {}; local modifications to rework: {}",
+        open.began,
+        open.verb,
+        open.command,
+        list(open.dirty.iter().map(ToString::to_string).collect()),
+        list(open.conflicts.iter().map(ToString::to_string).collect())
+    );
+    let hint = format!("tender servmgr srvlvl service {} --restart, or --abandon", level.title());
+    outcome.say(Message::csm(214, Severity::W, text).with_hint(hint));
+}
+
 /// Shows what is on, held and not built.
 pub(crate) fn service_status(principal: &Principal, level: &Level) -> Result<Outcome, ServiceError> {
     let (content, active, open) = {
@@ -224,7 +253,7 @@ pub(crate) fn service_status(principal: &Principal, level: &Level) -> Result<Out
         let open = levels::operation(&tables, &level.vrm, &level.name)?;
         (content, holds::active(&tables, &level.vrm)?, open)
     };
-    let unbuilt = operation::unbuilt(principal, &content)?;
+    let unbuilt = operation::unbuilt(principal, &level.vrm, &content)?;
     let mut outcome = Outcome::default();
     outcome.tables.push(components_table(&content, &unbuilt));
     outcome.tables.push(fixes_table(&content));
@@ -247,9 +276,7 @@ pub(crate) fn service_status(principal: &Principal, level: &Level) -> Result<Out
     );
     outcome.say(Message::csm(213, Severity::I, text));
     if let Some(open) = &open {
-        let text = format!("unfinished since {:.0}: {} {}", open.began, open.verb, open.command);
-        let hint = format!("tender servmgr srvlvl service {} --restart, or --abandon", level.title());
-        outcome.say(Message::csm(214, Severity::W, text).with_hint(hint));
+        say_open(level, open, &mut outcome);
     }
     outcome.data = serde_json::json!({
         "fixes": content.fixes, "unbuilt": unbuilt, "unfinished": open.is_some(),

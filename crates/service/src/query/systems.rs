@@ -184,7 +184,8 @@ pub(crate) fn change_on(
         .map(|component| component.restart.as_str())
         .collect();
     let restarts: Vec<&str> = restarts.into_iter().collect();
-    outcome.say(Message::csm(218, Severity::I, format!("would restart: {}", restarts.join(" "))));
+    let words = if restarts.is_empty() { "nothing".to_owned() } else { restarts.join(" ") };
+    outcome.say(Message::csm(218, Severity::I, format!("would restart: {words}")));
     let now = SystemContent::from(&from);
     for loss in now.lost_in(&SystemContent::from(&to)) {
         outcome.say(Message::csm(219, Severity::W, format!("{name} would lose {}", loss.words())));

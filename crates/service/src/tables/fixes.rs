@@ -185,3 +185,14 @@ pub(crate) fn of_envelope(tables: &Connection, vrm: &Vrm, name: &str) -> Result<
         |row| parse(row, 0),
     )
 }
+
+/// Lists the received envelopes that have a memo, with the memo.
+pub(crate) fn memos(tables: &Connection, vrm: &Vrm) -> Result<Vec<(String, String)>, ServiceError> {
+    collect(
+        tables,
+        "reading the memos of envelopes",
+        "SELECT name, memo FROM envelope WHERE vrm = ?1 AND memo IS NOT NULL ORDER BY name",
+        [vrm.as_str()],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}

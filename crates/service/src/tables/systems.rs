@@ -129,33 +129,69 @@ pub(crate) fn delete(tables: &Connection, name: &SystemName) -> Result<(), Servi
     Ok(())
 }
 
-/// Keeps what a system said about itself; slot `current` becomes the known production level.
+/// Keeps what a system said about itself; what runs in slot `current` becomes the known production level.
 pub(crate) fn set_info(
     tables: &Connection,
     name: &SystemName,
     info: &SystemInfo,
     now: Timestamp,
 ) -> Result<(), ServiceError> {
-    let current = info.current.as_ref();
+    let Some(row) = find(tables, name)? else { return Ok(()) };
+    let prod = production_of(tables, &row, info)?;
     tables
         .execute(
-            "UPDATE system SET info = ?2, last_contact = ?3, prod_level = coalesce(?4, prod_level),
-                prod_generation = coalesce(?5, prod_generation)
+            "UPDATE system SET info = ?2, last_contact = ?3, prod_level = ?4, prod_generation = ?5
              WHERE name = ?1",
             params![
                 name.as_str(),
                 json(info),
                 now.to_string(),
-                current
-                    .filter(|slot| slot.level.level.as_str() != "ADOPTED")
-                    .map(|slot| slot.level.level.as_str()),
-                current
-                    .filter(|slot| slot.level.level.as_str() != "ADOPTED")
-                    .map(|slot| slot.level.generation),
+                prod.as_ref().map(|(level, _)| level.as_str()),
+                prod.as_ref().map(|(_, generation)| *generation),
             ],
         )
         .doing("keeping the state of the system")
         .map(drop)
+}
+
+/// Tells which level a system has in production: the one it names, or one with equal content when what it runs was
+/// only taken over; none when no level here has that content.
+fn production_of(
+    tables: &Connection,
+    row: &SystemRow,
+    info: &SystemInfo,
+) -> Result<Option<(LevelName, u32)>, ServiceError> {
+    let Some(current) = &info.current else { return Ok(None) };
+    let vrm = &row.record.vrm;
+    if current.level.vrm == *vrm && super::levels::find(tables, vrm, &current.level.level)?.is_some() {
+        return Ok(Some((current.level.level.clone(), current.level.generation)));
+    }
+    let known = row.prod.as_ref().map_or("", |(level, _)| level.as_str());
+    tables
+        .query_row(
+            "SELECT name, generation FROM (
+                SELECT name, 0 AS generation FROM level WHERE vrm = ?1 AND content = ?2
+                UNION ALL SELECT level, generation FROM package WHERE vrm = ?1 AND content = ?2)
+             ORDER BY name <> ?3, name <> ?4, name <> 'BASE', generation DESC, name LIMIT 1",
+            [vrm.as_str(), &current.content.to_hex(), row.record.asserted.as_str(), known],
+            |row| Ok((parse(row, 0)?, row.get(1)?)),
+        )
+        .optional()
+        .doing("looking for the level a system runs")
+}
+
+/// Notes that what a system has in production now is what it is said to run.
+pub(crate) fn follow_production(
+    tables: &Connection,
+    name: &SystemName,
+    now: Timestamp,
+) -> Result<(), ServiceError> {
+    let Some(mut row) = find(tables, name)? else { return Ok(()) };
+    let slot = row.info.as_ref().and_then(|info| info.current.as_ref()).map(|slot| &slot.level.level);
+    if let Some(level) = row.prod.as_ref().map(|(level, _)| level).or(slot) {
+        row.record.asserted = level.clone();
+    }
+    set_record(tables, &row.record, row.is_added, now)
 }
 
 /// Asserts what a system runs, as when an existing one is added.

@@ -29,6 +29,18 @@ impl Verb for GroupSet {
     }
 
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
+        self.plan(principal, "would stand")
+    }
+
+    fn run(&self, principal: &Principal, _context: &Context<'_>) -> Result<Outcome, ServiceError> {
+        let outcome = self.plan(principal, "stands")?;
+        principal.transaction(|tables| systems::set_members(tables, &self.nickname, &self.members))?;
+        Ok(outcome)
+    }
+}
+
+impl GroupSet {
+    fn plan(&self, principal: &Principal, verb: &str) -> Result<Outcome, ServiceError> {
         let tables = principal.tables();
         if systems::find(&tables, &self.nickname)?.is_some() {
             return Err(Refusal::new(196, format!("{} is a system", self.nickname))
@@ -41,17 +53,11 @@ impl Verb for GroupSet {
         let mut outcome = Outcome::default();
         let members: Vec<_> = self.members.iter().map(ToString::to_string).collect();
         let text = match members.as_slice() {
-            [] => format!("nickname {} stands for nothing any more", self.nickname),
-            members => format!("nickname {} stands for {}", self.nickname, members.join(", ")),
+            [] => format!("nickname {} {verb} for nothing any more", self.nickname),
+            members => format!("nickname {} {verb} for {}", self.nickname, members.join(", ")),
         };
         outcome.say(Message::csm(197, Severity::I, text));
         outcome.data = serde_json::json!({ "nickname": self.nickname, "members": self.members });
-        Ok(outcome)
-    }
-
-    fn run(&self, principal: &Principal, _context: &Context<'_>) -> Result<Outcome, ServiceError> {
-        let outcome = self.check(principal)?;
-        principal.transaction(|tables| systems::set_members(tables, &self.nickname, &self.members))?;
         Ok(outcome)
     }
 }

@@ -8,7 +8,7 @@ use crate::hold::ActiveHold;
 use crate::principal::Principal;
 use crate::query;
 use crate::shapes::{Hold, HoldClass};
-use crate::tables::{holds, levels, releases};
+use crate::tables::{fixes, holds, levels, releases};
 
 /// HOLD ADD vrm fix …: holds a fix, also one that is on somewhere.
 #[derive(Debug, Clone)]
@@ -32,20 +32,33 @@ impl Verb for HoldAdd {
     }
 
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
-        releases::expect(&principal.tables(), &self.vrm)?;
-        let mut outcome = Outcome::default();
-        let text = format!("fix {} is held: {} {}", self.fix, self.hold.class.word(), self.hold.reason);
-        outcome.say(Message::csm(198, Severity::I, text));
-        if self.hold.class != HoldClass::Action {
-            query::report_held(principal, &self.vrm, std::slice::from_ref(&self.fix), &mut outcome)?;
-        }
-        Ok(outcome)
+        self.plan(principal, "would be")
     }
 
     fn run(&self, principal: &Principal, context: &Context<'_>) -> Result<Outcome, ServiceError> {
-        let outcome = self.check(principal)?;
+        let outcome = self.plan(principal, "is")?;
         let now = (context.now)();
         holds::raise(&principal.tables(), &self.vrm, &self.fix, &self.hold, &context.operator, now)?;
+        Ok(outcome)
+    }
+}
+
+impl HoldAdd {
+    fn plan(&self, principal: &Principal, verb: &str) -> Result<Outcome, ServiceError> {
+        let is_received = {
+            let tables = principal.tables();
+            releases::expect(&tables, &self.vrm)?;
+            fixes::find(&tables, &self.vrm, &self.fix)?.is_some()
+        };
+        let mut outcome = Outcome::default();
+        let text = format!("fix {} {verb} held: {} {}", self.fix, self.hold.class.word(), self.hold.reason);
+        outcome.say(Message::csm(198, Severity::I, text));
+        if !is_received {
+            let text = format!("fix {} was not received yet; the hold counts from when it is", self.fix);
+            outcome.say(Message::csm(226, Severity::W, text));
+        }
+        let word = if self.hold.class == HoldClass::Action { "fix with an action" } else { "held fix" };
+        query::report_held(principal, &self.vrm, std::slice::from_ref(&self.fix), word, &mut outcome)?;
         Ok(outcome)
     }
 }
@@ -85,22 +98,29 @@ impl Verb for HoldAccept {
     }
 
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
+        self.plan(principal, "would be")
+    }
+
+    fn run(&self, principal: &Principal, context: &Context<'_>) -> Result<Outcome, ServiceError> {
+        let outcome = self.plan(principal, "is")?;
+        let now = (context.now)();
+        let tables = principal.tables();
+        holds::accept(&tables, self.number, &self.level, &context.operator, &self.reason, now)?;
+        Ok(outcome)
+    }
+}
+
+impl HoldAccept {
+    fn plan(&self, principal: &Principal, verb: &str) -> Result<Outcome, ServiceError> {
         let hold = find(principal, &self.vrm, self.number)?;
         let level = levels::expect(&principal.tables(), &self.vrm, &self.level)?;
         if self.reason.trim().is_empty() {
             return Err(Refusal::new(199, "accepting a hold needs a reason").into());
         }
         let mut outcome = Outcome::default();
-        let text = format!("{} of fix {} is accepted for level {}", hold.words(), hold.fix, level.title());
+        let text =
+            format!("{} of fix {} {verb} accepted for level {}", hold.words(), hold.fix, level.title());
         outcome.say(Message::csm(200, Severity::I, text));
-        Ok(outcome)
-    }
-
-    fn run(&self, principal: &Principal, context: &Context<'_>) -> Result<Outcome, ServiceError> {
-        let outcome = self.check(principal)?;
-        let now = (context.now)();
-        let tables = principal.tables();
-        holds::accept(&tables, self.number, &self.level, &context.operator, &self.reason, now)?;
         Ok(outcome)
     }
 }
@@ -124,19 +144,25 @@ impl Verb for HoldRelease {
     }
 
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
+        self.plan(principal, "would be")
+    }
+
+    fn run(&self, principal: &Principal, context: &Context<'_>) -> Result<Outcome, ServiceError> {
+        let outcome = self.plan(principal, "is")?;
+        holds::release(&principal.tables(), self.number, &context.operator, (context.now)())?;
+        Ok(outcome)
+    }
+}
+
+impl HoldRelease {
+    fn plan(&self, principal: &Principal, verb: &str) -> Result<Outcome, ServiceError> {
         let hold = find(principal, &self.vrm, self.number)?;
         let mut outcome = Outcome::default();
         outcome.say(Message::csm(
             201,
             Severity::I,
-            format!("{} of fix {} is released", hold.words(), hold.fix),
+            format!("{} of fix {} {verb} released", hold.words(), hold.fix),
         ));
-        Ok(outcome)
-    }
-
-    fn run(&self, principal: &Principal, context: &Context<'_>) -> Result<Outcome, ServiceError> {
-        let outcome = self.check(principal)?;
-        holds::release(&principal.tables(), self.number, &context.operator, (context.now)())?;
         Ok(outcome)
     }
 }

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use tender_content::{Node, PartPath};
-use tender_package::{ComponentName, FixId, LevelName, Message, Outcome, ReturnCode, Severity, Vrm};
+use tender_content::{Digest, Node, PartPath};
+use tender_package::{ComponentName, FixId, LevelName, Message, Outcome, Severity, Vrm};
 
 use super::srvlvl_service::join;
 use super::{Context, Subject, Verb};
@@ -44,6 +44,11 @@ pub enum LocalmodAction {
         /// The part.
         path: PartPath,
     },
+    /// Note that a merged local modification was looked at.
+    Reviewed {
+        /// Its id.
+        id: FixId,
+    },
     /// Drop a local modification.
     Drop {
         /// Its id.
@@ -75,11 +80,11 @@ impl SrvlvlLocalmod {
         format!("{} {}", self.vrm, self.level)
     }
 
-    /// Plans the change; an unfinished operation is changed instead of the level when it waits for this very part.
+    /// Plans the change, and keeps its contents when `operator` carries it out; an unfinished operation is changed instead of the level when it waits for this very part.
     fn plan(
         &self,
         principal: &Principal,
-        operator: &str,
+        operator: Option<&str>,
     ) -> Result<(Level, Option<Operation>, LevelContent, FixId), ServiceError> {
         let (level, open, content) = {
             let tables = principal.tables();
@@ -102,6 +107,7 @@ impl SrvlvlLocalmod {
         }
         let id = match &self.action {
             LocalmodAction::Drop { id } => self.drop_mod(&mut content, id)?,
+            LocalmodAction::Reviewed { id } => self.review_mod(&mut content, id)?,
             _ => self.put_mod(principal, &mut content, operator)?,
         };
         Ok((level, open, content, id))
@@ -109,37 +115,52 @@ impl SrvlvlLocalmod {
 
     fn names_conflict(&self, open: &Operation) -> bool {
         let id = match &self.action {
-            LocalmodAction::Drop { id } => Some(id),
+            LocalmodAction::Drop { id } | LocalmodAction::Reviewed { id } => Some(id),
             _ => self.id.as_ref(),
         };
-        id.is_some_and(|id| open.conflicts.contains(id))
+        // One that was reworked since may be reworked again before the RESTART.
+        let is_there =
+            |id: &FixId| open.after.mods.iter().any(|one| one.id == *id && one.component == self.component);
+        id.is_some_and(|id| open.conflicts.contains(id) || is_there(id))
     }
 
     fn drop_mod(&self, content: &mut LevelContent, id: &FixId) -> Result<FixId, ServiceError> {
         let before = content.mods.len();
         content.mods.retain(|one| !(one.id == *id && one.component == self.component));
         if content.mods.len() == before {
-            return Err(ServiceError::Unknown {
-                kind: "local modification",
-                name: format!("{id} of {}", self.component),
-                hint: format!("list them with `tender servmgr srvlvl query {}`", self.title()),
-            });
+            return Err(self.unknown_mod(id));
         }
         Ok(id.clone())
+    }
+
+    fn review_mod(&self, content: &mut LevelContent, id: &FixId) -> Result<FixId, ServiceError> {
+        let one = content.mods.iter_mut().find(|one| one.id == *id && one.component == self.component);
+        one.ok_or_else(|| self.unknown_mod(id))?.state = LocalModState::Carried;
+        Ok(id.clone())
+    }
+
+    fn unknown_mod(&self, id: &FixId) -> ServiceError {
+        ServiceError::Unknown {
+            kind: "local modification",
+            name: format!("{id} of {}", self.component),
+            hint: format!("list them with `tender servmgr srvlvl query {}`", self.title()),
+        }
     }
 
     fn put_mod(
         &self,
         principal: &Principal,
         content: &mut LevelContent,
-        operator: &str,
+        operator: Option<&str>,
     ) -> Result<FixId, ServiceError> {
         let (kind, path) = match &self.action {
             LocalmodAction::Replace { path, .. } => (LocalModKind::Replace, path),
             LocalmodAction::Patch { path, .. } => (LocalModKind::Patch, path),
             LocalmodAction::Add { path, .. } => (LocalModKind::Add, path),
             LocalmodAction::Delete { path } => (LocalModKind::Delete, path),
-            LocalmodAction::Drop { .. } => unreachable!("DROP puts nothing"),
+            LocalmodAction::Drop { .. } | LocalmodAction::Reviewed { .. } => {
+                unreachable!("DROP and REVIEWED put nothing")
+            }
         };
         let vendor = operation::vendor_tree(principal, &self.vrm, content, &self.component)?;
         let base = vendor.get(path.as_str()).cloned();
@@ -159,7 +180,7 @@ impl SrvlvlLocalmod {
             return Err(Refusal::new(142, text).hint("choose another id").into());
         }
         let rework_count = content.mods.iter().find(|one| one.id == id).map_or(0, |one| one.rework_count + 1);
-        let body = self.body(principal, base.as_ref())?;
+        let body = self.body(principal, base.as_ref(), operator.is_some())?;
         content.mods.retain(|one| one.id != id);
         content.mods.push(LocalMod {
             id: id.clone(),
@@ -170,7 +191,7 @@ impl SrvlvlLocalmod {
             body,
             fixed_in: self.fixed_in.clone(),
             reason: self.reason.clone(),
-            owner: operator.to_owned(),
+            owner: operator.unwrap_or_default().to_owned(),
             state: LocalModState::Carried,
             rework_count,
         });
@@ -193,11 +214,18 @@ impl SrvlvlLocalmod {
         }
     }
 
-    fn body(&self, principal: &Principal, base: Option<&Node>) -> Result<Option<Node>, ServiceError> {
+    fn body(
+        &self,
+        principal: &Principal,
+        base: Option<&Node>,
+        is_kept: bool,
+    ) -> Result<Option<Node>, ServiceError> {
         let (from, is_patch) = match &self.action {
             LocalmodAction::Replace { from, .. } | LocalmodAction::Add { from, .. } => (from, false),
             LocalmodAction::Patch { from, .. } => (from, true),
-            LocalmodAction::Delete { .. } | LocalmodAction::Drop { .. } => return Ok(None),
+            LocalmodAction::Delete { .. } | LocalmodAction::Drop { .. } | LocalmodAction::Reviewed { .. } => {
+                return Ok(None);
+            }
         };
         let given = std::fs::read(from).map_err(ServiceError::file("reading", from))?;
         let contents = StoreContents(principal);
@@ -212,7 +240,7 @@ impl SrvlvlLocalmod {
             Some(Node::File { mode, .. }) => *mode,
             _ => file_mode(from)?,
         };
-        let digest = contents.keep(&bytes)?;
+        let digest = if is_kept { contents.keep(&bytes)? } else { Digest::of(&bytes) };
         Ok(Some(Node::File { mode, size: bytes.len() as u64, digest }))
     }
 
@@ -223,6 +251,7 @@ impl SrvlvlLocalmod {
             LocalmodAction::Add { path, .. } => ("adds", Some(path)),
             LocalmodAction::Delete { path } => ("leaves out", Some(path)),
             LocalmodAction::Drop { .. } => ("is dropped from", None),
+            LocalmodAction::Reviewed { .. } => ("was looked at in", None),
         };
         let part = path.map_or_else(String::new, |path| format!("part `{path}` of "));
         let tense = if is_done { "" } else { " (not done: --check)" };
@@ -249,7 +278,14 @@ fn patched(base: &[u8], patch: &[u8], from: &std::path::Path) -> Result<Vec<u8>,
         )
     };
     let patch = diffy::Patch::from_bytes(patch).map_err(|error| refuse(error.to_string()))?;
-    diffy::apply_bytes(base, &patch).map_err(|error| refuse(error.to_string()))
+    if patch.hunks().is_empty() {
+        return Err(refuse("it changes nothing, there is no hunk in it".to_owned()));
+    }
+    let patched = diffy::apply_bytes(base, &patch).map_err(|error| refuse(error.to_string()))?;
+    if patched == base {
+        return Err(refuse("the part is the same with it".to_owned()));
+    }
+    Ok(patched)
 }
 
 fn file_mode(path: &std::path::Path) -> Result<u32, ServiceError> {
@@ -270,13 +306,14 @@ impl Verb for SrvlvlLocalmod {
             LocalmodAction::Add { path, from } => format!("ADD {path} FROM {}", from.display()),
             LocalmodAction::Delete { path } => format!("DELETE {path}"),
             LocalmodAction::Drop { id } => format!("DROP {id}"),
+            LocalmodAction::Reviewed { id } => format!("REVIEWED {id}"),
         };
         let id = self.id.as_ref().map_or_else(String::new, |id| format!(" ID {id}"));
         Subject::new(&self.vrm, format!("{} {}{id} {action}", self.level, self.component))
     }
 
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
-        let (_, _, _, id) = self.plan(principal, "")?;
+        let (_, _, _, id) = self.plan(principal, None)?;
         Ok(self.outcome(&id, false))
     }
 
@@ -287,17 +324,27 @@ impl Verb for SrvlvlLocalmod {
         if let Some(open) = open.filter(|open| open.command == self.subject().operands) {
             return operation::carry_on(principal, context, &mut level, open, LOCALMOD);
         }
-        let (mut level, open, after, id) = self.plan(principal, &context.operator)?;
+        let (mut level, open, after, id) = self.plan(principal, Some(&context.operator))?;
         principal.sync_store()?;
         let mut outcome = self.outcome(&id, true);
         if let Some(mut open) = open {
             open.after = after;
             open.conflicts.retain(|conflict| *conflict != id);
+            if !open.dirty.contains(&self.component) {
+                open.dirty.push(self.component.clone());
+            }
             levels::set_operation(&principal.tables(), &self.vrm, &self.level, Some(&open))?;
-            let text = format!("{} local modifications still wait", open.conflicts.len());
             let hint = format!("tender servmgr srvlvl service {} --restart", self.title());
-            outcome.say(Message::csm(147, Severity::W, text).with_hint(hint));
-            outcome.code = ReturnCode::Partial;
+            let (severity, text) = match open.conflicts.as_slice() {
+                [] => (Severity::I, "no local modification waits any more".to_owned()),
+                open => (Severity::W, format!("{} local modifications still wait", open.len())),
+            };
+            outcome.say(Message::csm(147, severity, text).with_hint(hint));
+            return Ok(outcome);
+        }
+        if matches!(self.action, LocalmodAction::Reviewed { .. }) {
+            // Nothing that runs changes by it: the package stays what it is.
+            principal.transaction(|tables| levels::write_content(tables, &self.vrm, &self.level, &after))?;
             return Ok(outcome);
         }
         let operation = Operation {

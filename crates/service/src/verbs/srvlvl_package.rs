@@ -7,19 +7,18 @@ use jiff::Timestamp;
 use tender_content::servlink::{self, BuildOptions};
 use tender_package::manifest::target;
 use tender_package::repository::{KeyDir, NewTarget, Repository, Source, TargetCustom};
-use tender_package::{FixId, LevelManifest, LevelName, Message, Mode, Outcome, Severity, Table, Vrm};
+use tender_package::{LevelManifest, LevelName, Message, Mode, Outcome, Severity, Table, Vrm};
 
 use super::{Context, Subject, Verb};
 use crate::error::{Refusal, ServiceError};
 use crate::fault;
-use crate::hold;
 use crate::level::{Level, Operation as Asked, PackageState};
 use crate::operation;
 use crate::package_plan::{self, BasePart};
 use crate::principal::{Principal, Share};
 use crate::query;
 use crate::shapes::LevelContent;
-use crate::tables::{fixes, holds, levels, packages, releases};
+use crate::tables::{levels, packages, releases};
 
 /// SRVLVL PACKAGE vrm level.
 #[derive(Debug, Clone)]
@@ -40,7 +39,7 @@ impl SrvlvlPackage {
             level.permits(Asked::Package)?;
             (level, levels::content(&tables, &self.vrm, &self.level)?)
         };
-        let unbuilt = operation::unbuilt(principal, &content)?;
+        let unbuilt = operation::unbuilt(principal, &self.vrm, &content)?;
         if !unbuilt.is_empty() {
             let names: Vec<_> = unbuilt.iter().map(ToString::to_string).collect();
             let text =
@@ -63,14 +62,13 @@ impl SrvlvlPackage {
     ) -> Result<LevelManifest, ServiceError> {
         let tables = principal.tables();
         let release = releases::expect(&tables, &self.vrm)?;
+        // BASE itself travels whole, from nothing: it is for systems that have no install media.
         let base: BTreeMap<_, _> = releases::components(&tables, &self.vrm)?
             .into_iter()
+            .filter(|_| !level.name.is_base())
             .map(|base| (base.name, BasePart { tree: base.tree, restart: base.restart }))
             .collect();
-        let on: std::collections::HashSet<&FixId> = content.fixes.iter().map(|fix| &fix.id).collect();
-        let bodies = fixes::all(&tables, &self.vrm)?;
-        let bodies = bodies.iter().map(|(fix, _)| fix).filter(|fix| on.contains(&fix.id));
-        let actions = hold::actions(bodies, &holds::active(&tables, &self.vrm)?);
+        let actions = query::actions_of(&tables, &self.vrm, content)?;
         Ok(package_plan::plan(level, level.generation + 1, (&release.base, &base), content, actions, now))
     }
 
@@ -167,7 +165,9 @@ pub(super) fn make(
     if level.package == PackageState::Current {
         let known = packages::find(&principal.tables(), &package.vrm, &package.level, level.generation)?;
         if let Some(known) = known.filter(|known| is_same(&known.manifest, &manifest)) {
-            return Ok(package.outcome(&known.manifest, "is current already"));
+            let mut outcome = package.outcome(&known.manifest, "is current already");
+            report_review(principal, &level, &mut outcome)?;
+            return Ok(outcome);
         }
     }
     let generation = level.generation + 1;
@@ -186,7 +186,7 @@ pub(super) fn make(
     targets.push(NewTarget {
         name: target::manifest(&manifest.level),
         source: Source::Bytes(bytes),
-        custom: Some(TargetCustom { state: Mode::Test, content: manifest.content, generation }),
+        custom: Some(TargetCustom { state: level.state, content: manifest.content, generation }),
     });
     with_repository(principal, &package.vrm, |repository| repository.publish(&targets, &[], now))?;
     fault::point("package.published");
@@ -209,7 +209,21 @@ pub(super) fn make(
     for file in files {
         std::fs::remove_file(&file).map_err(ServiceError::file("removing", &file))?;
     }
-    Ok(package.outcome(&manifest, "is published as TEST"))
+    let verb = if level.state == Mode::Stable { "is published as STABLE" } else { "is published as TEST" };
+    let mut outcome = package.outcome(&manifest, verb);
+    report_review(principal, &level, &mut outcome)?;
+    Ok(outcome)
+}
+
+/// Says which local modifications of a level people should look at.
+pub(super) fn report_review(
+    principal: &Principal,
+    level: &Level,
+    outcome: &mut Outcome,
+) -> Result<(), ServiceError> {
+    let content = levels::content(&principal.tables(), &level.vrm, &level.name)?;
+    query::report_review(level, &content, outcome);
+    Ok(())
 }
 
 /// Tells whether two manifests say the same, apart from generation, time and sizes.
@@ -235,8 +249,10 @@ impl Verb for SrvlvlPackage {
     }
 
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
-        let (_, manifest) = self.plan(principal, Timestamp::UNIX_EPOCH)?;
-        Ok(self.outcome(&manifest, "would be made"))
+        let (level, manifest) = self.plan(principal, Timestamp::UNIX_EPOCH)?;
+        let mut outcome = self.outcome(&manifest, "would be made");
+        report_review(principal, &level, &mut outcome)?;
+        Ok(outcome)
     }
 
     fn run(&self, principal: &Principal, context: &Context<'_>) -> Result<Outcome, ServiceError> {

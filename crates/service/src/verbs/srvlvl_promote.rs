@@ -4,7 +4,7 @@ use tender_package::manifest::{LevelRef, target};
 use tender_package::repository::TargetCustom;
 use tender_package::{LevelName, Message, Mode, Outcome, Severity, Vrm};
 
-use super::srvlvl_package::with_repository;
+use super::srvlvl_package::{report_review, with_repository};
 use super::{Context, Subject, Verb};
 use crate::error::{Refusal, ServiceError};
 use crate::fault;
@@ -35,7 +35,7 @@ pub(super) fn plan(
         let tables = principal.tables();
         (levels::expect(&tables, vrm, name)?, levels::content(&tables, vrm, name)?)
     };
-    if level.state == Mode::Stable && !level.name.is_base() {
+    if level.state == Mode::Stable {
         return Ok((!level.is_signed).then_some(level));
     }
     level.permits(Operation::Promote)?;
@@ -94,7 +94,7 @@ pub(super) fn sign(
 }
 
 impl SrvlvlPromote {
-    fn outcome(&self, is_new: bool, verb: &str) -> Outcome {
+    fn outcome(&self, principal: &Principal, is_new: bool, verb: &str) -> Result<Outcome, ServiceError> {
         let mut outcome = Outcome::default();
         let title = format!("{} {}", self.vrm, self.level);
         outcome.say(if is_new {
@@ -104,7 +104,9 @@ impl SrvlvlPromote {
         });
         outcome.data =
             serde_json::json!({ "vrm": self.vrm, "level": self.level, "state": "STABLE", "is_new": is_new });
-        outcome
+        let level = levels::expect(&principal.tables(), &self.vrm, &self.level)?;
+        report_review(principal, &level, &mut outcome)?;
+        Ok(outcome)
     }
 }
 
@@ -120,12 +122,12 @@ impl Verb for SrvlvlPromote {
 
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
         let is_new = plan(principal, &self.vrm, &self.level, self.force.as_deref())?.is_some();
-        Ok(self.outcome(is_new, "would become"))
+        self.outcome(principal, is_new, "would become")
     }
 
     fn run(&self, principal: &Principal, context: &Context<'_>) -> Result<Outcome, ServiceError> {
         let _lock = principal.lock_release(&self.vrm, Share::Exclusive, &context.operator, self.word())?;
         let is_new = promote(principal, context, &self.vrm, &self.level, self.force.as_deref())?;
-        Ok(self.outcome(is_new, "is now"))
+        self.outcome(principal, is_new, "is now")
     }
 }

@@ -2,7 +2,9 @@
 
 use tender_package::manifest::LevelRef;
 use tender_package::request::Verb as Asked;
-use tender_package::{FixId, LevelManifest, LevelName, Message, Mode, Outcome, ReturnCode, Severity, Vrm};
+use tender_package::{
+    FixId, LevelManifest, LevelName, Message, Mode, Outcome, ReturnCode, Severity, SystemName, Vrm,
+};
 
 use super::srvlvl_package::{SrvlvlPackage, make, with_repository};
 use super::{Context, Subject, Verb, srvlvl_promote};
@@ -55,6 +57,12 @@ impl SrvlvlSend {
         if self.is_stable { "STABLE" } else { "TEST" }
     }
 
+    /// Tells whether a package is made first: on demand for BASE, which never changes, and when it was asked for.
+    fn makes_package(&self, level: &Level) -> bool {
+        let is_asked = level.name.is_base() || (self.is_repacked && level.state == Mode::Test);
+        is_asked && level.package != PackageState::Current
+    }
+
     fn reference(&self, level: &Level) -> LevelRef {
         LevelRef { vrm: self.vrm.clone(), level: self.level.clone(), generation: level.generation }
     }
@@ -67,7 +75,7 @@ impl SrvlvlSend {
             (level, content, system::expand(&tables, &self.vrm, &self.target)?)
         };
         let mut packaged = level.clone();
-        if self.is_repacked && level.state == Mode::Test {
+        if self.makes_package(&level) {
             packaged.package = PackageState::Current;
         }
         packaged.permits(if self.is_stable { Operation::SendStable } else { Operation::SendTest })?;
@@ -88,7 +96,7 @@ impl SrvlvlSend {
         outcome: &mut Outcome,
     ) -> Result<(), ServiceError> {
         let level = levels::expect(&principal.tables(), &self.vrm, &self.level)?;
-        if self.is_repacked && level.package != PackageState::Current {
+        if self.makes_package(&level) {
             let package =
                 SrvlvlPackage { vrm: self.vrm.clone(), level: self.level.clone(), memory_bytes_max: None };
             outcome.messages.extend(make(&package, principal, context)?.messages);
@@ -135,7 +143,19 @@ impl SrvlvlSend {
                 load.level.variant,
                 system.record.variant
             );
-            return Err(Refusal::new(162, text).into());
+            return Err(Refusal::new(162, text)
+                .hint(format!("send a level of variant {}", system.record.variant))
+                .into());
+        }
+        let is_based = load.manifest.components.iter().any(|component| component.base_tree.is_some());
+        if is_based && info.bases.iter().all(|base| base.vrm != self.vrm) {
+            let text = format!("system {name} does not have the BASE of release {}", self.vrm);
+            return Err(Refusal::new(229, text)
+                .hint(format!(
+                    "run `tender agent base {} --from DIR` there, with the install media, or `tender servmgr srvlvl send {} BASE {name}` here",
+                    self.vrm, self.vrm
+                ))
+                .into());
         }
         let release = releases::expect(&principal.tables(), &self.vrm)?;
         if let Some(other) = info.bases.iter().find(|base| base.vrm == self.vrm && base.base != release.base)
@@ -168,6 +188,43 @@ impl SrvlvlSend {
         Ok(())
     }
 
+    /// Says for each system, as last seen, what would keep the level off it, and how much would be sent at most.
+    fn verdicts(
+        &self,
+        principal: &Principal,
+        level: Level,
+        targets: &[SystemRow],
+        outcome: &mut Outcome,
+    ) -> Result<(), ServiceError> {
+        let package = packages::find(&principal.tables(), &self.vrm, &self.level, level.generation)?;
+        let Some(package) = package else { return Ok(()) };
+        let count = package_plan::targets(&package.manifest).len();
+        let text = format!("at most {count} files with {} bytes would be sent to each system", package.bytes);
+        outcome.say(Message::csm(233, Severity::I, text));
+        let load = Load { level, manifest: package.manifest, files: Vec::new() };
+        for system in targets {
+            let name = &system.record.name;
+            let Some(info) = &system.info else {
+                let text = format!("system {name} was never reached");
+                outcome.say(Message::csm(234, Severity::W, text));
+                continue;
+            };
+            match self.guard(principal, &load, system, info) {
+                // What would be lost is in the table and said already.
+                Err(ServiceError::Refused(refusal)) if refusal.number != 165 => {
+                    let message = Message::csm(refusal.number, Severity::W, refusal.text);
+                    outcome.say(match refusal.hint {
+                        Some(hint) => message.with_hint(hint),
+                        None => message,
+                    });
+                }
+                Ok(()) | Err(ServiceError::Refused(_)) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(())
+    }
+
     fn send_one(
         &self,
         principal: &Principal,
@@ -176,18 +233,16 @@ impl SrvlvlSend {
         system: &SystemRow,
     ) -> Result<Outcome, ServiceError> {
         let name = &system.record.name;
-        if !system.is_added {
-            let text = format!("system {name} is still being added");
-            return Err(Refusal::new(166, text).hint("run SYSTEM ADD again").into());
-        }
+        system::refuse_unadded(system)?;
         let _lock = principal.lock_system(name, &context.operator, self.word())?;
         let step = |state, code| self.step(principal, context, load, system, state, code);
         step(PairState::Sending, None)?;
         fault::point("send.begun");
         let result = self.send_and_load(principal, context, load, system);
         match result {
-            Ok(outcome) => {
+            Ok((outcome, is_current)) => {
                 let state = match (outcome.code <= ReturnCode::Warning, self.is_stable) {
+                    _ if is_current => PairState::Prod,
                     (true, true) => PairState::LoadedStable,
                     (true, false) => PairState::LoadedTest,
                     (false, _) => PairState::LoadFailed,
@@ -202,6 +257,7 @@ impl SrvlvlSend {
             }
             Err(error) => {
                 let state = match &error {
+                    _ if self.is_in_production(principal, load, name)? => PairState::Prod,
                     ServiceError::Refused(_) => PairState::Rejected,
                     ServiceError::Link { source: LinkError::Refused { .. }, .. } => PairState::Rejected,
                     _ => PairState::SendFailed,
@@ -212,6 +268,18 @@ impl SrvlvlSend {
                 Err(error)
             }
         }
+    }
+
+    /// Tells whether a system, as last seen, has this very package in production.
+    fn is_in_production(
+        &self,
+        principal: &Principal,
+        load: &Load,
+        name: &SystemName,
+    ) -> Result<bool, ServiceError> {
+        let row = systems::find(&principal.tables(), name)?;
+        let current = row.and_then(|row| row.info).and_then(|info| info.current);
+        Ok(current.is_some_and(|slot| slot.level == self.reference(&load.level)))
     }
 
     fn step(
@@ -244,7 +312,7 @@ impl SrvlvlSend {
         context: &Context<'_>,
         load: &Load,
         system: &SystemRow,
-    ) -> Result<Outcome, ServiceError> {
+    ) -> Result<(Outcome, bool), ServiceError> {
         let record = &system.record;
         let wrap = |source| ServiceError::Link { system: record.name.to_string(), source };
         let mut link = context.fleet.connect(&system::address(record)).map_err(wrap)?;
@@ -266,17 +334,22 @@ impl SrvlvlSend {
         let points = Some(("send.requested", "send.ended"));
         let result = system::ask(principal, context, record, link.as_mut(), verb, points)?;
         let mut outcome = result.outcome;
+        let reference = self.reference(&load.level);
+        let is_current = result.info.current.as_ref().is_some_and(|slot| slot.level == reference);
         if outcome.code <= ReturnCode::Warning {
-            let text = format!(
-                "{} is loaded as {} in slot test; {sent} bytes were sent",
-                self.reference(&load.level),
-                self.mode_word()
-            );
+            let text = match is_current {
+                true => format!("{reference} is in production already; {sent} bytes were sent"),
+                false => format!(
+                    "{reference} is loaded as {} in slot test; {sent} bytes were sent",
+                    self.mode_word()
+                ),
+            };
             outcome.say(Message::csm(167, Severity::I, text));
         }
-        outcome.data =
-            serde_json::json!({ "sent_bytes": sent, "mode": self.mode_word(), "result": outcome.data });
-        Ok(outcome)
+        outcome.data = serde_json::json!({
+            "sent_bytes": sent, "mode": self.mode_word(), "is_in_production": is_current, "result": outcome.data,
+        });
+        Ok((outcome, is_current))
     }
 }
 
@@ -298,10 +371,12 @@ impl Verb for SrvlvlSend {
 
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
         let (level, targets) = self.plan(principal)?;
-        if self.is_stable && !(self.is_repacked && level.package != PackageState::Current) {
+        if self.is_stable && !self.makes_package(&level) {
             drop(srvlvl_promote::plan(principal, &self.vrm, &self.level, self.force.as_deref())?);
         }
-        query::send_preview(principal, &level, &targets, self.mode_word(), &self.lose)
+        let mut outcome = query::send_preview(principal, &level, &targets, self.mode_word(), &self.lose)?;
+        self.verdicts(principal, level, &targets, &mut outcome)?;
+        Ok(outcome)
     }
 
     fn run(&self, principal: &Principal, context: &Context<'_>) -> Result<Outcome, ServiceError> {

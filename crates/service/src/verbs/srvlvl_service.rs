@@ -47,6 +47,8 @@ pub struct SrvlvlService {
     pub select: Vec<FixId>,
     /// Fixes to leave out, now and later.
     pub exclude: Vec<FixId>,
+    /// Fixes to leave out no longer; they go on when they were received.
+    pub include: Vec<FixId>,
     /// What to do.
     pub function: ServiceFunction,
     /// Put all components together again, changed or not.
@@ -66,7 +68,7 @@ impl SrvlvlService {
     }
 
     fn find_envelopes(&self, principal: &Principal) -> Result<Vec<Named>, ServiceError> {
-        if self.envelopes.is_empty() && !self.select.is_empty() {
+        if self.envelopes.is_empty() && !(self.select.is_empty() && self.include.is_empty()) {
             return Ok(Vec::new());
         }
         receive::find_all(principal, &self.vrm, &self.envelopes)
@@ -80,6 +82,7 @@ impl SrvlvlService {
         if let Some(component) = &self.component {
             want.retain(|id| received.fix(id).is_some_and(|fix| fix.component == *component));
         }
+        want.extend(self.include.iter().filter(|id| received.fix(id).is_some()).cloned());
         want
     }
 
@@ -104,7 +107,7 @@ impl SrvlvlService {
         }
         let mut excluded = before.excluded.clone();
         excluded.extend(self.exclude.iter().cloned());
-        excluded.retain(|fix| !self.select.contains(fix));
+        excluded.retain(|fix| !self.select.contains(fix) && !self.include.contains(fix));
         excluded.sort();
         excluded.dedup();
         let components: Vec<_> = before.components.iter().map(|component| component.name.clone()).collect();
@@ -137,7 +140,10 @@ impl SrvlvlService {
         let mut table =
             Table::new(format!("Fixes that {verb} level {}", self.title()), &["fix", "component", "why"]);
         for added in &plan.add {
-            table.row([added.id.to_string(), added.component.to_string(), why(&added.why)]);
+            let replaced = plan.replaced.iter().find(|one| one.by == added.id);
+            let why = replaced
+                .map_or_else(|| why(&added.why), |one| format!("{}; {}", why(&added.why), one.words()));
+            table.row([added.id.to_string(), added.component.to_string(), why]);
         }
         let text = format!(
             "{} fixes {verb} level {}, {} are contained in others, {} wanted ones are left out",
@@ -151,6 +157,9 @@ impl SrvlvlService {
         for left in &plan.left_out {
             let (severity, text) = left_out(&left.id, &left.why);
             outcome.say(Message::csm(135, severity, text));
+        }
+        for replaced in &plan.replaced {
+            outcome.say(Message::csm(231, Severity::W, replaced.words()));
         }
         for back in &plan.goes_back {
             let text = format!(
@@ -187,7 +196,7 @@ impl SrvlvlService {
             named.iter().filter_map(Named::header).filter_map(|header| header.memo.clone()).collect();
         for one in named {
             let held = receive::receive(principal, context, &self.vrm, one)?;
-            query::report_held(principal, &self.vrm, &held, &mut outcome)?;
+            query::report_held(principal, &self.vrm, &held, "held fix", &mut outcome)?;
         }
         fault::point("service.received");
         let named: Vec<Named> = words
@@ -195,7 +204,7 @@ impl SrvlvlService {
             .map(|name| receive::find(principal, &self.vrm, std::path::Path::new(name)))
             .collect::<Result<_, _>>()?;
         let mut install = self.plan(principal, &named)?;
-        let mut dirty = operation::unbuilt(principal, &install.after)?;
+        let mut dirty = operation::unbuilt(principal, &self.vrm, &install.after)?;
         dirty.extend(install.dirty.iter().cloned());
         dirty.sort();
         dirty.dedup();
@@ -249,7 +258,7 @@ impl SrvlvlService {
         }
         level.permits(Asked::Change)?;
         let after = levels::content(&principal.tables(), &self.vrm, &self.level)?;
-        let dirty = operation::unbuilt(principal, &after)?;
+        let dirty = operation::unbuilt(principal, &self.vrm, &after)?;
         let operation = Operation {
             verb: self.word().to_owned(),
             command: self.subject().operands,
@@ -286,7 +295,10 @@ fn left_out(id: &FixId, why: &LeftOutWhy) -> (Severity, String) {
     match why {
         LeftOutWhy::IsOn => (Severity::I, format!("{id} is on already")),
         LeftOutWhy::ContainedOn(by) => (Severity::I, format!("{id} is contained in {by}, which is on")),
-        LeftOutWhy::Excluded => (Severity::W, format!("{id} is left out: it is excluded")),
+        LeftOutWhy::Excluded => (
+            Severity::W,
+            format!("{id} is left out: it is excluded; --include {id} takes it off the excludes"),
+        ),
         LeftOutWhy::NeedsExcluded(chain) => {
             let chain: Vec<_> = chain.iter().map(FixId::as_str).collect();
             (Severity::W, format!("{id} is left out: {}, which is excluded", chain.join(" needs ")))
@@ -305,7 +317,8 @@ impl Verb for SrvlvlService {
         for envelope in &self.envelopes {
             words.push(format!("{}", envelope.display()));
         }
-        for (word, list) in [("SELECT", &self.select), ("EXCLUDE", &self.exclude)] {
+        for (word, list) in [("SELECT", &self.select), ("EXCLUDE", &self.exclude), ("INCLUDE", &self.include)]
+        {
             for fix in list {
                 words.push(format!("{word} {fix}"));
             }

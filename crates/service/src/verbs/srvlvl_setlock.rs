@@ -26,13 +26,13 @@ impl SrvlvlSetlock {
         Ok(level)
     }
 
-    fn outcome(&self, level: &Level) -> Outcome {
+    fn outcome(&self, level: &Level, verb: &str) -> Outcome {
         let word = if self.on { "ON" } else { "OFF" };
         let mut outcome = Outcome::default();
         let message = if level.is_locked == self.on {
             Message::csm(152, Severity::W, format!("the lock of level {} is {word} already", level.title()))
         } else {
-            Message::csm(153, Severity::I, format!("lock of level {}: {word}", level.title()))
+            Message::csm(153, Severity::I, format!("the lock of level {} {verb} {word}", level.title()))
         };
         outcome.say(message);
         outcome.data = serde_json::json!({ "vrm": self.vrm, "level": self.level, "lock": self.on });
@@ -50,13 +50,13 @@ impl Verb for SrvlvlSetlock {
     }
 
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
-        Ok(self.outcome(&self.plan(principal)?))
+        Ok(self.outcome(&self.plan(principal)?, "would be"))
     }
 
     fn run(&self, principal: &Principal, context: &Context<'_>) -> Result<Outcome, ServiceError> {
         let _lock = principal.lock_release(&self.vrm, Share::Exclusive, &context.operator, self.word())?;
         let mut level = self.plan(principal)?;
-        let outcome = self.outcome(&level);
+        let outcome = self.outcome(&level, "is");
         level.is_locked = self.on;
         levels::update(&principal.tables(), &level)?;
         Ok(outcome)

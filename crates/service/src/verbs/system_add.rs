@@ -63,15 +63,20 @@ impl SystemAdd {
         if !level.name.is_base() && level.variant != self.variant {
             let text =
                 format!("level {} has variant {}, the system {}", level.title(), level.variant, self.variant);
-            return Err(Refusal::new(162, text).into());
+            return Err(Refusal::new(162, text).hint("name a level of the system's variant").into());
         }
         if !systems::members(&tables, &self.system)?.is_empty() {
-            return Err(Refusal::new(168, format!("{} is a nickname of systems", self.system)).into());
+            return Err(Refusal::new(168, format!("{} is a nickname of systems", self.system))
+                .hint("choose another name for the system")
+                .into());
         }
         let known = systems::find(&tables, &self.system)?;
         if let Some(known) = known.as_ref().filter(|known| known.record.vrm != self.vrm) {
             let text = format!("system {} belongs to release {}", self.system, known.record.vrm);
-            return Err(Refusal::new(169, text).into());
+            let vrm = &known.record.vrm;
+            return Err(Refusal::new(169, text)
+                .hint(format!("tender servmgr system delete {vrm} {}, or choose another name", self.system))
+                .into());
         }
         let limit = settings::read(&tables, settings::SYSTEMS_MAX)?;
         if known.is_none() && systems::count(&tables)? >= limit {

@@ -1,7 +1,8 @@
 //! SYSTEM DELETE: lets systems go.
 
+use rusqlite::Connection;
 use tender_package::request::Verb as Asked;
-use tender_package::{Message, Outcome, ReturnCode, Severity, Vrm};
+use tender_package::{Message, Outcome, ReturnCode, Severity, SystemName, Vrm};
 
 use super::{Context, Subject, Verb};
 use crate::error::ServiceError;
@@ -58,8 +59,18 @@ impl SystemDelete {
             }
         }
         self.archive(principal, system)?;
-        principal.transaction(|tables| systems::delete(tables, name))?;
-        outcome.say(Message::csm(179, Severity::I, format!("system {} {name} is deleted", self.vrm)));
+        // Forgotten first: a system that is known and not enrolled can be deleted again, the reverse cannot.
+        context
+            .enroller
+            .forget(name)
+            .map_err(|source| ServiceError::Link { system: name.to_string(), source })?;
+        let groups = principal.transaction(|tables| {
+            let groups = groups_of(tables, name)?;
+            systems::delete(tables, name)?;
+            Ok(groups)
+        })?;
+        let text = format!("system {} {name} is deleted{groups}", self.vrm);
+        outcome.say(Message::csm(179, Severity::I, text));
         Ok(outcome)
     }
 
@@ -73,6 +84,17 @@ impl SystemDelete {
         tender_content::durable::write_atomically(&path, &bytes)
             .map_err(ServiceError::content("keeping what was known of the system"))
     }
+}
+
+/// Says which groups a system goes from; nothing when it is in none.
+fn groups_of(tables: &Connection, name: &SystemName) -> Result<String, ServiceError> {
+    let rows = systems::nicknames(tables)?;
+    let groups: Vec<_> =
+        rows.iter().filter(|(_, member)| member == name).map(|(group, _)| group.to_string()).collect();
+    Ok(match groups.as_slice() {
+        [] => String::new(),
+        groups => format!("; it is no longer in group {}", groups.join(", ")),
+    })
 }
 
 impl Verb for SystemDelete {
@@ -89,7 +111,9 @@ impl Verb for SystemDelete {
         let targets = system::expand(&principal.tables(), &self.vrm, &self.target)?;
         let mut outcome = Outcome::default();
         for target in targets {
-            let text = format!("system {} {} would be deleted", self.vrm, target.record.name);
+            let name = &target.record.name;
+            let groups = groups_of(&principal.tables(), name)?;
+            let text = format!("system {} {name} would be deleted{groups}", self.vrm);
             outcome.say(Message::csm(180, Severity::I, text));
         }
         Ok(outcome)

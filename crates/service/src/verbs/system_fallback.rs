@@ -2,16 +2,17 @@
 
 use tender_package::report::SystemInfo;
 use tender_package::request::Verb as Asked;
-use tender_package::{Message, Outcome, ReturnCode, Severity, Vrm};
+use tender_package::{Message, Mode, Outcome, ReturnCode, Severity, Vrm};
 
 use super::system_put2prod::set_step;
 use super::{Context, Subject, Verb};
 use crate::error::{Refusal, ServiceError};
 use crate::principal::Principal;
+use crate::query;
 use crate::shapes::{PairState, SystemRecord};
 use crate::system::{self, Target};
-use crate::tables::requests;
 use crate::tables::systems::{self, SystemRow};
+use crate::tables::{levels, requests};
 
 /// SYSTEM FALLBACK vrm target.
 #[derive(Debug, Clone)]
@@ -30,6 +31,33 @@ impl SystemFallback {
         })
     }
 
+    /// Warns of a level that was withdrawn, or has fixes that are held, since it was in production.
+    fn warn(
+        &self,
+        principal: &Principal,
+        info: Option<&SystemInfo>,
+        outcome: &mut Outcome,
+    ) -> Result<(), ServiceError> {
+        let Some(slot) = info.and_then(|info| info.previous.as_ref()) else { return Ok(()) };
+        let (level, content) = {
+            let tables = principal.tables();
+            let Some(level) = levels::find(&tables, &self.vrm, &slot.level.level)? else { return Ok(()) };
+            let content = levels::content(&tables, &self.vrm, &slot.level.level)?;
+            (level, content)
+        };
+        if level.state == Mode::Withdrawn {
+            let text = format!("level {} was withdrawn", level.title());
+            outcome.say(Message::csm(232, Severity::W, text));
+        }
+        match query::refuse_holds(principal, &level, &content) {
+            Err(ServiceError::Refused(held)) => {
+                outcome.say(Message::csm(held.number, Severity::W, held.text));
+            }
+            other => other?,
+        }
+        Ok(())
+    }
+
     fn fall_back(
         &self,
         principal: &Principal,
@@ -37,6 +65,7 @@ impl SystemFallback {
         system: &SystemRow,
     ) -> Result<Outcome, ServiceError> {
         let record = &system.record;
+        system::refuse_unadded(system)?;
         let _lock = principal.lock_system(&record.name, &context.operator, self.word())?;
         let wrap = |source| ServiceError::Link { system: record.name.to_string(), source };
         let mut link = context.fleet.connect(&system::address(record)).map_err(wrap)?;
@@ -56,11 +85,18 @@ impl SystemFallback {
                 set_step(principal, context, record, &previous.level, PairState::Promoting, None)?;
             }
         }
+        let mut warned = Outcome::default();
+        if !is_resumed {
+            self.warn(principal, fresh.info.as_ref(), &mut warned)?;
+        }
         let points = Some(("fallback.requested", "fallback.ended"));
         let result = system::ask(principal, context, record, link.as_mut(), Asked::Fallback, points)?;
         let mut outcome = result.outcome;
         if outcome.code <= ReturnCode::Warning {
             conclude(principal, context, record, &result.info, &mut outcome)?;
+        }
+        for message in warned.messages {
+            outcome.say(message);
         }
         Ok(outcome)
     }
@@ -102,6 +138,7 @@ fn conclude(
             set_step(principal, context, record, &slot.level, state, Some(outcome.code))?;
         }
     }
+    systems::follow_production(&principal.tables(), &record.name, (context.now)())?;
     if let Some(current) = &info.current {
         outcome.say(Message::csm(194, Severity::I, format!("{} is in production again", current.level)));
     }
@@ -123,6 +160,7 @@ impl Verb for SystemFallback {
             let mut outcome = Outcome::default();
             let text = format!("{} would be in production again", self.plan(system)?);
             outcome.say(Message::csm(195, Severity::I, text));
+            self.warn(principal, system.info.as_ref(), &mut outcome)?;
             Ok(outcome)
         });
         Ok(system::gather(format!("FALLBACK {} {} (CHECK", self.vrm, self.target), results))

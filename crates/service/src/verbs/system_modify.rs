@@ -1,5 +1,6 @@
 //! SYSTEM MODIFY: changes what is known of a system.
 
+use tender_package::report::SystemInfo;
 use tender_package::{LevelName, Message, Outcome, Severity, SystemName, Variant, Vrm};
 
 use super::{Context, Subject, Verb};
@@ -37,7 +38,15 @@ impl SystemModify {
         let row = systems::expect(&tables, &self.vrm, &self.system)?;
         let mut record = row.record.clone();
         if let Some(level) = &self.level {
-            levels::expect(&tables, &self.vrm, level)?;
+            let found = levels::expect(&tables, &self.vrm, level)?;
+            let variant = self.variant.as_ref().unwrap_or(&record.variant);
+            if !found.name.is_base() && found.variant != *variant {
+                let text =
+                    format!("level {} has variant {}, the system {variant}", found.title(), found.variant);
+                return Err(Refusal::new(162, text)
+                    .hint("name a level of the system's variant, or its variant too")
+                    .into());
+            }
             record.asserted.clone_from(level);
         }
         record.variant = self.variant.clone().unwrap_or(record.variant);
@@ -58,16 +67,29 @@ impl SystemModify {
         let mut link = context.fleet.connect(&system::address(record)).map_err(wrap)?;
         let info = link.info().map_err(wrap)?;
         system::check_info(record, &info)?;
-        if let (Some(name), Some(current)) = (&self.level, &info.current) {
-            let level = levels::expect(&principal.tables(), &self.vrm, name)?;
-            if level.content != current.content {
-                let text = format!("system {} does not run level {}", self.system, level.title());
-                return Err(Refusal::new(175, text)
-                    .hint("give --force REASON to note it all the same")
-                    .into());
-            }
-        }
+        self.compare(principal, &info)?;
         systems::set_info(&principal.tables(), &self.system, &info, (context.now)())
+    }
+
+    /// Compares what the system runs with the level that is named.
+    fn compare(&self, principal: &Principal, info: &SystemInfo) -> Result<(), ServiceError> {
+        let Some(name) = &self.level else { return Ok(()) };
+        let level = levels::expect(&principal.tables(), &self.vrm, name)?;
+        let is_it = info.current.as_ref().is_some_and(|current| {
+            current.content == level.content
+                || (current.level.vrm == self.vrm && current.level.level == level.name)
+        });
+        if is_it {
+            return Ok(());
+        }
+        let found = info.current.as_ref().map_or_else(
+            || "nothing yet".to_owned(),
+            |current| format!("{} with content {}", current.level, current.content.short()),
+        );
+        let text = format!("system {} does not run level {}: it runs {found}", self.system, level.title());
+        Err(Refusal::new(175, text)
+            .hint("name the level it runs, or give --force REASON to note it all the same")
+            .into())
     }
 
     fn outcome(&self, before: &SystemRecord, after: &SystemRecord, verb: &str) -> Outcome {
@@ -103,20 +125,26 @@ impl Verb for SystemModify {
 
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
         let (row, record) = self.plan(principal)?;
+        if let (Some(info), true, None) = (&row.info, row.is_added, &self.force) {
+            self.compare(principal, info)?;
+        }
         Ok(self.outcome(&row.record, &record, "would be changed"))
     }
 
     fn run(&self, principal: &Principal, context: &Context<'_>) -> Result<Outcome, ServiceError> {
         let _lock = principal.lock_system(&self.system, &context.operator, self.word())?;
         let (row, record) = self.plan(principal)?;
-        if row.is_added && self.force.is_none() && row.record != record {
+        let is_asked = row.is_added && self.force.is_none();
+        if is_asked && (row.record != record || self.level.is_some()) {
             self.verify(principal, context, &record)?;
         }
         principal.transaction(|tables| {
-            systems::set_record(tables, &record, row.is_added, (context.now)())?;
-            match &self.level {
-                Some(level) if row.is_added => systems::set_prod(tables, &self.system, level, 0),
-                _ => Ok(()),
+            let now = (context.now)();
+            systems::set_record(tables, &record, row.is_added, now)?;
+            // Which level counts as in production rests on what the system says, never on what is said of it.
+            match systems::find(tables, &self.system)?.and_then(|row| row.info.zip(row.last_contact)) {
+                Some((info, seen)) => systems::set_info(tables, &self.system, &info, seen),
+                None => Ok(()),
             }
         })?;
         Ok(self.outcome(&row.record, &record, "is changed"))

@@ -1,6 +1,7 @@
 //! SYSTEM PUT2PROD: puts the stable level that is loaded into production.
 
 use tender_package::manifest::{ActionItem, LevelRef};
+use tender_package::report::SlotInfo;
 use tender_package::request::{Request, Verb as Asked};
 use tender_package::{FixId, LevelName, Message, Mode, Outcome, ReturnCode, Severity, Table, Vrm};
 
@@ -9,10 +10,10 @@ use crate::error::{Refusal, ServiceError};
 use crate::link::ManagedSystem;
 use crate::principal::Principal;
 use crate::query;
-use crate::shapes::{PairState, SystemRecord};
-use crate::system::{self, Target};
+use crate::shapes::{LevelContent, PairState, SystemRecord};
+use crate::system::{self, SystemContent, Target};
 use crate::tables::systems::{self, DeploymentStep, SystemRow};
-use crate::tables::{levels, packages, requests};
+use crate::tables::{fixes, levels, packages, requests};
 
 /// SYSTEM PUT2PROD vrm target.
 #[derive(Debug, Clone)]
@@ -29,6 +30,17 @@ pub struct SystemPut2prod {
     pub force: Option<String>,
     /// How many systems at once; one when absent, so that a bad level stops early.
     pub parallel_max: Option<usize>,
+}
+
+/// What people must read or do.
+#[derive(Debug, Default)]
+struct Actions {
+    /// What nobody acknowledged.
+    open: Vec<ActionItem>,
+    /// What is acknowledged by this command.
+    given: Vec<FixId>,
+    /// What needs nobody any more: acknowledged, now or before, or in production already.
+    settled: Vec<FixId>,
 }
 
 impl SystemPut2prod {
@@ -50,37 +62,57 @@ impl SystemPut2prod {
             && (*level != slot.level.level || generation.is_some_and(|one| one != slot.level.generation))
         {
             let text = format!("{} is loaded on system {name}, not {level}", slot.level);
-            return Err(Refusal::new(188, text));
+            return Err(Refusal::new(188, text)
+                .hint(format!("tender servmgr srvlvl send {} {level} {name} --stable", self.vrm)));
         }
         Ok(slot.level.clone())
     }
 
-    /// Lists action items of the level that nobody acknowledged for the system.
-    fn open_actions(
+    /// Sorts out what people must read or do before the level goes into production: what its package says, and what
+    /// holds and memos say now.
+    fn actions(
         &self,
         principal: &Principal,
         system: &SystemRow,
         level: &LevelRef,
-    ) -> Result<(Vec<ActionItem>, Vec<FixId>), ServiceError> {
+        content: &LevelContent,
+    ) -> Result<Actions, ServiceError> {
         let tables = principal.tables();
         let package = packages::find(&tables, &self.vrm, &level.level, level.generation)?;
-        let mut done = systems::acknowledged(&tables, &system.record.name)?;
-        let actions = package.map(|package| package.manifest.actions).unwrap_or_default();
-        if self.acknowledge.iter().any(|fix| fix.as_str() == "ALL") {
-            done.extend(actions.iter().map(|item| item.fix.clone()));
+        let mut items = package.map(|package| package.manifest.actions).unwrap_or_default();
+        items.extend(query::actions_of(&tables, &self.vrm, content)?);
+        items.sort();
+        items.dedup();
+        let is_all = self.acknowledge.iter().any(|fix| fix.as_str() == "ALL");
+        let given = self.acknowledge.iter().filter(|fix| fix.as_str() != "ALL");
+        let all = items.iter().map(|item| &item.fix).filter(|_| is_all);
+        let mut actions = Actions { given: given.chain(all).cloned().collect(), ..Actions::default() };
+        let known = systems::acknowledged(&tables, &system.record.name)?;
+        let running = match &system.info {
+            Some(info) => SystemContent::of_system(&tables, &self.vrm, info, system.prod.as_ref())?,
+            None => SystemContent::default(),
+        };
+        actions.settled = known;
+        for item in items {
+            let of_envelope = fixes::of_envelope(&tables, &self.vrm, item.fix.as_str())?;
+            // What came into production before was asked for then.
+            let is_there = running.fixes.contains(&item.fix)
+                || of_envelope.iter().any(|fix| running.fixes.contains(fix));
+            if is_there {
+                actions.settled.push(item.fix);
+            } else if !actions.given.contains(&item.fix) && !actions.settled.contains(&item.fix) {
+                actions.open.push(item);
+            }
         }
-        done.extend(self.acknowledge.iter().filter(|fix| fix.as_str() != "ALL").cloned());
-        done.sort();
-        done.dedup();
-        let open = actions.into_iter().filter(|item| !done.contains(&item.fix)).collect();
-        Ok((open, done))
+        actions.settled.extend(actions.given.iter().cloned());
+        for list in [&mut actions.given, &mut actions.settled] {
+            list.sort();
+            list.dedup();
+        }
+        Ok(actions)
     }
 
-    fn plan(
-        &self,
-        principal: &Principal,
-        system: &SystemRow,
-    ) -> Result<(LevelRef, Vec<FixId>), ServiceError> {
+    fn plan(&self, principal: &Principal, system: &SystemRow) -> Result<(LevelRef, Actions), ServiceError> {
         let reference = self.loaded(system)?;
         let (level, content) = {
             let tables = principal.tables();
@@ -90,13 +122,15 @@ impl SystemPut2prod {
         };
         if level.state != Mode::Stable {
             let text = format!("level {} is {}, not STABLE", level.title(), level.state_word());
-            return Err(Refusal::new(189, text).into());
+            let hint = format!("tender servmgr system unload {} {}", self.vrm, system.record.name);
+            return Err(Refusal::new(189, text).hint(hint).into());
         }
         query::refuse_holds(principal, &level, &content)?;
-        let (open, done) = self.open_actions(principal, system, &reference)?;
-        if open.is_empty() {
-            return Ok((reference, done));
+        let actions = self.actions(principal, system, &reference, &content)?;
+        if actions.open.is_empty() {
+            return Ok((reference, actions));
         }
+        let open = actions.open;
         let name = &system.record.name;
         let lines: Vec<_> =
             open.iter().map(|item| format!("{} {}: {}", item.fix, item.reason, item.text)).collect();
@@ -119,6 +153,7 @@ impl SystemPut2prod {
         system: &SystemRow,
     ) -> Result<Outcome, ServiceError> {
         let record = &system.record;
+        system::refuse_unadded(system)?;
         let _lock = principal.lock_system(&record.name, &context.operator, self.word())?;
         let wrap = |source| ServiceError::Link { system: record.name.to_string(), source };
         let mut link = context.fleet.connect(&system::address(record)).map_err(wrap)?;
@@ -133,16 +168,17 @@ impl SystemPut2prod {
         }
         let mut fresh = system.clone();
         fresh.info = Some(info);
+        fresh.prod = systems::find(&principal.tables(), &record.name)?.and_then(|row| row.prod);
         if let Some(done) = self.already(principal, context, &fresh)? {
             return Ok(done);
         }
-        let (level, acknowledged) = self.plan(principal, &fresh)?;
+        let (level, actions) = self.plan(principal, &fresh)?;
         let now = (context.now)();
         principal.transaction(|tables| {
-            systems::acknowledge(tables, &record.name, &acknowledged, &context.operator, now)
+            systems::acknowledge(tables, &record.name, &actions.given, &context.operator, now)
         })?;
         set_step(principal, context, record, &level, PairState::Promoting, None)?;
-        self.ask(principal, context, record, link.as_mut(), level, acknowledged, self.force.clone())
+        self.ask(principal, context, record, link.as_mut(), level, actions.settled, self.force.clone())
     }
 
     #[expect(clippy::too_many_arguments, reason = "the last three are the request")]
@@ -170,6 +206,7 @@ impl SystemPut2prod {
         let mut outcome = result.outcome;
         if code <= ReturnCode::Warning {
             step(PairState::Prod, &level, Some(code))?;
+            systems::follow_production(&principal.tables(), &record.name, (context.now)())?;
             if let Some(previous) = &result.info.previous {
                 step(PairState::Previous, &previous.level, None)?;
             }
@@ -196,7 +233,7 @@ impl SystemPut2prod {
                 && row.generation == current.level.generation
         });
         if !is_interrupted {
-            return Ok(None);
+            return Ok(self.nothing_to_do(current));
         }
         set_step(
             principal,
@@ -206,9 +243,26 @@ impl SystemPut2prod {
             PairState::Prod,
             Some(ReturnCode::Done),
         )?;
+        systems::follow_production(&principal.tables(), &system.record.name, (context.now)())?;
         let mut outcome = Outcome::default();
         outcome.say(Message::csm(191, Severity::I, format!("{} is in production", current.level)));
         Ok(Some(outcome))
+    }
+}
+
+impl SystemPut2prod {
+    /// Recognises a system of a group that an earlier run served already: nothing waits, and a stable level runs.
+    fn nothing_to_do(&self, current: &SlotInfo) -> Option<Outcome> {
+        let is_expected = self.expect.as_ref().is_none_or(|(level, generation)| {
+            *level == current.level.level && generation.is_none_or(|one| one == current.level.generation)
+        });
+        if current.mode != Mode::Stable || current.level.generation == 0 || !is_expected {
+            return None;
+        }
+        let mut outcome = Outcome::default();
+        let text = format!("{} is in production already, and nothing waits in slot test", current.level);
+        outcome.say(Message::csm(185, Severity::W, text));
+        Some(outcome)
     }
 }
 

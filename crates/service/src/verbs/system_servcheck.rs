@@ -10,7 +10,7 @@ use super::{Context, Subject, Verb};
 use crate::error::ServiceError;
 use crate::hold;
 use crate::principal::Principal;
-use crate::query::lineage;
+use crate::query::{self, lineage};
 use crate::system::{self, SystemContent, Target};
 use crate::tables::systems::{self, SystemRow};
 use crate::tables::{holds, settings};
@@ -34,6 +34,7 @@ impl SystemServcheck {
         system: &SystemRow,
     ) -> Result<Outcome, ServiceError> {
         let record = &system.record;
+        system::refuse_unadded(system)?;
         let _lock = principal.lock_system(&record.name, &context.operator, self.word())?;
         let wrap = |source| ServiceError::Link { system: record.name.to_string(), source };
         let mut link = context.fleet.connect(&system::address(record)).map_err(wrap)?;
@@ -45,7 +46,8 @@ impl SystemServcheck {
         Ok(outcome_of(&report))
     }
 
-    /// Adds the checks that need what only the principal knows: 3, fix sets; 4, local modifications; 8, holds.
+    /// Adds the checks that need what only the principal knows: 3, fix sets; 4, local modifications; 8, holds;
+    /// 9, requisites across components.
     fn add_own_checks(
         &self,
         principal: &Principal,
@@ -55,12 +57,17 @@ impl SystemServcheck {
         report: &mut ServcheckReport,
     ) -> Result<(), ServiceError> {
         let tables = principal.tables();
+        let fresh = systems::find(&tables, &system.record.name)?;
+        let system = fresh.as_ref().unwrap_or(system);
         let taken = (context.now)();
         let info = &result.info;
         let Some(current) = &info.current else {
             let detail = "nothing is in production".to_owned();
             let title = "fixes as in the level".to_owned();
-            report.checks.push(CheckLine { number: 3, title, verdict: Verdict::Unknown, detail, taken });
+            merge(
+                &mut report.checks,
+                CheckLine { number: 3, title, verdict: Verdict::Unknown, detail, taken },
+            );
             report_order(report);
             return Ok(());
         };
@@ -69,9 +76,21 @@ impl SystemServcheck {
         let found: BTreeSet<FixId> =
             report.fixes.iter().flat_map(|(_, fixes)| fixes.iter().cloned()).collect();
         let is_known = current.level.level.as_str() != "ADOPTED";
-        let (verdict, detail) = if is_known { compare(&expected.fixes, &found) } else { adopted(system) };
+        let (verdict, detail) = match (is_known, &system.prod) {
+            (true, _) => compare(&expected.fixes, &found),
+            (false, Some((equal, _))) => (
+                Verdict::Ok,
+                format!("a directory taken over as it was; its content is that of level {equal}"),
+            ),
+            (false, None) => adopted(system),
+        };
+        if !is_known && system.prod.is_some() {
+            // The system cannot know which level has the content that was taken over.
+            report.checks.retain(|line| line.number != 3);
+        }
         let mut add = |number, title: &str, verdict, detail: String| {
-            report.checks.push(CheckLine { number, title: title.to_owned(), verdict, detail, taken });
+            let line = CheckLine { number, title: title.to_owned(), verdict, detail, taken };
+            merge(&mut report.checks, line);
         };
         add(3, "fixes as in the level", verdict, detail);
         let mods: Vec<_> = expected.mods.iter().map(|(id, path)| format!("{id} `{path}`")).collect();
@@ -91,8 +110,33 @@ impl SystemServcheck {
             words => (Verdict::Bad, format!("in production and held: {}", words.join(", "))),
         };
         add(8, "holds raised since", verdict, detail);
+        let open = query::open_requisites(&tables, &self.vrm, &expected.fixes)?;
+        let (verdict, detail) = match open.as_slice() {
+            [] => (Verdict::Ok, "every fix in production has what it needs".to_owned()),
+            open => (Verdict::Bad, open.join(", ")),
+        };
+        add(9, "requisites", verdict, detail);
         report_order(report);
         Ok(())
+    }
+}
+
+/// Adds a line; under a number that is there, both details stand in one line with the worse verdict.
+fn merge(lines: &mut Vec<CheckLine>, line: CheckLine) {
+    let rank = |verdict: Verdict| match verdict {
+        Verdict::Ok => 0,
+        Verdict::Unknown => 1,
+        Verdict::Warn => 2,
+        Verdict::Bad => 3,
+    };
+    match lines.iter_mut().find(|known| known.number == line.number) {
+        Some(known) => {
+            known.detail = format!("{}; {}", known.detail, line.detail);
+            if rank(line.verdict) > rank(known.verdict) {
+                known.verdict = line.verdict;
+            }
+        }
+        None => lines.push(line),
     }
 }
 
@@ -194,5 +238,25 @@ impl Verb for SystemServcheck {
         };
         let results = system::each(&targets, parallel, &|system| self.servcheck(principal, context, system));
         Ok(system::gather(format!("SERVCHECK {} {}", self.vrm, self.target), results))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_one_number_become_one_with_the_worse_verdict() {
+        let line = |verdict, detail: &str| CheckLine {
+            number: 4,
+            title: "t".to_owned(),
+            verdict,
+            detail: detail.to_owned(),
+            taken: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let mut lines = vec![line(Verdict::Ok, "a")];
+        merge(&mut lines, line(Verdict::Bad, "b"));
+        assert_eq!(lines.len(), 1);
+        assert_eq!((lines[0].verdict, lines[0].detail.as_str()), (Verdict::Bad, "a; b"));
     }
 }

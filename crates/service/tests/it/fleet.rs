@@ -13,7 +13,7 @@ use tender_package::manifest::{FORMAT, LevelManifest, LevelRef};
 use tender_package::report::{BaseInfo, ServcheckReport, SlotInfo, SystemInfo};
 use tender_package::repository::Verified;
 use tender_package::request::{PROTOCOL, Request, RequestResult, RequestState, Verb};
-use tender_package::{Message, Mode, Outcome, Severity, Variant, Vrm};
+use tender_package::{Message, Mode, Outcome, Severity, SystemName, Variant, Vrm};
 use tender_service::link::{
     Address, Enroller, Fleet, Invitation, LinkError, ManagedSystem, RepoFile, Welcome,
 };
@@ -59,6 +59,7 @@ impl FileFleet {
             overrides: Vec::new(),
             open_requests: Vec::new(),
             free_bytes: 1 << 40,
+            audit: None,
         };
         fs::create_dir_all(self.dir(name).join("incoming")).unwrap();
         self.save(name, &State { info, results: Vec::new(), loads: 0 });
@@ -106,6 +107,11 @@ impl Enroller for FileFleet {
         fs::write(dir.join("root.json"), &welcome.trusted_root).unwrap();
         Ok(())
     }
+
+    fn forget(&self, system: &SystemName) -> Result<(), LinkError> {
+        fs::write(self.dir(system.as_str()).join("forgotten"), "").unwrap();
+        Ok(())
+    }
 }
 
 struct FileSystem {
@@ -137,6 +143,12 @@ impl FileSystem {
                     return Err(format!("{level} is not signed as STABLE"));
                 }
                 state.loads += 1;
+                if info.current.as_ref().is_some_and(|current| current.level == *level) {
+                    return Ok(format!("{level} is in production already"));
+                }
+                if level.level.is_base() {
+                    info.bases = vec![BaseInfo { vrm: level.vrm.clone(), base: manifest.content }];
+                }
                 info.test = Some(SlotInfo {
                     level: level.clone(),
                     content: manifest.content,
@@ -154,6 +166,10 @@ impl FileSystem {
                 let previous = info.previous.take().ok_or("there is no previous level")?;
                 info.previous = info.current.replace(previous);
                 Ok("back".to_owned())
+            }
+            Verb::Unload => {
+                info.test = None;
+                Ok("slot test is empty".to_owned())
             }
             Verb::Enter | Verb::Leave => {
                 info.is_managed = *verb == Verb::Enter;

@@ -5,7 +5,7 @@ use tender_service::Mode;
 use tender_service::shapes::{Hold, HoldClass, Requisite};
 use tender_service::verbs::{
     FixQuery, HoldAccept, HoldAdd, LocalmodAction, ServiceFunction, SrvlvlCompare, SrvlvlDelete,
-    SrvlvlLocalmod, SrvlvlSetlock, StoreGc, VendorSet,
+    SrvlvlLocalmod, SrvlvlPromote, SrvlvlQuery, SrvlvlSetlock, StoreGc, VendorSet,
 };
 
 use crate::site::{CONFIG, Site, fix, fix_id, level, vrm, write};
@@ -182,6 +182,9 @@ fn failed_build_keeps_the_old_content_and_resumes() {
     assert!(said.contains("sorry"), "{said}");
     assert_eq!(site.query("L1")["content"], before);
     assert_eq!(site.query("L1")["incomplete"], true);
+    let query = SrvlvlQuery { vrm: vrm(), level: Some(level("L1")), system: None };
+    let said = site.refused(&query, ReturnCode::Warning);
+    assert!(said.contains("components not built: beta"), "{said}");
     site.refused(&site.package("L1"), ReturnCode::Refused);
     let mut again = site.service("L1", &envelope);
     again.function = ServiceFunction::Restart;
@@ -217,7 +220,8 @@ fn conflicting_local_modification_waits_for_rework() {
     let mut rework = localmod(&site, "L1", &CONFIG.replace("six = 6", "six = 77"));
     site.refused(&rework, ReturnCode::Refused);
     rework.id = Some(fix_id("L0001"));
-    assert_eq!(site.run(&rework).code, ReturnCode::Partial);
+    assert_eq!(site.run(&rework).code, ReturnCode::Done);
+    assert_eq!(site.run(&rework).code, ReturnCode::Done, "it may be reworked again before the restart");
     let mut restart = site.service("L1", &rsu2);
     restart.function = ServiceFunction::Restart;
     site.done(&restart);
@@ -308,4 +312,146 @@ fn everything_done_is_in_the_audit_and_in_the_log() {
     let log = std::fs::read_to_string(site.dir.join("principal/logs/720.msglog")).unwrap();
     assert!(log.contains("SERVMGR SRVLVL ADD 720 L1 BASEDON BASE"), "{log}");
     assert!(log.contains("Ready(00000)"), "{log}");
+}
+
+#[test]
+fn child_of_base_is_packaged_as_it_was_shipped() {
+    let site = Site::initialised();
+    site.add_level("L1", "BASE");
+    site.done(&site.package("L1"));
+    assert_eq!(site.query("L1")["content"], site.query("BASE")["content"]);
+    assert_eq!(site.query("L1")["unbuilt"], serde_json::json!([]));
+    let mut redo = site.service("L1", &site.rsu1());
+    redo.exclude = vec![fix_id("UM1"), fix_id("UM2")];
+    redo.redo = true;
+    site.run(&redo);
+    assert_eq!(site.query("L1")["content"], site.query("BASE")["content"]);
+}
+
+#[test]
+fn modification_is_dropped_when_a_fix_of_another_component_supersedes_the_one_that_brings_it() {
+    let site = Site::initialised();
+    site.add_level("L1", "BASE");
+    let mut own = localmod(&site, "L1", &CONFIG.replace("one = 1", "one = 11"));
+    own.fixed_in = vec![fix_id("UM70")];
+    site.done(&own);
+    let mut other = fix("UM71", "beta");
+    other.supersedes.push(fix_id("UM70"));
+    let envelope = site.envelope("rsu7", vec![(other, &[("src/b.txt", "b7\n")], None)]);
+    site.done(&site.service("L1", &envelope));
+    assert_eq!(site.query("L1")["local_mods"], serde_json::json!([]));
+    assert_eq!(site.part("L1", "alpha", "etc/app.conf").unwrap(), CONFIG);
+}
+
+#[test]
+fn patch_without_effect_is_refused() {
+    let site = Site::initialised();
+    site.add_level("L1", "BASE");
+    let from = site.dir.join("p.diff");
+    let mut patch = localmod(&site, "L1", "");
+    patch.action = LocalmodAction::Patch { path: "lib/a.txt".parse().unwrap(), from: from.clone() };
+    for (text, why) in [
+        ("", "no hunk"),
+        ("--- a\n+++ b\n", "no hunk"),
+        ("--- a\n+++ b\n@@ -1 +1 @@\n-a0\n+a0\n", "the part is the same"),
+    ] {
+        write(from.clone(), text);
+        let said = site.refused(&patch, ReturnCode::Refused);
+        assert!(said.contains(why), "{said}");
+    }
+    write(from, "--- a\n+++ b\n@@ -1 +1 @@\n-a0\n+a9\n");
+    site.done(&patch);
+}
+
+#[test]
+fn check_of_a_modification_keeps_nothing() {
+    let site = Site::initialised();
+    site.add_level("L1", "BASE");
+    let ours = localmod(&site, "L1", "ours\n");
+    site.perform(&ours, Mode::Check);
+    assert!(!site.principal.store().contains(&tender_content::Digest::of(b"ours\n")));
+    site.done(&ours);
+    assert!(site.principal.store().contains(&tender_content::Digest::of(b"ours\n")));
+}
+
+#[test]
+fn merged_modification_warns_until_it_was_reviewed() {
+    let site = Site::initialised();
+    site.add_level("L1", "BASE");
+    site.done(&site.service("L1", &site.rsu1()));
+    site.done(&localmod(&site, "L1", &CONFIG.replace("one = 1", "one = 11")));
+    site.done(&site.service("L1", &site.rsu2()));
+    let packaged = site.run(&site.package("L1"));
+    assert_eq!(packaged.code, ReturnCode::Warning);
+    assert!(
+        packaged.messages.iter().any(|one| one.hint.as_deref().unwrap_or("").contains("--reviewed L0001"))
+    );
+    let promote = SrvlvlPromote { vrm: vrm(), level: level("L1"), force: Some("test".to_owned()) };
+    assert_eq!(site.perform(&promote, Mode::Check).code, ReturnCode::Warning);
+    let mut reviewed = localmod(&site, "L1", "");
+    reviewed.action = LocalmodAction::Reviewed { id: fix_id("L0001") };
+    assert_eq!(site.run(&reviewed).code, ReturnCode::Done);
+    assert_eq!(site.query("L1")["local_mods"][0]["state"], "carried");
+    assert_eq!(site.run(&site.package("L1")).code, ReturnCode::Done);
+    assert_eq!(site.query("L1")["generation"], 1);
+    assert_eq!(site.run(&promote).code, ReturnCode::Done);
+}
+
+#[test]
+fn excluded_fix_goes_on_when_it_is_included_again() {
+    let site = Site::initialised();
+    site.add_level("L1", "BASE");
+    let mut service = site.service("L1", &site.rsu1());
+    service.exclude = vec![fix_id("UM2")];
+    let left = site.run(&service);
+    assert!(left.messages.iter().any(|message| message.text.contains("--include UM2")));
+    let mut include = site.service("L1", &site.rsu1());
+    include.envelopes.clear();
+    include.include = vec![fix_id("UM2")];
+    site.done(&include);
+    assert_eq!(site.query("L1")["fixes"], serde_json::json!(["UM1", "UM2"]));
+    assert_eq!(site.query("L1")["excluded"], serde_json::json!([]));
+}
+
+#[test]
+fn build_beyond_its_time_is_killed_with_all_it_started() {
+    let site = Site::initialised();
+    site.add_level("L1", "BASE");
+    let pid_file = site.dir.join("pid");
+    let script = format!("sleep 600 &\necho $! > {}\nwait\n", pid_file.display());
+    let manifest = "name: beta\ntender:\n  build:\n    - object: out\n      inputs: [\"src/*\"]\n      command: [sh, build.sh]\n      outputs: [out/b.txt]\n      timeout_s: 1\n";
+    let parts = [("build.sh", script.as_str()), ("manifest.yaml", manifest)];
+    let envelope = site.envelope("slow", vec![(fix("UM8", "beta"), &parts, None)]);
+    let said = site.refused(&site.service("L1", &envelope), ReturnCode::Partial);
+    assert!(said.contains("was killed after 1 s"), "{said}");
+    let pid = std::fs::read_to_string(pid_file).unwrap();
+    let stat = std::path::Path::new("/proc").join(pid.trim()).join("stat");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let is_alive = || std::fs::read_to_string(&stat).is_ok_and(|text| !text.contains(") Z "));
+    while is_alive() {
+        assert!(std::time::Instant::now() < deadline, "process {pid} lives on");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn joined_envelopes_put_the_fixes_of_both_on() {
+    let site = Site::initialised();
+    site.add_level("L1", "BASE");
+    let envelopes = [site.rsu1(), site.rsu2()];
+    let options = tender_service::envelope::Options {
+        name: "both".to_owned(),
+        kind: tender_service::shapes::EnvelopeKind::Rsu,
+        vendor: "acme".to_owned(),
+        vrm: Some(vrm()),
+        memo: None,
+        holds: Vec::new(),
+    };
+    let out = site.dir.join("both.envelope");
+    let progress = tender_content::NoProgress;
+    tender_service::envelope::join(&envelopes, &options, None, &out, &progress).unwrap();
+    site.done(&site.service("L1", &out));
+    let mut fixes: Vec<String> = serde_json::from_value(site.query("L1")["fixes"].clone()).unwrap();
+    fixes.sort();
+    assert_eq!(fixes, ["UM1", "UM2", "UM3"]);
 }

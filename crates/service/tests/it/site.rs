@@ -131,6 +131,15 @@ impl Site {
 
     /// Makes an envelope of one fix that lays `parts` over a component of the media, or over what `over` made.
     pub(crate) fn envelope(&self, name: &str, fixes: Vec<Change<'_>>) -> PathBuf {
+        self.envelope_with_memo(name, None, fixes)
+    }
+
+    pub(crate) fn envelope_with_memo(
+        &self,
+        name: &str,
+        memo: Option<&str>,
+        fixes: Vec<Change<'_>>,
+    ) -> PathBuf {
         let mut sources = Vec::new();
         for (fix, parts, over) in fixes {
             let component = fix.component.to_string();
@@ -150,7 +159,7 @@ impl Site {
             kind: EnvelopeKind::Rsu,
             vendor: "acme".to_owned(),
             vrm: Some(vrm()),
-            memo: None,
+            memo: memo.map(str::to_owned),
             holds: Vec::new(),
         };
         let out = self.dir.join(format!("{name}.envelope"));
@@ -198,6 +207,7 @@ impl Site {
             envelopes: vec![envelope.to_owned()],
             select: Vec::new(),
             exclude: Vec::new(),
+            include: Vec::new(),
             function: ServiceFunction::Install,
             redo: false,
         }

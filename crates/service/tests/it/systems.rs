@@ -1,13 +1,14 @@
 //! Systems: from SYSTEM ADD to FALLBACK, alone and in groups.
 
 use tender_package::{ReturnCode, SystemName};
+use tender_service::shapes::{Hold, HoldClass};
 use tender_service::system::Target;
 use tender_service::verbs::{
-    FixQuery, GroupSet, SrvlvlQuery, SrvlvlWithdraw, SystemDelete, SystemFallback, SystemPut2prod,
-    SystemQuery, SystemServcheck,
+    FixQuery, GroupSet, HoldAdd, SettingSet, SrvlvlQuery, SrvlvlWithdraw, SystemDelete, SystemFallback,
+    SystemModify, SystemPut2prod, SystemQuery, SystemServcheck, SystemUnload,
 };
 
-use crate::site::{Site, fix_id, level, vrm};
+use crate::site::{Site, fix, fix_id, level, vrm};
 
 fn target(name: &str) -> Target {
     name.parse().unwrap()
@@ -173,5 +174,248 @@ fn unreachable_system_is_deleted_by_force_only() {
     site.refused(&delete, ReturnCode::Outside);
     delete.force = Some("burnt".to_owned());
     assert_eq!(site.run(&delete).code, ReturnCode::Warning);
+    assert!(site.fleet.dir("vm01").join("forgotten").exists());
     site.refused(&SystemQuery { vrm: vrm(), target: target("vm01") }, ReturnCode::Unknown);
+}
+
+fn modify(level_name: Option<&str>) -> SystemModify {
+    SystemModify {
+        vrm: vrm(),
+        system: SystemName::new("vm01").unwrap(),
+        level: level_name.map(level),
+        variant: None,
+        host: None,
+        port: None,
+        is_tls_required: None,
+        force: None,
+    }
+}
+
+fn known(site: &Site) -> serde_json::Value {
+    site.done(&SystemQuery { vrm: vrm(), target: target("vm01") }).data["systems"][0].clone()
+}
+
+#[test]
+fn modify_with_a_level_is_refused_unless_the_system_runs_it() {
+    let site = packaged(&["vm01"]);
+    let said = site.refused(&modify(Some("L1")), ReturnCode::Refused);
+    assert!(said.contains("does not run level 720 L1"), "{said}");
+    assert_eq!(known(&site)["production"][0], "BASE");
+    let mut forced = modify(Some("L1"));
+    forced.force = Some("it will".to_owned());
+    site.done(&forced);
+    assert_eq!(known(&site)["record"]["asserted"], "L1");
+    assert_eq!(known(&site)["production"][0], "BASE", "only what the system says counts");
+    site.done(&modify(Some("BASE")));
+    assert_eq!(known(&site)["record"]["asserted"], "BASE");
+    let mut moved = modify(None);
+    moved.port = Some(4600);
+    site.done(&moved);
+    assert_eq!(known(&site)["record"]["port"], 4600);
+}
+
+#[test]
+fn asserted_level_follows_production_and_fallback() {
+    let site = packaged(&["vm01"]);
+    site.done(&site.send("L1", "vm01", false));
+    site.done(&site.send("L1", "vm01", true));
+    site.done(&put2prod("vm01"));
+    assert_eq!(known(&site)["record"]["asserted"], "L1");
+    assert_eq!(known(&site)["production"], serde_json::json!(["L1", 1]));
+    site.done(&fallback("vm01"));
+    assert_eq!(known(&site)["record"]["asserted"], "BASE");
+    assert_eq!(known(&site)["production"], serde_json::json!(["BASE", 0]));
+    let data = site.done(&FixQuery { vrm: vrm(), fix: fix_id("UM1") }).data;
+    assert_eq!(data["systems"], serde_json::json!([]));
+}
+
+#[test]
+fn adopted_content_of_no_level_counts_as_no_level() {
+    let site = packaged(&["vm01"]);
+    site.fleet.change("vm01", |info| {
+        info.current.as_mut().unwrap().content = tender_content::Digest::of(b"other");
+    });
+    site.done(&SystemServcheck { vrm: vrm(), target: Target::All, is_full: false });
+    assert!(known(&site)["production"].is_null());
+}
+
+fn pair(site: &Site, name: &str) -> String {
+    let query = SrvlvlQuery { vrm: vrm(), level: Some(level("L1")), system: None };
+    let tables = site.done(&query).tables;
+    let table = tables.iter().find(|table| table.title == "Systems").unwrap();
+    table.rows.iter().find(|row| row[0] == name).unwrap()[2].clone()
+}
+
+#[test]
+fn send_of_the_level_in_production_leaves_it_there() {
+    let site = packaged(&["vm01"]);
+    site.done(&site.send("L1", "vm01", false));
+    site.done(&site.send("L1", "vm01", true));
+    site.done(&put2prod("vm01"));
+    let data = site.done(&site.send("L1", "vm01", true)).data;
+    assert_eq!(data["systems"]["VM01"]["is_in_production"], true);
+    assert_eq!(pair(&site, "VM01"), "PROD");
+    std::fs::write(site.fleet.dir("vm01").join("down"), "").unwrap();
+    site.refused(&site.send("L1", "vm01", true), ReturnCode::Outside);
+    assert_eq!(pair(&site, "VM01"), "PROD");
+}
+
+#[test]
+fn deleted_system_is_forgotten_and_leaves_its_groups() {
+    let site = packaged(&["vm01", "vm02"]);
+    let members = ["vm01", "vm02"].map(|name| SystemName::new(name).unwrap()).to_vec();
+    site.done(&GroupSet { vrm: vrm(), nickname: SystemName::new("east").unwrap(), members });
+    let deleted = site.done(&SystemDelete { vrm: vrm(), target: target("vm01"), force: None });
+    assert!(site.fleet.dir("vm01").join("forgotten").exists());
+    let said = serde_json::to_string(&deleted.data).unwrap();
+    assert!(said.contains("no longer in group EAST"), "{said}");
+}
+
+#[test]
+fn memo_of_an_envelope_blocks_production_until_acknowledged() {
+    let site = packaged(&["vm01"]);
+    let changes = vec![(fix("UM4", "alpha"), &[("lib/new.txt", "n\n")][..], None)];
+    let envelope = site.envelope_with_memo("rsu4", Some("stop the mail first"), changes);
+    site.add_level("L4", "L1");
+    site.done(&site.service("L4", &envelope));
+    assert_eq!(site.query("L4")["actions"][0]["fix"], "RSU4");
+    site.done(&site.package("L4"));
+    site.done(&site.send("L4", "vm01", false));
+    site.done(&site.send("L4", "vm01", true));
+    let said = site.refused(&put2prod("vm01"), ReturnCode::Refused);
+    assert!(said.contains("stop the mail first") && said.contains("--acknowledge RSU4"), "{said}");
+    let mut acknowledged = put2prod("vm01");
+    acknowledged.acknowledge.push(fix_id("RSU4"));
+    site.done(&acknowledged);
+}
+
+fn action(fix: &str) -> HoldAdd {
+    let hold = Hold {
+        class: HoldClass::Action,
+        reason: "RESTART".to_owned(),
+        resolved_by: None,
+        text: "restart the mail".to_owned(),
+    };
+    HoldAdd { vrm: vrm(), fix: fix_id(fix), hold }
+}
+
+#[test]
+fn action_raised_after_packaging_is_asked_for_once() {
+    let site = packaged(&["vm01"]);
+    site.done(&site.send("L1", "vm01", false));
+    site.done(&site.send("L1", "vm01", true));
+    let said = site.run(&action("UM1"));
+    assert_eq!(said.code, ReturnCode::Warning);
+    assert!(said.messages.iter().any(|message| message.text.contains("is on in level L1")));
+    let said = site.refused(&put2prod("vm01"), ReturnCode::Refused);
+    assert!(said.contains("restart the mail"), "{said}");
+    let mut acknowledged = put2prod("vm01");
+    acknowledged.acknowledge.push(fix_id("ALL"));
+    site.done(&acknowledged);
+    site.run(&action("UM2"));
+    site.add_level("L5", "L1");
+    let changes = vec![(fix("UM5", "alpha"), &[("lib/new.txt", "n\n")][..], None)];
+    site.done(&site.service("L5", &site.envelope("rsu5", changes)));
+    site.done(&site.package("L5"));
+    site.done(&site.send("L5", "vm01", false));
+    site.done(&site.send("L5", "vm01", true));
+    site.done(&put2prod("vm01"));
+}
+
+#[test]
+fn hold_of_a_fix_not_received_says_so() {
+    let site = packaged(&[]);
+    let said = site.run(&action("UM99"));
+    assert_eq!(said.code, ReturnCode::Warning);
+    assert!(said.messages.iter().any(|message| message.text.contains("was not received yet")));
+}
+
+#[test]
+fn unload_takes_the_level_out_of_slot_test() {
+    let site = packaged(&["vm01"]);
+    let unload = SystemUnload { vrm: vrm(), target: target("vm01") };
+    assert_eq!(site.run(&unload).code, ReturnCode::Warning);
+    site.done(&site.send("L1", "vm01", false));
+    assert_eq!(pair(&site, "VM01"), "LOADED_TEST");
+    site.done(&unload);
+    assert!(site.fleet.load("vm01").info.test.is_none());
+    assert_eq!(pair(&site, "VM01"), "NONE");
+}
+
+#[test]
+fn base_is_sent_to_a_system_without_install_media() {
+    let site = packaged(&[]);
+    site.fleet.install("vm02", site.base(), None);
+    site.fleet.change("vm02", |info| info.bases.clear());
+    site.run(&site.system_add("vm02", "BASE"));
+    site.done(&site.system_add("vm02", "BASE"));
+    let said = site.refused(&site.send("L1", "vm02", false), ReturnCode::Refused);
+    assert!(said.contains("tender agent base 720 --from DIR"), "{said}");
+    assert!(said.contains("tender servmgr srvlvl send 720 BASE VM02"), "{said}");
+    site.done(&site.send("BASE", "vm02", true));
+    let info = site.fleet.load("vm02").info;
+    assert_eq!(info.bases[0].base, site.base());
+    assert_eq!(info.test.unwrap().level.to_string(), "720 BASE.1");
+    site.done(&put2prod("vm02"));
+    assert_eq!(in_production(&site, "vm02"), "720 BASE.1");
+    site.done(&site.send("L1", "vm02", false));
+    assert_eq!(site.done(&site.package("BASE")).data["generation"], 1);
+}
+
+#[test]
+fn fallback_to_a_withdrawn_level_warns() {
+    let site = packaged(&["vm01"]);
+    for name in ["L1", "L6"] {
+        if name == "L6" {
+            site.add_level("L6", "L1");
+            let changes = vec![(fix("UM6", "alpha"), &[("lib/new.txt", "n\n")][..], None)];
+            site.done(&site.service("L6", &site.envelope("rsu6", changes)));
+            site.done(&site.package("L6"));
+        }
+        site.done(&site.send(name, "vm01", false));
+        site.done(&site.send(name, "vm01", true));
+        site.done(&put2prod("vm01"));
+    }
+    assert_eq!(site.perform(&fallback("vm01"), tender_service::Mode::Check).code, ReturnCode::Done);
+    site.done(&SrvlvlWithdraw { vrm: vrm(), level: level("L1"), reason: "loses mail".to_owned() });
+    let check = site.perform(&fallback("vm01"), tender_service::Mode::Check);
+    assert_eq!(check.code, ReturnCode::Warning);
+    let back = site.run(&fallback("vm01"));
+    assert_eq!(back.code, ReturnCode::Warning);
+    assert!(back.messages.iter().any(|message| message.text.contains("was withdrawn")));
+    assert_eq!(in_production(&site, "vm01"), "720 L1.1");
+}
+
+#[test]
+fn servcheck_tells_requisites_and_knows_adopted_content() {
+    let site = packaged(&["vm01"]);
+    let checked = site.done(&SystemServcheck { vrm: vrm(), target: Target::All, is_full: false });
+    let lines = checked.data["systems"]["VM01"]["report"]["checks"].as_array().unwrap().clone();
+    let numbers: Vec<_> = lines.iter().map(|line| line["number"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, [3, 4, 8, 9]);
+    assert_eq!(checked.code, ReturnCode::Done, "{:#?}", checked.messages);
+}
+
+#[test]
+fn send_check_says_what_keeps_the_level_off_a_system() {
+    let site = packaged(&["vm01"]);
+    let fine = site.perform(&site.send("L1", "vm01", false), tender_service::Mode::Check);
+    assert_eq!(fine.code, ReturnCode::Done, "{:#?}", fine.messages);
+    site.fleet.change("vm01", |info| info.bases.clear());
+    site.done(&SystemServcheck { vrm: vrm(), target: Target::All, is_full: false });
+    let kept = site.perform(&site.send("L1", "vm01", false), tender_service::Mode::Check);
+    assert_eq!(kept.code, ReturnCode::Warning);
+    assert!(kept.messages.iter().any(|message| message.text.contains("does not have the BASE")));
+}
+
+#[test]
+fn systems_are_limited_by_the_setting() {
+    let site = packaged(&["vm01"]);
+    let value = site.done(&SettingSet { change: None }).data["systems_max"].as_u64();
+    assert_eq!(value, Some(54));
+    site.done(&SettingSet { change: Some(("systems_max".to_owned(), 1)) });
+    let said = site.refused(&site.system_add("vm02", "BASE"), ReturnCode::Refused);
+    assert!(said.contains("setting systems_max"), "{said}");
+    let unknown = SettingSet { change: Some(("nope".to_owned(), 1)) };
+    site.refused(&unknown, ReturnCode::Unknown);
 }

@@ -48,6 +48,22 @@ fn first_level_of_a_system_leaves_previous_empty() {
 }
 
 #[test]
+fn level_in_production_already_leaves_the_way_back_alone() {
+    let mut facts = facts();
+    facts.slots.current = facts.slots.test.clone();
+    let plan = plan(&facts, &PLAIN).unwrap();
+    assert_eq!(plan.steps, [Step::Slot { slot: Slot::Test, level: None }, Step::Collect]);
+    assert!(plan.notes.is_empty(), "nothing to warn of");
+    let expected = samples::level("BLD9", 1);
+    assert_eq!(numbers(&facts, &Wish { expect: Some(&expected), ..PLAIN }), ["CSM0753"]);
+    // The same command given again finds slot test empty.
+    facts.slots.test = None;
+    let (current, wrong) = (samples::level("BLD2", 1), samples::level("BLD2", 2));
+    assert!(numbers(&facts, &Wish { expect: Some(&current), ..PLAIN }).is_empty());
+    assert_eq!(numbers(&facts, &Wish { expect: Some(&wrong), ..PLAIN }), ["CSM0751"]);
+}
+
+#[test]
 fn empty_test_slot_or_another_level_is_refused() {
     let expected = samples::level("BLD9", 1);
     assert_eq!(numbers(&facts(), &Wish { expect: Some(&expected), ..PLAIN }), ["CSM0753"]);

@@ -12,6 +12,7 @@ fn facts() -> Facts {
             overrides: Vec::new(),
         },
         slots: Slots { current: Some(samples::occupant("BLD1", 1)), ..Slots::default() },
+        bases: Vec::new(),
         inventory: Vec::new(),
         strays: Vec::new(),
         drift: Vec::new(),
@@ -79,6 +80,23 @@ fn space_below_the_reserve_is_bad() {
     assert_eq!(verdict(&facts, 10), Verdict::Warn);
     facts.free_bytes = facts.free_bytes_min - 1;
     assert_eq!(verdict(&facts, 10), Verdict::Bad);
+}
+
+#[test]
+fn adopted_directory_is_fine_when_it_is_base_as_held_here() {
+    let mut facts = facts();
+    let current = samples::occupant(ADOPTED, 0);
+    let held = BaseRecord {
+        vrm: current.level().vrm.clone(),
+        base: current.record.manifest.content,
+        components: Vec::new(),
+    };
+    facts.slots.current = Some(current);
+    assert_eq!(verdict(&facts, 3), Verdict::Warn);
+    facts.bases.push(held);
+    assert_eq!(verdict(&facts, 3), Verdict::Ok);
+    facts.bases[0].vrm = tender_package::Vrm::new("710").unwrap();
+    assert_eq!(verdict(&facts, 3), Verdict::Warn, "BASE of another release");
 }
 
 #[test]

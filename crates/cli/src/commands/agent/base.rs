@@ -7,6 +7,7 @@ use tender_package::{Message, Outcome, ReturnCode, Severity, Vrm};
 
 use super::{Shell, failed, open};
 use crate::error::CommandError;
+use crate::media::Media;
 
 /// Options of `tender agent base`.
 #[derive(Debug, clap::Args)]
@@ -14,7 +15,7 @@ use crate::error::CommandError;
 pub(crate) struct Args {
     /// The release
     vrm: Vrm,
-    /// The install media: one directory for each component
+    /// The install media: a directory or an archive with one directory for each component
     #[arg(long, value_name = "DIR")]
     from: PathBuf,
 }
@@ -32,10 +33,9 @@ pub(crate) struct AdoptArgs {
 
 fn code_of(fault: &BaseError) -> ReturnCode {
     match fault {
-        BaseError::NoComponents { .. } | BaseError::NotAComponent { .. } | BaseError::Import { .. } => {
+        BaseError::NoComponents { .. } | BaseError::NotAComponent { .. } | BaseError::Occupied { .. } => {
             ReturnCode::Refused
         }
-        BaseError::Occupied { .. } => ReturnCode::Refused,
         BaseError::Lock(_) => ReturnCode::Busy,
         _ => ReturnCode::Outside,
     }
@@ -48,7 +48,9 @@ impl Args {
         if shell.is_check {
             return Err(CommandError::NothingToCheck("agent base"));
         }
-        let base = tender_agent::import(&home, &self.vrm, &self.from, &shell.operator, &shell.bars)
+        let media = Media::open(&self.from, &shell.home, &shell.bars)
+            .map_err(failed("read the install media", ReturnCode::Unknown))?;
+        let base = tender_agent::import(&home, &self.vrm, media.directory(), &shell.operator, &shell.bars)
             .map_err(|fault| failed("take in the release", code_of(&fault))(fault))?;
         let mut outcome = Outcome::default();
         let text = format!("BASE of release {} is here, identity {}", base.vrm, base.base.short());

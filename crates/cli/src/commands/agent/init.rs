@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use tender_agent::home::HomeError;
 use tender_agent::{AgentConfig, Home};
 use tender_package::{Message, Outcome, ReturnCode, Severity, SystemName, Variant};
 
@@ -14,15 +15,15 @@ use crate::error::CommandError;
 pub(crate) struct Args {
     /// The name under which the principal knows this system
     name: SystemName,
-    /// Address and control port to listen at
-    #[arg(long, default_value = "0.0.0.0:4535", value_name = "ADDRESS:PORT")]
-    listen: SocketAddr,
-    /// First and last data port
-    #[arg(long, default_value = "4534-4534", value_name = "FIRST-LAST", value_parser = range)]
-    passive: (u16, u16),
-    /// Only levels of this variant are for this system
-    #[arg(long, default_value = "NONESM")]
-    variant: Variant,
+    /// Address and control port to listen at; 0.0.0.0:4535 the first time
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// First and last data port; 4534 the first time
+    #[arg(long, value_name = "FIRST-LAST", value_parser = range)]
+    passive: Option<(u16, u16)>,
+    /// Only levels of this variant are for this system; NONESM the first time
+    #[arg(long)]
+    variant: Option<Variant>,
     /// Also serve sessions without TLS; everybody on the way can then read and change them
     #[arg(long)]
     allow_clear_text: bool,
@@ -40,18 +41,24 @@ fn range(text: &str) -> Result<(u16, u16), String> {
 impl Args {
     /// Makes the directories and writes the configuration.
     pub(crate) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
-        let mut config = AgentConfig::named(self.name.as_str());
-        config.variant = self.variant;
-        config.listen = self.listen.ip();
-        config.port = self.listen.port();
-        config.passive_ports = self.passive;
-        config.clear_text_allowed = self.allow_clear_text;
-        let mut outcome = Outcome::default();
         let place = root(shell);
-        let text = format!(
-            "{} listens at {}, data ports {}-{}",
-            self.name, self.listen, self.passive.0, self.passive.1
-        );
+        // What is not said stays as it is when the system was set up before.
+        let mut config = match Home::open(&place) {
+            Ok(home) => home.config().clone(),
+            Err(HomeError::NotAHome { .. }) => AgentConfig::named(self.name.as_str()),
+            Err(fault) => return Err(failed("open the managed system", ReturnCode::Outside)(fault)),
+        };
+        config.name = self.name.to_string();
+        config.variant = self.variant.unwrap_or(config.variant);
+        config.listen = self.listen.map_or(config.listen, |listen| listen.ip());
+        config.port = self.listen.map_or(config.port, |listen| listen.port());
+        config.passive_ports = self.passive.unwrap_or(config.passive_ports);
+        config.clear_text_allowed |= self.allow_clear_text;
+        let mut outcome = Outcome::default();
+        let (first, last) = config.passive_ports;
+        let at = SocketAddr::new(config.listen, config.port);
+        let text =
+            format!("{} listens at {at}, data ports {first}-{last}, variant {}", self.name, config.variant);
         if shell.is_check {
             outcome.say(Message::csm(
                 71,
@@ -60,10 +67,14 @@ impl Args {
             ));
             return Ok(outcome);
         }
-        Home::create(&place, &config).map_err(failed("set up the managed system", ReturnCode::Outside))?;
+        let home = Home::create(&place, &config)
+            .map_err(failed("set up the managed system", ReturnCode::Outside))?;
         outcome.say(
             Message::csm(72, Severity::I, format!("{text}; everything is in {}", place.display()))
-                .with_hint("next: `tender agent enrol TOKEN` with the token of the principal's SYSTEM ADD"),
+                .with_hint(
+                    "next: `tender agent base VRM --from MEDIA`, then `tender agent enrol TOKEN` with the token of \
+                     the principal's SYSTEM ADD",
+                ),
         );
         if self.allow_clear_text {
             outcome.say(Message::csm(
@@ -71,6 +82,17 @@ impl Args {
                 Severity::W,
                 "clear text is allowed: passwords and packages can be read and changed on the way",
             ));
+            let path = home
+                .ensure_clear_password()
+                .map_err(failed("make the password for clear text", ReturnCode::Outside))?;
+            outcome.say(
+                Message::csm(
+                    86,
+                    Severity::I,
+                    format!("the password for clear text is in {}", path.display()),
+                )
+                .with_hint("bring it to the principal by a safe way; to change it, write another line there"),
+            );
         }
         Ok(outcome)
     }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use tender_content::{NoProgress, ObjectStore, import_dir};
 use tender_package::{ComponentName, FixId, Message, Outcome, ReturnCode, Severity, Vrm};
 use tender_service::envelope::{self, FixSource, Options, VendorKey};
 use tender_service::shapes::{EnvelopeKind, Fix, Requisite};
@@ -161,7 +162,10 @@ impl Args {
     /// Makes one fix for every component that differs.
     fn fixes_of_flags(&self) -> Result<Vec<Fix>, CommandError> {
         let Some(first) = &self.fix else { return Ok(Vec::new()) };
-        let components = changed_components(&self.from, &self.to)?;
+        let mut components = changed_components(&self.from, &self.to)?;
+        if !self.overlay {
+            components.retain(|component| !is_equal(&self.from, &self.to, component));
+        }
         let requisites = |fixes: &[FixId], make: fn(FixId) -> Requisite| {
             fixes.iter().cloned().map(make).collect::<Vec<_>>()
         };
@@ -297,6 +301,17 @@ fn changed_components(from: &Path, to: &Path) -> Result<Vec<ComponentName>, Comm
         }
     }
     Ok(names.into_iter().collect())
+}
+
+/// Tells whether a component is the same in both trees; what cannot be read is left to the envelope to complain of.
+fn is_equal(from: &Path, to: &Path, component: &ComponentName) -> bool {
+    let digest = |root: &Path| {
+        let work = tempfile::tempdir().ok()?;
+        let store = ObjectStore::open(work.path()).ok()?;
+        let tree = import_dir(&store, &component_dir(root, component)?, &NoProgress).ok()?;
+        Some(tree.digest())
+    };
+    digest(from).is_some_and(|before| digest(to) == Some(before))
 }
 
 fn manifest_name(component: &Path) -> Option<String> {

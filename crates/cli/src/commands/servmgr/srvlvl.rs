@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use tender_package::{FixId, LevelName, SystemName, Variant};
+use tender_service::system::Target;
 
 use super::Release;
 
@@ -38,8 +39,8 @@ pub(crate) enum Srvlvl {
     #[command(after_help = "Example:\n  tender servmgr srvlvl setlock 720 vm010802_BLD2 on")]
     Setlock(Setlock),
     /// Sends a package to a system or a group, to be tested or as stable
-    #[command(after_help = "Examples:\n  tender servmgr srvlvl send 720 vm010802_BLD2 vm01 (test\n  \
-        tender servmgr srvlvl send 720 vm010802_BLD2 east (stable")]
+    #[command(after_help = "Examples:\n  tender servmgr srvlvl send 720 vm010802_BLD2 vm01 '(test'\n  \
+        tender servmgr srvlvl send 720 vm010802_BLD2 east '(stable'")]
     Send(Send),
     /// Shows a level, or all of a release
     #[command(after_help = "Examples:\n  tender servmgr srvlvl query 720 all\n  \
@@ -76,9 +77,9 @@ pub(crate) struct Named {
 pub(crate) struct Package {
     #[command(flatten)]
     pub(crate) at: Named,
-    /// Memory to stay within when servlinks are built
-    #[arg(long, value_name = "MIB")]
-    pub(crate) max_memory_mib: Option<u64>,
+    /// Memory to stay within when servlinks are built, such as 512M or 2G
+    #[arg(long, value_name = "SIZE", value_parser = super::bytes)]
+    pub(crate) max_memory: Option<u64>,
 }
 
 #[derive(Debug, Args)]
@@ -121,6 +122,9 @@ pub(crate) struct Service {
     /// Leave these fixes out
     #[arg(long, value_name = "FIX")]
     pub(crate) exclude: Vec<FixId>,
+    /// Take these fixes off the excludes, and install them when they were received
+    #[arg(long, value_name = "FIX")]
+    pub(crate) include: Vec<FixId>,
     /// Resume after a failure or an interruption
     #[arg(long, conflicts_with_all = ["abandon", "status", "build"])]
     pub(crate) restart: bool,
@@ -139,7 +143,7 @@ pub(crate) struct Service {
 }
 
 #[derive(Debug, Args)]
-#[command(group(clap::ArgGroup::new("change").required(true).args(["replace", "patch", "add", "delete", "drop"])))]
+#[command(group(clap::ArgGroup::new("change").required(true).args(["replace", "patch", "add", "delete", "drop", "reviewed"])))]
 pub(crate) struct Localmod {
     #[command(flatten)]
     pub(crate) at: Named,
@@ -163,6 +167,9 @@ pub(crate) struct Localmod {
     /// Drop the local modification with this id
     #[arg(long, value_name = "ID")]
     pub(crate) drop: Option<FixId>,
+    /// Note that the local modification with this id was looked at after it was merged
+    #[arg(long, value_name = "ID")]
+    pub(crate) reviewed: Option<FixId>,
     /// The file with the new content or the patch
     #[arg(long, value_name = "FILE")]
     pub(crate) from: Option<PathBuf>,
@@ -187,8 +194,9 @@ pub(crate) struct Setlock {
 pub(crate) struct Send {
     #[command(flatten)]
     pub(crate) at: Named,
-    /// A system or a group
-    pub(crate) target: SystemName,
+    /// A system, a group, or ALL
+    #[arg(value_name = "SYSTEM|GROUP|ALL")]
+    pub(crate) target: Target,
     /// Load it for a test (the default)
     #[arg(long, conflicts_with = "stable")]
     pub(crate) test: bool,
@@ -204,7 +212,7 @@ pub(crate) struct Send {
     /// Go on past drift, overrides and missing tests, with the reason
     #[arg(long, value_name = "REASON")]
     pub(crate) force: Option<String>,
-    /// How many systems at a time; the setting `sends_max` otherwise
+    /// How many systems at a time; the setting `parallel_max` otherwise
     #[arg(long, value_name = "N")]
     pub(crate) parallel: Option<usize>,
 }

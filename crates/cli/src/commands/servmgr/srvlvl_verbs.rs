@@ -1,13 +1,14 @@
 //! SRVLVL as typed becomes a verb of the principal.
 
+use std::path::{Path, PathBuf};
+
 use tender_content::PartPath;
 use tender_package::{ComponentName, LevelName};
-use tender_service::system::Target;
 use tender_service::verbs::{
     LocalmodAction, ServiceFunction, SrvlvlAdd, SrvlvlCompare, SrvlvlDelete, SrvlvlLocalmod, SrvlvlPackage,
     SrvlvlPromote, SrvlvlQuery, SrvlvlSend, SrvlvlService, SrvlvlSetlock, SrvlvlVmfsetup, SrvlvlWithdraw,
 };
-use tender_service::{Principal, Refusal, ServiceError, Verb};
+use tender_service::{Principal, ServiceError, Verb};
 
 use super::srvlvl::{Localmod, Named, Query, Send, Service, Srvlvl};
 
@@ -30,8 +31,7 @@ impl Srvlvl {
             Self::Localmod(a) => return a.verb(principal),
             Self::Package(a) => {
                 let (vrm, level) = a.at.level(principal)?;
-                let memory_bytes_max = a.max_memory_mib.map(|mib| mib << 20);
-                Box::new(SrvlvlPackage { vrm, level, memory_bytes_max })
+                Box::new(SrvlvlPackage { vrm, level, memory_bytes_max: a.max_memory })
             }
             Self::Setlock(a) => {
                 let (vrm, level) = a.at.level(principal)?;
@@ -67,7 +67,7 @@ impl Named {
 
 /// Wraps a word that is not a name.
 fn not_a_name(fault: impl std::fmt::Display) -> ServiceError {
-    Refusal::new(24, fault.to_string()).into()
+    ServiceError::Syntax { text: fault.to_string(), hint: None }
 }
 
 impl Service {
@@ -80,7 +80,13 @@ impl Service {
             (_, _, _, true) => ServiceFunction::Status,
             _ => ServiceFunction::Install,
         };
-        let component = if self.component.eq_ignore_ascii_case("ALL") {
+        let mut envelopes = self.envelopes;
+        // An envelope where ALL was forgotten is an envelope: components have no files of their name.
+        let is_envelope = envelopes.is_empty() && Path::new(&self.component).is_file();
+        if is_envelope {
+            envelopes.push(PathBuf::from(&self.component));
+        }
+        let component = if is_envelope || self.component.eq_ignore_ascii_case("ALL") {
             None
         } else {
             Some(ComponentName::new(&self.component).map_err(not_a_name)?)
@@ -89,9 +95,10 @@ impl Service {
             vrm,
             level,
             component,
-            envelopes: self.envelopes,
+            envelopes,
             select: self.select,
             exclude: self.exclude,
+            include: self.include,
             function,
             redo: self.redo,
         }))
@@ -113,8 +120,12 @@ impl Localmod {
             LocalmodAction::Delete { path: part(path)? }
         } else if let Some(id) = self.drop {
             LocalmodAction::Drop { id }
+        } else if let Some(id) = self.reviewed {
+            LocalmodAction::Reviewed { id }
         } else {
-            return Err(not_a_name("one of --replace, --patch, --add, --delete and --drop is needed"));
+            return Err(not_a_name(
+                "one of --replace, --patch, --add, --delete, --drop and --reviewed is needed",
+            ));
         };
         Ok(Box::new(SrvlvlLocalmod {
             vrm,
@@ -134,7 +145,7 @@ impl Send {
         Ok(Box::new(SrvlvlSend {
             vrm,
             level,
-            target: Target::Named(self.target),
+            target: self.target,
             is_stable: self.stable,
             lose: self.lose,
             is_repacked: self.repack,

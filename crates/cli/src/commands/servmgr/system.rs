@@ -12,7 +12,7 @@ pub(crate) enum System {
     /// Takes a system into service: issues its join token, then checks and registers it
     #[command(
         after_help = "Example:\n  tender servmgr system add 720 vm01 vm010102_bld1 nonesm hostname vm01.example.com \
-        commtype ftp (port 4535 require"
+        commtype ftp '(port' 4535 'require)'"
     )]
     Add(Add),
     /// Lets a system go
@@ -36,6 +36,9 @@ pub(crate) enum System {
     /// Goes back to the level that was in production before
     #[command(after_help = "Example:\n  tender servmgr system fallback 720 vm01")]
     Fallback(Fallback),
+    /// Takes the level that is loaded out of slot test
+    #[command(after_help = "Example:\n  tender servmgr system unload 720 vm01")]
+    Unload(Unload),
 }
 
 /// How to reach a system.
@@ -157,6 +160,12 @@ pub(crate) struct Put2prod {
 
 #[derive(Debug, Args)]
 pub(crate) struct Fallback {
+    #[command(flatten)]
+    pub(crate) at: At,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Unload {
     #[command(flatten)]
     pub(crate) at: At,
 }

@@ -3,8 +3,9 @@
 use tender_service::system::Target;
 use tender_service::verbs::{
     SystemAdd, SystemDelete, SystemFallback, SystemModify, SystemPut2prod, SystemQuery, SystemServcheck,
+    SystemUnload,
 };
-use tender_service::{Principal, Refusal, ServiceError, Verb};
+use tender_service::{Principal, ServiceError, Verb};
 
 use super::system::System;
 
@@ -17,9 +18,9 @@ impl System {
         Ok(match self {
             Self::Add(a) => Box::new(SystemAdd {
                 vrm: a.release.of_level(principal, &a.level)?,
-                host: a.reach.hostname.ok_or_else(|| {
-                    Refusal::new(24, format!("how {} is reached is missing", a.system))
-                        .hint("add `hostname HOST`")
+                host: a.reach.hostname.ok_or_else(|| ServiceError::Syntax {
+                    text: format!("how {} is reached is missing", a.system),
+                    hint: Some("add `hostname HOST`".to_owned()),
                 })?,
                 system: a.system,
                 level: a.level,
@@ -61,6 +62,10 @@ impl System {
                 acknowledge: a.acknowledge,
                 force: a.force,
                 parallel_max: a.parallel,
+            }),
+            Self::Unload(a) => Box::new(SystemUnload {
+                vrm: a.at.release.of_target(principal, &a.at.target)?,
+                target: a.at.target,
             }),
             Self::Fallback(a) => Box::new(SystemFallback {
                 vrm: a.at.release.of_target(principal, &a.at.target)?,
