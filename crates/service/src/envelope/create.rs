@@ -133,7 +133,7 @@ pub fn create(
     write(&store, fixes, options, key, out, progress)
 }
 
-/// Makes one envelope of several, such as an RSU of the fixes of all components.
+/// Makes one envelope of several, such as an RSU of the fixes of all components; their memos and holds come along.
 pub fn join(
     envelopes: &[PathBuf],
     options: &Options,
@@ -142,14 +142,19 @@ pub fn join(
     progress: &dyn Progress,
 ) -> Result<EnvelopeHeader, CreateError> {
     let (store, _work) = working_store(out)?;
+    let mut options = options.clone();
+    let mut memos: Vec<String> = options.memo.take().into_iter().collect();
     let mut fixes = Vec::new();
     for path in envelopes {
         let wrap = |source| CreateError::Join { path: path.clone(), source };
         let envelope = open(path, &Limits::default()).map_err(wrap)?;
         let header = envelope.receive(&store, progress).map_err(wrap)?;
         fixes.extend(header.fixes);
+        options.holds.extend(header.holds);
+        memos.extend(header.memo);
     }
-    write(&store, fixes, options, key, out, progress)
+    options.memo = (!memos.is_empty()).then(|| memos.join("\n"));
+    write(&store, fixes, &options, key, out, progress)
 }
 
 fn working_store(out: &Path) -> Result<(ObjectStore, tempfile::TempDir), CreateError> {

@@ -455,3 +455,31 @@ fn joined_envelopes_put_the_fixes_of_both_on() {
     fixes.sort();
     assert_eq!(fixes, ["UM1", "UM2", "UM3"]);
 }
+
+#[test]
+fn joined_envelopes_keep_their_memos_and_holds() {
+    let site = Site::initialised();
+    let hold = tender_service::shapes::Hold {
+        class: tender_service::shapes::HoldClass::Error,
+        reason: "PM1".to_owned(),
+        resolved_by: None,
+        text: String::new(),
+    };
+    let mut options = tender_service::envelope::Options {
+        name: "first".to_owned(),
+        kind: tender_service::shapes::EnvelopeKind::Rsu,
+        vendor: "acme".to_owned(),
+        vrm: Some(vrm()),
+        memo: Some("read me".to_owned()),
+        holds: vec![("UM0".parse().unwrap(), hold.clone())],
+    };
+    let (first, both) = (site.dir.join("first.envelope"), site.dir.join("both.envelope"));
+    let join = |envelopes: &[std::path::PathBuf], options: &_, out: &_| {
+        tender_service::envelope::join(envelopes, options, None, out, &tender_content::NoProgress).unwrap()
+    };
+    join(&[site.rsu1()], &options, &first);
+    options = tender_service::envelope::Options { memo: None, holds: Vec::new(), ..options };
+    let header = join(&[first, site.rsu2()], &options, &both);
+    assert_eq!(header.memo.as_deref(), Some("read me"));
+    assert_eq!(header.holds, [("UM0".parse().unwrap(), hold)]);
+}
