@@ -13,7 +13,7 @@ use tender_content::{Digest, ObjectStore, Tree};
 use tender_package::{LevelName, SystemName, Vrm};
 
 pub use audit::AuditError;
-pub(crate) use lock::Share;
+pub(crate) use lock::{Guard, Share};
 
 use crate::error::{ServiceError, TablesContext};
 

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use tender_package::name::NameError;
 use tender_package::{Outcome, Severity, SystemName, Table, Vrm};
 
-pub(crate) use ask::{ask, check_info};
+pub(crate) use ask::{ask, check_info, visit};
 pub use guard::{Loss, SystemContent};
 pub(crate) use guard::{level_with_content, losses};
 

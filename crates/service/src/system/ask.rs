@@ -10,9 +10,10 @@ use tender_package::request::{PROTOCOL, Request, RequestResult, RequestState, Ve
 use crate::error::{Refusal, ServiceError};
 use crate::fault;
 use crate::link::{LinkError, ManagedSystem, wait_for_result};
-use crate::principal::Principal;
+use crate::principal::{Guard, Principal};
 use crate::shapes::SystemRecord;
-use crate::tables::{requests, systems};
+use crate::tables::requests;
+use crate::tables::systems::{self, SystemRow};
 use crate::verbs::Context;
 
 /// Fault points to pass: after the request was sent, and after its result was kept.
@@ -97,6 +98,34 @@ fn carry_through(
     }
     link.acknowledge(&request.id).map_err(&wrap)?;
     Ok(result)
+}
+
+/// A system that a verb is at work on: locked here, connected, and as it is now.
+pub(crate) struct Visit {
+    /// The connection.
+    pub(crate) link: Box<dyn ManagedSystem>,
+    /// The system with what it just said of itself, which the tables know too.
+    pub(crate) system: SystemRow,
+    _lock: Guard,
+}
+
+/// Locks a system, connects, and checks and notes what it says of itself.
+pub(crate) fn visit(
+    principal: &Principal,
+    context: &Context<'_>,
+    system: &SystemRow,
+    word: &str,
+) -> Result<Visit, ServiceError> {
+    let record = &system.record;
+    super::refuse_unadded(system)?;
+    let lock = principal.lock_system(&record.name, &context.operator, word)?;
+    let mut link = context.fleet.connect(&super::address(record)).map_err(link_error(record))?;
+    let info = link.info().map_err(link_error(record))?;
+    check_info(record, &info)?;
+    systems::set_info(&principal.tables(), &record.name, &info, (context.now)())?;
+    let mut system = system.clone();
+    system.info = Some(info);
+    Ok(Visit { link, system, _lock: lock })
 }
 
 /// Checks that a managed system speaks what is going to be said, and is the one that is meant.

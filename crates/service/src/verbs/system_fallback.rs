@@ -65,22 +65,15 @@ impl SystemFallback {
         system: &SystemRow,
     ) -> Result<Outcome, ServiceError> {
         let record = &system.record;
-        system::refuse_unadded(system)?;
-        let _lock = principal.lock_system(&record.name, &context.operator, self.word())?;
-        let wrap = |source| ServiceError::Link { system: record.name.to_string(), source };
-        let mut link = context.fleet.connect(&system::address(record)).map_err(wrap)?;
-        let info = link.info().map_err(wrap)?;
-        system::check_info(record, &info)?;
+        let mut visit = system::visit(principal, context, system, self.word())?;
+        let fresh = &visit.system;
         let is_resumed = requests::open(&principal.tables(), &record.name, Asked::Fallback.word())?.is_some();
-        systems::set_info(&principal.tables(), &record.name, &info, (context.now)())?;
-        let mut fresh = system.clone();
-        fresh.info = Some(info);
         // A FALLBACK that was interrupted may have been done there already: a second one would go forth again.
         if !is_resumed {
-            if let Some(done) = self.already(principal, context, &fresh)? {
+            if let Some(done) = self.already(principal, context, fresh)? {
                 return Ok(done);
             }
-            drop(self.plan(&fresh)?);
+            drop(self.plan(fresh)?);
             if let Some(previous) = fresh.info.as_ref().and_then(|info| info.previous.as_ref()) {
                 set_step(principal, context, record, &previous.level, PairState::Promoting, None)?;
             }
@@ -90,7 +83,7 @@ impl SystemFallback {
             self.warn(principal, fresh.info.as_ref(), &mut warned)?;
         }
         let points = Some(("fallback.requested", "fallback.ended"));
-        let result = system::ask(principal, context, record, link.as_mut(), Asked::Fallback, points)?;
+        let result = system::ask(principal, context, record, visit.link.as_mut(), Asked::Fallback, points)?;
         let mut outcome = result.outcome;
         if outcome.code <= ReturnCode::Warning {
             conclude(principal, context, record, &result.info, &mut outcome)?;

@@ -153,32 +153,25 @@ impl SystemPut2prod {
         system: &SystemRow,
     ) -> Result<Outcome, ServiceError> {
         let record = &system.record;
-        system::refuse_unadded(system)?;
-        let _lock = principal.lock_system(&record.name, &context.operator, self.word())?;
-        let wrap = |source| ServiceError::Link { system: record.name.to_string(), source };
-        let mut link = context.fleet.connect(&system::address(record)).map_err(wrap)?;
-        let info = link.info().map_err(wrap)?;
-        system::check_info(record, &info)?;
-        systems::set_info(&principal.tables(), &record.name, &info, (context.now)())?;
+        let mut visit = system::visit(principal, context, system, self.word())?;
         let open = requests::open(&principal.tables(), &record.name, "PUT2PROD")?;
         if let Some(Request { verb: Asked::Put2prod { expect: Some(level), acknowledged, force }, .. }) = open
         {
             // An interrupted run asked already: what it asked for is brought to its end.
-            return self.ask(principal, context, record, link.as_mut(), level, acknowledged, force);
+            return self.ask(principal, context, record, visit.link.as_mut(), level, acknowledged, force);
         }
-        let mut fresh = system.clone();
-        fresh.info = Some(info);
-        fresh.prod = systems::find(&principal.tables(), &record.name)?.and_then(|row| row.prod);
-        if let Some(done) = self.already(principal, context, &fresh)? {
+        visit.system.prod = systems::find(&principal.tables(), &record.name)?.and_then(|row| row.prod);
+        if let Some(done) = self.already(principal, context, &visit.system)? {
             return Ok(done);
         }
-        let (level, actions) = self.plan(principal, &fresh)?;
+        let (level, actions) = self.plan(principal, &visit.system)?;
         let now = (context.now)();
         principal.transaction(|tables| {
             systems::acknowledge(tables, &record.name, &actions.given, &context.operator, now)
         })?;
         set_step(principal, context, record, &level, PairState::Promoting, None)?;
-        self.ask(principal, context, record, link.as_mut(), level, actions.settled, self.force.clone())
+        let link = visit.link.as_mut();
+        self.ask(principal, context, record, link, level, actions.settled, self.force.clone())
     }
 
     #[expect(clippy::too_many_arguments, reason = "the last three are the request")]

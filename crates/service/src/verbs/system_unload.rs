@@ -9,7 +9,7 @@ use crate::error::ServiceError;
 use crate::principal::Principal;
 use crate::shapes::PairState;
 use crate::system::{self, Target};
-use crate::tables::systems::{self, SystemRow};
+use crate::tables::systems::SystemRow;
 
 /// SYSTEM UNLOAD vrm target.
 #[derive(Debug, Clone)]
@@ -28,14 +28,9 @@ impl SystemUnload {
         system: &SystemRow,
     ) -> Result<Outcome, ServiceError> {
         let record = &system.record;
-        let _lock = principal.lock_system(&record.name, &context.operator, self.word())?;
-        let wrap = |source| ServiceError::Link { system: record.name.to_string(), source };
-        let mut link = context.fleet.connect(&system::address(record)).map_err(wrap)?;
-        let info = link.info().map_err(wrap)?;
-        system::check_info(record, &info)?;
-        systems::set_info(&principal.tables(), &record.name, &info, (context.now)())?;
-        let loaded = info.test.map(|slot| slot.level);
-        let result = system::ask(principal, context, record, link.as_mut(), Asked::Unload, None)?;
+        let mut visit = system::visit(principal, context, system, self.word())?;
+        let loaded = visit.system.info.and_then(|info| info.test).map(|slot| slot.level);
+        let result = system::ask(principal, context, record, visit.link.as_mut(), Asked::Unload, None)?;
         let mut outcome = result.outcome;
         if outcome.code > ReturnCode::Warning {
             return Ok(outcome);
