@@ -61,6 +61,23 @@ pub fn blocking<'h>(holds: &'h [ActiveHold], levels: &[LevelName], on: &[FixId])
     holds.iter().filter(|hold| is_on(&hold.fix) && hold.blocks(levels, &is_on)).collect()
 }
 
+/// Lists the category holds of fixes that are on whose curing fix is not: what is missing for a category.
+#[must_use]
+pub fn missing_for_category<'h>(
+    holds: &'h [ActiveHold],
+    levels: &[LevelName],
+    on: &[FixId],
+) -> Vec<&'h ActiveHold> {
+    let is_on = |fix: &FixId| on.contains(fix);
+    let is_missing = |hold: &&ActiveHold| {
+        hold.hold.class == HoldClass::Category
+            && is_on(&hold.fix)
+            && !hold.is_resolved(&is_on)
+            && !hold.is_accepted(levels)
+    };
+    holds.iter().filter(is_missing).collect()
+}
+
 /// Lists what people must do or read before fixes go into production: memos, and holds of class action.
 #[must_use]
 pub fn actions<'a>(fixes: impl IntoIterator<Item = &'a Fix>, holds: &[ActiveHold]) -> Vec<ActionItem> {
@@ -113,6 +130,18 @@ mod tests {
         let hold = hold(HoldClass::Error);
         assert!(hold.blocks(&[], &|_| false));
         assert!(!hold.blocks(&[], &|fix| *fix == id("B")));
+    }
+
+    #[test]
+    fn category_hold_reports_what_is_missing_until_it_is_on_or_accepted() {
+        let mut holds = [hold(HoldClass::Category)];
+        let level = [LevelName::new("L1").unwrap()];
+        assert!(!holds[0].blocks(&level, &|_| false));
+        assert_eq!(missing_for_category(&holds, &level, &[id("A")]).len(), 1);
+        assert!(missing_for_category(&holds, &level, &[id("A"), id("B")]).is_empty());
+        assert!(missing_for_category(&holds, &level, &[id("C")]).is_empty());
+        holds[0].accepted.push("L1".to_owned());
+        assert!(missing_for_category(&holds, &level, &[id("A")]).is_empty());
     }
 
     #[test]

@@ -160,3 +160,16 @@ fn faketime_library() -> String {
     assert!(!path.is_empty(), "Debian's `faketime` is missing: apt-get install faketime");
     path
 }
+
+#[test]
+fn category_hold_names_the_missing_fix_and_blocks_nothing() {
+    let world = World::with_level_one();
+    world
+        .run("principal", "servmgr hold add 720 UM10001 category SEPA --resolved-by UM10010")
+        .says("UM10001");
+    let query = world.run("principal", "servmgr srvlvl query 720 one").ends(4);
+    query.says("for category SEPA, fix UM10001 needs UM10010");
+    world.run("principal", "servmgr srvlvl add 720 two basedon one").ends(0);
+    world.run("principal", "servmgr srvlvl service 720 two all rsu0802.envelope").ends(0);
+    world.run("principal", "servmgr srvlvl query 720 two").ends(0);
+}

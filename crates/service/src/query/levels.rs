@@ -6,6 +6,7 @@ use tender_content::{Node, PartPath};
 use tender_package::{ComponentName, FixId, LevelName, Message, Outcome, Severity, Table, Vrm};
 
 use crate::error::ServiceError;
+use crate::hold;
 use crate::level::{Level, PackageState, Work};
 use crate::operation;
 use crate::principal::Principal;
@@ -109,6 +110,7 @@ pub(crate) fn level(principal: &Principal, vrm: &Vrm, name: &LevelName) -> Resul
     if let Some(open) = &open {
         say_open(&level, open, &mut outcome);
     }
+    say_missing(principal, &level, &content, &mut outcome)?;
     let actions = super::actions_of(&principal.tables(), vrm, &content)?;
     if !actions.is_empty() {
         let mut table = Table::new("To read or do before production", &["acknowledge", "reason", "text"]);
@@ -142,6 +144,27 @@ pub(crate) fn level(principal: &Principal, vrm: &Vrm, name: &LevelName) -> Resul
     }
     outcome.data = data;
     Ok(outcome)
+}
+
+/// Says which fixes the categories of the level's fixes still miss.
+fn say_missing(
+    principal: &Principal,
+    level: &Level,
+    content: &LevelContent,
+    outcome: &mut Outcome,
+) -> Result<(), ServiceError> {
+    let tables = principal.tables();
+    let (active, scopes) = (holds::active(&tables, &level.vrm)?, lineage(&tables, &level.vrm, &level.name)?);
+    let on: Vec<_> = content.fixes.iter().map(|fix| fix.id.clone()).collect();
+    for missing in hold::missing_for_category(&active, &scopes, &on) {
+        let cure = missing.hold.resolved_by.as_ref().map_or("a fix to come", FixId::as_str);
+        let text = format!("for category {}, fix {} needs {cure}", missing.hold.reason, missing.fix);
+        outcome.say(Message::csm(239, Severity::W, text).with_hint(format!(
+            "install it with SRVLVL SERVICE, or: tender servmgr hold accept {} {} {} --reason WHY",
+            level.vrm, level.name, missing.number
+        )));
+    }
+    Ok(())
 }
 
 fn facts(principal: &Principal, level: &Level, content: &LevelContent) -> Result<Table, ServiceError> {
