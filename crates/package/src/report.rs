@@ -106,7 +106,7 @@ pub struct ServcheckReport {
 /// The result of one check of specification 7.3.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckLine {
-    /// Its number in specification 7.3.
+    /// Its number in specification 7.3; 12 is ours, the audit log.
     pub number: u8,
     /// What was checked.
     pub title: String,

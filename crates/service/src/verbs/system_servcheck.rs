@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tender_package::report::{CheckLine, DriftKind, ServcheckReport, Verdict};
+use tender_package::report::{AuditHead, CheckLine, DriftKind, ServcheckReport, Verdict};
 use tender_package::request::{RequestResult, Verb as Asked};
 use tender_package::{FixId, Message, Outcome, Severity, Table, Vrm};
 
@@ -41,6 +41,11 @@ impl SystemServcheck {
         let asked = Asked::Servcheck { full: self.is_full };
         let result = system::ask(principal, context, record, link.as_mut(), asked, None)?;
         let Some(mut report) = result.servcheck.clone() else { return Ok(result.outcome) };
+        let before = system.info.as_ref().and_then(|info| info.audit.as_ref());
+        let (verdict, detail) = audit_log(before, result.info.audit.as_ref());
+        let title = "audit log".to_owned();
+        let taken = (context.now)();
+        merge(&mut report.checks, CheckLine { number: 12, title, verdict, detail, taken });
         self.add_own_checks(principal, context, system, &result, &mut report)?;
         principal.transaction(|tables| systems::set_servcheck(tables, &record.name, &report))?;
         Ok(outcome_of(&report))
@@ -147,6 +152,24 @@ fn report_order(report: &mut ServcheckReport) {
 fn adopted(system: &SystemRow) -> (Verdict, String) {
     let said = system.record.asserted.to_string();
     (Verdict::Warn, format!("a directory that was taken over as it was; it is said to be level {said}"))
+}
+
+/// Compares where a system's audit log ends with where it ended when it was last seen; it may only have grown.
+fn audit_log(before: Option<&AuditHead>, now: Option<&AuditHead>) -> (Verdict, String) {
+    match (before, now) {
+        (None, None) => (Verdict::Unknown, "no audit log has been seen".to_owned()),
+        (Some(before), None) => {
+            (Verdict::Bad, format!("the log is gone; it had {} records when last seen", before.count))
+        }
+        (Some(before), Some(now)) if now.count < before.count => {
+            let text = format!("{} records, {} when last seen: its end was cut off", now.count, before.count);
+            (Verdict::Bad, text)
+        }
+        (Some(before), Some(now)) if now.count == before.count && now.last != before.last => {
+            (Verdict::Bad, format!("{} records as when last seen, but the last is another one", now.count))
+        }
+        (_, Some(now)) => (Verdict::Ok, format!("{} records, none missing at its end", now.count)),
+    }
 }
 
 fn compare(expected: &BTreeSet<FixId>, found: &BTreeSet<FixId>) -> (Verdict, String) {
@@ -258,5 +281,19 @@ mod tests {
         merge(&mut lines, line(Verdict::Bad, "b"));
         assert_eq!(lines.len(), 1);
         assert_eq!((lines[0].verdict, lines[0].detail.as_str()), (Verdict::Bad, "a; b"));
+    }
+
+    #[test]
+    fn audit_log_that_shrank_or_changed_its_end_is_bad() {
+        let head = |count, text: &[u8]| AuditHead { count, last: tender_content::Digest::of(text) };
+        let verdict =
+            |before: Option<AuditHead>, now: Option<AuditHead>| audit_log(before.as_ref(), now.as_ref()).0;
+        assert_eq!(verdict(None, None), Verdict::Unknown);
+        assert_eq!(verdict(None, Some(head(3, b"c"))), Verdict::Ok);
+        assert_eq!(verdict(Some(head(3, b"c")), Some(head(4, b"d"))), Verdict::Ok);
+        assert_eq!(verdict(Some(head(3, b"c")), Some(head(3, b"c"))), Verdict::Ok);
+        assert_eq!(verdict(Some(head(3, b"c")), Some(head(3, b"x"))), Verdict::Bad);
+        assert_eq!(verdict(Some(head(3, b"c")), Some(head(2, b"b"))), Verdict::Bad);
+        assert_eq!(verdict(Some(head(3, b"c")), None), Verdict::Bad);
     }
 }
