@@ -4,7 +4,7 @@ use tender_package::report::SystemInfo;
 use tender_package::request::Verb as Asked;
 use tender_package::{Message, Mode, Outcome, ReturnCode, Severity, Vrm};
 
-use super::system_put2prod::set_step;
+use super::system_put2prod::{is_promoting, set_step};
 use super::{Context, Subject, Verb};
 use crate::error::{Refusal, ServiceError};
 use crate::principal::Principal;
@@ -103,13 +103,7 @@ impl SystemFallback {
     ) -> Result<Option<Outcome>, ServiceError> {
         let Some(info) = &system.info else { return Ok(None) };
         let Some(current) = &info.current else { return Ok(None) };
-        let pairs = systems::deployments(&principal.tables(), &self.vrm, Some(&current.level.level))?;
-        let is_interrupted = pairs.iter().any(|row| {
-            row.system == system.record.name
-                && row.state == PairState::Promoting.word()
-                && row.generation == current.level.generation
-        });
-        if !is_interrupted {
+        if !is_promoting(principal, &system.record, &current.level)? {
             return Ok(None);
         }
         let mut outcome = Outcome::default();

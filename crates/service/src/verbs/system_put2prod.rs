@@ -219,13 +219,7 @@ impl SystemPut2prod {
     ) -> Result<Option<Outcome>, ServiceError> {
         let Some(info) = &system.info else { return Ok(None) };
         let (None, Some(current)) = (&info.test, &info.current) else { return Ok(None) };
-        let pair = systems::deployments(&principal.tables(), &self.vrm, Some(&current.level.level))?;
-        let is_interrupted = pair.iter().any(|row| {
-            row.system == system.record.name
-                && row.state == PairState::Promoting.word()
-                && row.generation == current.level.generation
-        });
-        if !is_interrupted {
+        if !is_promoting(principal, &system.record, &current.level)? {
             return Ok(self.nothing_to_do(current));
         }
         set_step(
@@ -257,6 +251,20 @@ impl SystemPut2prod {
         outcome.say(Message::csm(185, Severity::W, text));
         Some(outcome)
     }
+}
+
+/// Tells whether a verb that was interrupted was about to make this level current on the system.
+pub(super) fn is_promoting(
+    principal: &Principal,
+    record: &SystemRecord,
+    level: &LevelRef,
+) -> Result<bool, ServiceError> {
+    let steps = systems::deployments(&principal.tables(), &level.vrm, Some(&level.level))?;
+    Ok(steps.iter().any(|row| {
+        row.system == record.name
+            && row.state == PairState::Promoting.word()
+            && row.generation == level.generation
+    }))
 }
 
 /// Records how far a level is with a system.
