@@ -1,0 +1,1 @@
+//! Certificates of an instance: own authority, PKCS12 and PEM, import, renewal, checks.

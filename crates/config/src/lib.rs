@@ -1,0 +1,1 @@
+//! Component manifests, `zowe.yaml`, merge rules, schema validation, templates and environment names.

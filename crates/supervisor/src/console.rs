@@ -1,0 +1,157 @@
+//! What is said over the console socket: one JSON request a line, then one or more JSON replies.
+//!
+//! The socket is `<instance directory>/.console-<HA id>` with mode 0600; the peer must be root or the user of the
+//! supervisor, by the kernel's credentials. A reply that [`Reply::is_last`] ends the answer to a request.
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::LeftOut;
+
+/// What a caller wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "kebab-case")]
+pub enum Request {
+    /// Start a stopped component, or all; waits until READY or FAILED unless told not to.
+    Start { components: Vec<String>, wait: bool },
+    /// Stop a component (and what requires it), or all with an empty list; the supervisor stays.
+    Stop { components: Vec<String>, wait: bool },
+    /// Stop and start; with `reconfigure` its plan is made anew first.
+    Restart { components: Vec<String>, reconfigure: bool, wait: bool },
+    /// Make a new plan, show what differs, restart only what it touches. With `check` only show.
+    Reload { check: bool, wait: bool },
+    /// Stop everything in reverse order and end.
+    Shutdown,
+    /// Tell the state of everything.
+    Status,
+    /// Answer once the instance is ready, or cannot become so, or the time is over.
+    AwaitReady { timeout_ms: u64 },
+    /// Lines of output, the newest last; with `follow` more as they come.
+    Logs { components: Vec<String>, lines: usize, follow: bool },
+    /// Changes of state as they come.
+    Events,
+    /// An operator's line as typed: `START(c)`, `STOP(c)`, `DISP`, `RESTART(c)`, `RELOAD`.
+    Operator { line: String },
+}
+
+/// What the supervisor answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "kebab-case")]
+pub enum Reply {
+    /// A message with its id, such as ZWEL0001I.
+    Message(ConsoleMessage),
+    /// The state of everything.
+    Status(InstanceStatus),
+    /// What a reload would touch or touched.
+    Changes { added: Vec<String>, removed: Vec<String>, changed: Vec<String>, unchanged: Vec<String> },
+    /// A line of output.
+    Line { component: String, text: String, at_ms: i64 },
+    /// A change of state.
+    Event { component: String, from: State, to: State, reason: String, at_ms: i64 },
+    /// The request is done.
+    Done { ok: bool },
+}
+
+impl Reply {
+    /// Says whether this reply ends the answer.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        matches!(self, Self::Done { .. })
+    }
+}
+
+/// A message for people and logs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsoleMessage {
+    /// Such as `ZWEL0004I`.
+    pub id: String,
+    /// Such as `component redis ended by signal KILL after 12 s`.
+    pub text: String,
+}
+
+/// State of one component.
+///
+/// ```text
+///            start           probe answers            probe fails
+///  STOPPED ────────► STARTING ───────────► READY ◄──────────────► DEGRADED
+///     ▲                 │ exit, deadline     │ exit                   │ exit, too many failures
+///     │                 ▼                    ▼                        ▼
+///     │              BACKOFF ◄───────────────┴────────────────────────┘
+///     │                 │ time over: STARTING      no retry left, fatal code: FAILED
+///     └──── STOPPING ◄──┴── stop (from every state but STOPPED)
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum State {
+    /// Not running, nobody wants it to.
+    Stopped,
+    /// Waits for what it requires.
+    Waiting,
+    /// Runs, not yet READY.
+    Starting,
+    /// Runs and answers.
+    Ready,
+    /// Runs, but a health probe fails.
+    Degraded,
+    /// Ended; will start again when its time is over.
+    Backoff,
+    /// Is being stopped.
+    Stopping,
+    /// Ended and is not started again by itself.
+    Failed,
+}
+
+/// The state of an instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InstanceStatus {
+    /// HA instance id.
+    pub id: String,
+    /// Name of the whole.
+    pub job_name: String,
+    /// Version of the product.
+    pub version: Option<String>,
+    /// Process id of the supervisor.
+    pub pid: u32,
+    /// Time since its start, in milliseconds.
+    pub uptime_ms: u64,
+    /// Every component READY.
+    pub is_ready: bool,
+    /// How trees are held: `cgroup2`, or `sub-reaper` with the reason.
+    pub containment: String,
+    /// Its components.
+    pub components: Vec<ComponentStatus>,
+    /// Components the plan left out.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// The state of one component.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ComponentStatus {
+    /// Its name.
+    pub name: String,
+    /// Its job name.
+    pub job_name: String,
+    /// Its state.
+    pub state: State,
+    /// Process id of the server itself.
+    pub pid: Option<u32>,
+    /// Time since its start, in milliseconds.
+    pub uptime_ms: Option<u64>,
+    /// How often it was started again since the launcher runs.
+    pub restarts: u64,
+    /// Failures in a row, as the back-off counts them.
+    pub failures: u32,
+    /// Time until the next start, in milliseconds.
+    pub next_start_ms: Option<u64>,
+    /// Processor time of the tree so far, in milliseconds.
+    pub cpu_ms: Option<u64>,
+    /// Memory of the tree, in bytes.
+    pub memory_bytes: Option<u64>,
+    /// TCP ports the tree listens on.
+    pub ports: Vec<u16>,
+    /// How it ended last, such as `exit 1` or `signal KILL (out of memory)`.
+    pub last_exit: Option<String>,
+    /// Why it is in this state, when there is something to say.
+    pub reason: Option<String>,
+    /// The last lines of output, when it is FAILED or in BACKOFF.
+    pub last_output: Vec<String>,
+}
