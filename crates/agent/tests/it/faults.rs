@@ -193,6 +193,7 @@ impl Templates {
             mode: Mode::Stable,
             lose,
             force: None,
+            brings: Vec::new(),
         });
         let changed = templates.copy("produced", "changed");
         vandalise(&changed, "previous/http/etc/http.conf", b"build X\n");
