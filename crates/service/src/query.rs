@@ -14,7 +14,7 @@ use tender_package::{FixId, LevelName, Message, Outcome, Severity, Vrm};
 
 pub(crate) use fixes::fix;
 pub(crate) use levels::{compare, level, levels_of, service_status};
-pub(crate) use systems::{change_on, send_preview, systems_of};
+pub(crate) use systems::{change_on, changes_of, exceptions_of, send_preview, systems_of};
 
 use crate::error::{Refusal, ServiceError};
 use crate::hold;

@@ -175,6 +175,10 @@ impl SrvlvlSend {
                 .hint("run `tender servmgr managed on` there, or give --force REASON")
                 .into());
         }
+        system::changes::refuse_reworks(principal, system, &load.manifest)?;
+        if self.force.is_none() {
+            system::changes::refuse_losses(principal, system, &load.manifest)?;
+        }
         let now = SystemContent::of_system(&principal.tables(), &self.vrm, info, system.prod.as_ref())?;
         let lost = system::losses(&now, &SystemContent::from(&load.manifest), &self.lose);
         if !lost.is_empty() {
@@ -317,7 +321,9 @@ impl SrvlvlSend {
         let wrap = |source| ServiceError::Link { system: record.name.to_string(), source };
         let mut link = context.fleet.connect(&system::address(record)).map_err(wrap)?;
         let info = link.info().map_err(wrap)?;
-        systems::set_info(&principal.tables(), &record.name, &info, (context.now)())?;
+        system::contact::note(principal, context, record, link.as_mut(), &info)?;
+        let known = systems::find(&principal.tables(), &record.name)?;
+        let system = known.as_ref().unwrap_or(system);
         self.guard(principal, load, system, &info)?;
         let missing = link.missing(&self.vrm, &load.files).map_err(wrap)?;
         let repo = principal.repo_dir(&self.vrm);
@@ -329,6 +335,7 @@ impl SrvlvlSend {
             mode: self.mode(),
             lose: self.lose.clone(),
             force: self.force.clone(),
+            brings: system::changes::brought(principal, system, &load.manifest)?,
         };
         self.step(principal, context, load, system, PairState::Loading, None)?;
         let points = Some(("send.requested", "send.ended"));

@@ -42,13 +42,21 @@ impl SystemServcheck {
         let result = system::ask(principal, context, record, link.as_mut(), asked, None)?;
         let Some(mut report) = result.servcheck.clone() else { return Ok(result.outcome) };
         let before = system.info.as_ref().and_then(|info| info.audit.as_ref());
-        let (verdict, detail) = audit_log(before, result.info.audit.as_ref());
+        let (mut verdict, mut detail) = audit_log(before, result.info.audit.as_ref());
+        let known = systems::find(&principal.tables(), &record.name)?;
+        if let Some(fault) = known.and_then(|row| row.audit).and_then(|copy| copy.fault) {
+            (verdict, detail) = (Verdict::Bad, format!("the log is not what was copied of it: {fault}"));
+        }
         let title = "audit log".to_owned();
         let taken = (context.now)();
         merge(&mut report.checks, CheckLine { number: 12, title, verdict, detail, taken });
         self.add_own_checks(principal, context, system, &result, &mut report)?;
         principal.transaction(|tables| systems::set_servcheck(tables, &record.name, &report))?;
-        Ok(outcome_of(&report))
+        let mut outcome = outcome_of(&report);
+        if let Some(row) = systems::find(&principal.tables(), &record.name)? {
+            outcome.tables.extend(query::changes_of(std::slice::from_ref(&row)));
+        }
+        Ok(outcome)
     }
 
     /// Adds the checks that need what only the principal knows: 3, fix sets; 4, local modifications; 8, holds;
