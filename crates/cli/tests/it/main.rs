@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod commands;
+mod emergency;
 mod faults;
 mod scenario;
 mod systems;

@@ -176,9 +176,6 @@ impl SrvlvlSend {
                 .into());
         }
         system::changes::refuse_reworks(principal, system, &load.manifest)?;
-        if self.force.is_none() {
-            system::changes::refuse_losses(principal, system, &load.manifest)?;
-        }
         let now = SystemContent::of_system(&principal.tables(), &self.vrm, info, system.prod.as_ref())?;
         let lost = system::losses(&now, &SystemContent::from(&load.manifest), &self.lose);
         if !lost.is_empty() {
@@ -188,6 +185,9 @@ impl SrvlvlSend {
             return Err(Refusal::new(165, text)
                 .hint(format!("service the level with them, or say {}", ids.join(" ")))
                 .into());
+        }
+        if self.force.is_none() {
+            system::changes::refuse_losses(principal, system, &load.manifest)?;
         }
         Ok(())
     }
