@@ -72,6 +72,17 @@ pub enum Requisite {
         /// The other fix.
         fix: FixId,
     },
+    /// Must be in production on other systems before this fix goes into production.
+    Fleet {
+        /// The other fix.
+        fix: FixId,
+        /// Only systems that have this component count.
+        #[serde(default)]
+        component: Option<ComponentName>,
+        /// Only these systems and groups count; all of the release when none is named.
+        #[serde(default)]
+        systems: Vec<SystemName>,
+    },
 }
 
 /// One part a fix changes.

@@ -3,6 +3,7 @@
 //! `check` shows exactly what `run` would do and changes nothing. [`perform`] runs a verb, records it in the audit
 //! and in the release's log, and turns an error into an answer.
 
+mod embargo;
 mod fix_query;
 mod gc;
 mod group;
@@ -38,6 +39,7 @@ use jiff::Timestamp;
 use tender_content::Progress;
 use tender_package::{Outcome, Vrm};
 
+pub use embargo::{Embargo, EmbargoOn};
 pub use fix_query::FixQuery;
 pub use gc::StoreGc;
 pub use group::{GroupQuery, GroupSet};

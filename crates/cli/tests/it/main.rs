@@ -6,6 +6,7 @@ mod bad_input;
 mod commands;
 mod emergency;
 mod faults;
+mod rules;
 mod scenario;
 mod systems;
 mod world;

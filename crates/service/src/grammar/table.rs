@@ -166,6 +166,7 @@ static PHRASES: &[Phrase] = &[
             CHECK,
         ],
     ),
+    level("embargo", 3, &[rest("reason", "--reason", "the reason"), CHECK]),
     level("query", 2, &[word("system", "--system", "a system")]),
     level("vmfsetup", 3, &[]),
     level("compare", 3, &[]),

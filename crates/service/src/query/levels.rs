@@ -111,6 +111,10 @@ pub(crate) fn level(principal: &Principal, vrm: &Vrm, name: &LevelName) -> Resul
         say_open(&level, open, &mut outcome);
     }
     say_missing(principal, &level, &content, &mut outcome)?;
+    let on: Vec<FixId> = content.fixes.iter().map(|fix| fix.id.clone()).collect();
+    for embargo in holds::embargoes(&principal.tables(), vrm, name, &on)? {
+        outcome.say(Message::csm(284, Severity::W, format!("level {vrm} {name} is under embargo: {embargo}")));
+    }
     let actions = super::actions_of(&principal.tables(), vrm, &content)?;
     if !actions.is_empty() {
         let mut table = Table::new("To read or do before production", &["acknowledge", "reason", "text"]);
@@ -177,8 +181,12 @@ fn facts(principal: &Principal, level: &Level, content: &LevelContent) -> Result
     let excluded: Vec<_> = content.excluded.iter().map(ToString::to_string).collect();
     let active = holds::active(&tables, &level.vrm)?;
     let accepted =
-        active.iter().filter(|hold| hold.accepted.iter().any(|scope| scope == level.name.as_str()));
-    let accepted: Vec<_> = accepted.map(|hold| format!("{} {}", hold.fix, hold.words())).collect();
+        active.iter().flat_map(|hold| hold.accepted.iter().map(move |acceptance| (hold, acceptance)));
+    let now = jiff::Timestamp::now();
+    let accepted: Vec<_> = accepted
+        .filter(|(_, acceptance)| acceptance.level == level.name.as_str())
+        .map(|(hold, acceptance)| format!("{} {}: {}", hold.fix, hold.words(), acceptance.words(now)))
+        .collect();
     let package = packages::find(&tables, &level.vrm, &level.name, level.generation)?;
     let package = package.map_or_else(
         || package_word(level),

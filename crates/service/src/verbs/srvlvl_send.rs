@@ -15,7 +15,7 @@ use crate::link::{LinkError, RepoFile};
 use crate::package_plan;
 use crate::principal::{Principal, Share};
 use crate::query;
-use crate::shapes::PairState;
+use crate::shapes::{LevelContent, PairState};
 use crate::system::{self, SystemContent, Target};
 use crate::tables::systems::{self, DeploymentStep, SystemRow};
 use crate::tables::{levels, packages, releases, settings};
@@ -79,13 +79,30 @@ impl SrvlvlSend {
             packaged.package = PackageState::Current;
         }
         packaged.permits(if self.is_stable { Operation::SendStable } else { Operation::SendTest })?;
-        query::refuse_holds(principal, &level, &content)?;
+        query::refuse_embargo(principal, &level, &content)?;
+        self.refuse_holds(principal, &level, &content, &targets)?;
         if targets.is_empty() {
             return Err(Refusal::new(161, format!("release {} has no systems", self.vrm))
                 .hint(format!("tender servmgr system add {} …", self.vrm))
                 .into());
         }
         Ok((level, targets))
+    }
+
+    /// Refuses a level that may go to none of the systems; one it may not go to is refused alone.
+    fn refuse_holds(
+        &self,
+        principal: &Principal,
+        level: &Level,
+        content: &LevelContent,
+        targets: &[SystemRow],
+    ) -> Result<(), ServiceError> {
+        let names: Vec<&SystemName> = targets.iter().map(|system| &system.record.name).collect();
+        let may_go = |name: &&SystemName| query::refuse_holds(principal, level, content, Some(name)).is_ok();
+        if names.iter().any(may_go) {
+            return Ok(());
+        }
+        query::refuse_holds(principal, level, content, names.first().copied())
     }
 
     /// Makes the level ready to be sent: packaged, promoted, its signatures fresh.
@@ -136,6 +153,8 @@ impl SrvlvlSend {
     ) -> Result<(), ServiceError> {
         let name = &system.record.name;
         system::check_info(&system.record, info)?;
+        let content = levels::content(&principal.tables(), &self.vrm, &self.level)?;
+        query::refuse_holds(principal, &load.level, &content, Some(name))?;
         if load.level.variant != system.record.variant {
             let text = format!(
                 "level {} has variant {}, system {name} has {}",

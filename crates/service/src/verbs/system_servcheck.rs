@@ -116,14 +116,16 @@ impl SystemServcheck {
         let on: Vec<FixId> = expected.fixes.iter().cloned().collect();
         let active = holds::active(&tables, &self.vrm)?;
         let scopes = lineage(&tables, &self.vrm, level)?;
-        let blocking = hold::blocking(&active, &scopes, &on);
+        let mut blocking = hold::blocking(&active, &scopes, &on);
+        blocking.retain(|hold| !hold.is_accepted_on(&scopes, &system.record.name));
         let words: Vec<_> = blocking.iter().map(|hold| format!("{}: {}", hold.fix, hold.words())).collect();
         let (verdict, detail) = match words.as_slice() {
             [] => (Verdict::Ok, "no fix in production is held".to_owned()),
             words => (Verdict::Bad, format!("in production and held: {}", words.join(", "))),
         };
         add(8, "holds raised since", verdict, detail);
-        let open = query::open_requisites(&tables, &self.vrm, &expected.fixes)?;
+        let mut open = query::open_requisites(&tables, &self.vrm, &expected.fixes)?;
+        open.extend(query::fleet_requisites(&tables, &self.vrm, &system.record.name, &expected.fixes)?);
         let (verdict, detail) = match open.as_slice() {
             [] => (Verdict::Ok, "every fix in production has what it needs".to_owned()),
             open => (Verdict::Bad, open.join(", ")),

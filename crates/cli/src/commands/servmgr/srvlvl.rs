@@ -60,6 +60,22 @@ pub(crate) enum Srvlvl {
         after_help = "Example:\n  tender servmgr srvlvl withdraw 720 vm010802_BLD2 --reason 'loses mail'"
     )]
     Withdraw(Withdraw),
+    /// Keeps a level from being sent anywhere for the time being, or lets it go again
+    #[command(after_help = "Examples:\n  tender servmgr srvlvl embargo 720 vm010802_BLD2 on reason wait for the audit\n  \
+        tender servmgr srvlvl embargo 720 vm010802_BLD2 off")]
+    Embargo(Embargo),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Embargo {
+    #[command(flatten)]
+    pub(crate) at: Named,
+    /// ON or OFF
+    #[arg(value_name = "ON|OFF", value_parser = super::on_or_off, action = clap::ArgAction::Set)]
+    pub(crate) on: bool,
+    /// Why; needed for ON
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) reason: String,
 }
 
 /// A level of a release.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use tender_content::PartPath;
 use tender_package::{ComponentName, LevelName};
 use tender_service::verbs::{
+    Embargo, EmbargoOn,
     LocalmodAction, ServiceFunction, SrvlvlAdd, SrvlvlCompare, SrvlvlDelete, SrvlvlLocalmod, SrvlvlPackage,
     SrvlvlPromote, SrvlvlQuery, SrvlvlSend, SrvlvlService, SrvlvlSetlock, SrvlvlVmfsetup, SrvlvlWithdraw,
 };
@@ -50,6 +51,10 @@ impl Srvlvl {
             Self::Promote(a) => {
                 let (vrm, level) = a.at.level(principal)?;
                 Box::new(SrvlvlPromote { vrm, level, force: a.force })
+            }
+            Self::Embargo(a) => {
+                let (vrm, level) = a.at.level(principal)?;
+                Box::new(Embargo { vrm, what: EmbargoOn::Level(level), on: a.on, reason: a.reason })
             }
             Self::Withdraw(a) => {
                 let (vrm, level) = a.at.level(principal)?;
