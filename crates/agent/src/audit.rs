@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use tender_content::Digest;
-use tender_package::audit::{ChainError, beginning, follow_line};
 pub use tender_package::audit::{AuditEvent, AuditRecord};
+use tender_package::audit::{ChainError, beginning, follow_line};
 use tender_package::report::AuditHead;
 
 /// The longest line that is believed.

@@ -145,7 +145,9 @@ fn node_at(path: &Path, expected: Option<&Node>) -> Result<Option<Node>, String>
     if metadata.is_symlink() {
         let target = std::fs::read_link(path).map_err(|error| error.to_string())?;
         let target = target.into_os_string().into_string();
-        return target.map(|target| Some(Node::Symlink { target })).map_err(|_| "its target is no text".into());
+        return target
+            .map(|target| Some(Node::Symlink { target }))
+            .map_err(|_| "its target is no text".into());
     }
     if metadata.is_dir() {
         return Err("a directory, which is no part".to_owned());
@@ -278,7 +280,8 @@ pub(crate) fn keep(home: &Home, store: &ObjectStore, state: &ManagedState) -> Re
 }
 
 fn read_as(path: &Path, digest: &Digest) -> Result<Vec<u8>, ChangesError> {
-    let bytes = std::fs::read(path).map_err(|error| ChangesError::Home(HomeError::io("read", path)(error)))?;
+    let bytes =
+        std::fs::read(path).map_err(|error| ChangesError::Home(HomeError::io("read", path)(error)))?;
     if Digest::of(&bytes) == *digest { Ok(bytes) } else { Err(ChangesError::Moved { path: path.to_owned() }) }
 }
 

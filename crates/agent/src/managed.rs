@@ -6,8 +6,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tender_content::Digest;
-use tender_package::changes::{Changes, Diverged, Exception};
 use tender_package::ComponentName;
+use tender_package::changes::{Changes, Diverged, Exception};
 use tender_package::report::Override;
 
 use crate::changes;

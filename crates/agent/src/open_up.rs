@@ -33,7 +33,8 @@ pub(crate) fn seal(home: &Home, level: &LevelRef, components: &[ComponentName]) 
 }
 
 fn set_mode(path: &Path, mode: u32) -> Result<(), HomeError> {
-    fs::set_permissions(path, Permissions::from_mode(mode & 0o7777)).map_err(HomeError::io("set the mode of", path))
+    fs::set_permissions(path, Permissions::from_mode(mode & 0o7777))
+        .map_err(HomeError::io("set the mode of", path))
 }
 
 /// Does something with every file and directory, each directory before what is in it; links are left alone.

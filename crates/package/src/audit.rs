@@ -98,8 +98,7 @@ mod tests {
                 subject: (*subject).to_owned(),
                 result: "0".to_owned(),
             };
-            let record =
-                AuditRecord { seq: end.count + 1, at: Timestamp::UNIX_EPOCH, prev: end.last, event };
+            let record = AuditRecord { seq: end.count + 1, at: Timestamp::UNIX_EPOCH, prev: end.last, event };
             let line = serde_json::to_vec(&record).unwrap();
             end = AuditHead { count: record.seq, last: Digest::of(&line) };
             bytes.extend(line);

@@ -14,8 +14,8 @@ use tender_package::manifest::ActionItem;
 use tender_package::{FixId, LevelName, Message, Outcome, Severity, SystemName, Vrm};
 
 pub(crate) use fixes::fix;
-pub(crate) use requisites::{fleet_requisites, open_requisites};
 pub(crate) use levels::{compare, level, levels_of, service_status};
+pub(crate) use requisites::{fleet_requisites, open_requisites};
 pub(crate) use systems::{change_on, changes_of, exceptions_of, send_preview, systems_of};
 
 use crate::error::{Refusal, ServiceError};
@@ -122,13 +122,10 @@ pub(crate) fn refuse_holds(
     let active = tables::holds::active(&tables, &level.vrm)?;
     let blocking = hold::blocking(&active, &scopes, &on);
     // A fix that is contained in another brings nothing of its own any more.
-    let is_accepted = |hold: &hold::ActiveHold| {
-        system.is_some_and(|system| hold.is_accepted_on(&scopes, system))
-    };
-    let blocking: Vec<_> = blocking
-        .into_iter()
-        .filter(|hold| effective.contains(&hold.fix) && !is_accepted(hold))
-        .collect();
+    let is_accepted =
+        |hold: &hold::ActiveHold| system.is_some_and(|system| hold.is_accepted_on(&scopes, system));
+    let blocking: Vec<_> =
+        blocking.into_iter().filter(|hold| effective.contains(&hold.fix) && !is_accepted(hold)).collect();
     let Some(first) = blocking.first() else { return Ok(()) };
     let lines: Vec<String> = blocking
         .iter()
@@ -159,7 +156,8 @@ pub(crate) fn refuse_embargo(
         return Ok(());
     }
     let text = format!("level {} is under embargo: {}", level.title(), embargoes.join("; "));
-    let hint = "lift it with `tender servmgr srvlvl embargo … off` or `fix embargo … off` when its reason is gone";
+    let hint =
+        "lift it with `tender servmgr srvlvl embargo … off` or `fix embargo … off` when its reason is gone";
     Err(Refusal::new(284, text).lines(embargoes).hint(hint).into())
 }
 

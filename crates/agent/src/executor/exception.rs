@@ -48,16 +48,14 @@ impl Handler for Keep {
         let state = ManagedState::read(context.home).map_err(|error| failed(&error))?;
         let slots = slots::read(context.home).map_err(|error| failed(&error))?;
         let Some(current) = &slots.current else {
-            let message = Message::csm(841, Severity::E, "no level is in production, so nothing is changed in it");
+            let message =
+                Message::csm(841, Severity::E, "no level is in production, so nothing is changed in it");
             return Err(Refusal::new(ReturnCode::Refused, message.with_hint("put a level in production")));
         };
         let before = found(context, &state, &current.record).map_err(|error| failed(&error))?;
         let vendor = |path: &PartPath| vendor_part(context, current, component, path);
-        let exceptions = if wish.keep {
-            added(&before, &wish, &vendor)?
-        } else {
-            dropped(&state.exceptions, &wish)?
-        };
+        let exceptions =
+            if wish.keep { added(&before, &wish, &vendor)? } else { dropped(&state.exceptions, &wish)? };
         let names = names(&state.exceptions, &exceptions);
         let state = ManagedState { exceptions, ..state };
         let kept = super::load::kept(&state, &current.record.manifest);
@@ -92,8 +90,8 @@ fn vendor_part(
     path: &PartPath,
 ) -> Result<Option<Node>, Refusal> {
     let Some(digest) = current.record.tree(component) else { return Ok(None) };
-    let tree = trees::read(&context.store, digest)
-        .map_err(|error| Refusal::failed(840, "EXCEPTION", &error))?;
+    let tree =
+        trees::read(&context.store, digest).map_err(|error| Refusal::failed(840, "EXCEPTION", &error))?;
     Ok(tree.get(path.as_str()).cloned())
 }
 
@@ -149,7 +147,8 @@ fn dropped(exceptions: &[Exception], wish: &Wish<'_>) -> Result<Vec<Exception>, 
     let is_of = |one: &Exception| one.component == *wish.component;
     let mut refusal = Refusal::default();
     let component = wish.component;
-    let unknown = wish.paths.iter().filter(|path| !exceptions.iter().any(|one| is_of(one) && one.path == **path));
+    let unknown =
+        wish.paths.iter().filter(|path| !exceptions.iter().any(|one| is_of(one) && one.path == **path));
     for path in unknown {
         let text = format!("{component}/{path} is no exception");
         refusal.add(ReturnCode::Unknown, Message::csm(846, Severity::E, text));

@@ -177,7 +177,13 @@ fn warnings(level: &LevelRef, found: &Found) -> Vec<Message> {
         ));
     }
     texts.extend(found.exceptions.1.iter().map(|one| {
-        (779, format!("{level} has something else under exception {}/{}, which is left out", one.component, one.path))
+        (
+            779,
+            format!(
+                "{level} has something else under exception {}/{}, which is left out",
+                one.component, one.path
+            ),
+        )
     }));
     if found.is_withdrawn {
         texts.push((777, format!("{level} was withdrawn since it was in production")));

@@ -68,7 +68,9 @@ impl Handler for Load {
     }
 
     fn plan(&self, context: &Context<'_>, request: &Request) -> Result<Plan, Refusal> {
-        let Verb::Load { level, mode, lose, force, brings } = &request.verb else { return Ok(Plan::default()) };
+        let Verb::Load { level, mode, lose, force, brings } = &request.verb else {
+            return Ok(Plan::default());
+        };
         let wish = Wish { level, mode: *mode, lose, force: force.as_deref() };
         let (facts, _) = gather(context, level, brings, Verifier::Executor)?;
         guard::check(&facts, &wish)?;
@@ -210,9 +212,8 @@ fn reworks(
 
 /// Lists the parts of this system that stand in the directory of a level: those of components it has.
 pub(super) fn kept(state: &ManagedState, manifest: &LevelManifest) -> Vec<Exception> {
-    let has = |name: &ComponentName| {
-        manifest.components.iter().any(|one| one.name == *name && one.tree.is_some())
-    };
+    let has =
+        |name: &ComponentName| manifest.components.iter().any(|one| one.name == *name && one.tree.is_some());
     state.exceptions.iter().filter(|one| has(&one.component)).cloned().collect()
 }
 

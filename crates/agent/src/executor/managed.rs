@@ -119,7 +119,8 @@ pub(super) fn diverged(one: &Diverged) -> Message {
         one.parts.len(),
         one.since
     );
-    let hint = "at the principal: SYSTEM ABSORB makes a level of it, SYSTEM EXCEPTION keeps it, SEND overwrites it";
+    let hint =
+        "at the principal: SYSTEM ABSORB makes a level of it, SYSTEM EXCEPTION keeps it, SEND overwrites it";
     Message::csm(788, Severity::W, text).with_hint(hint)
 }
 
@@ -251,8 +252,7 @@ mod tests {
         let labels = |on| {
             let level = crate::executor::samples::level("BLD1", 1);
             let done = Message::csm(784, Severity::I, "done");
-            let plan =
-                plan(ManagedState::default(), names(&["http"]), Some(level), on, done, Vec::new());
+            let plan = plan(ManagedState::default(), names(&["http"]), Some(level), on, done, Vec::new());
             plan.steps.iter().map(|step| step.label("managed")).collect::<Vec<_>>()
         };
         assert_eq!(labels(false), ["state", "open"]);
@@ -273,7 +273,8 @@ mod tests {
     #[test]
     fn off_without_a_reason_is_refused() {
         let wish = wish(false, &[], "\t ");
-        let refusal = decide(ManagedState::default(), &names(&["http"]), &wish, Timestamp::now()).unwrap_err();
+        let refusal =
+            decide(ManagedState::default(), &names(&["http"]), &wish, Timestamp::now()).unwrap_err();
         assert_eq!((refusal.code, refusal.messages.len()), (ReturnCode::Refused, 1));
     }
 

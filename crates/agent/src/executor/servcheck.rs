@@ -235,9 +235,8 @@ fn managed_flag(facts: &Facts) -> (Verdict, String) {
         return (Verdict::Warn, format!("out of management: {}", open.join(", ")));
     }
     if !facts.state.diverged.is_empty() {
-        let one = |one: &Diverged| {
-            format!("{} ({} parts since {:.0})", one.component, one.parts.len(), one.since)
-        };
+        let one =
+            |one: &Diverged| format!("{} ({} parts since {:.0})", one.component, one.parts.len(), one.since);
         let all: Vec<String> = facts.state.diverged.iter().map(one).collect();
         return (Verdict::Bad, format!("diverged from the level: {}", all.join(", ")));
     }

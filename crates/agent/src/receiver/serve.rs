@@ -188,11 +188,8 @@ fn config(home: &Home, security: Security) -> ServeConfig {
     config.listen = SocketAddr::new(wanted.listen, wanted.port);
     config.passive_ports = wanted.passive_ports.0..=wanted.passive_ports.1;
     let view = |name: &str, path| View { name: name.to_owned(), path };
-    config.views = vec![
-        view("results", home.results()),
-        view("changes", home.changes()),
-        view("logs", home.logs()),
-    ];
+    config.views =
+        vec![view("results", home.results()), view("changes", home.changes()), view("logs", home.logs())];
     config.limits = Limits {
         file_bytes_max: wanted.quota_bytes,
         total_bytes_max: wanted.quota_bytes,

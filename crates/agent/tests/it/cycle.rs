@@ -67,7 +67,13 @@ fn level_tested_again_and_fallen_back_to_leaves_slot_test_and_the_way_back_stays
     system.produce(&principal, "BLD1");
     system.produce(&principal, "BLD2");
     let lose = vec![FixId::new("UM00002").unwrap()];
-    system.done(Verb::Load { level: level("BLD1"), mode: Mode::Stable, lose, force: None, brings: Vec::new() });
+    system.done(Verb::Load {
+        level: level("BLD1"),
+        mode: Mode::Stable,
+        lose,
+        force: None,
+        brings: Vec::new(),
+    });
     assert_eq!(system.slots(), ["BLD1", "BLD2", "BLD1"]);
     system.done(Verb::Fallback);
     assert_eq!(system.slots(), ["-", "BLD1", "BLD2"]);
@@ -325,6 +331,12 @@ fn base_imported_again_heals_damaged_objects() {
         "what is in production is not touched"
     );
     let force = Some("repair".to_owned());
-    system.done(Verb::Load { level: level("BLD1"), mode: Mode::Stable, lose: Vec::new(), force, brings: Vec::new() });
+    system.done(Verb::Load {
+        level: level("BLD1"),
+        mode: Mode::Stable,
+        lose: Vec::new(),
+        force,
+        brings: Vec::new(),
+    });
     system.check_slots_are_whole(&principal);
 }

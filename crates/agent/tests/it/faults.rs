@@ -161,7 +161,12 @@ fn scenarios() -> Vec<Scenario> {
                 points("servcheck.", |point| point.contains("state")),
             )
         },
-        scenario("produced", managed, ["-", "BLD2", "BLD1"], points("managed.", |point| point.contains("seal"))),
+        scenario(
+            "produced",
+            managed,
+            ["-", "BLD2", "BLD1"],
+            points("managed.", |point| point.contains("seal")),
+        ),
         scenario("produced", Verb::Enter, ["-", "BLD2", "BLD1"], points("enter.", |_| false)),
         scenario("entered", Verb::Leave, ["-", "BLD2", "BLD1"], points("leave.", |_| false)),
     ]

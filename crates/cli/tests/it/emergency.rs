@@ -66,7 +66,11 @@ fn changes_by_hand_are_absorbed_into_a_level_that_counts_as_running_and_goes_eve
     let query = world.run("principal", "servmgr system query 720 vm01").ends(4);
     query.says("DIVERGED").says("ledger, 2 parts").says("etc/new.conf");
     // What goes over it is refused with every part by name, and nothing is sent.
-    world.run("principal", "servmgr srvlvl send 720 one vm01 '(stable'").ends(16).says(SERVER).says("etc/new.conf");
+    world
+        .run("principal", "servmgr srvlvl send 720 one vm01 '(stable'")
+        .ends(16)
+        .says(SERVER)
+        .says("etc/new.conf");
 
     let absorb = "servmgr system absorb 720 vm01 ledger into hot1";
     world.run("principal", &format!("{absorb} --check")).ends(0).says("L0001");
@@ -173,8 +177,12 @@ fn exception_is_listed_kept_over_new_levels_and_refused_when_the_vendor_changes_
     assert_eq!(text_in(&world, "vm01", "ledger/README.md"), "ours\n");
     world.run("principal", send).ends(16).says("README.md");
     world.run("principal", &format!("{send} force 'the news are better'")).ends(4);
-    world.run("principal", "servmgr srvlvl send 720 three vm01 '(stable'  force 'the news are better'").ends(4);
-    world.run("principal", "servmgr system put2prod 720 vm01 force 'the news are better' --acknowledge ALL").ends(4);
+    world
+        .run("principal", "servmgr srvlvl send 720 three vm01 '(stable'  force 'the news are better'")
+        .ends(4);
+    world
+        .run("principal", "servmgr system put2prod 720 vm01 force 'the news are better' --acknowledge ALL")
+        .ends(4);
     assert_eq!(text_in(&world, "vm01", "ledger/README.md"), "the vendor's news\n");
     assert_eq!(text_in(&world, "vm01", "ledger/etc/site.conf"), "x\n");
     world.run("principal", "servmgr system exception query 720 all").ends(0).says("site.conf");

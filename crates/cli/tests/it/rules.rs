@@ -16,7 +16,8 @@ fn with_systems(names: &[&str]) -> World {
 fn hold_accepted_on_one_system_or_for_a_while_blocks_elsewhere_and_afterwards() {
     let world = with_systems(&["vm01", "vm02"]);
     world.run("principal", "servmgr hold add 720 UM10001 error PM007 --text 'loses entries'").says("UM10001");
-    let send = |target: &str| world.run("principal", &format!("servmgr srvlvl send 720 one {target} '(test'"));
+    let send =
+        |target: &str| world.run("principal", &format!("servmgr srvlvl send 720 one {target} '(test'"));
     send("vm01").ends(16).says("PM007");
     let accept = "servmgr hold accept 720 one 1 --reason 'only a test'";
     world.run("principal", &format!("{accept} --until 2001-01-01T00:00Z")).ends(16).says("past");
@@ -76,7 +77,10 @@ fn fix_that_needs_another_across_the_fleet_waits_for_the_other_systems() {
     let create = "envelope create next.envelope --from media/base --to next --overlay --describe next.yaml \
                   --vendor example --key vendor.key";
     world.run("principal", create).ends(0);
-    world.run("principal", "envelope inspect next.envelope").ends(0).says("FLEET UM10003 on EAST with beacon");
+    world
+        .run("principal", "envelope inspect next.envelope")
+        .ends(0)
+        .says("FLEET UM10003 on EAST with beacon");
     world.run("principal", "servmgr srvlvl add 720 two basedon one").ends(0);
     world.run("principal", "servmgr srvlvl service 720 two all next.envelope").ends(0);
     world.run("principal", "servmgr srvlvl package 720 two").ends(0);

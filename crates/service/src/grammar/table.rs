@@ -198,11 +198,7 @@ static PHRASES: &[Phrase] = &[
     system("fallback", 2, &[CHECK]),
     system("unload", 2, &[CHECK]),
     system("absorb", MANY, &[word("into", "--into", "the new level"), CHECK]),
-    system(
-        "audit",
-        2,
-        &[word("last", "--last", "a number"), rest("renew", "--renew", "the reason"), CHECK],
-    ),
+    system("audit", 2, &[word("last", "--last", "a number"), rest("renew", "--renew", "the reason"), CHECK]),
     Phrase {
         group: "system",
         verb: Some("exception"),

@@ -12,10 +12,7 @@ use crate::tables;
 use crate::tables::systems::SystemRow;
 
 /// Returns fixes with all that they contain, received or not.
-fn with_contained<'a>(
-    bodies: &HashMap<&'a FixId, &'a Fix>,
-    on: &'a BTreeSet<FixId>,
-) -> HashSet<&'a FixId> {
+fn with_contained<'a>(bodies: &HashMap<&'a FixId, &'a Fix>, on: &'a BTreeSet<FixId>) -> HashSet<&'a FixId> {
     let mut met: HashSet<&FixId> = on.iter().collect();
     let mut work: Vec<&FixId> = on.iter().collect();
     while let Some(id) = work.pop() {
@@ -87,10 +84,8 @@ pub(crate) fn fleet_requisites(
     if needs.is_empty() {
         return Ok(Vec::new());
     }
-    let rows: Vec<SystemRow> = tables::systems::all(tables, vrm)?
-        .into_iter()
-        .filter(|row| row.record.name != *here)
-        .collect();
+    let rows: Vec<SystemRow> =
+        tables::systems::all(tables, vrm)?.into_iter().filter(|row| row.record.name != *here).collect();
     let nicknames = tables::systems::nicknames(tables)?;
     let mut running = BTreeMap::new();
     for row in &rows {

@@ -30,13 +30,14 @@ pub(crate) fn systems_of(
     let rows = system::expand(&tables, vrm, target)?;
     let head = ["system", "state", "production", "test", "previous", "managed"];
     let mut table = Table::new(format!("Systems of release {vrm}"), &head);
-    let head = ["system", "address", "variant", "last verb", "contact", "servcheck"];
-    let mut contacts = Table::new("Contact", &head);
+    let mut contacts = Table::new("Contact", &["system", "last verb", "contact", "servcheck"]);
+    let mut addresses = Table::new("Addresses", &["system", "address", "security", "variant"]);
     let mut outcome = Outcome::default();
     let mut data = Vec::new();
     for row in &rows {
         table.row(cells(row));
         contacts.row(contact_cells(row));
+        addresses.row(address_cells(row));
         warn(&tables, row, now, &mut outcome)?;
         let drift = systems::drift(&tables, &row.record.name)?;
         data.push(serde_json::json!({
@@ -48,6 +49,7 @@ pub(crate) fn systems_of(
     }
     outcome.tables.push(table);
     outcome.tables.push(contacts);
+    outcome.tables.push(addresses);
     outcome.tables.extend(changes_of(&rows));
     outcome.tables.push(by_level(&rows));
     outcome.tables.push(deployments(&tables, vrm, &rows)?);
@@ -96,18 +98,25 @@ fn cells(row: &SystemRow) -> [String; 6] {
     ]
 }
 
-fn contact_cells(row: &SystemRow) -> [String; 6] {
-    let security = if row.record.is_tls_required { "tls" } else { "clear text allowed" };
+fn contact_cells(row: &SystemRow) -> [String; 4] {
     [
         row.record.name.to_string(),
-        format!("{}:{} {security}", row.record.host, row.record.port),
-        row.record.variant.to_string(),
-        row.last.as_ref().map_or_else(String::new, |(verb, code, at)| format!("{verb} RC {code} {}", short(*at))),
+        row.last.as_ref().map_or_else(String::new, |(verb, code, _)| format!("{verb} RC {code}")),
         row.last_contact.map_or_else(|| "never".to_owned(), short),
         row.servcheck.as_ref().map_or_else(
             || "never".to_owned(),
             |report| format!("{}, {} drifted", short(report.made), report.drift.len()),
         ),
+    ]
+}
+
+fn address_cells(row: &SystemRow) -> [String; 4] {
+    let security = if row.record.is_tls_required { "tls" } else { "clear text allowed" };
+    [
+        row.record.name.to_string(),
+        format!("{}:{}", row.record.host, row.record.port),
+        security.to_owned(),
+        row.record.variant.to_string(),
     ]
 }
 
@@ -230,7 +239,7 @@ fn deployments(tables: &rusqlite::Connection, vrm: &Vrm, rows: &[SystemRow]) -> 
             row.state.clone(),
             row.code.map_or_else(String::new, |code| code.to_string()),
             row.attempts.to_string(),
-            format!("{:.0}", row.at),
+            short(row.at),
         ]);
     }
     Ok(table)

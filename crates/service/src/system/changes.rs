@@ -104,9 +104,7 @@ pub(crate) fn refuse_reworks(
     let mut lines = Vec::new();
     for one in system.changes.iter().flat_map(|changes| &changes.exceptions) {
         let tree = tree_of(principal, manifest, &one.component)?;
-        let has = |node: &Option<Node>, tree: &Tree| {
-            is_same_part(tree.get(one.path.as_str()), node.as_ref())
-        };
+        let has = |node: &Option<Node>, tree: &Tree| is_same_part(tree.get(one.path.as_str()), node.as_ref());
         if !tree.as_ref().is_some_and(|tree| has(&one.was, tree) || has(&one.is, tree)) {
             lines.push(format!("{}/{} ({})", one.component, one.path, one.reason));
         }

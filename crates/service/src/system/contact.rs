@@ -6,10 +6,10 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 
 use tender_content::Digest;
+use tender_package::SystemName;
 use tender_package::audit::{beginning, follow as follow_chain};
 use tender_package::changes::Changes;
 use tender_package::report::{AuditHead, SystemInfo};
-use tender_package::SystemName;
 
 use crate::error::ServiceError;
 use crate::link::{ManagedSystem, Reading};
@@ -83,7 +83,10 @@ fn follow_audit(
         };
     };
     if now.count < known.end.count {
-        let text = format!("it has {} records, {} of it are copied: its end was cut off", now.count, known.end.count);
+        let text = format!(
+            "it has {} records, {} of it are copied: its end was cut off",
+            now.count, known.end.count
+        );
         return keep(&faulty(&known, text));
     }
     if now == known.end {

@@ -182,5 +182,7 @@ pub(crate) fn embargoes(
         _ => on.iter().any(|fix| fix.as_str() == name),
     };
     let meant = rows.into_iter().filter(|(kind, name, _, _)| counts(kind, name));
-    Ok(meant.map(|(kind, name, why, who)| format!("{} {name} by {who}: {why}", kind.to_lowercase())).collect())
+    Ok(meant
+        .map(|(kind, name, why, who)| format!("{} {name} by {who}: {why}", kind.to_lowercase()))
+        .collect())
 }

@@ -187,10 +187,7 @@ pub(crate) fn set_changes(
     changes: Option<&Changes>,
 ) -> Result<(), ServiceError> {
     tables
-        .execute(
-            "UPDATE system SET changes = ?2 WHERE name = ?1",
-            params![name.as_str(), changes.map(json)],
-        )
+        .execute("UPDATE system SET changes = ?2 WHERE name = ?1", params![name.as_str(), changes.map(json)])
         .doing("keeping what was changed on the system")
         .map(drop)
 }

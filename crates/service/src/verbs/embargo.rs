@@ -56,7 +56,9 @@ impl Embargo {
             }
         }
         if self.on && self.reason.trim().is_empty() {
-            return Err(Refusal::new(280, "an embargo needs a reason").hint("say why nothing may be sent").into());
+            return Err(Refusal::new(280, "an embargo needs a reason")
+                .hint("say why nothing may be sent")
+                .into());
         }
         let text = if self.on {
             format!("{} {verb} under embargo: no SEND takes it anywhere ({})", self.words(), self.reason)
@@ -65,7 +67,13 @@ impl Embargo {
         };
         outcome.say(Message::csm(281, Severity::I, text));
         if let (EmbargoOn::Fix(fix), true) = (&self.what, self.on) {
-            query::report_held(principal, &self.vrm, std::slice::from_ref(fix), "fix under embargo", &mut outcome)?;
+            query::report_held(
+                principal,
+                &self.vrm,
+                std::slice::from_ref(fix),
+                "fix under embargo",
+                &mut outcome,
+            )?;
         }
         outcome.data = serde_json::json!({ "vrm": self.vrm, "what": self.words(), "embargo": self.on });
         Ok(outcome)

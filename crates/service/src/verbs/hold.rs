@@ -8,8 +8,8 @@ use crate::error::{Refusal, ServiceError};
 use crate::hold::{Acceptance, ActiveHold};
 use crate::principal::Principal;
 use crate::query;
-use crate::system::{self, Target};
 use crate::shapes::{Hold, HoldClass};
+use crate::system::{self, Target};
 use crate::tables::{fixes, holds, levels, releases};
 
 /// HOLD ADD vrm fix …: holds a fix, also one that is on somewhere.
@@ -139,7 +139,8 @@ impl HoldAccept {
                 .hint("give a time to come")
                 .into());
         }
-        let of = |system: Option<String>| Acceptance { level: self.level.to_string(), system, until: self.until };
+        let of =
+            |system: Option<String>| Acceptance { level: self.level.to_string(), system, until: self.until };
         let acceptances = match &self.target {
             None => vec![of(None)],
             Some(target) => {

@@ -35,6 +35,8 @@ pub struct SrvlvlSend {
     pub lose: Vec<FixId>,
     /// Make a new package first when the content changed since the last.
     pub is_repacked: bool,
+    /// Memory to stay within when a new package is made.
+    pub memory_bytes_max: Option<u64>,
     /// Go on past drift, overrides and a missing test, with the reason.
     pub force: Option<String>,
     /// How many systems at once; the setting when absent.
@@ -114,8 +116,9 @@ impl SrvlvlSend {
     ) -> Result<(), ServiceError> {
         let level = levels::expect(&principal.tables(), &self.vrm, &self.level)?;
         if self.makes_package(&level) {
+            let memory_bytes_max = self.memory_bytes_max;
             let package =
-                SrvlvlPackage { vrm: self.vrm.clone(), level: self.level.clone(), memory_bytes_max: None };
+                SrvlvlPackage { vrm: self.vrm.clone(), level: self.level.clone(), memory_bytes_max };
             outcome.messages.extend(make(&package, principal, context)?.messages);
         }
         if self.is_stable {

@@ -74,17 +74,25 @@ impl SystemAbsorb {
         let faults: Vec<String> = meant
             .iter()
             .flat_map(|one| one.parts.iter().map(move |part| (one, part)))
-            .filter_map(|(one, part)| Some(format!("{}/{}: {}", one.component, part.path, part.fault.as_ref()?)))
+            .filter_map(|(one, part)| {
+                Some(format!("{}/{}: {}", one.component, part.path, part.fault.as_ref()?))
+            })
             .collect();
         if !faults.is_empty() {
-            let text = format!("not everything on system {name} can be part of a level: {}", faults.join(", "));
+            let text =
+                format!("not everything on system {name} can be part of a level: {}", faults.join(", "));
             let hint = "put these in order on the system, or absorb other components alone";
             return Err(Refusal::new(254, text).lines(faults).hint(hint).into());
         }
         Ok(meant)
     }
 
-    fn plan(&self, principal: &Principal, system: &SystemRow, owner: &str) -> Result<Absorption, ServiceError> {
+    fn plan(
+        &self,
+        principal: &Principal,
+        system: &SystemRow,
+        owner: &str,
+    ) -> Result<Absorption, ServiceError> {
         let meant = self.meant(system)?;
         let (parent, before) = {
             let tables = principal.tables();
@@ -98,13 +106,8 @@ impl SystemAbsorb {
             (parent, content)
         };
         parent.permits(Asked::Parent)?;
-        let mut absorption = Absorption {
-            parent,
-            after: before.clone(),
-            before,
-            rows: Vec::new(),
-            notes: Vec::new(),
-        };
+        let mut absorption =
+            Absorption { parent, after: before.clone(), before, rows: Vec::new(), notes: Vec::new() };
         for one in &meant {
             let covered = self.apply_fixes(principal, one, &mut absorption)?;
             let parts: Vec<&ChangedPart> =
@@ -144,7 +147,11 @@ impl SystemAbsorb {
         let names = want.iter().map(FixId::as_str).collect::<Vec<_>>().join(", ");
         let plan = match planned {
             // More than what stands on the system would be another content.
-            Ok(plan) if plan.add.iter().all(|added| want.contains(&added.id)) && plan.goes_back.is_empty() => plan,
+            Ok(plan)
+                if plan.add.iter().all(|added| want.contains(&added.id)) && plan.goes_back.is_empty() =>
+            {
+                plan
+            }
             other => {
                 let why = match other {
                     Err(refused) => refused.refusal(&self.title()).text,
@@ -154,7 +161,10 @@ impl SystemAbsorb {
                         format!("it needs {} too", more.join(", "))
                     }
                 };
-                let text = format!("the changes in {} look like fix {names}, which is not recorded as such: {why}", one.component);
+                let text = format!(
+                    "the changes in {} look like fix {names}, which is not recorded as such: {why}",
+                    one.component
+                );
                 absorption.notes.push(Message::csm(255, Severity::W, text));
                 return Ok(HashSet::new());
             }
@@ -184,7 +194,10 @@ impl SystemAbsorb {
         let after = &mut absorption.after;
         let vendor = operation::vendor_tree(principal, &self.vrm, after, &one.component)?;
         for part in parts {
-            let at = after.mods.iter().position(|known| known.component == one.component && known.path == part.path);
+            let at = after
+                .mods
+                .iter()
+                .position(|known| known.component == one.component && known.path == part.path);
             let known = at.map(|at| after.mods.remove(at));
             let base = vendor.get(part.path.as_str()).cloned();
             let row = |what: &str, id: String| {
@@ -306,14 +319,20 @@ impl SystemAbsorb {
         let name = &self.system;
         if there == Some(level.content) {
             systems::set_info(&principal.tables(), name, info, (context.now)())?;
-            let text = format!("system {name} has exactly the content of level {} and counts as running it", level.title());
+            let text = format!(
+                "system {name} has exactly the content of level {} and counts as running it",
+                level.title()
+            );
             outcome.say(Message::csm(257, Severity::I, text));
             let hint = format!(
                 "tender servmgr srvlvl package {title}; srvlvl send {title} {name} (test, then (stable; system put2prod {} {name}",
                 self.vrm,
                 title = level.title()
             );
-            outcome.say(Message::csm(258, Severity::I, "next: package it, test it, put it in production").with_hint(hint));
+            outcome.say(
+                Message::csm(258, Severity::I, "next: package it, test it, put it in production")
+                    .with_hint(hint),
+            );
         } else {
             let text = format!(
                 "level {} has content {}, system {name} has {}: not everything that differs there is in the level",
@@ -328,11 +347,7 @@ impl SystemAbsorb {
 }
 
 /// Finds the level a system runs, apart from what was changed by hand.
-fn parent_of(
-    tables: &rusqlite::Connection,
-    vrm: &Vrm,
-    system: &SystemRow,
-) -> Result<Level, ServiceError> {
+fn parent_of(tables: &rusqlite::Connection, vrm: &Vrm, system: &SystemRow) -> Result<Level, ServiceError> {
     let name = &system.record.name;
     let current = system.info.as_ref().and_then(|info| info.current.as_ref());
     let Some(current) = current else {

@@ -49,12 +49,15 @@ impl SystemAudit {
             records.push(record);
         }
         if end != copy.end {
-            let text = format!("the copy {} ends at record {}, not {}", path.display(), end.count, copy.end.count);
+            let text =
+                format!("the copy {} ends at record {}, not {}", path.display(), end.count, copy.end.count);
             outcome.say(Message::csm(271, Severity::S, text).with_hint("restore it from a backup"));
         }
         let shown = records.len().saturating_sub(self.last.unwrap_or(LAST));
-        let mut table =
-            Table::new(format!("Audit log of system {}", self.system), &["no", "at", "who", "what", "about", "rc"]);
+        let mut table = Table::new(
+            format!("Audit log of system {}", self.system),
+            &["no", "at", "who", "what", "about", "rc"],
+        );
         for record in &records[shown..] {
             let event = &record.event;
             table.row([
@@ -70,7 +73,8 @@ impl SystemAudit {
         match &copy.fault {
             Some(fault) => outcome.say(self.fault(fault)),
             None => {
-                let text = format!("{} records are copied, and each follows from the one before", copy.end.count);
+                let text =
+                    format!("{} records are copied, and each follows from the one before", copy.end.count);
                 outcome.say(Message::csm(272, Severity::I, text));
             }
         }
@@ -112,7 +116,9 @@ impl Verb for SystemAudit {
         let aside = contact::set_audit_aside(principal, &self.system, (context.now)())?;
         let mut outcome = Outcome::default();
         let text = match aside {
-            Some(path) => format!("the copy is kept as {}; the next contact begins a new one", path.display()),
+            Some(path) => {
+                format!("the copy is kept as {}; the next contact begins a new one", path.display())
+            }
             None => "there was no copy; the next contact begins one".to_owned(),
         };
         outcome.say(Message::csm(275, Severity::I, text));

@@ -41,7 +41,9 @@ impl Verb for SystemException {
 
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
         if self.keep && self.reason.trim().is_empty() {
-            return Err(Refusal::new(263, "an exception needs a reason").hint("say why the part must stay").into());
+            return Err(Refusal::new(263, "an exception needs a reason")
+                .hint("say why the part must stay")
+                .into());
         }
         let system = systems::expect(&principal.tables(), &self.vrm, &self.system)?;
         let changes = system.changes.unwrap_or_default();
@@ -56,7 +58,8 @@ impl Verb for SystemException {
         };
         let mut outcome = Outcome::default();
         let verb = if self.keep { "would be kept" } else { "would be kept no longer" };
-        let text = format!("system {}, component {}: {verb}: {}", self.system, self.component, paths.join(", "));
+        let text =
+            format!("system {}, component {}: {verb}: {}", self.system, self.component, paths.join(", "));
         outcome.say(Message::csm(264, Severity::I, text));
         outcome.data = serde_json::json!({ "system": self.system, "parts": paths });
         Ok(outcome)

@@ -154,7 +154,8 @@ fn check_regression(facts: &Facts, wish: &Wish<'_>, refusal: &mut Refusal) {
 /// Parts kept on this system stand for what was below them then; people decide what becomes of them over others.
 fn check_exceptions(facts: &Facts, refusal: &mut Refusal) {
     let level = &facts.manifest.level;
-    let hint = "make the change a local modification of the level, or drop the exception with SYSTEM EXCEPTION";
+    let hint =
+        "make the change a local modification of the level, or drop the exception with SYSTEM EXCEPTION";
     for (component, path) in &facts.reworks {
         let text = format!("{level} changes {component}/{path}, which this system keeps as an exception");
         refusal.add(ReturnCode::Refused, error(731, text, hint));

@@ -6,13 +6,35 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use tender_package::{FixId, LevelName, SystemName, Vrm};
 use tender_service::envelope::VendorPublicKey;
-use tender_service::system::Target;
 use tender_service::shapes::{Hold as HoldShape, HoldClass};
+use tender_service::system::Target;
 use tender_service::verbs::{
-    Embargo, EmbargoOn, FixQuery, GroupQuery, GroupSet, HoldAccept, HoldAdd, HoldQuery, HoldRelease, StoreGc, VendorQuery,
-    VendorSet,
+    Embargo, EmbargoOn, FixQuery, GroupQuery, GroupSet, HoldAccept, HoldAdd, HoldQuery, HoldRelease,
+    ReleaseDelete, StoreGc, VendorQuery, VendorSet,
 };
 use tender_service::{Refusal, ServiceError, Verb};
+
+/// Verbs on releases.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Releases {
+    /// Drops a release that no system is on, with its levels, envelopes and fixes
+    #[command(after_help = "Example:\n  tender servmgr release delete 710 --force 'replaced by 720'")]
+    Delete {
+        /// The release
+        vrm: Vrm,
+        /// Delete although it has levels besides BASE, with the reason
+        #[arg(long, value_name = "REASON")]
+        force: Option<String>,
+    },
+}
+
+impl Releases {
+    pub(super) fn verb(self) -> Box<dyn Verb> {
+        match self {
+            Self::Delete { vrm, force } => Box::new(ReleaseDelete { vrm, force }),
+        }
+    }
+}
 
 /// Verbs on nicknames.
 #[derive(Debug, Subcommand)]

@@ -3,8 +3,8 @@
 use tender_content::PartPath;
 use tender_service::system::Target;
 use tender_service::verbs::{
-    SystemAbsorb, SystemAdd, SystemAudit, SystemDelete, SystemException, SystemExceptionQuery, SystemFallback,
-    SystemModify, SystemPut2prod, SystemQuery, SystemServcheck, SystemUnload,
+    SystemAbsorb, SystemAdd, SystemAudit, SystemDelete, SystemException, SystemExceptionQuery,
+    SystemFallback, SystemModify, SystemPut2prod, SystemQuery, SystemServcheck, SystemUnload,
 };
 use tender_service::{Principal, ServiceError, Verb};
 
