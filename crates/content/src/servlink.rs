@@ -28,6 +28,7 @@ mod lzma;
 mod matching;
 mod memory;
 mod plan;
+mod reference;
 mod text;
 
 use std::io;

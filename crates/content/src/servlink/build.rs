@@ -1,6 +1,6 @@
 //! Builds servlinks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::delta::{self, STREAM_KINDS, Streams};
@@ -44,7 +44,7 @@ pub fn build(
     let objects = new_objects(&old, to, store)?;
     let changed_bytes: u64 = objects.iter().map(|object| object.size).sum();
     progress.begin("comparing parts", changed_bytes);
-    let built = builder.smallest(&objects, &old);
+    let built = builder.smallest(&objects);
     progress.end();
     let Built { sections, plan, is_whole } = built?;
     let header = ServlinkHeader {
@@ -94,8 +94,8 @@ struct TextFile<'t> {
 
 impl<'b> Builder<'b> {
     /// Builds the difference, and the whole when there is doubt which is smaller.
-    fn smallest(&self, objects: &[NewObject<'b>], old: &[OldPart<'b>]) -> Result<Built, BuildError> {
-        let difference = self.sections(objects, old, false)?;
+    fn smallest(&self, objects: &[NewObject<'b>]) -> Result<Built, BuildError> {
+        let difference = self.sections(objects, false)?;
         if objects.iter().all(|object| object.old.is_none()) {
             return Ok(difference);
         }
@@ -104,7 +104,7 @@ impl<'b> Builder<'b> {
             return Ok(difference);
         }
         let alone: Vec<_> = objects.iter().map(|object| NewObject { old: None, ..*object }).collect();
-        let whole = self.sections(&alone, &[], true)?;
+        let whole = self.sections(&alone, true)?;
         Ok(if packed(&whole) < packed(&difference) { whole } else { difference })
     }
 
@@ -118,12 +118,7 @@ impl<'b> Builder<'b> {
         Ok(sizes?.iter().sum())
     }
 
-    fn sections(
-        &self,
-        objects: &[NewObject<'b>],
-        old: &[OldPart<'b>],
-        is_whole: bool,
-    ) -> Result<Built, BuildError> {
+    fn sections(&self, objects: &[NewObject<'b>], is_whole: bool) -> Result<Built, BuildError> {
         let mut large = Vec::new();
         let mut textual = Vec::new();
         for file in try_map(self.threads, objects, |object| self.classify(object))? {
@@ -133,7 +128,7 @@ impl<'b> Builder<'b> {
             }
         }
         let delta_jobs = delta_groups(large, self.budget.delta_group_bytes());
-        let text_jobs = self.text_groups(textual, old);
+        let text_jobs = self.text_groups(textual);
         let order: Vec<_> = delta_jobs
             .iter()
             .flatten()
@@ -226,7 +221,7 @@ impl<'b> Builder<'b> {
         Ok(delta::encode(old, &new, &steps))
     }
 
-    fn text_groups(&self, files: Vec<TextFile<'b>>, old: &[OldPart<'b>]) -> Vec<TextJob<'b>> {
+    fn text_groups(&self, files: Vec<TextFile<'b>>) -> Vec<TextJob<'b>> {
         let bytes_max = self.budget.text_bytes_max();
         let new_max = text::GROUP_BYTES_MAX.min(bytes_max / 2);
         let reference_max = (bytes_max - new_max) as u64;
@@ -249,9 +244,6 @@ impl<'b> Builder<'b> {
                 entry.insert((old, file.old_pieces.clone()));
             }
             job.files.push(file);
-        }
-        for job in &mut jobs {
-            job.add_context(old, reference_max);
         }
         jobs
     }
@@ -331,28 +323,6 @@ struct TextJob<'t> {
     references: BTreeMap<usize, (OldPart<'t>, Vec<deflate::OldPiece>)>,
     new_bytes: u64,
     reference_bytes: u64,
-}
-
-impl<'t> TextJob<'t> {
-    /// Adds old parts that are no file's counterpart but likely resemble some: first those that go, then those in
-    /// the directories of the new files. Not more than there is new: every byte of context costs the builder time.
-    fn add_context(&mut self, old: &[OldPart<'t>], reference_bytes_max: u64) {
-        let directories: BTreeSet<&str> =
-            self.files.iter().filter_map(|file| file.object.path.ancestors().next()).collect();
-        let is_near =
-            |part: &OldPart<'_>| part.path.ancestors().next().is_some_and(|d| directories.contains(d));
-        let reference_bytes_max = reference_bytes_max.min(self.new_bytes * 2);
-        let removed = old.iter().filter(|part| part.is_removed);
-        let near = old.iter().filter(|part| !part.is_removed && is_near(part));
-        for part in removed.chain(near) {
-            let fits =
-                part.size <= TEXT_FILE_BYTES_MAX && self.reference_bytes + part.size <= reference_bytes_max;
-            if fits && !self.references.contains_key(&part.index) {
-                self.references.insert(part.index, (*part, Vec::new()));
-                self.reference_bytes += part.size;
-            }
-        }
-    }
 }
 
 fn delta_groups<'t>(objects: Vec<NewObject<'t>>, bytes_max: u64) -> Vec<Vec<NewObject<'t>>> {
