@@ -373,7 +373,7 @@ fn coerce(root: &mut Node, installed: &[Installed]) -> Vec<Problem> {
         let context =
             crate::schema::Context { prefix: KeyPath::of(&["components", &component.name]), ..Default::default() };
         if let Some(settings) = root.at_mut(&context.prefix) {
-            problems.extend(schema.coerce(settings, &context));
+            problems.extend(schema.coerce_component(&component.name, settings, &context));
         }
     }
     problems

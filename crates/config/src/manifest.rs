@@ -19,6 +19,21 @@ pub use extension::{
 /// Names a manifest can have, in the order they are looked for.
 pub const FILE_NAMES: [&str; 3] = ["manifest.yaml", "manifest.yml", "manifest.json"];
 
+/// Keys that say something to people; nothing is done with them.
+const DESCRIPTIVE: [&str; 11] = [
+    "id",
+    "version",
+    "title",
+    "description",
+    "license",
+    "homepage",
+    "keywords",
+    "repository",
+    "build",
+    "autoEncoding",
+    "dependencies",
+];
+
 /// What a component says of itself.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Manifest {
@@ -240,9 +255,14 @@ pub fn parse(text: &str, file: &Path) -> Loaded {
 
 fn understand(root: &Node, file: &Path, problems: &mut Vec<Problem>) -> Option<Manifest> {
     let before = problems.len();
-    problems.extend(Schema::manifest().check(root, &schema::Context::default()));
+    let mut found = Schema::manifest().check(root, &schema::Context::default());
+    let mut json = root.to_json();
+    for problem in &mut found {
+        soften(problem, &mut json);
+    }
+    problems.extend(found);
     check_name(root, file, problems);
-    let shape = match serde_json::from_value::<Shape>(root.to_json()) {
+    let shape = match serde_json::from_value::<Shape>(json) {
         Ok(shape) => shape,
         Err(fault) => {
             let has_error = problems[before..].iter().any(|problem| problem.severity == Severity::Error);
@@ -261,6 +281,17 @@ fn understand(root: &Node, file: &Path, problems: &mut Vec<Problem>) -> Option<M
         }
     }
     Some(shape.into_manifest(root, file))
+}
+
+/// Makes a warning of an error in what only describes the component, and leaves that out.
+fn soften(problem: &mut Problem, json: &mut serde_json::Value) {
+    let top = problem.path.split(['.', '[']).next().unwrap_or_default();
+    if problem.severity == Severity::Error && DESCRIPTIVE.contains(&top) {
+        problem.severity = Severity::Warning;
+        if let Some(object) = json.as_object_mut() {
+            object.remove(top);
+        }
+    }
 }
 
 /// Compares the name with that of the directory.

@@ -188,12 +188,10 @@ impl Builder<'_> {
             }
             Event::SequenceStart(_, anchor, _) => {
                 self.count(1, &origin)?;
-                self.refuse_as_key(&origin)?;
                 self.open.push(Open::Sequence { elements: Vec::new(), origin, anchor });
             }
             Event::MappingStart(_, anchor, _) => {
                 self.count(1, &origin)?;
-                self.refuse_as_key(&origin)?;
                 self.open.push(Open::Mapping { mapping: Mapping::default(), origin, anchor, key: None, seen: HashMap::new() });
             }
             Event::SequenceEnd | Event::MappingEnd => self.close()?,
@@ -218,15 +216,6 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn refuse_as_key(&self, origin: &Origin) -> Outcome {
-        match self.open.last() {
-            Some(Open::Mapping { key: None, .. }) => {
-                Err(Box::new(Problem::error("a key is a text, not a collection").at(origin)))
-            }
-            _ => Ok(()),
-        }
-    }
-
     fn close(&mut self) -> Outcome {
         match self.open.pop() {
             Some(Open::Sequence { elements, origin, anchor }) => {
@@ -249,12 +238,15 @@ impl Builder<'_> {
             None => self.root = Some(node),
             Some(Open::Sequence { elements, .. }) => elements.push(node),
             Some(Open::Mapping { mapping, key, seen, .. }) => match key.take() {
-                None => match node.scalar() {
-                    Some(text) => *key = Some((text, node.origin)),
-                    None => {
-                        return Err(Box::new(Problem::error("a key is a text, not a collection").at(&node.origin)));
-                    }
-                },
+                None => {
+                    let text = node.scalar().unwrap_or_else(|| {
+                        // Placeholders such as `{{name}}` of sources that were never built look like this.
+                        let problem = Problem::warning("a collection stands in place of a key; its text is used");
+                        self.problems.push(problem.at(&node.origin));
+                        node.to_json().to_string()
+                    });
+                    *key = Some((text, node.origin));
+                }
                 Some((text, key_origin)) => {
                     if let Some(first) = seen.get(&text).and_then(|at| mapping.entries().get(*at)) {
                         let problem = Problem::error("this key stands here twice; keep one of them")

@@ -99,8 +99,9 @@ pub(super) fn defaults_of(installed: &[Installed]) -> Source {
     Source { root }
 }
 
-/// Reads the schemas of components that are configured.
+/// Reads the schemas of components that are configured; one that cannot be used is an error when validation is strict.
 pub(super) fn read_schemas(installed: &mut [Installed], root: &Node, problems: &mut Vec<Problem>) {
+    let is_strict = root.below(&["zowe", "configmgr", "validation"]).and_then(Node::text) == Some("STRICT");
     for component in installed {
         let manifest = &component.manifest;
         if manifest.config_schemas.is_empty() || root.below(&["components", &component.name]).is_none() {
@@ -108,7 +109,13 @@ pub(super) fn read_schemas(installed: &mut [Installed], root: &Node, problems: &
         }
         match Schema::of_component(&component.name, &component.root, &manifest.config_schemas) {
             Ok(schema) => component.schema = schema.map(Arc::new),
-            Err(fault) => problems.push(schema::unusable(&fault, &manifest::origin(manifest), &component.name)),
+            Err(fault) => {
+                let mut problem = schema::unusable(&fault, &manifest::origin(manifest), &component.name);
+                if !is_strict {
+                    problem.severity = Severity::Warning;
+                }
+                problems.push(problem);
+            }
         }
     }
 }

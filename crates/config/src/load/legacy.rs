@@ -70,6 +70,11 @@ impl Rename<'_> {
             };
             self.root.set(&["zowe", "certificate"], merged);
         }
+        if let Some(certificate) =
+            self.root.at_mut(&KeyPath::of(&["zowe", "certificate"]))
+        {
+            present_certificate(certificate);
+        }
         let Some(components) = self.root.mapping_mut().and_then(|root| root.get_mut("components")) else { return };
         for entry in components.mapping_mut().into_iter().flat_map(|components| components.entries_mut()) {
             for key in ["certificate", "internalCertificate"] {

@@ -56,7 +56,7 @@ fn instances(root: &Node, installed: &[Installed], context: &Context) -> Vec<Pro
             let Some(settings) = overrides.below(&["components", &component.name]) else { continue };
             let prefix = prefix.key("components").key(&component.name);
             let partial = Context { prefix, ..partial.clone() };
-            problems.extend(schema.check(settings, &partial));
+            problems.extend(schema.check_component(&component.name, settings, &partial));
         }
     }
     problems
@@ -88,7 +88,7 @@ fn components(root: &Node, installed: &[Installed], enabled: &BTreeSet<String>, 
         let prefix = place(&component.name);
         if let (Some(schema), Some(settings)) = (&component.schema, root.at(&prefix)) {
             let context = Context { prefix, is_partial: !is_enabled, suppressed: context.suppressed.clone() };
-            problems.extend(schema.check(settings, &context));
+            problems.extend(schema.check_component(&component.name, settings, &context));
         }
     }
     problems.extend(missing_schemas(root, installed, enabled));

@@ -179,7 +179,18 @@ impl<'a> Sealer<'a> {
         };
         Self {
             root: joined(base),
-            components: components.into_iter().map(|(name, schema)| (name, joined(schema))).collect(),
+            components: components
+                .into_iter()
+                .map(|(name, schema)| {
+                    let mut places = joined(schema);
+                    if schema.is_whole() {
+                        for key in ["components", name] {
+                            places = children(&places, &Step::Key(key.to_owned()));
+                        }
+                    }
+                    (name, places)
+                })
+                .collect(),
             problems: Vec::new(),
         }
     }

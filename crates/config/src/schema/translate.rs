@@ -71,6 +71,16 @@ pub(super) fn integers_in_quotes(error: &ValidationError<'_>, root: &Node, place
     }
 }
 
+/// Finds keys without a value where the validator wants a mapping.
+pub(super) fn empty_mappings(error: &ValidationError<'_>, root: &Node, places: &mut Vec<KeyPath>) {
+    if let Kind::Type { kind } = error.kind() {
+        let path = place(root, error.instance_path().as_str());
+        if type_words(kind).contains("a mapping") && root.at(&path).is_some_and(Node::is_null) {
+            places.push(path);
+        }
+    }
+}
+
 /// Makes a number of a text of digits and says so.
 pub(super) fn unquote(node: &mut Node, prefix: &KeyPath, place: &KeyPath) -> Option<Problem> {
     let number = node.text()?.parse().ok()?;

@@ -231,3 +231,33 @@ fn load_of_nothing_but_a_key_still_works() {
     assert!(instance.components.is_empty() && instance.runtime_directory().is_none());
     assert!(tender_config::environment::instance(&instance).get("ZWE_haInstance_id").is_some());
 }
+
+#[test]
+fn schema_of_a_component_may_extend_that_of_the_whole() {
+    let fixture = Fixture::new();
+    fixture.write(
+        "runtime/components/discovery/schema.json",
+        r##"{ "$id": "https://zowe.org/schemas/v2/discovery-config", "allOf": [ { "$ref": "https://zowe.org/schemas/v2/server-base" },
+            { "type": "object", "required": ["zowe"], "properties": { "components": { "type": "object", "properties": { "discovery": {
+                "type": "object", "additionalProperties": true, "properties": { "replicas": { "type": "integer", "maximum": 9 }, "pin": { "type": "string", "x-secret": true },
+                "home": { "$ref": "/schemas/v2/server-common#zowePath" } } } } } } } ] }"##,
+    );
+    fixture.replace("runtime/components/discovery/manifest.yaml", "configs:", "schemas: { configs: schema.json }\nconfigs:");
+    fixture.replace("zowe.yaml", "    port: 7553\n", "    port: 7553\n    replicas: \"12\"\n    pin: 12345\n    home: ''\n");
+    fixture.replace("zowe.yaml", "        port: 17553\n", "        port: 17553\n        replicas: 10\n");
+    let (configuration, report) = fixture.load(&["zowe.yaml"]);
+    let paths: Vec<_> = report.errors().map(|one| one.path.as_str()).collect();
+    let wanted = ["components.discovery.replicas", "components.discovery.home", "haInstances.LPAR-2.components.discovery.replicas"];
+    assert_eq!(paths, wanted, "{report}");
+    assert_eq!(value(&configuration, "components.discovery.pin"), "(secret)");
+    assert_eq!(value(&configuration, "components.discovery.replicas"), 12);
+}
+
+#[test]
+fn keys_without_a_value_count_as_empty_mappings() {
+    let fixture = Fixture::new();
+    fixture.write("empty.yaml", "zowe:\n  environments:\n  setup:\n    dataset:\n  runtimeDirectory: \"\"\ncomponents:\n  gateway:\nhaInstances:\n");
+    let (configuration, report) = fixture.load(&["empty.yaml"]);
+    assert!(!report.has_errors(), "{report}");
+    assert_eq!(value(&configuration, "zowe.environments"), json!({}));
+}

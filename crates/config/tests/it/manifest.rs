@@ -55,11 +55,11 @@ fn manifest_with_mistakes_reports_all_of_them() {
     let loaded = manifest::parse(text, Path::new("/x/right/manifest.yaml"));
     let found: Vec<_> = loaded.problems.iter().map(|one| (one.path.as_str(), one.nearest.as_deref(), one.severity)).collect();
     for expected in [
-        ("id", None, Severity::Error),
-        ("version", None, Severity::Error),
+        ("id", None, Severity::Warning),
+        ("version", None, Severity::Warning),
         ("comands", Some("commands"), Severity::Warning),
         ("commands.strat", Some("start"), Severity::Error),
-        ("build.brnch", Some("branch"), Severity::Error),
+        ("build.brnch", Some("branch"), Severity::Warning),
         ("apimlServices.dynamic[0]", None, Severity::Error),
         ("tender.readiness.periode", Some("period"), Severity::Error),
         ("tender.limits.memory", None, Severity::Error),
@@ -102,4 +102,12 @@ fn manifest_is_looked_for_in_three_names() {
     fixture.write("c/manifest.yaml", "name: c");
     assert!(manifest::find(&fixture.path("c")).unwrap().ends_with("manifest.yaml"));
     assert!(manifest::find(&fixture.path("nowhere")).is_none());
+}
+
+#[test]
+fn manifest_of_a_source_that_was_never_built_loads_with_warnings() {
+    let text = "name: y\nid: org.example.y\nversion: \"{{build.version}}\"\nbuild:\n  number: \"{{build.number}}\"\n  timestamp: {{build.timestamp}}\nkeywords: one\ncommands: { start: bin/start.sh }\n";
+    let loaded = manifest::parse(text, Path::new("/x/y/manifest.yaml"));
+    assert!(loaded.problems.iter().all(|one| one.severity == Severity::Warning), "{:?}", loaded.problems);
+    assert_eq!(loaded.manifest.unwrap().commands.start, Some(PathBuf::from("bin/start.sh")));
 }
