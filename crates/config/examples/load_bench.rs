@@ -50,16 +50,24 @@ fn make(directory: &Path) -> Result<(), Box<dyn Error>> {
         fs::create_dir_all(root.join("bin"))?;
         fs::write(root.join("bin/start.sh"), "#!/bin/sh\n")?;
         let manifest = include_str!("../tests/fixtures/runtime/components/gateway/manifest.yaml");
-        let manifest = manifest.replace("name: gateway", &format!("name: {name}")).replace("[discovery]", "[]");
+        let manifest =
+            manifest.replace("name: gateway", &format!("name: {name}")).replace("[discovery]", "[]");
         fs::write(root.join("manifest.yaml"), manifest)?;
         let schema = include_str!("../tests/fixtures/runtime/components/gateway/schema.json");
         fs::write(root.join("schema.json"), schema)?;
-        write!(components, "  {name}:\n    enabled: true\n    port: {}\n    debug: false\n", 10_000 + number)?;
+        write!(
+            components,
+            "  {name}:\n    enabled: true\n    port: {}\n    debug: false\n",
+            10_000 + number
+        )?;
         components.push_str("    launcher: { restartIntervals: [1, 2, 3], minUptime: 30 }\n");
-        components.push_str("    apiml:\n      service: { corsEnabled: true }\n      gateway: { timeoutMillis: 1000 }\n");
+        components.push_str(
+            "    apiml:\n      service: { corsEnabled: true }\n      gateway: { timeoutMillis: 1000 }\n",
+        );
     }
     fs::write(directory.join("zowe.yaml"), format!("{head}{components}"))?;
-    let with_templates = components.replace("    debug: false\n", "    debug: ${{ zowe.externalPort > 8000 }}\n");
+    let with_templates =
+        components.replace("    debug: false\n", "    debug: ${{ zowe.externalPort > 8000 }}\n");
     fs::write(directory.join("templates.yaml"), format!("{head}{with_templates}"))?;
     let schemas = directory.join("schemas");
     fs::create_dir_all(&schemas)?;
@@ -71,7 +79,8 @@ fn make(directory: &Path) -> Result<(), Box<dyn Error>> {
 
 fn measure(directory: &Path) -> Result<String, Box<dyn Error>> {
     let load = |name: &str| -> Result<Configuration, Box<dyn Error>> {
-        let (configuration, report) = Configuration::load(&Load::new(ConfigPath::file(directory.join(name))))?;
+        let (configuration, report) =
+            Configuration::load(&Load::new(ConfigPath::file(directory.join(name))))?;
         if report.has_errors() || configuration.installed().len() != COMPONENTS {
             return Err(report.to_string().into());
         }

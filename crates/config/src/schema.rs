@@ -106,7 +106,11 @@ impl Schema {
     /// Reads the schemas that a component brings for its configuration; the first is applied, others may be referred to.
     ///
     /// Errors: [`SchemaError`], which names the file.
-    pub fn of_component(component: &str, root: &Path, files: &[PathBuf]) -> Result<Option<Self>, SchemaError> {
+    pub fn of_component(
+        component: &str,
+        root: &Path,
+        files: &[PathBuf],
+    ) -> Result<Option<Self>, SchemaError> {
         let mut documents = Vec::new();
         for file in files {
             let path = root.join(file);
@@ -123,7 +127,9 @@ impl Schema {
     fn ours(which: usize) -> Result<Self, String> {
         let all = ours();
         let mut documents = vec![Arc::clone(&all[which])];
-        documents.extend(all.iter().enumerate().filter(|(number, _)| *number != which).map(|(_, one)| Arc::clone(one)));
+        documents.extend(
+            all.iter().enumerate().filter(|(number, _)| *number != which).map(|(_, one)| Arc::clone(one)),
+        );
         Self::build(documents)
     }
 
@@ -184,7 +190,12 @@ impl Schema {
     /// A component's schema describes its settings, or extends that of the whole configuration; of the latter what it
     /// says about the component counts.
     #[must_use]
-    pub(crate) fn check_component(&self, component: &str, settings: &Node, context: &Context) -> Vec<Problem> {
+    pub(crate) fn check_component(
+        &self,
+        component: &str,
+        settings: &Node,
+        context: &Context,
+    ) -> Vec<Problem> {
         if !self.is_whole {
             return self.check(settings, context);
         }
@@ -195,13 +206,21 @@ impl Schema {
         let mut found = self.check(&wrapped(component, settings), &around);
         let shown = context.prefix.to_string();
         found.retain(|problem| {
-            problem.path.strip_prefix(&shown).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+            problem
+                .path
+                .strip_prefix(&shown)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         });
         found
     }
 
     /// Does for the settings of a component what [`Self::coerce`] does.
-    pub(crate) fn coerce_component(&self, component: &str, settings: &mut Node, context: &Context) -> Vec<Problem> {
+    pub(crate) fn coerce_component(
+        &self,
+        component: &str,
+        settings: &mut Node,
+        context: &Context,
+    ) -> Vec<Problem> {
         if !self.is_whole {
             return self.coerce(settings, context);
         }
@@ -247,8 +266,10 @@ fn wrapped(component: &str, settings: &Node) -> Node {
 
 /// Says whether a schema extends that of the whole configuration.
 fn describes_whole(schema: &Json) -> bool {
-    let refers = schema.get("$ref").and_then(Json::as_str).is_some_and(|target| target.ends_with("/server-base"));
-    let has_components = schema.get("properties").is_some_and(|properties| properties.get("components").is_some());
+    let refers =
+        schema.get("$ref").and_then(Json::as_str).is_some_and(|target| target.ends_with("/server-base"));
+    let has_components =
+        schema.get("properties").is_some_and(|properties| properties.get("components").is_some());
     let parts = schema.get("allOf").and_then(Json::as_array);
     refers || has_components || parts.is_some_and(|parts| parts.iter().any(describes_whole))
 }

@@ -48,7 +48,10 @@ pub(super) fn discover(
             let Some(file) = manifest::find(&root) else { continue };
             let name = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if let Some(first) = installed.iter().find(|one| one.name == name) {
-                let message = format!("component {name} is installed twice; the one in `{}` counts", first.root.display());
+                let message = format!(
+                    "component {name} is installed twice; the one in `{}` counts",
+                    first.root.display()
+                );
                 problems.push(Problem::warning(message).at(&Origin::of_file(&file)));
                 continue;
             }
@@ -75,8 +78,10 @@ fn read(name: String, root: PathBuf, is_core: bool, file: &Path) -> Installed {
     let (manifest, problems) = match manifest::load(file) {
         Ok(loaded) => (loaded.manifest, loaded.problems),
         Err(fault) => {
-            let cause = std::error::Error::source(&fault).map(|cause| format!(": {cause}")).unwrap_or_default();
-            let problem = Problem::error(format!("the manifest cannot be used: {fault}{cause}")).id("ZWEL0132E");
+            let cause =
+                std::error::Error::source(&fault).map(|cause| format!(": {cause}")).unwrap_or_default();
+            let problem =
+                Problem::error(format!("the manifest cannot be used: {fault}{cause}")).id("ZWEL0132E");
             (None, vec![problem.at(&Origin::of_file(file))])
         }
     };

@@ -14,7 +14,16 @@ fn load(fixture: &Fixture, directory: &str) -> Loaded {
 #[test]
 fn manifests_of_all_versions_load_without_problems() {
     let fixture = Fixture::new();
-    for name in ["gateway", "discovery", "api-catalog", "caching-service", "app-server", "zss", "jobs-api", "explorer-jes"] {
+    for name in [
+        "gateway",
+        "discovery",
+        "api-catalog",
+        "caching-service",
+        "app-server",
+        "zss",
+        "jobs-api",
+        "explorer-jes",
+    ] {
         let loaded = load(&fixture, &format!("runtime/components/{name}"));
         assert_eq!(loaded.problems, [], "{name}");
         assert_eq!(loaded.manifest.unwrap().name, name);
@@ -53,7 +62,8 @@ fn manifest_fields_are_understood_in_both_forms() {
 fn manifest_with_mistakes_reports_all_of_them() {
     let text = "name: wrong\nid: x\nversion: v1\ncomands:\n  start: a\ncommands:\n  strat: b\nbuild: { brnch: x }\napimlServices:\n  dynamic: [ {} ]\ntender:\n  readiness: { tcp: a:1, periode: 1s }\n  limits: { memory: lots }\nwhatever: 1\n";
     let loaded = manifest::parse(text, Path::new("/x/right/manifest.yaml"));
-    let found: Vec<_> = loaded.problems.iter().map(|one| (one.path.as_str(), one.nearest.as_deref(), one.severity)).collect();
+    let found: Vec<_> =
+        loaded.problems.iter().map(|one| (one.path.as_str(), one.nearest.as_deref(), one.severity)).collect();
     for expected in [
         ("id", None, Severity::Warning),
         ("version", None, Severity::Warning),
@@ -75,7 +85,11 @@ fn manifest_with_mistakes_reports_all_of_them() {
 fn manifest_that_is_no_manifest_is_refused() {
     for text in ["", "[]", "a: [", "name: {}\n", "x: 1\n"] {
         let loaded = manifest::parse(text, Path::new("/x/y/manifest.yaml"));
-        assert!(loaded.problems.iter().any(|one| one.severity == Severity::Error), "{text}: {:?}", loaded.problems);
+        assert!(
+            loaded.problems.iter().any(|one| one.severity == Severity::Error),
+            "{text}: {:?}",
+            loaded.problems
+        );
     }
     let two_probes = "name: y\ntender:\n  readiness: { tcp: a:1, notify: true }\n";
     let loaded = manifest::parse(two_probes, Path::new("/x/y/manifest.yaml"));
