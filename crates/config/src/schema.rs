@@ -133,19 +133,26 @@ impl Schema {
         Self::build(documents)
     }
 
+    /// Builds a schema of its documents; ours can always be referred to.
     fn build(documents: Vec<Arc<Json>>) -> Result<Self, String> {
-        let mut registry = Registry::new();
-        for document in &documents {
-            if let Some(id) = document.get("$id").and_then(Json::as_str) {
-                registry = registry.add(id, (**document).clone()).map_err(|fault| fault.to_string())?;
-            }
-        }
-        let registry = registry.prepare().map_err(|fault| fault.to_string())?;
+        let ours = registry();
+        let own: Vec<(&str, &Json)> = documents[1..]
+            .iter()
+            .filter_map(|document| Some((document.get("$id")?.as_str()?, &**document)))
+            .filter(|(id, _)| !ours.contains_resource(id))
+            .collect();
+        let extended = if own.is_empty() {
+            None
+        } else {
+            let builder = ours.extend(own).map_err(|fault| fault.to_string())?;
+            Some(builder.prepare().map_err(|fault| fault.to_string())?)
+        };
         let validator = jsonschema::options()
-            .with_registry(&registry)
+            .with_registry(extended.as_ref().unwrap_or(ours))
             .offline()
             .build(&documents[0])
             .map_err(|fault| fault.to_string())?;
+        drop(extended);
         let is_whole = describes_whole(&documents[0]);
         Ok(Self { validator, documents, is_whole })
     }
@@ -255,6 +262,18 @@ impl Schema {
         });
         problems
     }
+}
+
+/// Returns our schemas by their ids, prepared once.
+fn registry() -> &'static Registry<'static> {
+    static REGISTRY: OnceLock<Registry<'static>> = OnceLock::new();
+    REGISTRY.get_or_init(|| {
+        let documents = ours().iter().map(|document| {
+            (document["$id"].as_str().expect("a test finds the ids of our schemas"), &**document)
+        });
+        let builder = Registry::new().extend(documents).expect("a test builds our schemas");
+        builder.prepare().expect("a test builds our schemas")
+    })
 }
 
 /// Puts the settings of a component where they stand in a configuration.
