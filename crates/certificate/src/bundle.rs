@@ -11,7 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     Secret,
@@ -48,6 +48,12 @@ pub struct KeyEntry {
 impl Clone for KeyEntry {
     fn clone(&self) -> Self {
         Self { alias: self.alias.clone(), key: self.key.clone_key(), chain: self.chain.clone() }
+    }
+}
+
+impl Drop for KeyEntry {
+    fn drop(&mut self) {
+        self.key.zeroize();
     }
 }
 
