@@ -236,7 +236,7 @@ impl Bundle {
         let there = || self.keys().map(|key| key.alias.clone()).collect::<Vec<_>>();
         let path = path.to_owned();
         match alias {
-            // Java writes aliases in lower case and compares them without regard to it.
+            // Java compares aliases without regard to case.
             Some(alias) => self
                 .keys()
                 .find(|key| key.alias.eq_ignore_ascii_case(alias))
