@@ -1,1 +1,14 @@
 //! Validate, configure, start: instance directories, components and what a launcher does with them.
+//!
+//! Nothing here prints: results are values, and what happens meanwhile goes to a [`progress::Progress`].
+
+pub mod fingerprint;
+pub mod layout;
+pub mod library;
+pub mod message;
+mod parallel;
+pub mod ports;
+pub mod progress;
+pub mod register;
+pub mod script;
+pub mod summary;
