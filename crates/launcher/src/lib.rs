@@ -2,7 +2,9 @@
 //!
 //! Nothing here prints: results are values, and what happens meanwhile goes to a [`progress::Progress`].
 
+pub mod component;
 pub mod fingerprint;
+pub mod instance;
 pub mod layout;
 pub mod library;
 pub mod message;
