@@ -6,7 +6,18 @@ pub(crate) use tender_content::fault::point;
 const VERBS: [(&str, &[&str]); 8] = [
     (
         "load",
-        &["stage", "apply", "materialise", "verify", "base", "record", "slot", "collect", "undo.collect"],
+        &[
+            "stage",
+            "apply",
+            "materialise",
+            "verify",
+            "base",
+            "record",
+            "slot",
+            "test-run",
+            "collect",
+            "undo.collect",
+        ],
     ),
     ("unload", &["slot", "collect"]),
     (

@@ -90,6 +90,36 @@ pub struct Override {
     pub until: Option<Timestamp>,
 }
 
+/// What a test instance on slot `test` showed: the proof of a test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestRun {
+    /// The level that was run.
+    pub level: LevelRef,
+    /// When the test instance was started, by the system's clock.
+    pub began: Timestamp,
+    /// How long it took until it was ready or gave up, in milliseconds.
+    pub took_ms: u64,
+    /// Whether every component became ready.
+    pub is_ready: bool,
+    /// What happened, in one line.
+    pub summary: String,
+    /// Its components.
+    pub components: Vec<TestedComponent>,
+}
+
+/// One component of a test instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestedComponent {
+    /// Its name.
+    pub name: String,
+    /// The state it came to, such as `READY`.
+    pub state: String,
+    /// Why, when there is something to say.
+    pub reason: Option<String>,
+    /// The last lines it printed, when it is not ready.
+    pub output: Vec<String>,
+}
+
 /// What SERVCHECK found on one system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServcheckReport {

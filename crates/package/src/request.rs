@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::manifest::{LevelRef, Mode};
 use crate::message::{Outcome, ReturnCode};
 use crate::name::{ComponentName, FixId};
-use crate::report::{ServcheckReport, SystemInfo};
+use crate::report::{ServcheckReport, SystemInfo, TestRun};
 
 /// Version of the request protocol; both ends refuse what is newer than they know.
 pub const PROTOCOL: u32 = 1;
@@ -142,4 +142,7 @@ pub struct RequestResult {
     pub info: SystemInfo,
     /// What SERVCHECK found.
     pub servcheck: Option<ServcheckReport>,
+    /// What the test instance showed that LOAD started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_run: Option<TestRun>,
 }

@@ -208,6 +208,9 @@ fn plan(facts: &Facts, wish: &Wish<'_>) -> Plan {
     if !is_current {
         steps.push(Step::Record { record: Box::new(record) });
         steps.push(Step::Slot { slot: Slot::Test, level: Some(level.clone()) });
+        if wish.mode == Mode::Test {
+            steps.push(Step::TestRun { level: level.clone() });
+        }
     }
     steps.push(Step::Collect);
     Plan { steps, undo: vec![Step::Collect], done: done(facts, wish, is_current), notes: notes(facts, wish) }

@@ -42,6 +42,8 @@ pub(crate) enum Step {
     Validate { level: LevelRef },
     /// Lets the lifecycle restart what changed.
     Restart { level: Option<LevelRef> },
+    /// Lets the lifecycle run a test instance on slot `test`; keeps what it showed for the result.
+    TestRun { level: LevelRef },
     /// Remembers whether this system is managed, and its overrides.
     State { state: ManagedState },
     /// Removes levels and objects that no slot and no BASE needs.
@@ -158,6 +160,7 @@ impl Step {
             Self::Slot { slot: Slot::Test, .. } => "slot",
             Self::Validate { .. } => "validate",
             Self::Restart { .. } => "restart",
+            Self::TestRun { .. } => "test-run",
             Self::State { .. } => "state",
             Self::Collect => "collect",
         }
@@ -182,6 +185,7 @@ impl Step {
             Self::Slot { slot, level: None } => format!("clear slot {}", slot.word()),
             Self::Validate { level } => format!("validate and configure {level}"),
             Self::Restart { .. } => "restart what changed and wait until it is ready".to_owned(),
+            Self::TestRun { level } => format!("run a test instance of {level}, when there is one"),
             Self::State { .. } => "remember the state of management".to_owned(),
             Self::Collect => "remove what is no longer needed".to_owned(),
         }
@@ -211,10 +215,24 @@ impl Step {
             Self::Restart { level: Some(_) } => {
                 context.hooks.restart_and_ready(&home.slot_link(Slot::Current)).map_err(StepError::Hook)
             }
+            Self::TestRun { level } => test_run(context, level, staging),
             Self::State { state } => state.write(home).map_err(StepError::Home),
             Self::Collect => collect::collect(context).map_err(StepError::Collect),
         }
     }
+}
+
+/// Returns where the step that runs a test instance leaves what it showed.
+pub(super) fn test_run_file(request_dir: &Path) -> PathBuf {
+    request_dir.join("test-run.json")
+}
+
+fn test_run(context: &Context<'_>, level: &LevelRef, staging: &Path) -> Result<(), StepError> {
+    let Some(shown) = context.hooks.test_run(level, &context.home.slot_link(Slot::Test)) else {
+        return Ok(());
+    };
+    let request_dir = staging.parent().unwrap_or(staging);
+    write_json(&test_run_file(request_dir), &shown).map_err(StepError::Home)
 }
 
 fn stage(context: &Context<'_>, vrm: &Vrm, target: &str, to: &Path) -> Result<(), StepError> {

@@ -135,7 +135,7 @@ fn scenarios() -> Vec<Scenario> {
     vec![
         scenario(
             "received",
-            load("BLD1", Mode::Stable),
+            load("BLD1", Mode::Test),
             ["BLD1", "-", "-"],
             points("load.", |point| is_undo(point) || point.starts_with("load.base")),
         ),

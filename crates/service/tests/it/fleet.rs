@@ -230,6 +230,7 @@ impl ManagedSystem for FileSystem {
                 outcome,
                 info: state.info.clone(),
                 servcheck,
+                test_run: None,
             });
             self.fleet.save(&self.name, &state);
         }

@@ -47,7 +47,7 @@ fn labels(facts: &Facts, mode: Mode) -> Vec<&'static str> {
 fn level_for_an_empty_system_is_staged_applied_and_loaded() {
     let facts = facts("BLD1");
     assert!(numbers(&facts, Mode::Test, &[], None).is_empty());
-    let expected = ["stage", "apply", "materialise", "verify", "record", "slot", "collect"];
+    let expected = ["stage", "apply", "materialise", "verify", "record", "slot", "test-run", "collect"];
     assert_eq!(labels(&facts, Mode::Test), expected);
 }
 
