@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
+use tender_supervisor::client;
+use tender_supervisor::console::{InstanceStatus, Reply, Request};
 use tender_supervisor::lock::{InstanceLock, LockError};
 use tender_supervisor::plan::Plan;
 use tender_supervisor::{Exit, Options, Planner, Scope, SuperviseError};
@@ -114,6 +116,16 @@ pub fn run(instance: &Instance, request: &RunRequest) -> Result<Ended, LaunchErr
     }
     say(&log, "ZWEL0022I", "the launcher stopped".to_owned());
     Ok(Ended::Stopped(exit))
+}
+
+/// Returns the state of the running instance; nothing when none runs or it does not answer.
+#[must_use]
+pub fn status(directory: &Path, ha_id: &str) -> Option<InstanceStatus> {
+    let mut client = client::connect(&client::socket_path(directory, ha_id)).ok()?;
+    client.ask(&Request::Status).ok()?.into_iter().find_map(|reply| match reply {
+        Reply::Status(status) => Some(status),
+        _ => None,
+    })
 }
 
 /// Takes the lock of the instance directory and that of the workspace, which another directory may share.

@@ -2,7 +2,9 @@
 //!
 //! Nothing here prints: results are values, and what happens meanwhile goes to a [`progress::Progress`].
 
+pub mod check;
 pub mod component;
+pub mod discover;
 pub mod fingerprint;
 pub mod https;
 pub mod instance;
@@ -18,3 +20,5 @@ pub mod progress;
 pub mod register;
 pub mod script;
 pub mod summary;
+pub mod support;
+pub mod verify;

@@ -21,9 +21,8 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use tender_config::manifest::{FailurePolicy, Phase as Hook};
-use tender_supervisor::console::{Reply, Request};
 use tender_supervisor::plan::{self, LeftOut, Plan};
-use tender_supervisor::{Scope, client};
+use tender_supervisor::Scope;
 
 use crate::fingerprint::DigestCache;
 use crate::instance::{Instance, InstanceError, Loaded};
@@ -40,7 +39,7 @@ use model::Model;
 use run::{Failure, Surroundings};
 use subject::Subject;
 
-pub(crate) use read::certificate_of;
+pub(crate) use read::{add_base, certificate_of};
 pub(crate) use snapshot::looks_secret;
 
 /// Lines of output that a component left out takes along.
@@ -219,14 +218,9 @@ fn restrict(model: &mut Model, scope: &Scope) -> Result<(), PrepareError> {
 
 /// Returns the ports that the running instance has: they are taken, and rightly so.
 fn own_ports(model: &Model) -> BTreeSet<u16> {
-    let socket = client::socket_path(&model.directory, &model.layout.ha_id);
-    let Ok(mut client) = client::connect(&socket) else { return BTreeSet::new() };
-    let replies = client.ask(&Request::Status).unwrap_or_default();
-    let states = replies.into_iter().filter_map(|reply| match reply {
-        Reply::Status(status) => Some(status),
-        _ => None,
-    });
-    states.flat_map(|status| status.components).flat_map(|component| component.ports).collect()
+    let status = crate::launch::status(&model.directory, &model.layout.ha_id);
+    let components = status.into_iter().flat_map(|status| status.components);
+    components.flat_map(|component| component.ports).collect()
 }
 
 /// Gives components whose scripts read the library of the reference a runtime directory that has one.

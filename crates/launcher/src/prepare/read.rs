@@ -193,7 +193,7 @@ fn environment_of(
 }
 
 /// Adds what every program expects to find, unless the configuration says something else.
-fn add_base(variables: &mut BTreeMap<String, String>) {
+pub(crate) fn add_base(variables: &mut BTreeMap<String, String>) {
     let mut path = String::new();
     for home in ["JAVA_HOME", "NODE_HOME"] {
         if let Some(home) = variables.get(home).filter(|home| !home.is_empty()) {
