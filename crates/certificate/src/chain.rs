@@ -10,6 +10,7 @@ use rustls::{
     server::{ParsedCertificate, WebPkiClientVerifier},
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
+use x509_parser::x509::X509Version;
 
 use crate::{info, tls::Roots};
 
@@ -46,6 +47,11 @@ pub(crate) fn is_self_issued(der: &CertificateDer<'_>) -> bool {
     info::parse(der).is_some_and(|parsed| parsed.subject().as_raw() == parsed.issuer().as_raw())
 }
 
+/// An authority, or a server that signed for itself and can only be trusted as it is.
+pub(crate) fn is_authority(der: &CertificateDer<'_>) -> bool {
+    info::parse(der).is_some_and(|parsed| parsed.is_ca()) || is_self_issued(der)
+}
+
 /// What a certificate is to be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -63,6 +69,12 @@ pub(crate) fn check(
     now: UnixTime,
     purpose: Purpose,
 ) -> Result<(), Error> {
+    let version = info::parse(certificate).map(|parsed| parsed.version());
+    if version.is_some_and(|version| version != X509Version::V3) {
+        return Err(Error::General(
+            "it is not an X.509 version 3 certificate; have it made again".to_owned(),
+        ));
+    }
     if roots.certificates().iter().any(|root| root == certificate) {
         // Trusted itself, as Java has it: nothing above it matters, but its time does.
         return check_time(certificate, now);
@@ -108,7 +120,11 @@ pub(crate) fn unix_time(now: Timestamp) -> UnixTime {
 
 /// Why a chain was refused, in the words of an operator.
 pub(crate) fn reason(error: &Error) -> String {
-    let Error::InvalidCertificate(error) = error else { return error.to_string() };
+    let error = match error {
+        Error::InvalidCertificate(error) => error,
+        Error::General(text) => return text.clone(),
+        other => return other.to_string(),
+    };
     match error {
         CertificateError::UnknownIssuer => {
             "none of the trusted authorities signed it, or an intermediate certificate is missing".to_owned()

@@ -4,7 +4,9 @@
 
 mod bad_input;
 mod commands;
+mod emergency;
 mod faults;
+mod rules;
 mod scenario;
 mod systems;
 mod world;
