@@ -2,10 +2,16 @@
 
 pub(crate) mod agent;
 mod completion;
+mod console;
 pub(crate) mod envelope;
+mod logs;
 mod man;
 mod quickstart;
+mod reload;
+mod restart;
 pub(crate) mod servmgr;
+mod status;
+mod stop;
 
 use std::path::PathBuf;
 
@@ -14,6 +20,7 @@ use tender_package::Outcome;
 
 use crate::error::CommandError;
 use crate::progress::Bars;
+use crate::render::Audience;
 
 /// What every command is given: where things are and how to behave.
 #[derive(Debug)]
@@ -26,12 +33,15 @@ pub(crate) struct Shell {
     pub(crate) operator: String,
     /// Progress bars.
     pub(crate) bars: Bars,
+    /// For whom a command writes that says something before its end.
+    pub(crate) audience: Audience,
 }
 
 impl Shell {
     /// Makes the surroundings of one command.
-    pub(crate) fn new(home: PathBuf, is_check: bool, is_quiet: bool) -> Self {
-        Self { home, is_check, operator: crate::home::operator(), bars: Bars::new(is_quiet) }
+    pub(crate) fn new(home: PathBuf, is_check: bool, is_quiet: bool, audience: Audience) -> Self {
+        let bars = Bars::new(is_quiet || audience == Audience::Machines);
+        Self { home, is_check, operator: crate::home::operator(), bars, audience }
     }
 }
 
@@ -47,6 +57,18 @@ pub(crate) enum Command {
     /// The managed system: set up, enrol, run, look
     #[command(subcommand)]
     Agent(agent::Agent),
+    /// Stops an instance, or components of it
+    Stop(stop::Args),
+    /// Stops and starts components while the launcher stays
+    Restart(restart::Args),
+    /// Takes over changes; restarts only what they touch
+    Reload(reload::Args),
+    /// Shows the components of an instance: state, process, memory, ports
+    Status(status::Args),
+    /// Shows what components print
+    Logs(logs::Args),
+    /// Talks to the launcher in the operator's words
+    Console(console::Args),
     /// Shows the whole path on this machine, step by step
     Quickstart(quickstart::Args),
     /// Writes the completion script of a shell
@@ -62,6 +84,12 @@ impl Command {
             Self::Servmgr(command) => command.run(shell),
             Self::Envelope(command) => command.run(shell),
             Self::Agent(command) => command.run(shell),
+            Self::Stop(command) => command.run(shell),
+            Self::Restart(command) => command.run(shell),
+            Self::Reload(command) => command.run(shell),
+            Self::Status(command) => command.run(shell),
+            Self::Logs(command) => command.run(shell),
+            Self::Console(command) => command.run(shell),
             Self::Quickstart(command) => command.run(shell),
             Self::Completion(command) => command.run(),
             Self::Man(command) => command.run(),

@@ -2,10 +2,13 @@
 //!
 //! Parsing, printing, exit codes, and the joints between the crates. Nothing here decides about service.
 
+mod activation;
 mod commands;
 mod error;
 mod fleet;
 mod home;
+mod instance;
+mod live;
 mod media;
 mod progress;
 mod quickstart;
@@ -75,7 +78,7 @@ fn main() -> ExitCode {
     let Some(home) = home::locate(tender.global.home) else {
         return fail(&CommandError::NoHome, audience);
     };
-    let shell = Shell::new(home, tender.global.check, tender.global.quiet || tender.global.json);
+    let shell = Shell::new(home, tender.global.check, tender.global.quiet, audience);
     match tender.command.run(&shell) {
         Ok(outcome) => match render::outcome(&outcome, audience) {
             Ok(()) => ExitCode::from(outcome.code as u8),

@@ -1,0 +1,3 @@
+//! What happens to the instances of a managed system when its slots change.
+
+pub(crate) mod settings;
