@@ -10,7 +10,7 @@ mod quickstart;
 mod reload;
 mod restart;
 pub(crate) mod servmgr;
-mod status;
+pub(crate) mod status;
 mod stop;
 
 use std::path::PathBuf;
