@@ -1,0 +1,4 @@
+//! Components: installed, replaced, removed, switched on and off.
+
+pub mod source;
+pub mod transaction;
