@@ -4,6 +4,7 @@ pub(crate) mod agent;
 mod completion;
 mod console;
 pub(crate) mod envelope;
+mod instance;
 mod logs;
 mod man;
 mod quickstart;
@@ -57,6 +58,9 @@ pub(crate) enum Command {
     /// The managed system: set up, enrol, run, look
     #[command(subcommand)]
     Agent(agent::Agent),
+    /// Instances: the directories that hold what a launcher needs
+    #[command(subcommand)]
+    Instance(instance::Instance),
     /// Stops an instance, or components of it
     Stop(stop::Args),
     /// Stops and starts components while the launcher stays
@@ -84,6 +88,7 @@ impl Command {
             Self::Servmgr(command) => command.run(shell),
             Self::Envelope(command) => command.run(shell),
             Self::Agent(command) => command.run(shell),
+            Self::Instance(command) => command.run(shell),
             Self::Stop(command) => command.run(shell),
             Self::Restart(command) => command.run(shell),
             Self::Reload(command) => command.run(shell),
