@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+mod activation;
 mod bad_input;
 mod commands;
 mod faults;
+mod installation;
+mod runtime;
 mod scenario;
 mod systems;
 mod world;
