@@ -3,6 +3,8 @@
 //! The socket is `<instance directory>/.console-<HA id>` with mode 0600; the peer must be root or the user of the
 //! supervisor, by the kernel's credentials. A reply that [`Reply::is_last`] ends the answer to a request.
 
+pub(crate) mod socket;
+
 use serde::{Deserialize, Serialize};
 
 use crate::plan::LeftOut;

@@ -3,6 +3,21 @@
 //! The supervisor is given a [`plan::Plan`] and carries it out. It knows neither configuration files nor manifests,
 //! neither TLS nor service levels: what it needs of them is in the plan. That keeps the process which must never fail
 //! small, in memory and in what can go wrong. Whoever makes plans (`tender-launcher`) does so in another process.
+//!
+//! What happens to a component is decided in [`life`], a function from what is and what happened to what is to be
+//! done; [`engine`] waits for things to happen and carries out.
 
+pub mod client;
 pub mod console;
+mod engine;
+mod life;
+pub mod lock;
+mod messages;
+mod options;
+mod order;
 pub mod plan;
+mod process;
+pub mod script;
+
+pub use engine::run;
+pub use options::{Exit, Options, Planner, Scope, SuperviseError};
