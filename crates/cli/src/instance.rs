@@ -1,21 +1,24 @@
 //! Which instance a command is about, and how its launcher is reached.
 
-mod connection;
-mod place;
+pub(crate) mod place;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use tender_package::{Message, Outcome, ReturnCode};
+use tender_supervisor::client::{self, ClientError};
 use tender_supervisor::console::{Reply, Request};
+use tender_supervisor::lock::InstanceLock;
 
 use crate::commands::status;
 use crate::error::{CommandError, RuntimeFault};
-use connection::Connection;
 
 /// How long a launcher that said it ends may take until it is gone.
 const END_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time between two looks whether it is gone.
+const END_PERIOD: Duration = Duration::from_millis(10);
 
 /// Options that name an instance.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -54,16 +57,13 @@ impl Which {
     fn reach_in(&self, directory: &Path) -> Result<Option<Reached>, CommandError> {
         let wanted = self.ha_instance.as_deref().map(place::sanitised);
         let mut found = Vec::new();
-        for (id, socket) in place::sockets(directory)? {
+        for id in place::ids(directory)? {
             if wanted.as_ref().is_some_and(|wanted| *wanted != id) {
                 continue;
             }
-            let reached = Reached { id, directory: directory.to_owned(), socket };
-            match Connection::open(&reached.socket) {
-                Ok(_) => found.push(reached),
-                // What a killed launcher left behind.
-                Err(fault) if is_nobody(&fault) => {}
-                Err(fault) => return Err(reached.failed(fault)),
+            let reached = Reached::named(directory, &id);
+            if reached.listens()? {
+                found.push(reached);
             }
         }
         if found.len() > 1 {
@@ -78,34 +78,55 @@ impl Which {
 }
 
 fn not_running(directory: &Path, id: Option<&str>) -> CommandError {
+    let wanted = id.map(place::sanitised);
     let which = id.map(|id| format!(" for HA instance {id}")).unwrap_or_default();
+    let ids = place::ids(directory).unwrap_or_default();
+    let mut ids = ids.iter().filter(|id| wanted.as_ref().is_none_or(|wanted| wanted == *id));
+    if let Some(holder) = ids.find_map(|id| InstanceLock::holder(directory, id)) {
+        let text = format!(
+            "the launcher in {} cannot be asked yet: process {} on {} prepares it since {}",
+            directory.display(),
+            holder.pid,
+            holder.host,
+            holder.since
+        );
+        return RuntimeFault::new("ZWEL0802E", ReturnCode::Busy, text).with_hint("ask again soon").into();
+    }
     let text = format!("no launcher runs{which} in {}", directory.display());
     RuntimeFault::new("ZWEL0802E", ReturnCode::Unknown, text)
         .with_hint("`tender start` starts it; `tender validate` says beforehand whether it can")
         .into()
 }
 
-fn is_nobody(fault: &io::Error) -> bool {
-    matches!(fault.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound)
-}
-
-/// A launcher that runs.
+/// The launcher of one HA instance.
 #[derive(Debug, Clone)]
 pub(crate) struct Reached {
     id: String,
     directory: PathBuf,
-    socket: PathBuf,
 }
 
 impl Reached {
-    /// Returns the launcher of an HA instance that is known by name.
+    /// Names the launcher of an HA instance, whether it runs or not.
     pub(crate) fn named(directory: &Path, id: &str) -> Self {
-        Self { id: id.to_owned(), directory: directory.to_owned(), socket: place::socket(directory, id) }
+        Self { id: id.to_owned(), directory: directory.to_owned() }
     }
 
     /// Returns the HA instance id.
     pub(crate) fn name(&self) -> &str {
         &self.id
+    }
+
+    /// Says whether it runs and can be asked.
+    pub(crate) fn listens(&self) -> Result<bool, CommandError> {
+        match client::connect(&self.socket()) {
+            Ok(_) => Ok(true),
+            Err(fault) if is_nobody(&fault) => Ok(false),
+            Err(fault) => Err(self.failed(fault)),
+        }
+    }
+
+    fn socket(&self) -> PathBuf {
+        client::socket_path(&self.directory, &self.id)
     }
 
     /// Asks and returns everything that was answered.
@@ -119,27 +140,35 @@ impl Reached {
     }
 
     /// Asks and hands over each reply as it comes, until the last one or until `take` has had enough.
+    ///
+    /// A launcher that ends meanwhile ends the answer.
     pub(crate) fn stream(
         &self,
         request: &Request,
         take: &mut dyn FnMut(Reply) -> bool,
     ) -> Result<(), CommandError> {
-        let mut connection = Connection::open(&self.socket).map_err(|fault| self.failed(fault))?;
-        connection.send(request).map_err(|fault| self.failed(fault))?;
-        while let Some(reply) = connection.receive().map_err(|fault| self.failed(fault))? {
-            let is_last = reply.is_last();
-            if !take(reply) || is_last {
-                return Ok(());
+        let mut client = client::connect(&self.socket()).map_err(|fault| self.failed(fault))?;
+        for reply in client.request(request).map_err(|fault| self.failed(fault))? {
+            match reply {
+                Ok(reply) => {
+                    if !take(reply) {
+                        break;
+                    }
+                }
+                Err(ClientError::Cut) => break,
+                Err(fault) => return Err(self.failed(fault)),
             }
         }
         Ok(())
     }
 
-    /// Waits until the launcher is gone.
+    /// Waits until the launcher is gone and its lock is free.
     pub(crate) fn await_end(&self) -> Result<(), CommandError> {
         let deadline = Instant::now() + END_TIMEOUT;
-        while let Ok(connection) = Connection::open(&self.socket) {
-            if Instant::now() > deadline || !connection.await_close(deadline - Instant::now()) {
+        // Nobody ever sends: waiting for a message is a clock.
+        let (_keep, clock) = mpsc::channel::<()>();
+        while InstanceLock::holder(&self.directory, &self.id).is_some() {
+            if Instant::now() > deadline || clock.recv_timeout(END_PERIOD).is_ok() {
                 return Err(self.broken("it still runs although it was told to end"));
             }
         }
@@ -152,13 +181,25 @@ impl Reached {
         RuntimeFault::new("ZWEL0064E", ReturnCode::Outside, text).into()
     }
 
-    fn failed(&self, fault: io::Error) -> CommandError {
-        let is_foreign = fault.kind() == io::ErrorKind::PermissionDenied;
+    fn failed(&self, fault: ClientError) -> CommandError {
+        if is_nobody(&fault) {
+            return not_running(&self.directory, Some(&self.id));
+        }
+        let is_foreign = is_of_kind(&fault, io::ErrorKind::PermissionDenied);
         let code = if is_foreign { ReturnCode::Refused } else { ReturnCode::Outside };
-        let text = format!("failed to talk to the launcher at {}", self.socket.display());
+        let text = format!("failed to talk to the launcher in {}", self.directory.display());
         let told = RuntimeFault::new("ZWEL0064E", code, text).because(fault);
         if is_foreign { told.with_hint("only its own user and root may").into() } else { told.into() }
     }
+}
+
+/// Says whether nobody listens: no launcher, or what a killed one left behind.
+fn is_nobody(fault: &ClientError) -> bool {
+    is_of_kind(fault, io::ErrorKind::ConnectionRefused) || is_of_kind(fault, io::ErrorKind::NotFound)
+}
+
+fn is_of_kind(fault: &ClientError, kind: io::ErrorKind) -> bool {
+    matches!(fault, ClientError::Connect { source, .. } if source.kind() == kind)
 }
 
 /// Makes an outcome of what a launcher answered.

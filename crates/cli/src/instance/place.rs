@@ -1,5 +1,6 @@
 //! Where an instance is, and where its launchers listen.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
@@ -9,8 +10,8 @@ use crate::error::{CommandError, RuntimeFault};
 
 /// The configuration of an instance.
 const CONFIGURATION: &str = "zowe.yaml";
-/// Console sockets begin with this, the HA instance id follows.
-const SOCKET_PREFIX: &str = ".console-";
+/// Console sockets and locks begin with these, the HA instance id follows.
+const PREFIXES: [&str; 2] = [".console-", ".lock-"];
 
 /// Finds the instance directory: the one asked for, that of `TENDER_INSTANCE`, or the nearest upwards from here.
 pub(super) fn find(asked: Option<&Path>) -> Result<PathBuf, CommandError> {
@@ -67,28 +68,21 @@ fn upwards(from: &Path) -> Option<PathBuf> {
 }
 
 /// Returns an HA instance id as files have it.
-pub(super) fn sanitised(id: &str) -> String {
+pub(crate) fn sanitised(id: &str) -> String {
     id.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect()
 }
 
-/// Returns where the launcher of an HA instance listens.
-pub(super) fn socket(directory: &Path, id: &str) -> PathBuf {
-    directory.join(format!("{SOCKET_PREFIX}{id}"))
-}
-
-/// Lists where launchers of an instance listen or once listened, by HA instance id.
-pub(super) fn sockets(directory: &Path) -> Result<Vec<(String, PathBuf)>, CommandError> {
+/// Lists the HA instances whose launchers run or once ran here.
+pub(super) fn ids(directory: &Path) -> Result<Vec<String>, CommandError> {
     let failed =
         |source: io::Error| CommandError::File { doing: "look into", path: directory.to_owned(), source };
-    let mut found = Vec::new();
+    let mut found = BTreeSet::new();
     for entry in fs::read_dir(directory).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        if let Some(id) = entry.file_name().to_str().and_then(|name| name.strip_prefix(SOCKET_PREFIX)) {
-            found.push((id.to_owned(), entry.path()));
-        }
+        let name = entry.map_err(failed)?.file_name();
+        let id = name.to_str().and_then(|name| PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)));
+        found.extend(id.map(str::to_owned));
     }
-    found.sort();
-    Ok(found)
+    Ok(found.into_iter().collect())
 }
 
 #[cfg(test)]

@@ -77,7 +77,9 @@ impl Site {
         let at = self.world.path(name).display().to_string();
         let (ledger, portal) = (port, port + 1);
         let probe = |port: u16| {
-            format!("    tender:\n      readiness:\n        tcp: 127.0.0.1:{port}\n        period: 50ms\n        deadline: 10s\n")
+            format!(
+                "    tender:\n      readiness:\n        tcp: 127.0.0.1:{port}\n        period: 50ms\n        deadline: 10s\n"
+            )
         };
         let text = format!(
             "zowe:\n  runtimeDirectory: {}\n  logDirectory: {at}/logs\n  workspaceDirectory: {at}/workspace\n  \
@@ -187,7 +189,11 @@ fn level_sent_for_a_test_is_run_and_what_it_showed_comes_back() {
     site.level("bad", "one", "lib/server.py", broken);
     let sent = site.run("principal", "servmgr srvlvl send 720 bad vm01 '(test'").ends(4);
     sent.says("ledger").says("the books of the bad fix are missing");
-    assert_eq!(site.world.slot("vm01", "test").as_deref(), Some("BAD.1"), "a test that fails is still a test");
+    assert_eq!(
+        site.world.slot("vm01", "test").as_deref(),
+        Some("BAD.1"),
+        "a test that fails is still a test"
+    );
     assert!(site.ledger_says().contains("EUR"), "production is not touched");
 }
 

@@ -58,7 +58,8 @@ impl Installation {
         )
         .unwrap();
         fs::write(this.path("product/manifest.yaml"), "name: product\nversion: 7.2.0\n").unwrap();
-        this.tender(&format!("instance init {} --runtime {}", this.at("instance"), this.at("product"))).ends(0);
+        this.tender(&format!("instance init {} --runtime {}", this.at("instance"), this.at("product")))
+            .ends(0);
         this.configure(&[]);
         this
     }
@@ -153,7 +154,8 @@ impl Installation {
 /// Finds a component in the answer of `status --json`.
 #[track_caller]
 pub(crate) fn component_of(status: &Value, name: &str) -> Value {
-    let components = status["data"]["components"].as_array().unwrap_or_else(|| panic!("no components: {status}"));
+    let components =
+        status["data"]["components"].as_array().unwrap_or_else(|| panic!("no components: {status}"));
     components.iter().find(|one| one["name"] == name).unwrap_or_else(|| panic!("no {name}: {status}")).clone()
 }
 

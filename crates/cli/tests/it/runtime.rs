@@ -148,12 +148,7 @@ fn console_takes_operator_lines_as_words_and_from_a_pipe() {
     here.await_state("echo", "STOPPED");
     here.tender("console START(nosuch)").ends(28).says("ZWEL0054W");
     here.tender("console STARTX(echo)").ends(24).says("ZWEL0042E");
-    let mut console = here
-        .command("console")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut console = here.command("console").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     console.stdin.take().unwrap().write_all(b"start( echo )\nDISP\nquit\nDISP\n").unwrap();
     let output = console.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
@@ -168,8 +163,7 @@ fn logs_show_what_was_printed_and_follow_what_comes() {
     here.tender("start").ends(0);
     here.tender("logs pulse").ends(0).says("pulse begins");
     here.tender("logs -n 1 echo").ends(0).says(&format!("echo listens at {}", here.port));
-    let mut follow =
-        here.command("logs --follow --lines 0 echo").stdout(Stdio::piped()).spawn().unwrap();
+    let mut follow = here.command("logs --follow --lines 0 echo").stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
     here.tender("restart echo").ends(0);
     assert!(lines.next().unwrap().unwrap().contains("echo listens"));
@@ -183,11 +177,9 @@ fn logs_show_what_was_printed_and_follow_what_comes() {
 fn every_command_about_an_instance_says_when_there_is_none() {
     let here = Installation::new();
     fs::create_dir_all(here.path("empty")).unwrap();
-    for line in ["start", "stop", "status", "logs", "reload", "validate", "verify", "config get --path zowe"] {
-        let answer = here
-            .command(&format!("{line} --instance {}", here.at("empty")))
-            .output()
-            .unwrap();
+    for line in ["start", "stop", "status", "logs", "reload", "validate", "verify", "config get --path zowe"]
+    {
+        let answer = here.command(&format!("{line} --instance {}", here.at("empty"))).output().unwrap();
         assert_eq!(answer.status.code(), Some(28), "{line}: {answer:?}");
         assert!(String::from_utf8_lossy(&answer.stderr).contains("zowe.yaml"), "{line}: {answer:?}");
     }
