@@ -4,6 +4,7 @@
 
 pub mod component;
 pub mod fingerprint;
+pub mod https;
 pub mod instance;
 pub mod layout;
 pub mod library;

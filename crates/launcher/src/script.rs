@@ -68,15 +68,23 @@ pub enum Interpreter {
     Kernel,
 }
 
+/// Whether a script's exports are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exports {
+    /// They are dropped.
+    Dropped,
+    /// They are written to descriptor 3.
+    Kept,
+}
+
 impl Script {
-    /// Finds the script `name` (relative, as a manifest has it) of the component in `root`.
-    pub fn find(root: &Path, name: &str) -> Result<Self, ScriptError> {
-        let relative = Path::new(name);
+    /// Finds the script at `relative`, as a manifest has it, of the component in `root`.
+    pub fn find(root: &Path, relative: &Path) -> Result<Self, ScriptError> {
         let inside = relative.components().all(|part| {
             matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir)
         });
-        if !inside || name.is_empty() {
-            return Err(ScriptError::Outside { name: name.to_owned() });
+        if !inside || relative.as_os_str().is_empty() {
+            return Err(ScriptError::Outside { name: relative.display().to_string() });
         }
         let path = root.join(relative);
         let read = |source: io::Error| match source.kind() {
@@ -100,19 +108,16 @@ impl Script {
 
     /// Returns the command that checks or configures: the script is sourced after `prelude`.
     ///
-    /// With `export_file` the environment it leaves is written there, separated by NUL bytes; the exit status is the
-    /// script's own, also when it calls `exit`.
+    /// With `exports` the environment it leaves is written to descriptor 3, separated by NUL bytes; the exit status is
+    /// the script's own, also when it calls `exit`. A program that is no shell script may write such entries there
+    /// itself.
     #[must_use]
-    pub fn phase_command(&self, prelude: &str, export_file: Option<&Path>) -> Vec<String> {
+    pub fn phase_command(&self, prelude: &str, exports: Exports) -> Vec<String> {
         let path = self.path.display().to_string();
-        let Interpreter::Shell(shell) = &self.interpreter else {
-            let Some(file) = export_file else { return vec![path] };
-            let text = r#"exec 3>>"$1"; TENDER_EXPORT_FD=3; export TENDER_EXPORT_FD; exec "$0""#;
-            return ["/bin/sh", "-c", text, &path, &file.display().to_string()].map(str::to_owned).into();
-        };
+        let Interpreter::Shell(shell) = &self.interpreter else { return vec![path] };
         let mut text = prelude.to_owned();
-        if let Some(file) = export_file {
-            text.push_str(&exports::dump_trap(file));
+        if exports == Exports::Kept {
+            text.push_str(exports::DUMP_TRAP);
         }
         text.push_str("\n. ");
         text.push_str(&shell_quoted(&path));

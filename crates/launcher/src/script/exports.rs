@@ -4,9 +4,6 @@
 //! was given is what it exported. Values with newlines and quotes survive, and the exit status stays the script's.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-
-use super::shell_quoted;
 
 /// Names that a shell, the launcher or a login sets; they are never exports of a component.
 const NOT_EXPORTS: &[&str] = &[
@@ -24,7 +21,9 @@ const NOT_EXPORTS: &[&str] = &[
     "PWD",
     "SHELL",
     "SHLVL",
+    "TENDER_COMPONENT",
     "TENDER_EXPORT_FD",
+    "TENDER_SCRIPT",
     "USER",
     "ZWELS_START_COMPONENT_ID",
     "ZWE_LAUNCH_COMPONENTS",
@@ -44,16 +43,11 @@ const NOT_EXPORTS: &[&str] = &[
     "utils_dir",
 ];
 
-/// Returns shell text after which the environment is written to `file` when the shell ends, however it ends.
+/// Shell text after which the environment is written to descriptor 3 when the shell ends, however it ends.
 ///
 /// A script with its own trap of EXIT takes this one's place; then nothing is written and the caller says so.
-pub(super) fn dump_trap(file: &Path) -> String {
-    let file = shell_quoted(&file.display().to_string());
-    format!(
-        "\nexec 3>>{file}; TENDER_EXPORT_FD=3; export TENDER_EXPORT_FD\n\
-         trap 'tender_rc=$?; trap - EXIT; /usr/bin/env -0 >&3 2>/dev/null || /bin/cat /proc/self/environ >&3; exit \"$tender_rc\"' EXIT"
-    )
-}
+pub(super) const DUMP_TRAP: &str = "\ntrap 'tender_rc=$?; trap - EXIT; \
+     /usr/bin/env -0 >&3 2>/dev/null || /bin/cat /proc/self/environ >&3; exit \"$tender_rc\"' EXIT";
 
 /// Reads an environment that is separated by NUL bytes; what is no `NAME=value` with a usable name is left out.
 #[must_use]
