@@ -75,20 +75,12 @@ impl Site {
         let runtime = self.world.path("vm01/system").join(slot);
         self.run("vm01", &format!("instance init {name} --runtime {}", runtime.display())).ends(0);
         let at = self.world.path(name).display().to_string();
-        let (ledger, portal) = (port, port + 1);
-        let probe = |port: u16| {
-            format!(
-                "    tender:\n      readiness:\n        tcp: 127.0.0.1:{port}\n        period: 50ms\n        deadline: 10s\n"
-            )
-        };
         let text = format!(
             "zowe:\n  runtimeDirectory: {}\n  logDirectory: {at}/logs\n  workspaceDirectory: {at}/workspace\n  \
-             extensionDirectory: {at}/extensions\n  environments:\n    WORKSPACE: {at}/workspace\n    \
-             LEDGER_PORT: {ledger}\n    PORTAL_PORT: {portal}\ncomponents:\n  beacon:\n    enabled: true\n  \
-             ledger:\n    enabled: true\n{}  portal:\n    enabled: true\n{}",
+             extensionDirectory: {at}/extensions\ncomponents:\n  beacon:\n    enabled: true\n  ledger:\n    \
+             enabled: true\n    port: {port}\n  portal:\n    enabled: true\n    port: {}\n",
             runtime.display(),
-            probe(ledger),
-            probe(portal)
+            port + 1
         );
         fs::write(self.world.path(name).join("zowe.yaml"), text).unwrap();
     }
