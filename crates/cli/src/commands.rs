@@ -1,6 +1,7 @@
 //! The commands: one file each, one line each in [`Command`].
 
 pub(crate) mod agent;
+mod certificate;
 mod completion;
 mod console;
 pub(crate) mod envelope;
@@ -73,6 +74,9 @@ pub(crate) enum Command {
     Logs(logs::Args),
     /// Talks to the launcher in the operator's words
     Console(console::Args),
+    /// Certificates of an instance
+    #[command(subcommand)]
+    Certificate(certificate::Certificate),
     /// Shows the whole path on this machine, step by step
     Quickstart(quickstart::Args),
     /// Writes the completion script of a shell
@@ -95,6 +99,7 @@ impl Command {
             Self::Status(command) => command.run(shell),
             Self::Logs(command) => command.run(shell),
             Self::Console(command) => command.run(shell),
+            Self::Certificate(command) => command.run(shell),
             Self::Quickstart(command) => command.run(shell),
             Self::Completion(command) => command.run(),
             Self::Man(command) => command.run(),

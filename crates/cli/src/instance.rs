@@ -1,5 +1,6 @@
 //! Which instance a command is about, and how its launcher is reached.
 
+pub(crate) mod loaded;
 pub(crate) mod place;
 
 use std::io;

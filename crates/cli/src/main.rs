@@ -13,8 +13,10 @@ mod media;
 mod progress;
 mod quickstart;
 mod render;
+mod zwe;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -61,7 +63,15 @@ pub(crate) struct Global {
 fn main() -> ExitCode {
     let is_json = std::env::args_os().any(|word| word == "--json");
     let audience = if is_json { Audience::Machines } else { Audience::People };
-    let words = match words_of(std::env::args_os()) {
+    let arguments = match arguments() {
+        Ok(arguments) => arguments,
+        Err(fault) => {
+            // When even the message cannot be written, the exit code still tells.
+            drop(writeln!(std::io::stderr(), "{fault}"));
+            return ExitCode::from(zwe::NEEDS_ZOS);
+        }
+    };
+    let words = match words_of(arguments.into_iter()) {
         Ok(words) => words,
         Err(fault) => return fail(&fault, audience),
     };
@@ -95,6 +105,19 @@ fn main() -> ExitCode {
 fn fail(fault: &CommandError, audience: Audience) -> ExitCode {
     drop(render::error(fault, audience));
     ExitCode::from(fault.code() as u8)
+}
+
+/// Returns what was typed; a line of `zwe` becomes one of ours first.
+fn arguments() -> Result<Vec<OsString>, zwe::ZweError> {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    let called = arguments.first().and_then(|first| Path::new(first).file_name());
+    if called.is_some_and(|name| name == "zwe") {
+        let operands: Vec<String> =
+            arguments[1..].iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        arguments.truncate(1);
+        arguments.extend(zwe::translated(&operands)?.into_iter().map(OsString::from));
+    }
+    Ok(arguments)
 }
 
 /// Returns the words to parse: SERVMGR lines become flags first, and the name `servmgr` stands for `tender servmgr`.

@@ -56,7 +56,7 @@ impl Certificate {
 
 /// Returns what an instance is configured with, `zowe.certificate`.
 fn configured(which: &Which) -> Result<RuntimeCertificate, CommandError> {
-    let Some(value) = which.value("zowe.certificate")?.filter(|value| !value.is_null()) else {
+    let Some(value) = which.private_value("zowe.certificate")?.filter(|value| !value.is_null()) else {
         let text = format!("{} is configured without zowe.certificate", which.directory()?.display());
         return Err(RuntimeFault::new("ZWEL0131E", ReturnCode::Unknown, text)
             .with_hint("`tender certificate init --update-config` makes certificates and writes it")

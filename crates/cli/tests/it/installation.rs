@@ -5,7 +5,6 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -84,6 +83,13 @@ impl Installation {
         }
         fs::create_dir_all(self.path("instance/extensions")).unwrap();
         fs::write(self.path("instance/zowe.yaml"), text).unwrap();
+    }
+
+    /// Adds lines below `zowe:` in the configuration.
+    pub(crate) fn configure_more(&self, lines: &str) {
+        let path = self.path("instance/zowe.yaml");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replacen("zowe:\n", &format!("zowe:\n{lines}"), 1)).unwrap();
     }
 
     /// Returns a path in the directory of the test.
@@ -177,6 +183,3 @@ pub(crate) fn signal(pid: i64, name: &str) {
     let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap();
     assert!(status.success(), "kill -{name} {pid}");
 }
-
-/// Time that a state must hold before it counts as one that stays.
-pub(crate) const STEADY: Duration = Duration::from_millis(300);

@@ -5,6 +5,8 @@
 mod activation;
 mod bad_input;
 mod commands;
+mod components;
+mod configuration;
 mod faults;
 mod installation;
 mod runtime;

@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ID", requires = "test")]
     test_ha: Option<String>,
     /// How long components may take until they are ready, such as 90s or 5min
-    #[arg(long, value_name = "TIME", value_parser = time_ms)]
+    #[arg(long, value_name = "TIME", value_parser = amounts::parse_time_ms)]
     ready_limit: Option<u64>,
     /// Whether the test instance goes on running after its test
     #[arg(long, value_name = "YES|NO", value_parser = yes_or_no)]
@@ -40,20 +40,6 @@ pub(crate) struct Args {
     /// Let no instance follow the slots
     #[arg(long, conflicts_with_all = ["production", "test", "ready_limit", "keep_test"])]
     remove: bool,
-}
-
-/// Reads a time such as `500ms`, `90s`, `5min` or a number of seconds; in milliseconds.
-fn time_ms(word: &str) -> Result<u64, String> {
-    let number = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &word[number.len()..] {
-        "ms" => 1,
-        "" | "s" => 1000,
-        "m" | "min" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err("a time is needed, such as 90s or 5min".to_owned()),
-    };
-    let parsed = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-    parsed.filter(|ms| *ms > 0).ok_or_else(|| "a time is needed, such as 90s or 5min".to_owned())
 }
 
 fn yes_or_no(word: &str) -> Result<bool, String> {
@@ -139,20 +125,4 @@ fn shown(settings: &Settings) -> Outcome {
     outcome.say(Message::csm(89, Severity::I, text));
     outcome.data = serde_json::json!(settings);
     outcome
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn time_is_read_with_and_without_a_unit() {
-        assert_eq!(
-            ["90", "90s", "500ms", "2min", "1h"].map(|word| time_ms(word).unwrap()),
-            [90_000, 90_000, 500, 120_000, 3_600_000]
-        );
-        for word in ["", "s", "0", "1d", "-1s", "99999999999999999999s"] {
-            assert!(time_ms(word).is_err(), "{word}");
-        }
-    }
 }

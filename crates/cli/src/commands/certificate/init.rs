@@ -141,7 +141,7 @@ impl Args {
         {
             return Ok(SetupRequest::new(&absolute(directory)?));
         }
-        let section = self.which.value("zowe.setup.certificate")?.unwrap_or_default();
+        let section = self.which.private_value("zowe.setup.certificate")?.unwrap_or_default();
         let domains = self.which.value("zowe.externalDomains")?.unwrap_or_default();
         let domains: Vec<String> = serde_json::from_value(domains).unwrap_or_default();
         let section: SetupSection = match section {

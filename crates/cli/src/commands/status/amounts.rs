@@ -28,6 +28,20 @@ pub(crate) fn time(ms: u64) -> String {
     words.join(" ")
 }
 
+/// Reads a time such as `500ms`, `90s`, `5min` or a number of seconds; in milliseconds.
+pub(crate) fn parse_time_ms(word: &str) -> Result<u64, String> {
+    let number = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &word[number.len()..] {
+        "ms" => 1,
+        "" | "s" => 1000,
+        "m" | "min" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err("a time is needed, such as 90s or 5min".to_owned()),
+    };
+    let parsed = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    parsed.filter(|ms| *ms > 0).ok_or_else(|| "a time is needed, such as 90s or 5min".to_owned())
+}
+
 /// Writes a size in bytes with one binary unit, such as `12.3 MiB`.
 pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [(u32, &str); 4] = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
@@ -54,5 +68,14 @@ mod tests {
     fn size_has_one_unit() {
         let shown = [0, 1023, 1536, 13 << 20, u64::MAX].map(size);
         assert_eq!(shown, ["0 B", "1023 B", "1.5 KiB", "13.0 MiB", "16777215.9 TiB"]);
+    }
+
+    #[test]
+    fn time_is_read_with_and_without_a_unit() {
+        let read = ["90", "90s", "500ms", "2min", "1h"].map(|word| parse_time_ms(word).unwrap());
+        assert_eq!(read, [90_000, 90_000, 500, 120_000, 3_600_000]);
+        for word in ["", "s", "0", "1d", "-1s", "99999999999999999999s"] {
+            assert!(parse_time_ms(word).is_err(), "{word}");
+        }
     }
 }
