@@ -10,6 +10,7 @@ use rustls::{
     server::{ParsedCertificate, WebPkiClientVerifier},
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
+use x509_parser::x509::X509Version;
 
 use crate::{info, tls::Roots};
 
@@ -63,6 +64,12 @@ pub(crate) fn check(
     now: UnixTime,
     purpose: Purpose,
 ) -> Result<(), Error> {
+    let version = info::parse(certificate).map(|parsed| parsed.version());
+    if version.is_some_and(|version| version != X509Version::V3) {
+        return Err(Error::General(
+            "it is not an X.509 version 3 certificate; have it made again".to_owned(),
+        ));
+    }
     if roots.certificates().iter().any(|root| root == certificate) {
         // Trusted itself, as Java has it: nothing above it matters, but its time does.
         return check_time(certificate, now);
@@ -108,7 +115,11 @@ pub(crate) fn unix_time(now: Timestamp) -> UnixTime {
 
 /// Why a chain was refused, in the words of an operator.
 pub(crate) fn reason(error: &Error) -> String {
-    let Error::InvalidCertificate(error) = error else { return error.to_string() };
+    let error = match error {
+        Error::InvalidCertificate(error) => error,
+        Error::General(text) => return text.clone(),
+        other => return other.to_string(),
+    };
     match error {
         CertificateError::UnknownIssuer => {
             "none of the trusted authorities signed it, or an intermediate certificate is missing".to_owned()

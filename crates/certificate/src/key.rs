@@ -113,9 +113,9 @@ pub enum KeyError {
         /// Its type.
         key_type: KeyType,
     },
-    /// The bytes are no private key of a known kind.
+    /// The bytes are no private key of a known kind and sufficient size.
     #[error(
-        "the private key is damaged or of an unknown kind (RSA, EC P-256, P-384, P-521 and Ed25519 are known)"
+        "the private key is damaged, too small or of an unknown kind; known are RSA from 2048 bits, EC P-256, P-384 and P-521, and Ed25519"
     )]
     Unusable,
 }

@@ -113,7 +113,8 @@ impl Report {
         let mut text = format!("cannot {error}");
         let mut cause = error.source();
         while let Some(error) = cause {
-            text.push_str(&format!(": {error}"));
+            text.push_str(": ");
+            text.push_str(&error.to_string());
             cause = error.source();
         }
         self.failed(what, subject, text);
