@@ -64,6 +64,32 @@ impl From<Message> for ConsoleMessage {
     }
 }
 
+/// Writes a message as a line of the launcher's log: UTC with milliseconds, process, user, level, text.
+#[must_use]
+pub fn log_line(message: &Message) -> String {
+    let level = match message.severity() {
+        Severity::Information => "INFO",
+        Severity::Warning => "WARN",
+        Severity::Error => "ERROR",
+    };
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S%.3f");
+    let user = rustix::process::getuid().as_raw();
+    format!("{now} <ZWELNCH:{}> {user} {level} {message}", std::process::id())
+}
+
+/// Writes an error with all its causes, in one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        cause = source.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

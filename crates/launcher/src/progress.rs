@@ -27,6 +27,11 @@ pub enum Event {
     },
     /// A phase is over.
     PhaseDone(PhaseSummary),
+    /// Preparing is over: the components start.
+    Supervising {
+        /// The HA instance.
+        ha_id: String,
+    },
     /// A running component changed its state.
     State {
         /// Which.

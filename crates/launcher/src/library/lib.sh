@@ -100,13 +100,14 @@ check_runtime_validation_result() {
 }
 runtime_check_for_validate_errors_found() { check_runtime_validation_result "$@"; }
 
-# validate_port_available PORT: fails when something listens on it; names the process when that can be seen.
+# validate_port_available PORT: fails when something listens on it, other than this instance itself.
 validate_port_available() {
   if [ "${ZWE_zowe_network_server_validatePortFree:-true}" = "false" ] \
     || [ "${ZWE_configs_zowe_network_server_validatePortFree:-true}" = "false" ]; then
     return 0
   fi
   case "$1" in '' | *[!0-9]*) print_error "port '$1' is not a number"; return 1 ;; esac
+  case ",${TENDER_OWN_PORTS:-}," in *",$1,"*) return 0 ;; esac
   tender_hex=$(printf '%04X' "$1")
   if cat /proc/net/tcp /proc/net/tcp6 2>/dev/null \
     | awk -v port="${tender_hex}" '$4 == "0A" && $2 ~ (":" port "$") { found = 1 } END { exit !found }'; then

@@ -23,6 +23,7 @@ const NOT_EXPORTS: &[&str] = &[
     "SHLVL",
     "TENDER_COMPONENT",
     "TENDER_EXPORT_FD",
+    "TENDER_OWN_PORTS",
     "TENDER_SCRIPT",
     "USER",
     "ZWELS_START_COMPONENT_ID",

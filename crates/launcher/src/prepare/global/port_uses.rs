@@ -1,9 +1,9 @@
 //! Ports that the configuration gives to components: each once a host, and free when they start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::ports::{Owner, PortState, probe};
+use crate::ports::{PortState, probe};
 
 /// A port in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +14,6 @@ pub(crate) struct PortUse {
     pub(crate) host: String,
     /// The HA instance.
     pub(crate) ha_id: String,
-    /// The component.
-    pub(crate) component: String,
     /// The key, such as `components.gateway.port`.
     pub(crate) key: String,
     /// The addresses it is used on; all when there are none.
@@ -53,14 +51,13 @@ impl std::fmt::Display for PortUse {
     }
 }
 
-/// Says what is wrong with a port that is about to be used; `is_own` tells processes of this instance.
-pub(crate) fn check_free(one: &PortUse, is_own: &dyn Fn(&Owner) -> bool) -> Result<(), String> {
-    if !one.is_checked {
+/// Says what is wrong with a port that is about to be used; `own` are ports that this instance has already.
+pub(crate) fn check_free(one: &PortUse, own: &BTreeSet<u16>) -> Result<(), String> {
+    if !one.is_checked || own.contains(&one.port) {
         return Ok(());
     }
     match probe(one.port, &one.addresses) {
         PortState::Free => Ok(()),
-        PortState::Taken(owner) if is_own(&owner) => Ok(()),
         PortState::Taken(owner) => Err(format!("port {} ({}) is in use by {owner}", one.port, one.key)),
         PortState::Unusable(reason) => Err(format!("port {} ({}) cannot be used: {reason}", one.port, one.key)),
     }
@@ -75,7 +72,6 @@ mod tests {
             port,
             host: host.to_owned(),
             ha_id: host.to_owned(),
-            component: component.to_owned(),
             key: format!("components.{component}.port"),
             addresses: Vec::new(),
             is_checked: true,
@@ -101,13 +97,13 @@ mod tests {
     }
 
     #[test]
-    fn taken_port_is_an_error_unless_the_owner_is_ours_or_nobody_asks() {
+    fn taken_port_is_an_error_unless_the_instance_has_it_or_nobody_asks() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let mut one = port_use(listener.local_addr().unwrap().port(), "a", "x");
-        let error = check_free(&one, &|_| false).unwrap_err();
+        let error = check_free(&one, &BTreeSet::new()).unwrap_err();
         assert!(error.contains(&std::process::id().to_string()), "{error}");
-        check_free(&one, &|owner| owner.pid == Some(std::process::id())).unwrap();
+        check_free(&one, &BTreeSet::from([one.port])).unwrap();
         one.is_checked = false;
-        check_free(&one, &|_| false).unwrap();
+        check_free(&one, &BTreeSet::new()).unwrap();
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rustls::ClientConfig;
 
 use crate::https;
+use crate::message::chain;
 
 /// What follows from a z/OSMF that does not answer (`zowe.launchScript.startupChecks.zosmf`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,16 +66,4 @@ pub(crate) fn probe(url: &str, tls: &Arc<ClientConfig>, limits: Limits) -> Resul
         // A refusal comes at once; the next question is not put before the first one's time is over.
         std::thread::park_timeout(next);
     }
-}
-
-/// Writes an error with all its causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        cause = source.source();
-    }
-    text
 }
