@@ -8,6 +8,7 @@
 //! done; [`engine`] waits for things to happen and carries out.
 
 pub mod client;
+mod clock;
 pub mod console;
 mod engine;
 mod life;
@@ -15,9 +16,12 @@ pub mod lock;
 mod messages;
 mod options;
 mod order;
+mod output;
 pub mod plan;
+mod poller;
 mod process;
 pub mod script;
+mod timers;
 
 pub use engine::run;
-pub use options::{Exit, Options, Planner, Scope, SuperviseError};
+pub use options::{Cgroups, Exit, Options, Planner, Scope, SuperviseError};

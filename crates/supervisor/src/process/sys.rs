@@ -10,6 +10,9 @@ use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::ptr;
 
+/// From linux/sched.h: the constant of the libc crate does not hold 64 bits.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
 /// A program about to be run; everything it needs is ready, so that the child allocates nothing.
 #[derive(Debug)]
 pub(crate) struct Image<'i> {
@@ -90,7 +93,7 @@ pub(crate) fn spawn(image: &Image<'_>) -> io::Result<(i32, OwnedFd)> {
     arguments.pidfd = (&raw mut pidfd).addr() as u64;
     arguments.exit_signal = libc::SIGCHLD as u64;
     if let Some(cgroup) = image.cgroup {
-        arguments.flags |= libc::CLONE_INTO_CGROUP as u64;
+        arguments.flags |= CLONE_INTO_CGROUP;
         arguments.cgroup = cgroup.as_raw_fd() as u64;
     }
     // A handler of this program must not run in the child.
