@@ -3,17 +3,22 @@
 pub(crate) mod agent;
 mod certificate;
 mod completion;
+mod component;
+mod config;
 mod console;
 pub(crate) mod envelope;
 mod instance;
+pub(crate) mod launcher;
 mod logs;
 mod man;
 mod quickstart;
 mod reload;
 mod restart;
 pub(crate) mod servmgr;
+pub(crate) mod start;
 pub(crate) mod status;
 mod stop;
+pub(crate) mod validate;
 
 use std::path::PathBuf;
 
@@ -62,6 +67,8 @@ pub(crate) enum Command {
     /// Instances: the directories that hold what a launcher needs
     #[command(subcommand)]
     Instance(instance::Instance),
+    /// Starts the launcher of an instance, or components of a running one
+    Start(start::Args),
     /// Stops an instance, or components of it
     Stop(stop::Args),
     /// Stops and starts components while the launcher stays
@@ -74,6 +81,17 @@ pub(crate) enum Command {
     Logs(logs::Args),
     /// Talks to the launcher in the operator's words
     Console(console::Args),
+    /// The launcher itself, for service managers
+    #[command(subcommand)]
+    Launcher(launcher::Launcher),
+    /// Checks a configuration and everything it leads to; changes and starts nothing
+    Validate(validate::Args),
+    /// The configuration: values, where they come from, what components get
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Components and extensions: install, upgrade, enable, check
+    #[command(subcommand)]
+    Component(component::Component),
     /// Certificates of an instance
     #[command(subcommand)]
     Certificate(certificate::Certificate),
@@ -93,12 +111,17 @@ impl Command {
             Self::Envelope(command) => command.run(shell),
             Self::Agent(command) => command.run(shell),
             Self::Instance(command) => command.run(shell),
+            Self::Start(command) => command.run(shell),
             Self::Stop(command) => command.run(shell),
             Self::Restart(command) => command.run(shell),
             Self::Reload(command) => command.run(shell),
             Self::Status(command) => command.run(shell),
             Self::Logs(command) => command.run(shell),
             Self::Console(command) => command.run(shell),
+            Self::Launcher(command) => command.run(shell),
+            Self::Validate(command) => command.run(shell),
+            Self::Config(command) => command.run(shell),
+            Self::Component(command) => command.run(shell),
             Self::Certificate(command) => command.run(shell),
             Self::Quickstart(command) => command.run(shell),
             Self::Completion(command) => command.run(),

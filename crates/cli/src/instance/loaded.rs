@@ -1,6 +1,9 @@
 //! The configuration of an instance, for commands that look at values.
 
+use std::path::PathBuf;
+
 use serde_json::Value as Json;
+use tender_config::edit::{self, Scalar};
 use tender_config::node::{Node, Value};
 use tender_config::problem::{Problem, Report};
 use tender_config::secret::SecretSource;
@@ -37,6 +40,46 @@ impl Which {
     pub(crate) fn private_value(&self, key: &str) -> Result<Option<Json>, CommandError> {
         Ok(node(&self.load()?, key)?.map(private))
     }
+}
+
+impl Which {
+    /// Writes a value into the instance's own file, key by key, and leaves everything else in it as it is.
+    pub(crate) fn update(&self, key: &str, value: &Json) -> Result<PathBuf, CommandError> {
+        let instance = self.open()?;
+        // The last file is the instance's own, which others override.
+        let own = instance.config().paths().last().expect("a configuration path has a file");
+        let file = if own.is_dir() { own.join("zowe.yaml") } else { own.clone() };
+        let mut scalars = Vec::new();
+        flatten(key, value, &mut scalars);
+        for (key, scalar) in scalars {
+            edit::set(&file, &key, &scalar).map_err(|fault| {
+                let text = format!("failed to set {key} in {}", file.display());
+                CommandError::from(RuntimeFault::new("ZWEL0138E", ReturnCode::Outside, text).because(fault))
+            })?;
+        }
+        Ok(file)
+    }
+}
+
+/// Lists the scalars of a value with their keys; a list becomes one text with commas, as the reference writes it.
+fn flatten(key: &str, value: &Json, scalars: &mut Vec<(String, Scalar)>) {
+    let scalar = match value {
+        Json::Null => return,
+        Json::Object(map) => {
+            map.iter().for_each(|(name, value)| flatten(&format!("{key}.{name}"), value, scalars));
+            return;
+        }
+        Json::Array(elements) => {
+            let words = elements.iter().map(|element| element.as_str().map_or_else(|| element.to_string(), str::to_owned));
+            Scalar::Text(words.collect::<Vec<_>>().join(","))
+        }
+        Json::Bool(is_true) => Scalar::Bool(*is_true),
+        Json::Number(number) => {
+            number.as_i64().map_or_else(|| Scalar::Text(number.to_string()), Scalar::Integer)
+        }
+        Json::String(text) => Scalar::Text(text.clone()),
+    };
+    scalars.push((key.to_owned(), scalar));
 }
 
 /// Returns the place of a key in the tree.
