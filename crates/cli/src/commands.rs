@@ -18,7 +18,9 @@ pub(crate) mod servmgr;
 pub(crate) mod start;
 pub(crate) mod status;
 mod stop;
+mod support;
 pub(crate) mod validate;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -95,6 +97,10 @@ pub(crate) enum Command {
     /// Certificates of an instance
     #[command(subcommand)]
     Certificate(certificate::Certificate),
+    /// Checks an instance from outside
+    Verify(verify::Args),
+    /// Collects what people need to find a fault, without secrets
+    Support(support::Args),
     /// Shows the whole path on this machine, step by step
     Quickstart(quickstart::Args),
     /// Writes the completion script of a shell
@@ -123,6 +129,8 @@ impl Command {
             Self::Config(command) => command.run(shell),
             Self::Component(command) => command.run(shell),
             Self::Certificate(command) => command.run(shell),
+            Self::Verify(command) => command.run(shell),
+            Self::Support(command) => command.run(shell),
             Self::Quickstart(command) => command.run(shell),
             Self::Completion(command) => command.run(),
             Self::Man(command) => command.run(),

@@ -75,10 +75,7 @@ const VERBS: &[Verb] = &[
     Verb { operand: COMPONENT, ..verb(&["components", "enable"], &["component", "enable"]) },
     Verb { operand: COMPONENT, ..verb(&["components", "disable"], &["component", "disable"]) },
     verb(&["init", "certificate"], &["certificate", "init"]),
-    Verb {
-        options: &[("--target-dir", "--target-dir")],
-        ..verb(&["support"], &["support"])
-    },
+    Verb { options: &[("--target-dir", "--target-dir")], ..verb(&["support"], &["support"]) },
 ];
 
 /// Why a line of `zwe` is none of ours.
@@ -104,10 +101,8 @@ pub(crate) fn translated(operands: &[String]) -> Result<Vec<String>, ZweError> {
     if words.is_empty() {
         return Ok(vec!["--help".to_owned()]);
     }
-    let verb = VERBS
-        .iter()
-        .find(|verb| verb.words == words)
-        .ok_or_else(|| ZweError::Verb(words.join(" ")))?;
+    let verb =
+        VERBS.iter().find(|verb| verb.words == words).ok_or_else(|| ZweError::Verb(words.join(" ")))?;
     let mut ours: Vec<String> = verb.ours.iter().map(|word| (*word).to_owned()).collect();
     let mut rest = operands[count..].iter();
     while let Some(word) = rest.next() {
@@ -148,7 +143,10 @@ mod tests {
         let pairs = [
             ("start -c /i/zowe.yaml -i lpar1 -l /tmp -v", "start --config /i/zowe.yaml --ha-instance lpar1"),
             ("config get --path zowe.job.name", "config get zowe.job.name"),
-            ("components install -o x.zip --skip-enable -e no -d", "component install x.zip --no-enable --check"),
+            (
+                "components install -o x.zip --skip-enable -e no -d",
+                "component install x.zip --no-enable --check",
+            ),
             ("components disable --component x --ha-instance a", "component disable x --ha-instance a"),
             ("internal get-launch-components -s", "component list --launched --quiet"),
             ("", "--help"),

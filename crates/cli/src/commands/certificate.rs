@@ -90,7 +90,9 @@ struct Place {
 fn setup_fault(doing: &str) -> impl FnOnce(SetupError) -> CommandError + '_ {
     move |fault| {
         let (id, code, hint) = match &fault {
-            SetupError::Exists { .. } => ("ZWEL0158E", ReturnCode::Refused, Some("--overwrite replaces it; the old one is kept")),
+            SetupError::Exists { .. } => {
+                ("ZWEL0158E", ReturnCode::Refused, Some("--overwrite replaces it; the old one is kept"))
+            }
             SetupError::Name { .. } | SetupError::Subject { .. } | SetupError::Validity { .. } => {
                 ("ZWEL0102E", ReturnCode::Syntax, None)
             }

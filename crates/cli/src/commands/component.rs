@@ -81,11 +81,15 @@ fn fault(doing: &str) -> impl FnOnce(ComponentError) -> CommandError + '_ {
             ComponentError::NoExtensions => ("ZWEL0180E", ReturnCode::Refused),
             ComponentError::Source(source) => ("ZWEL0154E", source_code(source)),
             ComponentError::Manifest { .. } => ("ZWEL0167E", ReturnCode::Refused),
-            ComponentError::Name { .. } | ComponentError::Requires { .. } => ("ZWEL0167E", ReturnCode::Refused),
+            ComponentError::Name { .. } | ComponentError::Requires { .. } => {
+                ("ZWEL0167E", ReturnCode::Refused)
+            }
             ComponentError::Installed { .. } => ("ZWEL0155E", ReturnCode::Refused),
             ComponentError::NotInstalled { .. } => ("ZWEL0306E", ReturnCode::Unknown),
             ComponentError::Core { .. } => ("ZWEL0307E", ReturnCode::Refused),
-            ComponentError::Required { .. } | ComponentError::Version1 { .. } => ("ZWEL0152E", ReturnCode::Refused),
+            ComponentError::Required { .. } | ComponentError::Version1 { .. } => {
+                ("ZWEL0152E", ReturnCode::Refused)
+            }
             ComponentError::Hook { .. } => ("ZWEL0156E", ReturnCode::Outside),
             ComponentError::Link { .. } => ("ZWEL0204E", ReturnCode::Syntax),
             _ => ("ZWEL0153E", ReturnCode::Outside),
@@ -94,7 +98,9 @@ fn fault(doing: &str) -> impl FnOnce(ComponentError) -> CommandError + '_ {
             ComponentError::Hook { output, .. } if !output.is_empty() => {
                 Some(format!("it printed last:\n            {}", output.join("\n            ")))
             }
-            ComponentError::Manifest { report } => Some(report.to_string().trim_end().replace('\n', "\n          ")),
+            ComponentError::Manifest { report } => {
+                Some(report.to_string().trim_end().replace('\n', "\n          "))
+            }
             ComponentError::NoExtensions => Some("set zowe.extensionDirectory in zowe.yaml".to_owned()),
             ComponentError::Installed { .. } => {
                 Some("`tender component upgrade` puts another version in its place".to_owned())
@@ -112,7 +118,9 @@ fn fault(doing: &str) -> impl FnOnce(ComponentError) -> CommandError + '_ {
 
 fn source_code(fault: &SourceError) -> ReturnCode {
     match fault {
-        SourceError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ReturnCode::Unknown,
+        SourceError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            ReturnCode::Unknown
+        }
         SourceError::Io { .. } => ReturnCode::Outside,
         SourceError::Checksum { .. } => ReturnCode::Integrity,
         _ => ReturnCode::Refused,

@@ -113,17 +113,21 @@ fn judged(started: &Started, gone_through: &[PhaseSummary]) -> Outcome {
         Started::NotReady(state) => not_ready(state, &mut outcome),
         Started::Running => {
             let text = "the launcher runs; the components are starting";
-            outcome.say(Message::with_id("ZWEL0006I", text).with_hint("`tender status --watch` shows how they do"));
+            outcome.say(
+                Message::with_id("ZWEL0006I", text).with_hint("`tender status --watch` shows how they do"),
+            );
         }
         Started::NotPrepared => {
             outcome.say(
-                Message::with_id("ZWEL0030E", "nothing was started")
-                    .with_hint("mend what is said above; `tender validate` checks it without starting anything"),
+                Message::with_id("ZWEL0030E", "nothing was started").with_hint(
+                    "mend what is said above; `tender validate` checks it without starting anything",
+                ),
             );
             outcome.code = run::not_prepared(gone_through);
         }
     }
-    let is_worse = |summary: &PhaseSummary| matches!(summary.worst(), RowOutcome::Warned | RowOutcome::Skipped);
+    let is_worse =
+        |summary: &PhaseSummary| matches!(summary.worst(), RowOutcome::Warned | RowOutcome::Skipped);
     if gone_through.iter().any(is_worse) {
         outcome.code = outcome.code.max(ReturnCode::Warning);
     }
@@ -136,10 +140,9 @@ fn not_ready(state: &InstanceStatus, outcome: &mut Outcome) {
         outcome.say(complaint);
     }
     let text = "not everything is READY; the launcher goes on with what can run";
-    outcome.say(
-        Message::with_id("ZWEL0052W", text)
-            .with_hint("`tender status` shows it, `tender logs COMPONENT` what it prints, `tender stop` ends it"),
-    );
+    outcome.say(Message::with_id("ZWEL0052W", text).with_hint(
+        "`tender status` shows it, `tender logs COMPONENT` what it prints, `tender stop` ends it",
+    ));
     outcome.code = ReturnCode::Outside;
 }
 
@@ -152,7 +155,11 @@ fn start_fault(fault: StartError) -> CommandError {
             ReturnCode::Busy,
             "`tender status` shows it, `tender start COMPONENT` starts a component of it, `tender stop` ends it",
         ),
-        _ => ("ZWEL0040E", ReturnCode::Outside, "the launcher's own log is in the log directory of the instance"),
+        _ => (
+            "ZWEL0040E",
+            ReturnCode::Outside,
+            "the launcher's own log is in the log directory of the instance",
+        ),
     };
     RuntimeFault::new(id, code, "failed to start").because(fault).with_hint(hint).into()
 }

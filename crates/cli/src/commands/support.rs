@@ -11,11 +11,9 @@ use crate::instance::{Which, loaded};
 
 /// Options of `tender support`.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  tender support --target-dir /tmp\n\n\
+#[command(after_help = "Example:\n  tender support --target-dir /tmp\n\n\
                   Configuration, manifests, environments, logs, state and versions in one archive; its MANIFEST lists \
-                  them. Secrets are replaced, keys and key stores are left out."
-)]
+                  them. Secrets are replaced, keys and key stores are left out.")]
 pub(crate) struct Args {
     #[command(flatten)]
     which: Which,

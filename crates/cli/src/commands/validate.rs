@@ -12,12 +12,10 @@ use crate::instance::Which;
 
 /// Options of `tender validate`.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  tender validate\n  tender validate --instance /srv/prod --json\n\n\
+#[command(after_help = "Examples:\n  tender validate\n  tender validate --instance /srv/prod --json\n\n\
                   Reads the configuration, checks directories, ports, programs and certificates, and runs the \
                   `validate` command of every component. Ends with 0 when all is well, 4 with warnings, 16 when an \
-                  instance would not start, 28 when there is none."
-)]
+                  instance would not start, 28 when there is none.")]
 pub(crate) struct Args {
     #[command(flatten)]
     which: Which,

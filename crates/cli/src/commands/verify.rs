@@ -9,11 +9,9 @@ use crate::instance::{Which, loaded};
 
 /// Options of `tender verify`.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  tender verify\n\n\
+#[command(after_help = "Example:\n  tender verify\n\n\
                   Looks at a running instance: launcher, components, ports, directories, certificates, the product's \
-                  own fingerprints. Ends with 0 when all is well, 4 with warnings, 8 when something is not as it should be."
-)]
+                  own fingerprints. Ends with 0 when all is well, 4 with warnings, 8 when something is not as it should be.")]
 pub(crate) struct Args {
     #[command(flatten)]
     which: Which,

@@ -70,7 +70,9 @@ fn flatten(key: &str, value: &Json, scalars: &mut Vec<(String, Scalar)>) {
             return;
         }
         Json::Array(elements) => {
-            let words = elements.iter().map(|element| element.as_str().map_or_else(|| element.to_string(), str::to_owned));
+            let words = elements
+                .iter()
+                .map(|element| element.as_str().map_or_else(|| element.to_string(), str::to_owned));
             Scalar::Text(words.collect::<Vec<_>>().join(","))
         }
         Json::Bool(is_true) => Scalar::Bool(*is_true),
@@ -110,7 +112,9 @@ pub(crate) fn fault(fault: InstanceError) -> CommandError {
     let (id, code) = match &fault {
         InstanceError::NoConfiguration { .. } => ("ZWEL0032E", ReturnCode::Unknown),
         InstanceError::Path { .. } => ("ZWEL0035E", ReturnCode::Syntax),
-        InstanceError::Configuration { report, .. } if is_missing(report) => ("ZWEL0109E", ReturnCode::Unknown),
+        InstanceError::Configuration { report, .. } if is_missing(report) => {
+            ("ZWEL0109E", ReturnCode::Unknown)
+        }
         InstanceError::Configuration { .. } | InstanceError::Config(_) => ("ZWEL0072E", ReturnCode::Refused),
         InstanceError::UnknownHa { .. } => ("ZWEL0036E", ReturnCode::Unknown),
         InstanceError::NotConfigured { .. } => ("ZWEL0157E", ReturnCode::Refused),

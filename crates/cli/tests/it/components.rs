@@ -86,7 +86,14 @@ fn certificates_of_an_instance_hold_for_openssl_and_are_renewed() {
     let leaf = keystore.join("localhost/localhost.cer");
     let verified = run(
         "openssl",
-        &["verify", "-CAfile", "local_ca/local_ca.cer", "-verify_hostname", "api.example.com", "localhost/localhost.cer"],
+        &[
+            "verify",
+            "-CAfile",
+            "local_ca/local_ca.cer",
+            "-verify_hostname",
+            "api.example.com",
+            "localhost/localhost.cer",
+        ],
         &keystore,
     );
     assert!(verified.contains("OK"));
@@ -138,7 +145,8 @@ fn support_bundle_has_what_is_needed_and_no_secret() {
     let listed = run("find", &["out", "-type", "f"], &here.path(""));
     assert!(listed.contains("MANIFEST") && listed.contains("zowe.yaml"), "{listed}");
     for secret in ["swordfish4711", &password, "PRIVATE KEY"] {
-        let found = Command::new("grep").args(["-raF", secret, "out"]).current_dir(here.path("")).output().unwrap();
+        let found =
+            Command::new("grep").args(["-raF", secret, "out"]).current_dir(here.path("")).output().unwrap();
         assert_eq!(found.status.code(), Some(1), "a secret is in the bundle: {found:?}");
     }
     assert!(!listed.contains(".p12") && !listed.contains(".key"), "{listed}");

@@ -51,7 +51,11 @@ impl Args {
         let mut files = Vec::new();
         if let Some(directory) = &self.pem {
             for key in bundle.keys() {
-                files.push((directory.join(format!("{}.cer", key.alias)), key.chain_pem().into_bytes(), false));
+                files.push((
+                    directory.join(format!("{}.cer", key.alias)),
+                    key.chain_pem().into_bytes(),
+                    false,
+                ));
                 if self.private_key {
                     let pem = key.key_pem().as_bytes().to_vec();
                     files.push((directory.join(format!("{}.key", key.alias)), pem, true));

@@ -41,8 +41,9 @@ impl Args {
         if !imported.pem_files.is_empty() {
             let files: Vec<_> = imported.pem_files.iter().map(|file| file.display().to_string()).collect();
             outcome.say(
-                Message::with_id("ZWEL0816I", format!("PEM files: {}", files.join(" ")))
-                    .with_hint("servers that read PEM need them in zowe.certificate.pem.certificateAuthorities"),
+                Message::with_id("ZWEL0816I", format!("PEM files: {}", files.join(" "))).with_hint(
+                    "servers that read PEM need them in zowe.certificate.pem.certificateAuthorities",
+                ),
             );
         }
         outcome.data = serde_json::json!(imported);

@@ -94,7 +94,8 @@ impl Args {
         let made: Vec<_> = done.leaf.iter().chain(&done.authority).cloned().collect();
         outcome.tables = vec![show::table("", &made)];
         for backup in &done.backups {
-            outcome.say(Message::with_id("ZWEL0300W", format!("the old one is kept as {}", backup.display())));
+            outcome
+                .say(Message::with_id("ZWEL0300W", format!("the old one is kept as {}", backup.display())));
         }
         let block = block(&done.certificate)?;
         if update_config {
@@ -152,8 +153,8 @@ impl Args {
             })?,
         };
         let has_directory = section.pkcs12.as_ref().is_some_and(|store| store.directory.is_some());
-        let mut request =
-            SetupRequest::of_section(&section, &domains).map_err(setup_fault("use zowe.setup.certificate"))?;
+        let mut request = SetupRequest::of_section(&section, &domains)
+            .map_err(setup_fault("use zowe.setup.certificate"))?;
         if let Some(directory) = &self.place.directory {
             request.directory = absolute(directory)?;
         } else if !has_directory {
@@ -188,7 +189,8 @@ fn planned(plan: &Plan) -> Outcome {
 fn block(certificate: &RuntimeCertificate) -> Result<String, CommandError> {
     let value = serde_json::to_value(certificate).map_err(|fault| {
         CommandError::from(
-            RuntimeFault::new("ZWEL0140E", ReturnCode::Outside, "failed to write zowe.certificate").because(fault),
+            RuntimeFault::new("ZWEL0140E", ReturnCode::Outside, "failed to write zowe.certificate")
+                .because(fault),
         )
     })?;
     let mut text = "zowe:\n  certificate:\n".to_owned();

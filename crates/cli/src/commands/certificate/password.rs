@@ -66,7 +66,8 @@ pub(super) fn bundle_fault(doing: &str) -> impl FnOnce(BundleError) -> CommandEr
             BundleError::Ambiguous { .. } => Some("choose one with --alias"),
             _ => None,
         };
-        let mut told = RuntimeFault::new("ZWEL0178E", code(&fault), format!("failed to {doing}")).because(fault);
+        let mut told =
+            RuntimeFault::new("ZWEL0178E", code(&fault), format!("failed to {doing}")).because(fault);
         told.hint = hint.map(str::to_owned);
         told.into()
     }

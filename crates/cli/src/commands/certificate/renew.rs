@@ -61,7 +61,8 @@ impl Args {
         };
         let plan = renew::plan(&request, Timestamp::now()).map_err(setup_fault("plan the renewal"))?;
         let mut outcome = Outcome { data: serde_json::json!(plan), ..Outcome::default() };
-        let due = format!("{} days are left; it is due from {:.0} on", plan.due.days_left, plan.due.renew_from);
+        let due =
+            format!("{} days are left; it is due from {:.0} on", plan.due.days_left, plan.due.renew_from);
         if plan.steps.is_empty() {
             outcome.say(Message::with_id("ZWEL0810I", format!("nothing to renew: {due}")));
             return Ok(outcome);
@@ -81,7 +82,8 @@ impl Args {
         let made: Vec<_> = done.leaf.iter().chain(&done.authority).cloned().collect();
         outcome.tables = vec![show::table("", &made)];
         for backup in &done.backups {
-            outcome.say(Message::with_id("ZWEL0811I", format!("the old one is kept as {}", backup.display())));
+            outcome
+                .say(Message::with_id("ZWEL0811I", format!("the old one is kept as {}", backup.display())));
         }
         outcome.say(
             Message::with_id("ZWEL0808I", "the certificate is renewed")
@@ -94,7 +96,10 @@ impl Args {
     /// Returns the key store directory and the name: those given, or where the configured store lies.
     fn place(&self) -> Result<(PathBuf, String), CommandError> {
         if let Some(directory) = &self.place.directory {
-            return Ok((directory.clone(), self.place.name.clone().unwrap_or_else(|| "localhost".to_owned())));
+            return Ok((
+                directory.clone(),
+                self.place.name.clone().unwrap_or_else(|| "localhost".to_owned()),
+            ));
         }
         let keystore = configured(&self.which)?.keystore.file;
         let named = keystore.parent().and_then(|leaf| {
@@ -103,10 +108,9 @@ impl Args {
         });
         let (directory, name) = named.ok_or_else(|| {
             let text = format!("{} is not in a directory that `certificate init` made", keystore.display());
-            CommandError::from(
-                RuntimeFault::new("ZWEL0169E", ReturnCode::Refused, text)
-                    .with_hint("renew it where it came from, then `tender certificate init --import --overwrite`"),
-            )
+            CommandError::from(RuntimeFault::new("ZWEL0169E", ReturnCode::Refused, text).with_hint(
+                "renew it where it came from, then `tender certificate init --import --overwrite`",
+            ))
         })?;
         Ok((directory, self.place.name.clone().unwrap_or(name)))
     }

@@ -44,8 +44,7 @@ impl Args {
     pub(super) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
         let store = store(&self.which)?;
         let expected = self.fingerprint.as_deref().filter(|_| !shell.is_check);
-        let seen =
-            service::trust_service(&self.target, expected, &store, Timestamp::now()).map_err(fault)?;
+        let seen = service::trust_service(&self.target, expected, &store, Timestamp::now()).map_err(fault)?;
         let mut outcome = Outcome { tables: vec![show::table("It sent", &seen.chain)], ..Outcome::default() };
         outcome.data = serde_json::json!(seen);
         match &seen.imported {

@@ -39,11 +39,16 @@ impl Args {
         if let Some(target) = &self.service {
             let store = &certificate.truststore;
             let password = store.password.as_ref().map(password::resolve).transpose()?;
-            let bundle = Bundle::read(&store.file, password.as_ref())
-                .map_err(bundle_fault("read the trust store"))?;
-            let report =
-                service::verify_service(target, self.configured_mode()?, &Roots::of_bundle(&bundle), None, now)
-                    .map_err(trust::fault)?;
+            let bundle =
+                Bundle::read(&store.file, password.as_ref()).map_err(bundle_fault("read the trust store"))?;
+            let report = service::verify_service(
+                target,
+                self.configured_mode()?,
+                &Roots::of_bundle(&bundle),
+                None,
+                now,
+            )
+            .map_err(trust::fault)?;
             let mut outcome = checked(&report.checks);
             outcome.tables.insert(0, show::table("It sent", &report.chain));
             outcome.data = serde_json::json!(report);
@@ -85,7 +90,12 @@ pub(super) fn checked(checks: &[Check]) -> Outcome {
     let mut table = Table::new("Checks", &["check", "of", "result", "what was found"]);
     let mut outcome = Outcome::default();
     for check in checks {
-        table.row([check.what.to_owned(), check.subject.clone(), check.status.to_string(), check.text.clone()]);
+        table.row([
+            check.what.to_owned(),
+            check.subject.clone(),
+            check.status.to_string(),
+            check.text.clone(),
+        ]);
         let told = match check.status {
             CheckStatus::Warning => "ZWEL0812W",
             CheckStatus::Failed => "ZWEL0813E",

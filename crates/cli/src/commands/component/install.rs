@@ -41,8 +41,7 @@ impl Args {
     /// Installs a component that is not there yet.
     pub(super) fn install(self, shell: &Shell) -> Result<Outcome, CommandError> {
         let (which, request) = self.request(shell);
-        let change =
-            component::install(&which.open()?, &request).map_err(fault("install the component"))?;
+        let change = component::install(&which.open()?, &request).map_err(fault("install the component"))?;
         Ok(changed(&change, shell.is_check, "ZWEL0822I", "installed"))
     }
 

@@ -31,8 +31,10 @@ impl Args {
             return Ok(outcome);
         }
         let listed = discover::components(&loaded);
-        let mut table =
-            Table::new("", &["component", "version", "kind", "enabled", "starts", "other HA instances", "directory"]);
+        let mut table = Table::new(
+            "",
+            &["component", "version", "kind", "enabled", "starts", "other HA instances", "directory"],
+        );
         for one in &listed {
             let word = |is_so: bool| if is_so { "yes" } else { "no" }.to_owned();
             let kind = match (one.is_core, one.is_link) {
@@ -40,7 +42,8 @@ impl Args {
                 (false, true) => "extension, linked",
                 (false, false) => "extension",
             };
-            let enabled_in = one.enabled_in.iter().map(|(id, is_enabled)| format!("{id}: {}", word(*is_enabled)));
+            let enabled_in =
+                one.enabled_in.iter().map(|(id, is_enabled)| format!("{id}: {}", word(*is_enabled)));
             table.row([
                 one.name.clone(),
                 one.version.clone().unwrap_or_else(|| "-".to_owned()),

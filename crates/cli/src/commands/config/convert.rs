@@ -68,7 +68,9 @@ impl Args {
 fn write(converted: &Converted, to: &Path) -> Result<(), CommandError> {
     let failed = |path: &Path| {
         let text = format!("failed to write {}", path.display());
-        move |fault| CommandError::from(RuntimeFault::new("ZWEL0151E", ReturnCode::Outside, text).because(fault))
+        move |fault| {
+            CommandError::from(RuntimeFault::new("ZWEL0151E", ReturnCode::Outside, text).because(fault))
+        }
     };
     for (path, secret) in &converted.secrets {
         if let Some(directory) = path.parent() {
@@ -79,7 +81,8 @@ fn write(converted: &Converted, to: &Path) -> Result<(), CommandError> {
             })?;
         }
         let line = format!("{}\n", secret.expose());
-        durable::write_secret_atomically(path, line.as_bytes()).map_err(|fault| failed(path)(Box::new(fault)))?;
+        durable::write_secret_atomically(path, line.as_bytes())
+            .map_err(|fault| failed(path)(Box::new(fault)))?;
     }
     durable::write_atomically(to, converted.yaml.as_bytes()).map_err(|fault| failed(to)(Box::new(fault)))
 }

@@ -33,9 +33,13 @@ impl Args {
             let found = schemas.iter().find(|(known, _)| stem(known) == stem(name));
             let Some((_, text)) = found else {
                 let known: Vec<_> = schemas.iter().map(|(name, _)| stem(name)).collect();
-                return Err(RuntimeFault::new("ZWEL0073E", ReturnCode::Unknown, format!("there is no schema {name}"))
-                    .with_hint(format!("there are: {}", known.join(" ")))
-                    .into());
+                return Err(RuntimeFault::new(
+                    "ZWEL0073E",
+                    ReturnCode::Unknown,
+                    format!("there is no schema {name}"),
+                )
+                .with_hint(format!("there are: {}", known.join(" ")))
+                .into());
             };
             Live::new(shell.audience).line(text.trim_end()).map_err(CommandError::Print)?;
             outcome.data = serde_json::from_str(text).unwrap_or_default();
@@ -51,7 +55,9 @@ impl Args {
                 std::fs::create_dir_all(directory).map_err(failed)?;
                 durable::write_atomically(&path, text.as_bytes()).map_err(|fault| {
                     let told = format!("failed to write {}", path.display());
-                    CommandError::from(RuntimeFault::new("ZWEL0151E", ReturnCode::Outside, told).because(fault))
+                    CommandError::from(
+                        RuntimeFault::new("ZWEL0151E", ReturnCode::Outside, told).because(fault),
+                    )
                 })?;
             }
             let would = if shell.is_check { "would write " } else { "" };

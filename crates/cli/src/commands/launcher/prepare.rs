@@ -14,11 +14,9 @@ use crate::instance::Which;
 
 /// Options of `tender launcher prepare`.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  tender launcher prepare --instance /srv/prod --output events\n\n\
+#[command(after_help = "Example:\n  tender launcher prepare --instance /srv/prod --output events\n\n\
                   The launcher calls this. It validates and configures, and writes the plan of what is to run as JSON \
-                  on its standard output: with secrets, so keep it off the disk. `tender validate` is for people."
-)]
+                  on its standard output: with secrets, so keep it off the disk. `tender validate` is for people.")]
 pub(crate) struct Args {
     #[command(flatten)]
     which: Which,

@@ -47,7 +47,11 @@ fn complaint(phase: Phase, row: &Row) -> Option<Message> {
     let message = Message::with_id(id, format!("{} of {}{why}", phase.name(), row.name));
     if phase == Phase::Configuration {
         // Each line is a problem with its place, not something a script printed.
-        return Some(if row.output.is_empty() { message } else { message.with_hint(row.output.join("\n          ")) });
+        return Some(if row.output.is_empty() {
+            message
+        } else {
+            message.with_hint(row.output.join("\n          "))
+        });
     }
     Some(with_output(message, &row.output))
 }
