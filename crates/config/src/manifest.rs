@@ -241,6 +241,7 @@ pub fn parse(text: &str, file: &Path) -> Loaded {
 fn understand(root: &Node, file: &Path, problems: &mut Vec<Problem>) -> Option<Manifest> {
     let before = problems.len();
     problems.extend(Schema::manifest().check(root, &schema::Context::default()));
+    check_name(root, file, problems);
     let shape = match serde_json::from_value::<Shape>(root.to_json()) {
         Ok(shape) => shape,
         Err(fault) => {
@@ -251,25 +252,29 @@ fn understand(root: &Node, file: &Path, problems: &mut Vec<Problem>) -> Option<M
             return None;
         }
     };
-    let directory = file.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-    if let (Some(directory), Some(entry)) = (directory, root.mapping().and_then(|root| root.entry("name"))) {
-        if shape.name != directory && !shape.name.is_empty() {
-            problems.push(
-                Problem::warning(format!("the name differs from the directory `{directory}`, which is what counts"))
-                    .at(&entry.node.origin)
-                    .on("name")
-                    .found(entry.node.shown()),
-            );
-        }
-    }
     if let Some(tender) = root.get("tender") {
         if let Err(fault) = Extension::of(tender) {
-            if problems.len() == before {
+            let has_error = problems[before..].iter().any(|problem| problem.severity == Severity::Error);
+            if !has_error {
                 problems.push(Problem::error(fault.to_string()).at(&tender.origin).on("tender"));
             }
         }
     }
     Some(shape.into_manifest(root, file))
+}
+
+/// Compares the name with that of the directory.
+fn check_name(root: &Node, file: &Path, problems: &mut Vec<Problem>) {
+    let Some(directory) = file.parent().and_then(Path::file_name).map(|name| name.to_string_lossy()) else { return };
+    let Some(name) = root.get("name") else { return };
+    if name.text().is_some_and(|text| !text.is_empty() && text != directory) {
+        problems.push(
+            Problem::warning(format!("the name differs from the directory `{directory}`, which is what counts"))
+                .at(&name.origin)
+                .on("name")
+                .found(name.shown()),
+        );
+    }
 }
 
 /// The shape of a manifest in its file.

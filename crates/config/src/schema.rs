@@ -127,7 +127,7 @@ impl Schema {
 
     fn build(documents: Vec<Arc<Json>>) -> Result<Self, String> {
         let mut registry = Registry::new();
-        for document in &documents[1..] {
+        for document in &documents {
             if let Some(id) = document.get("$id").and_then(Json::as_str) {
                 registry = registry.add(id, (**document).clone()).map_err(|fault| fault.to_string())?;
             }

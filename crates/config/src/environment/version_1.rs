@@ -248,3 +248,14 @@ fn directories(configuration: &InstanceConfiguration, component: Option<&Compone
         offer(environment, "LAUNCH_COMPONENT", joined(&component.root, "bin"));
     }
 }
+
+/// Reads every key of the table, and looks for variables that stand in it twice.
+#[cfg(test)]
+pub(super) fn check_table() {
+    let mut seen = std::collections::BTreeSet::new();
+    for (name, path) in KEYS {
+        assert!(path.parse::<KeyPath>().is_ok(), "{path}");
+        assert!(seen.insert(name), "{name}");
+    }
+    assert!(COMPUTED.iter().chain(DROPPED).all(|name| path_of(name).is_none()));
+}

@@ -160,6 +160,15 @@ pub(crate) struct Sealer<'a> {
     problems: Vec<Problem>,
 }
 
+/// What is known of a place from those above it.
+#[derive(Clone, Copy, Default)]
+struct Hints {
+    /// Names of keys tell secrets.
+    by_name: bool,
+    /// Everything is secret.
+    is_marked: bool,
+}
+
 impl<'a> Sealer<'a> {
     /// Makes one of the schema of `zowe.yaml` and those that components bring.
     pub(crate) fn new(base: &'a Schema, components: impl IntoIterator<Item = (&'a str, &'a Schema)>) -> Self {
@@ -178,11 +187,13 @@ impl<'a> Sealer<'a> {
     /// Seals a tree and returns what is to be said about the secrets in it.
     pub(crate) fn seal(mut self, root: &mut Node) -> Vec<Problem> {
         let places = self.root.clone();
-        self.descend(root, &places, &mut KeyPath::root(), false);
+        self.descend(root, &places, &mut KeyPath::root(), Hints::default());
         self.problems
     }
 
-    fn descend(&mut self, node: &mut Node, places: &[Place<'a>], path: &mut KeyPath, by_name: bool) {
+    fn descend(&mut self, node: &mut Node, places: &[Place<'a>], path: &mut KeyPath, hints: Hints) {
+        let is_marked = hints.is_marked || places.iter().any(|place| place.schema["x-secret"] == Json::Bool(true));
+        let hints = Hints { is_marked, ..hints };
         match &mut node.value {
             Value::Mapping(mapping) => {
                 for entry in mapping.entries_mut() {
@@ -190,8 +201,8 @@ impl<'a> Sealer<'a> {
                     let mut below = children(places, &step);
                     path.steps.push(step);
                     below.extend(self.grafted(path));
-                    let by_name = by_name || is_named(path);
-                    self.descend(&mut entry.node, &below, path, by_name);
+                    let hints = Hints { by_name: hints.by_name || is_named(path), ..hints };
+                    self.descend(&mut entry.node, &below, path, hints);
                     path.steps.pop();
                 }
             }
@@ -200,18 +211,17 @@ impl<'a> Sealer<'a> {
                     let step = Step::Index(index);
                     let below = children(places, &step);
                     path.steps.push(step);
-                    self.descend(element, &below, path, by_name);
+                    self.descend(element, &below, path, hints);
                     path.steps.pop();
                 }
             }
             Value::Text(_) | Value::Number(_) | Value::Bool(_) => {
-                let is_marked = places.iter().any(|place| place.schema["x-secret"] == Json::Bool(true));
                 let key = path.steps.iter().rev().find_map(|step| match step {
                     Step::Key(key) => Some(key.as_str()),
                     Step::Index(_) => None,
                 });
                 let is_text = matches!(node.value, Value::Text(_));
-                if is_marked || (by_name && is_text && key.is_some_and(is_secret_name)) {
+                if is_marked || (hints.by_name && is_text && key.is_some_and(is_secret_name)) {
                     self.hide(node, path);
                 }
             }
