@@ -47,6 +47,11 @@ pub(crate) fn is_self_issued(der: &CertificateDer<'_>) -> bool {
     info::parse(der).is_some_and(|parsed| parsed.subject().as_raw() == parsed.issuer().as_raw())
 }
 
+/// An authority, or a server that signed for itself and can only be trusted as it is.
+pub(crate) fn is_authority(der: &CertificateDer<'_>) -> bool {
+    info::parse(der).is_some_and(|parsed| parsed.is_ca()) || is_self_issued(der)
+}
+
 /// What a certificate is to be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {

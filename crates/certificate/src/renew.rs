@@ -174,8 +174,11 @@ pub fn plan(request: &RenewRequest, now: Timestamp) -> Result<RenewPlan, SetupEr
     });
     let backup = backup_of(&layout.leaf_dir(), &siblings, now);
     steps.push(write_step(&layout.leaf_dir(), &backup));
-    let own = trusted_own(&authority.identity, &authority.bridge);
-    let further = present.trusted.into_iter().filter(|certificate| !own.contains(certificate)).collect();
+    // What has expired is of no use to anyone; the own authorities come in by themselves.
+    let is_live = |der: &CertificateDer<'_>| {
+        CertificateInfo::of_der(der, now).is_some_and(|described| described.not_after > now)
+    };
+    let further = present.trusted.into_iter().filter(is_live).collect();
     let password = present.password;
     Ok(RenewPlan {
         steps,

@@ -121,6 +121,8 @@ pub enum ServiceError {
 /// Shakes hands with a server and checks its certificate as `mode` says.
 ///
 /// A server that cannot be accepted is a report with a failed check, not an error.
+/// Limits: under TLS 1.3 a server that insists on another client certificate says so only when it is asked for
+///         something; that does not show here.
 pub fn verify_service(
     target: &ServiceTarget,
     mode: VerifyMode,

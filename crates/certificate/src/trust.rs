@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::{
     Bundle, BundleError, CertificateInfo, DirectoryError, Layout, Secret,
     bundle::{certificate_pem, display_name},
+    chain,
     directory::{self, Staged},
     setup::{backup_of, stamp},
 };
@@ -43,6 +44,14 @@ pub struct Imported {
 /// Why a trust store could not be changed.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
+    /// The file holds something that is no authority.
+    #[error("import certificate authorities from {}: '{subject}' is not one", path.display())]
+    NotAnAuthority {
+        /// The file.
+        path: PathBuf,
+        /// The certificate's subject.
+        subject: String,
+    },
     /// A store or certificate file could not be read.
     #[error(transparent)]
     Bundle(#[from] BundleError),
@@ -59,7 +68,13 @@ pub fn import_authorities(
 ) -> Result<Imported, TrustError> {
     let mut certificates = Vec::new();
     for file in files {
-        certificates.extend(Bundle::read(file, None)?.certificates());
+        for certificate in Bundle::read(file, None)?.certificates() {
+            if !chain::is_authority(&certificate) {
+                let subject = display_name(&certificate);
+                return Err(TrustError::NotAnAuthority { path: file.clone(), subject });
+            }
+            certificates.push(certificate);
+        }
     }
     import(store, certificates, now)
 }

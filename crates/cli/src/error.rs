@@ -106,6 +106,9 @@ impl From<RuntimeFault> for CommandError {
     }
 }
 
+/// The message id of a command that was not understood.
+pub(crate) const WORDS_ID: &str = "CSM0024E";
+
 impl CommandError {
     /// Returns the return code.
     pub(crate) fn code(&self) -> ReturnCode {
@@ -121,7 +124,7 @@ impl CommandError {
     /// Returns the message id.
     pub(crate) fn id(&self) -> &'static str {
         match self {
-            Self::Grammar(_) | Self::Words(_) => "CSM0024E",
+            Self::Grammar(_) | Self::Words(_) => WORDS_ID,
             Self::NothingToCheck(_) => "CSM0025E",
             Self::NoHome => "CSM0026E",
             Self::Print(_) => "CSM0027E",

@@ -17,7 +17,7 @@ use tender_package::report::SystemInfo;
 use tender_package::request::{Request, RequestResult, RequestState};
 use tender_package::{SystemName, Vrm};
 use tender_service::link::{
-    Address, Enroller, Fleet, Invitation, LinkError, ManagedSystem, RepoFile, Welcome,
+    Address, Enroller, Fleet, Invitation, LinkError, ManagedSystem, Reading, RepoFile, Welcome,
 };
 use tender_transport::WORK_USER;
 use tender_transport::authority::{Authority, AuthorityError, CertificateUse};
@@ -33,6 +33,9 @@ const RENEW_DAYS: i64 = 60;
 const CHANGE_OVER: Duration = Duration::from_secs(15);
 /// Largest result of a request; a SERVCHECK that finds everything changed fits.
 const RESULT_BYTES_MAX: u64 = 256 << 20;
+
+/// Largest part changed by hand that is fetched.
+const PART_BYTES_MAX: u64 = 1 << 30;
 
 /// Why the principal's keys cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -436,6 +439,16 @@ impl ManagedSystem for Connected {
             what: name,
             source: Some(Box::new(source)),
         })
+    }
+
+    fn read(&mut self, what: Reading, from: u64) -> Result<Vec<u8>, LinkError> {
+        let (name, bytes_max) = match what {
+            Reading::Changes => ("changes/changes.json".to_owned(), RESULT_BYTES_MAX),
+            Reading::Part(digest) => (format!("changes/{}", digest.to_hex()), PART_BYTES_MAX),
+            Reading::Audit => ("logs/audit.log".to_owned(), RESULT_BYTES_MAX),
+        };
+        let fault = self.told(&name);
+        self.link.retrieve_from(&name, from, bytes_max).map_err(fault)
     }
 
     fn acknowledge(&mut self, id: &str) -> Result<(), LinkError> {

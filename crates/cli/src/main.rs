@@ -80,7 +80,7 @@ fn main() -> ExitCode {
         Err(fault) if fault.use_stderr() && is_json => return fail(&CommandError::Words(fault), audience),
         Err(fault) => {
             // When even the message cannot be written, the exit code still tells.
-            drop(fault.print());
+            drop(render::usage(&fault));
             let code = if fault.use_stderr() { ReturnCode::Syntax } else { ReturnCode::Done };
             return ExitCode::from(code as u8);
         }

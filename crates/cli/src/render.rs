@@ -75,6 +75,15 @@ fn write_table(out: &mut dyn Write, table: &Table) -> io::Result<()> {
     writeln!(out)
 }
 
+/// Writes what the parser of the command line says: help as it is, an error with its number.
+pub(crate) fn usage(fault: &clap::Error) -> io::Result<()> {
+    let text = fault.render().to_string();
+    match text.strip_prefix("error: ") {
+        Some(error) => write!(io::stderr().lock(), "{} {error}", crate::error::WORDS_ID),
+        None => fault.print(),
+    }
+}
+
 /// Writes an error with its causes and the way on.
 pub(crate) fn error(fault: &CommandError, audience: Audience) -> io::Result<()> {
     let code = fault.code();

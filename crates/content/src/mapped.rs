@@ -5,9 +5,8 @@
 )]
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::ops::Deref;
-use std::path::Path;
 
 /// Below this size a plain read is cheaper than setting a mapping up.
 const MAP_BYTES_MIN: u64 = 64 * 1024;
@@ -25,17 +24,19 @@ enum Bytes {
 }
 
 impl Mapped {
-    /// Opens a file that nothing changes while it is open: an object or a private temporary file.
-    pub(crate) fn open_immutable(path: &Path) -> io::Result<Self> {
-        Self::of_immutable(&File::open(path)?)
-    }
-
-    /// The same for a file that is already open.
-    pub(crate) fn of_immutable(mut file: &File) -> io::Result<Self> {
-        let size = file.metadata()?.len();
+    /// Takes the bytes of an open file that nothing changes: an object or a temporary file without a name.
+    pub(crate) fn of_immutable(file: &File) -> io::Result<Self> {
+        let size = rustix::fs::fstat(file)?.st_size;
+        let size = u64::try_from(size).unwrap_or(0);
         if size < MAP_BYTES_MIN {
-            let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-            file.read_to_end(&mut bytes)?;
+            let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
+            while (bytes.len() as u64) < size {
+                match rustix::io::read(file, rustix::buffer::spare_capacity(&mut bytes)) {
+                    Ok(0) => break,
+                    Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                    Err(e) => return Err(e.into()),
+                }
+            }
             return Ok(Self { bytes: Bytes::Read(bytes) });
         }
         // SAFETY: the callers pass objects of the store (mode 0444, only ever created under another name and

@@ -9,6 +9,7 @@ use tender_content::store::StoreError;
 use super::Context;
 use crate::base;
 use crate::home::{HomeError, remove_file};
+use crate::managed::ManagedState;
 use crate::slots::{self, SlotError};
 use crate::trees::{self, TreesError};
 
@@ -38,7 +39,10 @@ pub(super) fn collect(context: &Context<'_>) -> Result<(), CollectError> {
         for (_, tree) in occupant.record.trees() {
             trees::keep_alive(&context.store, tree, &mut live).map_err(CollectError::Trees)?;
         }
+        live.extend(occupant.record.kept.iter().filter_map(|one| one.is.as_ref()?.digest()));
     }
+    let state = ManagedState::read(home).map_err(CollectError::Home)?;
+    live.extend(state.exceptions.iter().filter_map(|one| one.is.as_ref()?.digest()));
     for held in base::all_held(home).map_err(CollectError::Home)? {
         for (_, tree) in &held.components {
             trees::keep_alive(&context.store, tree, &mut live).map_err(CollectError::Trees)?;

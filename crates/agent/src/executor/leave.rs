@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn leave_of_a_managed_system_clears_its_state() {
         let by = ManagedBy { operator: "op".to_owned(), since: jiff::Timestamp::UNIX_EPOCH };
-        let state = ManagedState { managed: Some(by), overrides: Vec::new() };
+        let state = ManagedState { managed: Some(by), ..ManagedState::default() };
         assert_eq!(plan(&state).steps, [Step::State { state: ManagedState::default() }]);
         assert!(plan(&ManagedState::default()).steps.is_empty());
     }

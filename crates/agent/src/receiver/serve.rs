@@ -19,6 +19,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::enrolment::{self, EnrolError, EnrolmentWords};
 use super::{Answer, AnswerKind, Receiver, SpawnError, WORDS};
+use crate::changes;
 use crate::home::{Home, HomeError};
 
 /// How long the answer that ends enrolment may take to reach the principal before its connection is closed.
@@ -47,6 +48,9 @@ pub enum RunError {
         "this system is not enrolled; get a join token from the principal and give it to `tender agent enrol`"
     )]
     NotEnrolled,
+    /// A directory of this system could not be made.
+    #[error("prepare the directories of this system")]
+    Home(#[source] HomeError),
     /// The executor for requests left over does not start.
     #[error("go on with the requests left over")]
     Resume(#[source] SpawnError),
@@ -142,6 +146,7 @@ pub async fn serve(
         return Err(RunError::NotEnrolled);
     }
     let security = security(home)?;
+    changes::prepare(home).map_err(RunError::Home)?;
     let receiver = Receiver::new(home.clone(), executor);
     receiver.resume().map_err(RunError::Resume)?;
     let answer = Box::new(move |word: &str, arguments: &str| receiver.answer(word, arguments));
@@ -182,7 +187,9 @@ fn config(home: &Home, security: Security) -> ServeConfig {
     let mut config = ServeConfig::new(home.incoming(), security);
     config.listen = SocketAddr::new(wanted.listen, wanted.port);
     config.passive_ports = wanted.passive_ports.0..=wanted.passive_ports.1;
-    config.views = vec![View { name: "results".to_owned(), path: home.results() }];
+    let view = |name: &str, path| View { name: name.to_owned(), path };
+    config.views =
+        vec![view("results", home.results()), view("changes", home.changes()), view("logs", home.logs())];
     config.limits = Limits {
         file_bytes_max: wanted.quota_bytes,
         total_bytes_max: wanted.quota_bytes,

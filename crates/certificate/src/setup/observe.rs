@@ -128,7 +128,7 @@ fn read_import(
     further.extend(
         bundle
             .trusted()
-            .filter(|trusted| is_authority(&trusted.certificate))
+            .filter(|trusted| chain::is_authority(&trusted.certificate))
             .map(|trusted| (path.clone(), trusted.certificate.clone())),
     );
     Ok(entry)
@@ -141,15 +141,10 @@ pub(crate) fn read_authorities(path: &std::path::Path) -> Result<Vec<Certificate
         return Err(BundleError::Empty { path: path.to_owned() }.into());
     }
     for certificate in &certificates {
-        if !is_authority(certificate) {
+        if !chain::is_authority(certificate) {
             let subject = display_name(certificate);
             return Err(SetupError::NotAnAuthority { path: path.to_owned(), subject });
         }
     }
     Ok(certificates)
-}
-
-/// An authority, or a server that signed for itself and can only be trusted as it is.
-fn is_authority(certificate: &CertificateDer<'_>) -> bool {
-    info::parse(certificate).is_some_and(|parsed| parsed.is_ca()) || chain::is_self_issued(certificate)
 }

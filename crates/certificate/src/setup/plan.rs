@@ -204,7 +204,7 @@ pub fn plan(request: &SetupRequest, observed: Observed, now: Timestamp) -> Resul
         }
     };
     let further = decide_trust(&source, further, &mut steps);
-    let mut work = Work {
+    let work = Work {
         ca_modes: Modes::new(request.lock, false),
         owner: request.owner,
         layout,
@@ -216,7 +216,6 @@ pub fn plan(request: &SetupRequest, observed: Observed, now: Timestamp) -> Resul
     };
     steps.extend(work.write_steps());
     let certificate = runtime_certificate(&work.layout, work.authority_files());
-    work.further.dedup();
     Ok(Plan { steps, notes, certificate, work })
 }
 
@@ -375,7 +374,7 @@ fn decide_trust(
     for (from, certificate) in further {
         let is_own = match source {
             Source::Issued { authority: AuthoritySource::Existing(usable), .. } => {
-                usable.identity.certificate == certificate
+                usable.identity.certificate == certificate || usable.bridge.contains(&certificate)
             }
             _ => false,
         };

@@ -10,5 +10,6 @@ mod import;
 mod renew;
 mod service;
 mod setup;
+mod trust;
 mod verify;
 mod world;

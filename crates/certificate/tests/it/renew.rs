@@ -112,6 +112,26 @@ fn certificate_of_a_new_authority_is_accepted_by_who_knows_only_the_old_one() {
 }
 
 #[test]
+fn second_new_authority_keeps_those_before_it_trusted() {
+    let world = World::new();
+    world.set_up();
+    fs::copy(world.leaf("localhost.cer"), world.path("first.pem")).unwrap();
+    let mut request = request(&world);
+    request.new_authority = true;
+    let mut outcome = None;
+    for _ in 0..2 {
+        outcome = renew::execute(&renew::plan(&request, in_days(0)).unwrap()).unwrap();
+    }
+    let outcome = outcome.unwrap();
+    assert!(outcome.authority.unwrap().subject.ends_with(" G3"));
+    let trusted = outcome.certificate.pem.as_ref().unwrap().certificate_authorities.as_ref().unwrap().paths();
+    assert_eq!(trusted.len(), 3);
+    world.openssl(&["verify", "-CAfile", &trusted[2].display().to_string(), "first.pem"]);
+    let lines = checks(&outcome.certificate, &[], in_days(0));
+    assert!(lines.iter().all(|check| check.status == CheckStatus::Passed), "{lines:#?}");
+}
+
+#[test]
 fn foreign_certificate_is_not_renewed_here() {
     let world = World::new();
     world.set_up();

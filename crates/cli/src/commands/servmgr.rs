@@ -93,6 +93,9 @@ pub(crate) enum Servmgr {
         #[arg(long, value_name = "DIR")]
         from: Option<PathBuf>,
     },
+    /// Releases as a whole
+    #[command(subcommand, name = "release")]
+    Releases(fix::Releases),
     /// Service levels
     #[command(subcommand)]
     Srvlvl(srvlvl::Srvlvl),
@@ -188,6 +191,7 @@ impl Servmgr {
                 let from = from.unwrap_or_else(|| principal.home().join("media").join(vrm.as_str()));
                 Box::new(Initialize { vrm, from })
             }
+            Self::Releases(verb) => verb.verb(),
             Self::Srvlvl(verb) => return verb.verb(principal),
             Self::System(verb) => return verb.verb(principal),
             Self::Group(verb) => verb.verb(),

@@ -39,7 +39,7 @@ pub(super) fn plan(
         return Ok((!level.is_signed).then_some(level));
     }
     level.permits(Operation::Promote)?;
-    query::refuse_holds(principal, &level, &content)?;
+    query::refuse_holds(principal, &level, &content, None)?;
     let package = packages::find(&principal.tables(), vrm, name, level.generation)?;
     if !package.is_some_and(|package| package.is_tested) && force.is_none() {
         let text = format!(

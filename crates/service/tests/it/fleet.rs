@@ -15,7 +15,7 @@ use tender_package::repository::Verified;
 use tender_package::request::{PROTOCOL, Request, RequestResult, RequestState, Verb};
 use tender_package::{Message, Mode, Outcome, Severity, SystemName, Variant, Vrm};
 use tender_service::link::{
-    Address, Enroller, Fleet, Invitation, LinkError, ManagedSystem, RepoFile, Welcome,
+    Address, Enroller, Fleet, Invitation, LinkError, ManagedSystem, Reading, RepoFile, Welcome,
 };
 
 pub(crate) struct FileFleet {
@@ -60,6 +60,7 @@ impl FileFleet {
             open_requests: Vec::new(),
             free_bytes: 1 << 40,
             audit: None,
+            changes: None,
         };
         fs::create_dir_all(self.dir(name).join("incoming")).unwrap();
         self.save(name, &State { info, results: Vec::new(), loads: 0 });
@@ -246,6 +247,21 @@ impl ManagedSystem for FileSystem {
     fn result(&mut self, id: &str) -> Result<RequestResult, LinkError> {
         let state = self.fleet.load(&self.name);
         Ok(state.results.into_iter().find(|result| result.request.id == id).unwrap())
+    }
+
+    fn read(&mut self, what: Reading, from: u64) -> Result<Vec<u8>, LinkError> {
+        let name = match what {
+            Reading::Changes => "changes.json".to_owned(),
+            Reading::Part(digest) => digest.to_hex(),
+            Reading::Audit => "audit.log".to_owned(),
+        };
+        let refused = |error: std::io::Error| LinkError::Refused {
+            address: self.name.clone(),
+            what: name.clone(),
+            reason: error.to_string(),
+        };
+        let bytes = fs::read(self.fleet.dir(&self.name).join(&name)).map_err(refused)?;
+        Ok(bytes[usize::try_from(from).unwrap().min(bytes.len())..].to_vec())
     }
 
     fn acknowledge(&mut self, _id: &str) -> Result<(), LinkError> {
