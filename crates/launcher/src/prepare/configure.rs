@@ -97,10 +97,10 @@ fn define(
         return Err(wrong("its path leads out of the component".to_owned()));
     }
     let template = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
-    let expanded = tender_config::template::expand(&template, &subject.environment);
+    let expanded = tender_config::template::expand(&template, &subject.variables);
     let expanded = expanded.map_err(|error| wrong(chain(&error)))?;
-    notices.extend(expanded.undefined.iter().map(|name| {
-        format!("API definition `{}`: variable {name} is not defined", file.display())
+    notices.extend(expanded.notices.iter().map(|notice| {
+        format!("API definition `{}`, line {}: {}", file.display(), notice.line, notice.message)
     }));
     api_definition::check(&expanded.text).map_err(wrong)?;
     api_definition::place(layout, &subject.name, &file.display().to_string(), &expanded.text)

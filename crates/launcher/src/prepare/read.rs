@@ -145,7 +145,7 @@ fn subject(
         wrong(&error);
         Extension::default()
     });
-    let (environment, secrets) = match environment_of(configuration, component) {
+    let (environment, variables, secrets) = match environment_of(configuration, component) {
         Ok(found) => found,
         Err(error) => {
             wrong(&error);
@@ -168,6 +168,7 @@ fn subject(
             ..plan::Restart::default()
         },
         environment,
+        variables,
         secrets,
         settings: component.settings.to_json(),
         on_validate: FailurePolicy::Skip,
@@ -184,12 +185,12 @@ fn subject(
 fn environment_of(
     configuration: &InstanceConfiguration,
     component: &Component,
-) -> Result<(BTreeMap<String, String>, BTreeSet<String>), environment::EnvironmentError> {
+) -> Result<(BTreeMap<String, String>, environment::Environment, BTreeSet<String>), environment::EnvironmentError> {
     let found = environment::component(configuration, &component.name)?;
     let secrets = found.iter().filter(|(_, value)| value.is_secret()).map(|(name, _)| name.to_owned()).collect();
     let mut variables = found.resolve()?.into_map();
     add_base(&mut variables);
-    Ok((variables, secrets))
+    Ok((variables, found, secrets))
 }
 
 /// Adds what every program expects to find, unless the configuration says something else.

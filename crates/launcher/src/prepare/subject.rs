@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use tender_config::Environment;
 use tender_config::manifest::{Extension, FailurePolicy, Manifest};
 use tender_supervisor::plan;
 
@@ -23,6 +24,8 @@ pub(crate) struct Subject {
     pub(crate) restart: plan::Restart,
     /// Its whole environment, secrets resolved.
     pub(crate) environment: BTreeMap<String, String>,
+    /// The same as the configuration has it, for templates.
+    pub(crate) variables: Environment,
     /// Names in it whose values are secret.
     pub(crate) secrets: BTreeSet<String>,
     /// Values for placeholders of probes, by configuration path below the component (`port`, `a.b`).
