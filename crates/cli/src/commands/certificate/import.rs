@@ -54,6 +54,7 @@ impl Args {
 fn fault(fault: TrustError) -> CommandError {
     let code = match &fault {
         TrustError::Bundle(fault) => password::code(fault),
+        TrustError::NotAnAuthority { .. } => ReturnCode::Refused,
         TrustError::Directory(_) => ReturnCode::Outside,
     };
     RuntimeFault::new("ZWEL0179E", code, "failed to import authorities").because(fault).into()
