@@ -2,6 +2,7 @@
 //!
 //! Nothing here prints: results are values, and what happens meanwhile goes to a [`progress::Progress`].
 
+pub mod activation;
 pub mod check;
 pub mod component;
 pub mod discover;

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use tender_config::manifest::{self, Manifest, Phase as Hook};
+use tender_config::manifest::{self, Manifest};
 use tender_config::problem::{Report, Severity};
 use tender_config::{edit, environment};
 use tender_supervisor::script::{self, ScriptSpec};
