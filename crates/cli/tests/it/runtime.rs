@@ -144,7 +144,7 @@ fn console_takes_operator_lines_as_words_and_from_a_pipe() {
     here.tender("start").ends(0);
     let echo = here.pid("echo");
     here.tender("console DISP").ends(0).says("ZWEL0010I").says("ZWEL0011I").says(&echo.to_string());
-    here.tender("console 'STOP(echo)'").ends(0).says("ZWEL0002I");
+    here.tender("console 'STOP(echo)'").ends(0).says("ZWEL0013I");
     here.await_state("echo", "STOPPED");
     here.tender("console START(nosuch)").ends(28).says("ZWEL0054W");
     here.tender("console STARTX(echo)").ends(24).says("ZWEL0042E");
