@@ -5,6 +5,7 @@ mod env;
 mod explain;
 mod get;
 mod schema;
+mod set;
 mod validate;
 
 use clap::Subcommand;
@@ -20,6 +21,8 @@ pub(crate) enum Config {
     Get(get::Args),
     /// Checks files, keys and values; every problem with file, line and column
     Validate(validate::Args),
+    /// Changes values and keeps everything else as it is, comments too
+    Set(set::Args),
     /// Says where a value comes from, and what it overrides
     Explain(explain::Args),
     /// Prints the environment a component gets
@@ -36,6 +39,7 @@ impl Config {
         match self {
             Self::Get(command) => command.run(shell),
             Self::Validate(command) => command.run(),
+            Self::Set(command) => command.run(shell),
             Self::Explain(command) => command.run(),
             Self::Env(command) => command.run(shell),
             Self::Schema(command) => command.run(shell),
