@@ -54,7 +54,7 @@ fn make(directory: &Path) -> Result<(), Box<dyn Error>> {
             manifest.replace("name: gateway", &format!("name: {name}")).replace("[discovery]", "[]");
         fs::write(root.join("manifest.yaml"), manifest)?;
         let schema = include_str!("../tests/fixtures/runtime/components/gateway/schema.json");
-        fs::write(root.join("schema.json"), schema)?;
+        fs::write(root.join("schema.json"), schema.replace("schemas/gateway", &format!("schemas/{name}")))?;
         write!(
             components,
             "  {name}:\n    enabled: true\n    port: {}\n    debug: false\n",
