@@ -38,6 +38,8 @@ pub struct Schema {
     documents: Vec<Arc<Json>>,
     /// It describes a whole configuration, of which one component is meant.
     is_whole: bool,
+    /// It calls keys deprecated.
+    has_deprecated: bool,
 }
 
 /// How a schema is applied.
@@ -155,7 +157,8 @@ impl Schema {
             .map_err(|fault| fault.to_string())?;
         drop(extended);
         let is_whole = describes_whole(&documents[0]);
-        Ok(Self { validator, documents, is_whole })
+        let has_deprecated = documents[0].to_string().contains("\"deprecated\"");
+        Ok(Self { validator, documents, is_whole, has_deprecated })
     }
 
     /// Checks a tree and returns all that is wrong.
@@ -251,6 +254,9 @@ impl Schema {
     /// Reports keys that the schema calls deprecated.
     fn deprecated(&self, root: &Node, context: &Context) -> Vec<Problem> {
         let mut problems = Vec::new();
+        if !self.has_deprecated {
+            return problems;
+        }
         let mut walk = seal::Walk::new(self);
         walk.visit(root, &mut KeyPath::root(), &mut |path, key_origin, schemas| {
             let note = schemas.iter().find(|schema| schema["deprecated"] == Json::Bool(true));
