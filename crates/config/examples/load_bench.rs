@@ -54,7 +54,7 @@ fn make(directory: &Path) -> Result<(), Box<dyn Error>> {
             manifest.replace("name: gateway", &format!("name: {name}")).replace("[discovery]", "[]");
         fs::write(root.join("manifest.yaml"), manifest)?;
         let schema = include_str!("../tests/fixtures/runtime/components/gateway/schema.json");
-        fs::write(root.join("schema.json"), schema)?;
+        fs::write(root.join("schema.json"), schema.replace("schemas/gateway", &format!("schemas/{name}")))?;
         write!(
             components,
             "  {name}:\n    enabled: true\n    port: {}\n    debug: false\n",
@@ -90,6 +90,11 @@ fn measure(directory: &Path) -> Result<String, Box<dyn Error>> {
     let configuration = load("zowe.yaml")?;
     let first_ms = first.elapsed().as_secs_f64() * 1000.0;
     let load_ms = best(|| load("zowe.yaml").map(drop))?;
+    let before_ms = cpu_ms();
+    for _ in 0..RUNS {
+        load("zowe.yaml")?;
+    }
+    let cpu_ms = (cpu_ms() - before_ms) / RUNS as f64;
     let templates_ms = best(|| load("templates.yaml").map(drop))?;
     let instance = configuration.for_instance(Some("bench"))?;
     let environments_ms = best(|| {
@@ -99,9 +104,15 @@ fn measure(directory: &Path) -> Result<String, Box<dyn Error>> {
         Ok(())
     })?;
     Ok(format!(
-        "{{\"first_load_ms\":{first_ms:.1},\"load_ms\":{load_ms:.1},\"load_with_200_templates_ms\":{templates_ms:.1},\
+        "{{\"first_load_ms\":{first_ms:.1},\"load_ms\":{load_ms:.1},\"load_cpu_ms\":{cpu_ms:.1},\"load_with_200_templates_ms\":{templates_ms:.1},\
          \"environments_of_200_components_ms\":{environments_ms:.1}}}"
     ))
+}
+
+/// Returns the processor time this process has used, which other programs disturb least.
+fn cpu_ms() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 * 1000.0 + time.tv_nsec as f64 / 1e6
 }
 
 fn best(mut run: impl FnMut() -> Result<(), Box<dyn Error>>) -> Result<f64, Box<dyn Error>> {

@@ -8,6 +8,7 @@ mod version_1;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::instance::InstanceConfiguration;
 use crate::origin::Origin;
@@ -18,12 +19,14 @@ pub use names::{collapsed, sanitised};
 pub use render::{Format, quote, unquote};
 pub use version_1::path_of as version_1_path;
 
+pub(crate) use build::flattened;
 pub(crate) use version_1::{Target, target_of};
 
 /// The variables of an instance, or of one component of it.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
-    values: BTreeMap<String, EnvValue>,
+    /// Shared, since the environments of all components of an instance hold nearly the same.
+    values: BTreeMap<Arc<str>, Arc<EnvValue>>,
     /// Collisions: two places of the configuration that give one variable different values.
     pub problems: Vec<Problem>,
 }
@@ -137,18 +140,24 @@ impl Environment {
     /// Returns a variable.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&EnvValue> {
-        self.values.get(name)
+        self.values.get(name).map(|value| &**value)
     }
 
     /// Lists the variables in order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &EnvValue)> {
-        self.values.iter().map(|(name, value)| (name.as_str(), value))
+        self.values.iter().map(|(name, value)| (&**name, &**value))
     }
 
     /// Sets a variable that is derived from something other than the configuration.
     pub fn set(&mut self, name: &str, text: impl Into<String>, source: &str) {
-        let value = EnvValue { text: EnvText::Plain(text.into()), source: source.to_owned(), origin: None };
-        self.values.insert(name.to_owned(), value);
+        self.put(
+            name,
+            EnvValue { text: EnvText::Plain(text.into()), source: source.to_owned(), origin: None },
+        );
+    }
+
+    fn put(&mut self, name: &str, value: EnvValue) {
+        self.values.insert(Arc::from(name), Arc::new(value));
     }
 
     /// Fetches the secrets.
@@ -157,14 +166,15 @@ impl Environment {
     pub fn resolve(&self) -> Result<ResolvedEnvironment, EnvironmentError> {
         let mut resolved = BTreeMap::new();
         for (name, value) in &self.values {
-            let secret =
-                match &value.text {
-                    EnvText::Plain(text) => Secret::new(text.clone()),
-                    EnvText::Secret(source) => source.resolve().map_err(|source| {
-                        EnvironmentError::Secret { variable: name.clone(), key: value.source.clone(), source }
-                    })?,
-                };
-            resolved.insert(name.clone(), secret);
+            let secret = match &value.text {
+                EnvText::Plain(text) => Secret::new(text.clone()),
+                EnvText::Secret(source) => source.resolve().map_err(|source| EnvironmentError::Secret {
+                    variable: name.to_string(),
+                    key: value.source.clone(),
+                    source,
+                })?,
+            };
+            resolved.insert(name.to_string(), secret);
         }
         Ok(ResolvedEnvironment(resolved))
     }

@@ -1,11 +1,11 @@
 //! The configuration of one HA instance, and of the components in it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 
-use crate::environment::{self, EnvironmentError};
+use crate::environment::{self, Environment, EnvironmentError};
 use crate::key_path::{KeyPath, KeyPathError};
 use crate::load::{self, Common, Explanation};
 use crate::manifest::{Extension, ExtensionError, Manifest, Phase, Script};
@@ -24,6 +24,8 @@ pub struct InstanceConfiguration {
     /// All components: the configured ones in the order of the configuration, then others that are installed.
     pub components: Vec<Component>,
     root: Arc<Node>,
+    /// What the environments of all components have in common; made when it is first asked for.
+    flattened: Arc<OnceLock<Environment>>,
     pub(crate) common: Arc<Common>,
 }
 
@@ -169,7 +171,8 @@ impl InstanceConfiguration {
             .and_then(Node::scalar)
             .unwrap_or_else(ha::system_name);
         let components = components(common, &root);
-        Self { id, hostname, components, root: Arc::new(root), common: Arc::clone(common) }
+        let flattened = Arc::default();
+        Self { id, hostname, components, root: Arc::new(root), flattened, common: Arc::clone(common) }
     }
 
     /// Returns the whole tree with the overrides of the HA instance.
@@ -408,6 +411,10 @@ impl InstanceConfiguration {
             let value = environment.get(name).ok_or_else(missing)?;
             value.plain().map(str::to_owned).ok_or_else(secret)
         })
+    }
+
+    pub(crate) fn flattened(&self) -> &Environment {
+        self.flattened.get_or_init(|| environment::flattened(self))
     }
 
     fn directory(&self, key: &str) -> Option<PathBuf> {

@@ -6,6 +6,7 @@ mod legacy;
 mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -90,10 +91,16 @@ pub enum ConfigError {
     },
 }
 
-/// One text that values come from.
-#[derive(Debug, Clone)]
+/// One text that values come from; its secrets are not sealed, so it never shows.
+#[derive(Clone)]
 pub(crate) struct Source {
     pub(crate) root: Node,
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.root.origin)
+    }
 }
 
 /// What all instances of a configuration share.
@@ -175,11 +182,7 @@ impl Configuration {
         problems.extend(evaluated.problems);
         discover::read_schemas(&mut installed, &root, &mut problems);
         problems.extend(coerce(&mut root, &installed));
-        let schemas = || installed.iter().filter_map(|one| Some((one.name.as_str(), one.schema.as_deref()?)));
-        problems.extend(Sealer::new(Schema::base(), schemas()).seal(&mut root));
-        for source in &mut sources {
-            Sealer::new(Schema::base(), schemas()).seal(&mut source.root);
-        }
+        problems.extend(sealer(&installed).seal(&mut root));
         problems.extend(validate::validate(&root, &installed, evaluated.failed));
         let product_version = directories.runtime.as_deref().and_then(product_version);
         let common = Common { root, sources, installed, load: load.clone(), is_version_1, product_version };
@@ -248,6 +251,12 @@ impl Configuration {
     pub fn is_version_1(&self) -> bool {
         self.common.is_version_1
     }
+}
+
+/// Makes what seals secrets, with the schemas of all components.
+fn sealer(installed: &[Installed]) -> Sealer<'_> {
+    let schemas = installed.iter().filter_map(|one| Some((one.name.as_str(), one.schema.as_deref()?)));
+    Sealer::new(Schema::base(), schemas)
 }
 
 /// What was read of the files that the user names.
@@ -418,12 +427,16 @@ fn default_instance(root: &Node, known: &[String]) -> String {
 /// Collects every text that sets a key.
 pub(crate) fn explain(common: &Common, root: &Node, path: &KeyPath, instance: Option<&str>) -> Explanation {
     let mut settings = Vec::new();
-    for source in &common.sources {
+    let mut sources = common.sources.clone();
+    for source in &mut sources {
+        sealer(&common.installed).seal(&mut source.root);
+    }
+    for source in &sources {
         if let Some(section) = instance.and_then(|id| instance_section(&source.root, id)) {
             settings.extend(settings_of(section, path, Layer::HaInstance));
         }
     }
-    for source in &common.sources {
+    for source in &sources {
         settings.extend(settings_of(&source.root, path, source.root.origin.layer));
     }
     let is_merged = root.at(path).is_some_and(|node| node.mapping().is_some());

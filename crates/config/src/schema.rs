@@ -4,6 +4,7 @@ mod nearest;
 mod seal;
 mod translate;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -37,6 +38,8 @@ pub struct Schema {
     documents: Vec<Arc<Json>>,
     /// It describes a whole configuration, of which one component is meant.
     is_whole: bool,
+    /// It calls keys deprecated.
+    has_deprecated: bool,
 }
 
 /// How a schema is applied.
@@ -150,11 +153,12 @@ impl Schema {
         let validator = jsonschema::options()
             .with_registry(extended.as_ref().unwrap_or(ours))
             .offline()
-            .build(&documents[0])
+            .build(&without_base(&documents[0]))
             .map_err(|fault| fault.to_string())?;
         drop(extended);
         let is_whole = describes_whole(&documents[0]);
-        Ok(Self { validator, documents, is_whole })
+        let has_deprecated = documents[0].to_string().contains("\"deprecated\"");
+        Ok(Self { validator, documents, is_whole, has_deprecated })
     }
 
     /// Checks a tree and returns all that is wrong.
@@ -250,6 +254,9 @@ impl Schema {
     /// Reports keys that the schema calls deprecated.
     fn deprecated(&self, root: &Node, context: &Context) -> Vec<Problem> {
         let mut problems = Vec::new();
+        if !self.has_deprecated {
+            return problems;
+        }
         let mut walk = seal::Walk::new(self);
         walk.visit(root, &mut KeyPath::root(), &mut |path, key_origin, schemas| {
             let note = schemas.iter().find(|schema| schema["deprecated"] == Json::Bool(true));
@@ -262,6 +269,34 @@ impl Schema {
         });
         problems
     }
+}
+
+/// Leaves out what refers to the schema of the whole, which is checked anyway and takes long to compile.
+///
+/// A schema that forbids what nothing has evaluated needs it, and stays as it is.
+fn without_base(schema: &Json) -> Cow<'_, Json> {
+    fn walk(schema: &mut Json) {
+        match schema {
+            Json::Object(map) => {
+                let is_base = map.get("$ref").and_then(Json::as_str).is_some_and(|target| {
+                    target.ends_with("/server-base") || target.ends_with("/server-base#zoweComponent")
+                });
+                if is_base {
+                    map.remove("$ref");
+                }
+                map.values_mut().for_each(walk);
+            }
+            Json::Array(elements) => elements.iter_mut().for_each(walk),
+            _ => {}
+        }
+    }
+    let text = schema.to_string();
+    if !text.contains("/server-base") || text.contains("\"unevaluatedProperties\"") {
+        return Cow::Borrowed(schema);
+    }
+    let mut schema = schema.clone();
+    walk(&mut schema);
+    Cow::Owned(schema)
 }
 
 /// Returns our schemas by their ids, prepared once.

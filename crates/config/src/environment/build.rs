@@ -22,8 +22,12 @@ const PROTECTED: [&str; 3] =
 
 /// Makes the environment of a component, or that of all.
 pub(super) fn build(configuration: &InstanceConfiguration, component: Option<&Component>) -> Environment {
-    let mut builder = Builder { component, environment: Environment::default() };
-    builder.configuration(configuration);
+    let mut builder = Builder { component, environment: configuration.flattened().clone() };
+    if let Some(component) = component {
+        // Again, for its secrets.
+        builder.flatten(&format!("components.{}", component.name), &component.settings);
+        builder.flatten("configs", &component.settings);
+    }
     builder.derived(configuration);
     let is_wanted = match configuration.common.load.legacy_names {
         LegacyNames::Always => true,
@@ -37,6 +41,13 @@ pub(super) fn build(configuration: &InstanceConfiguration, component: Option<&Co
     for (name, text) in &configuration.common.load.extra_environment {
         builder.environment.set(name, text.clone(), "given by the caller");
     }
+    builder.environment
+}
+
+/// Makes the variables that the keys of the configuration are, without the secrets of components.
+pub(crate) fn flattened(configuration: &InstanceConfiguration) -> Environment {
+    let mut builder = Builder { component: None, environment: Environment::default() };
+    builder.configuration(configuration);
     builder.environment
 }
 
@@ -57,9 +68,6 @@ impl Builder<'_> {
         }
         if let Some(instances) = configuration.common.root.get("haInstances") {
             self.flatten("haInstances", instances);
-        }
-        if let Some(component) = self.component {
-            self.flatten("configs", &component.settings);
         }
     }
 
@@ -113,7 +121,7 @@ impl Builder<'_> {
 
     fn put(&mut self, key: &str, text: EnvText, origin: &Origin) {
         for name in names::names_of(key) {
-            match self.environment.values.get(&name) {
+            match self.environment.values.get(name.as_str()) {
                 Some(first) if first.text == text => {}
                 Some(first) => {
                     let message = format!(
@@ -122,12 +130,14 @@ impl Builder<'_> {
                     );
                     let mut problem = Problem::warning(message).at(origin).on(key);
                     problem.related.extend(first.origin.clone());
-                    self.environment.problems.push(problem);
+                    if !self.environment.problems.contains(&problem) {
+                        self.environment.problems.push(problem);
+                    }
                 }
                 None => {
                     let value =
                         EnvValue { text: text.clone(), source: key.to_owned(), origin: Some(origin.clone()) };
-                    self.environment.values.insert(name, value);
+                    self.environment.put(&name, value);
                 }
             }
         }
@@ -212,7 +222,7 @@ impl Builder<'_> {
                 _ => EnvText::Plain(entry.node.scalar().unwrap_or_default()),
             };
             let value = EnvValue { text, source: key, origin: Some(entry.node.origin.clone()) };
-            self.environment.values.insert(entry.key.clone(), value);
+            self.environment.put(&entry.key, value);
         }
     }
 }

@@ -179,7 +179,7 @@ fn offer_node(environment: &mut Environment, name: &str, path: &str, node: &Node
         },
     };
     let value = EnvValue { text, source: path.to_owned(), origin: Some(node.origin.clone()) };
-    environment.values.insert(name.to_owned(), value);
+    environment.put(name, value);
 }
 
 fn offer(environment: &mut Environment, name: &str, text: impl Into<String>) {
