@@ -254,7 +254,7 @@ fn managed(
         &home,
         verb,
         &shell.operator,
-        &tender_agent::NoHooks,
+        crate::activation::hooks(&home)?.as_ref(),
         &shell.bars,
     )
     .map_err(|fault| agent::failed("carry out MANAGED", fault.code())(fault))?;
