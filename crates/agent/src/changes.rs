@@ -301,3 +301,92 @@ pub(crate) fn not_brought(
     };
     drift.into_iter().filter(|item| !is_brought(item)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use tender_content::progress::NoProgress;
+    use tender_content::scan::{ScanMode, scan};
+
+    use super::*;
+
+    fn file(text: &str, mode: u32) -> Node {
+        Node::File { mode, size: text.len() as u64, digest: Digest::of(text.as_bytes()) }
+    }
+
+    fn put(dir: &Path, name: &str, text: &str, mode: u32) {
+        let path = dir.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// Compares a directory with a tree of three files and looks at every part that differs.
+    fn looked_at(dir: &Path) -> Vec<ChangedPart> {
+        let nodes =
+            [("bin/run", file("run", 0o755)), ("etc/conf", file("conf", 0o644)), ("gone", file("x", 0o644))];
+        let nodes = nodes.map(|(path, node)| (PartPath::new(path).unwrap(), node));
+        let tree = Tree::from_nodes(nodes.into_iter().collect()).unwrap();
+        let differences = scan(dir, &tree, None, ScanMode::Full, &NoProgress).unwrap();
+        let items: Vec<DriftItem> = differences
+            .iter()
+            .map(|one| DriftItem {
+                path: PartPath::new(one.path.clone()).unwrap(),
+                kind: match one.kind {
+                    tender_content::scan::DifferenceKind::Missing => DriftKind::Missing,
+                    tender_content::scan::DifferenceKind::Extra => DriftKind::Extra,
+                    tender_content::scan::DifferenceKind::Modified => DriftKind::Modified,
+                    tender_content::scan::DifferenceKind::Mode { .. } => DriftKind::Mode,
+                    tender_content::scan::DifferenceKind::Kind => DriftKind::Kind,
+                },
+                ..crate::executor::samples::drift("current", "http", "any")
+            })
+            .collect();
+        changed_parts(dir, &tree, &items.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn parts_modified_missing_extra_and_of_other_permissions_are_what_a_level_could_have() {
+        let dir = tempfile::tempdir().unwrap();
+        put(dir.path(), "bin/run", "RUN", 0o555);
+        put(dir.path(), "etc/conf", "conf", 0o555);
+        put(dir.path(), "new/deep/part", "new", 0o644);
+        symlink("run", dir.path().join("bin/link")).unwrap();
+        let parts = looked_at(dir.path());
+        let found: Vec<_> = parts
+            .iter()
+            .map(|part| (part.path.as_str(), part.kind, part.is.clone(), part.fault.clone()))
+            .collect();
+        let link = Node::Symlink { target: "run".to_owned() };
+        assert_eq!(
+            found,
+            [
+                ("bin/link", DriftKind::Extra, Some(link), None),
+                // The bits of the level where they mean the same.
+                ("bin/run", DriftKind::Modified, Some(file("RUN", 0o755)), None),
+                ("etc/conf", DriftKind::Mode, Some(file("conf", 0o755)), None),
+                ("gone", DriftKind::Missing, None, None),
+                ("new/deep/part", DriftKind::Extra, Some(file("new", 0o644)), None),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_no_level_could_have_is_named_with_its_fault() {
+        let dir = tempfile::tempdir().unwrap();
+        put(dir.path(), "bin/run", "run", 0o4755);
+        put(dir.path(), "gone", "x", 0o444);
+        std::fs::create_dir_all(dir.path().join("etc/conf")).unwrap();
+        std::fs::create_dir(dir.path().join("empty")).unwrap();
+        symlink("/etc/passwd", dir.path().join("outside")).unwrap();
+        let pipe = dir.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+        let parts = looked_at(dir.path());
+        let names: Vec<_> = parts.iter().map(|part| part.path.as_str()).collect();
+        assert_eq!(names, ["bin/run", "empty", "etc/conf", "outside", "pipe"]);
+        for part in parts {
+            assert!(part.fault.is_some(), "{part:?}");
+        }
+    }
+}

@@ -18,7 +18,7 @@ mod load;
 mod managed;
 mod put2prod;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 mod servcheck;
 mod signed;
 pub(crate) mod step;

@@ -65,3 +65,39 @@ fn each(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::executor::samples;
+    use crate::home::AgentConfig;
+
+    #[test]
+    fn part_changed_in_place_leaves_the_object_it_was_linked_to_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::create(dir.path(), &AgentConfig::named("VM01")).unwrap();
+        drop(home.store().unwrap());
+        let (level, http) = (samples::level("BLD1", 1), ComponentName::new("http").unwrap());
+        let bin = home.level_dir(&level).join("http/bin");
+        fs::create_dir_all(&bin).unwrap();
+        let (object, part) = (dir.path().join("object"), bin.join("httpd"));
+        fs::write(&object, "shared").unwrap();
+        fs::set_permissions(&object, Permissions::from_mode(0o555)).unwrap();
+        fs::hard_link(&object, &part).unwrap();
+        fs::set_permissions(&bin, Permissions::from_mode(0o555)).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+
+        // A run that was cut off left its file.
+        fs::write(home.root().join("tmp/opening"), "half").unwrap();
+        let components = [http];
+        for _ in 0..2 {
+            open_up(&home, &level, &components).unwrap();
+            assert_eq!((mode(&bin), mode(&part), mode(&object)), (0o755, 0o755, 0o555));
+        }
+        fs::write(&part, "repaired").unwrap();
+        assert_eq!(fs::read_to_string(&object).unwrap(), "shared");
+        seal(&home, &level, &components).unwrap();
+        assert_eq!((mode(&bin), mode(&part)), (0o555, 0o555));
+        fs::set_permissions(&bin, Permissions::from_mode(0o755)).unwrap();
+    }
+}

@@ -64,7 +64,8 @@ pub(super) fn collect(context: &Context<'_>) -> Result<(), CollectError> {
 /// reached by way of the slot.
 fn in_use(levels: &Path) -> BTreeSet<PathBuf> {
     let Ok(processes) = std::fs::read_dir("/proc") else { return BTreeSet::new() };
-    let places = processes.flatten().filter_map(|process| std::fs::read_link(process.path().join("cwd")).ok());
+    let places =
+        processes.flatten().filter_map(|process| std::fs::read_link(process.path().join("cwd")).ok());
     places
         .filter_map(|place| {
             let below: PathBuf = place.strip_prefix(levels).ok()?.iter().take(2).collect();

@@ -125,6 +125,9 @@ impl StepError {
         match self {
             Self::Hook(_) => ReturnCode::Outside,
             Self::Changes(ChangesError::Moved { .. }) => ReturnCode::Outside,
+            Self::Trees { source, .. } if matches!(**source, TreesError::Rework { .. }) => {
+                ReturnCode::Refused
+            }
             other => code_of(other),
         }
     }
@@ -141,9 +144,6 @@ pub(crate) fn code_of(error: &(dyn Error + 'static)) -> ReturnCode {
                 other if other.is_integrity() => ReturnCode::Integrity,
                 _ => ReturnCode::Outside,
             };
-        }
-        if let Some(TreesError::Rework { .. }) = cause.downcast_ref::<TreesError>() {
-            return ReturnCode::Refused;
         }
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {
             return match io.kind() {
