@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: figures that anyone can measure again, beside those of the best other tools.
 
 pub(crate) mod content;
+mod limits;
 mod local;
 mod matching;
 pub(crate) mod measure;

@@ -11,7 +11,7 @@ use super::{differ, lzma, text};
 /// What the program itself takes, with small buffers and what the allocator does not give back at once.
 const PROGRAM_BYTES: u64 = 10 << 20;
 /// What each part of both trees takes in the trees, the lists that match them and the plan.
-const BYTES_PER_PART: u64 = 1200;
+const BYTES_PER_PART: u64 = 700;
 /// Least memory for the work itself; below it the pieces get so small that the difference is no better than the whole.
 const WORK_BYTES_MIN: u64 = 20 << 20;
 /// Buffers of one comparison.
