@@ -132,6 +132,13 @@ mod tests {
     }
 
     #[test]
+    fn default_limit_indexes_large_files_in_one_window() {
+        let budget = MemoryBudget::new(crate::servlink::MEMORY_BYTES_DEFAULT, 20_000).unwrap();
+        assert!(budget.window_bytes_max() >= 130_000_000);
+        assert_eq!(budget.dictionary_bytes_max(), lzma::DICTIONARY_BYTES_MAX);
+    }
+
+    #[test]
     fn limit_too_small_names_the_smallest_which_is_enough() {
         for parts in [0, 1, 777, 200_000] {
             let TooLittle { smallest_bytes } = MemoryBudget::new(4 << 20, parts).unwrap_err();
