@@ -2,6 +2,7 @@
 
 mod config;
 pub(crate) mod content;
+mod limits;
 mod local;
 mod matching;
 pub(crate) mod measure;

@@ -12,8 +12,8 @@
 //! with the old one it most likely came from. Executables and large files go through a bsdiff-class differ, whose
 //! streams run through all files of a group and are compressed with LZMA. All others are one zstd stream a group,
 //! with their old counterparts as the bytes before it; deflate streams inside gzip and zip files are opened first
-//! where they can be closed again bit by bit. When all that takes more than sending the changed files whole, they are
-//! sent whole.
+//! where they can be closed again bit by bit, as far as that does not keep the receiver too long. When all that takes
+//! more than sending the changed files whole, they are sent whole.
 //!
 //! The same trees and options give the same bytes. Groups bound what builder and receiver hold in memory.
 
@@ -49,7 +49,7 @@ pub use file::inspect;
 pub use plan::PlanError;
 
 /// Memory a builder stays within unless told otherwise: enough for the best difference of files up to 130 MB.
-pub const MEMORY_BYTES_DEFAULT: u64 = 640 << 20;
+pub const MEMORY_BYTES_DEFAULT: u64 = 620 << 20;
 
 /// How a servlink is built.
 #[derive(Debug, Clone, PartialEq, Eq)]

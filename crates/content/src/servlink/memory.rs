@@ -11,7 +11,7 @@ use super::{differ, lzma, text};
 /// What the program itself takes, with small buffers and what the allocator does not give back at once.
 const PROGRAM_BYTES: u64 = 10 << 20;
 /// What each part of both trees takes in the trees, the lists that match them and the plan.
-const BYTES_PER_PART: u64 = 1200;
+const BYTES_PER_PART: u64 = 700;
 /// Least memory for the work itself; below it the pieces get so small that the difference is no better than the whole.
 const WORK_BYTES_MIN: u64 = 20 << 20;
 /// Buffers of one comparison.
@@ -129,6 +129,13 @@ mod tests {
             assert!(text::pack_memory_bytes(text, text / 2) <= capacity && text >= 1 << 18, "{megabytes}");
             assert!(MemoryBudget::open_bytes(budget.stream_bytes_max(usize::MAX)) <= capacity);
         }
+    }
+
+    #[test]
+    fn default_limit_indexes_large_files_in_one_window() {
+        let budget = MemoryBudget::new(crate::servlink::MEMORY_BYTES_DEFAULT, 20_000).unwrap();
+        assert!(budget.window_bytes_max() >= 130_000_000);
+        assert_eq!(budget.dictionary_bytes_max(), lzma::DICTIONARY_BYTES_MAX);
     }
 
     #[test]

@@ -13,7 +13,8 @@ use crate::workers::try_map;
 
 /// Files above this go through the differ whatever they are.
 const TEXT_FILE_BYTES_MAX: u64 = 1 << 20;
-/// New bytes in one delta group: a stream's dictionary covers no more, and a receiver reads six of them at a time.
+/// New bytes in one delta group. Larger groups pack hardly better, as a dictionary covers only a part of a stream;
+/// in smaller ones files learn less from each other.
 const DELTA_GROUP_BYTES: u64 = 111 << 20;
 /// What a receiver may spend on making deflate streams again, in nanoseconds for each byte of the new tree.
 ///
