@@ -14,7 +14,7 @@ use tender_certificate::{CheckStatus, RuntimeCertificate, setup::SetupRequest};
 
 use crate::world::{World, checks, child, failed, in_days, output, set_up};
 
-const KILLS: u32 = 24;
+const KILLS: u32 = 16;
 
 fn directory_of_child() -> PathBuf {
     env::var_os("KEYSTORE_DIRECTORY").expect("run by another test").into()

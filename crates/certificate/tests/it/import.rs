@@ -149,10 +149,13 @@ fn key_and_chain_in_pem_files_are_imported_in_every_form_of_key() {
         let world = World::new();
         world.openssl_authority("ca");
         world.openssl_leaf("site", "ca", "90");
-        if form == "traditional" {
-            world.openssl_words("rsa -in site.key -traditional -out site.key");
-        } else if form == "ec" {
-            world.openssl_words("ecparam -name secp384r1 -genkey -noout -out site.key");
+        let of_another_form = match form {
+            "traditional" => Some("genrsa -traditional -out site.key 2048"),
+            "ec" => Some("ecparam -name secp384r1 -genkey -noout -out site.key"),
+            _ => None,
+        };
+        if let Some(words) = of_another_form {
+            world.openssl_words(words);
             world.openssl_words("req -new -key site.key -subj /CN=site -out site.csr");
             fs::write(world.path("ec.ext"), "subjectAltName=DNS:site.example.com").unwrap();
             world.openssl_words(
