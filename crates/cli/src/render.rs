@@ -16,6 +16,18 @@ pub(crate) enum Audience {
     Machines,
 }
 
+/// Returns the tables and messages of an answer as text, for a screen that is drawn again and again.
+pub(crate) fn text(outcome: &Outcome) -> io::Result<String> {
+    let mut out = Vec::new();
+    for shown in outcome.tables.iter().filter(|table| !table.rows.is_empty()) {
+        write_table(&mut out, shown)?;
+    }
+    for told in &outcome.messages {
+        message(&mut out, told)?;
+    }
+    Ok(String::from_utf8_lossy(&out).into_owned())
+}
+
 /// Writes what a command answered: the answer to standard output, errors to standard error.
 pub(crate) fn outcome(outcome: &Outcome, audience: Audience) -> io::Result<()> {
     let mut out = io::stdout().lock();
@@ -84,6 +96,7 @@ pub(crate) fn error(fault: &CommandError, audience: Audience) -> io::Result<()> 
     if audience == Audience::Machines {
         let document = serde_json::json!({
             "code": code,
+            "id": fault.id(),
             "error": fault.to_string(),
             "causes": causes,
             "hint": fault.hint(),

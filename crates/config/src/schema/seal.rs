@@ -12,9 +12,8 @@ use crate::problem::Problem;
 use crate::schema::Schema;
 use crate::secret::SecretSource;
 
-const SECRET_ENDINGS: [&str; 9] = [
-    "password", "passwd", "passphrase", "secret", "apikey", "api_key", "accesskey", "access_key", "token",
-];
+const SECRET_ENDINGS: [&str; 9] =
+    ["password", "passwd", "passphrase", "secret", "apikey", "api_key", "accesskey", "access_key", "token"];
 
 /// Says whether a key of a component or an environment variable names a secret, whatever its schema says.
 pub(crate) fn is_secret_name(key: &str) -> bool {
@@ -42,7 +41,9 @@ impl<'a> Place<'a> {
             return;
         }
         all.push(self);
-        if let Some(target) = self.schema.get("$ref").and_then(Json::as_str).and_then(|target| self.follow(target)) {
+        if let Some(target) =
+            self.schema.get("$ref").and_then(Json::as_str).and_then(|target| self.follow(target))
+        {
             target.joined(depth + 1, all);
         }
         for keyword in ["allOf", "anyOf", "oneOf"] {
@@ -160,6 +161,15 @@ pub(crate) struct Sealer<'a> {
     problems: Vec<Problem>,
 }
 
+/// What is known of a place from those above it.
+#[derive(Clone, Copy, Default)]
+struct Hints {
+    /// Names of keys tell secrets.
+    by_name: bool,
+    /// Everything is secret.
+    is_marked: bool,
+}
+
 impl<'a> Sealer<'a> {
     /// Makes one of the schema of `zowe.yaml` and those that components bring.
     pub(crate) fn new(base: &'a Schema, components: impl IntoIterator<Item = (&'a str, &'a Schema)>) -> Self {
@@ -170,7 +180,18 @@ impl<'a> Sealer<'a> {
         };
         Self {
             root: joined(base),
-            components: components.into_iter().map(|(name, schema)| (name, joined(schema))).collect(),
+            components: components
+                .into_iter()
+                .map(|(name, schema)| {
+                    let mut places = joined(schema);
+                    if schema.is_whole() {
+                        for key in ["components", name] {
+                            places = children(&places, &Step::Key(key.to_owned()));
+                        }
+                    }
+                    (name, places)
+                })
+                .collect(),
             problems: Vec::new(),
         }
     }
@@ -178,11 +199,14 @@ impl<'a> Sealer<'a> {
     /// Seals a tree and returns what is to be said about the secrets in it.
     pub(crate) fn seal(mut self, root: &mut Node) -> Vec<Problem> {
         let places = self.root.clone();
-        self.descend(root, &places, &mut KeyPath::root(), false);
+        self.descend(root, &places, &mut KeyPath::root(), Hints::default());
         self.problems
     }
 
-    fn descend(&mut self, node: &mut Node, places: &[Place<'a>], path: &mut KeyPath, by_name: bool) {
+    fn descend(&mut self, node: &mut Node, places: &[Place<'a>], path: &mut KeyPath, hints: Hints) {
+        let is_marked =
+            hints.is_marked || places.iter().any(|place| place.schema["x-secret"] == Json::Bool(true));
+        let hints = Hints { is_marked, ..hints };
         match &mut node.value {
             Value::Mapping(mapping) => {
                 for entry in mapping.entries_mut() {
@@ -190,8 +214,8 @@ impl<'a> Sealer<'a> {
                     let mut below = children(places, &step);
                     path.steps.push(step);
                     below.extend(self.grafted(path));
-                    let by_name = by_name || is_named(path);
-                    self.descend(&mut entry.node, &below, path, by_name);
+                    let hints = Hints { by_name: hints.by_name || is_named(path), ..hints };
+                    self.descend(&mut entry.node, &below, path, hints);
                     path.steps.pop();
                 }
             }
@@ -200,18 +224,17 @@ impl<'a> Sealer<'a> {
                     let step = Step::Index(index);
                     let below = children(places, &step);
                     path.steps.push(step);
-                    self.descend(element, &below, path, by_name);
+                    self.descend(element, &below, path, hints);
                     path.steps.pop();
                 }
             }
             Value::Text(_) | Value::Number(_) | Value::Bool(_) => {
-                let is_marked = places.iter().any(|place| place.schema["x-secret"] == Json::Bool(true));
                 let key = path.steps.iter().rev().find_map(|step| match step {
                     Step::Key(key) => Some(key.as_str()),
                     Step::Index(_) => None,
                 });
                 let is_text = matches!(node.value, Value::Text(_));
-                if is_marked || (by_name && is_text && key.is_some_and(is_secret_name)) {
+                if is_marked || (hints.by_name && is_text && key.is_some_and(is_secret_name)) {
                     self.hide(node, path);
                 }
             }
@@ -221,10 +244,14 @@ impl<'a> Sealer<'a> {
 
     /// Returns schemas that hold at a place besides those of its parent.
     fn grafted(&self, path: &KeyPath) -> Vec<Place<'a>> {
-        let keys: Vec<&str> = path.steps.iter().filter_map(|step| match step {
-            Step::Key(key) => Some(key.as_str()),
-            Step::Index(_) => None,
-        }).collect();
+        let keys: Vec<&str> = path
+            .steps
+            .iter()
+            .filter_map(|step| match step {
+                Step::Key(key) => Some(key.as_str()),
+                Step::Index(_) => None,
+            })
+            .collect();
         match keys.as_slice() {
             // An HA instance may override any key of the whole.
             ["haInstances", _] => self.root.clone(),
@@ -244,7 +271,7 @@ impl<'a> Sealer<'a> {
                     "a secret stands here in clear text; give it as `file:/path`, `env:NAME` or `credential:NAME`",
                 )
                 .at(&node.origin)
-                .on(&*path),
+                .on(path),
             );
         }
         node.value = Value::Secret(source);
@@ -262,7 +289,10 @@ fn is_named(path: &KeyPath) -> bool {
         Some("zowe") => matches!(keys.next(), Some("environments")),
         Some("haInstances") => {
             keys.next();
-            matches!((keys.next(), keys.next()), (Some("components"), _) | (Some("zowe"), Some("environments")))
+            matches!(
+                (keys.next(), keys.next()),
+                (Some("components"), _) | (Some("zowe"), Some("environments"))
+            )
         }
         _ => false,
     }

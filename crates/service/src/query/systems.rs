@@ -1,7 +1,7 @@
 //! What is known of systems, and what a level would change on them.
 
 use jiff::Timestamp;
-use tender_package::report::SlotInfo;
+use tender_package::report::{SlotInfo, TestRun};
 use tender_package::{FixId, LevelName, Message, Outcome, Severity, SystemName, Table, Vrm};
 
 use super::levels::differences;
@@ -10,7 +10,7 @@ use crate::level::Level;
 use crate::principal::Principal;
 use crate::system::{self, SystemContent, Target};
 use crate::tables::systems::{self, SystemRow};
-use crate::tables::{levels, packages};
+use crate::tables::{levels, packages, test_runs};
 
 fn slot(slot: Option<&SlotInfo>) -> String {
     slot.map_or_else(String::new, |slot| {
@@ -53,7 +53,12 @@ pub(crate) fn systems_of(
     outcome.tables.extend(changes_of(&rows));
     outcome.tables.push(by_level(&rows));
     outcome.tables.push(deployments(&tables, vrm, &rows)?);
-    outcome.data = serde_json::json!({ "vrm": vrm, "systems": data });
+    let mut runs = test_runs::of_release(&tables, vrm)?;
+    runs.retain(|(name, _)| rows.iter().any(|row| row.record.name == *name));
+    outcome.tables.push(test_runs_table(&runs));
+    let runs: Vec<_> =
+        runs.iter().map(|(system, run)| serde_json::json!({ "system": system, "run": run })).collect();
+    outcome.data = serde_json::json!({ "vrm": vrm, "systems": data, "test_runs": runs });
     Ok(outcome)
 }
 
@@ -243,6 +248,20 @@ fn deployments(tables: &rusqlite::Connection, vrm: &Vrm, rows: &[SystemRow]) -> 
         ]);
     }
     Ok(table)
+}
+
+/// Shows what test instances showed.
+fn test_runs_table(runs: &[(SystemName, TestRun)]) -> Table {
+    let mut table = Table::new("Test runs", &["system", "level", "result", "at"]);
+    for (system, run) in runs {
+        table.row([
+            system.to_string(),
+            format!("{}.{}", run.level.level, run.level.generation),
+            run.summary.clone(),
+            short(run.began),
+        ]);
+    }
+    table
 }
 
 /// Shows what a level would change on a system, from what the system was last seen to run.

@@ -11,7 +11,7 @@ use crate::fault;
 use crate::level::{Level, Operation};
 use crate::principal::{Principal, Share};
 use crate::query;
-use crate::tables::{levels, packages};
+use crate::tables::{levels, packages, test_runs};
 
 /// SRVLVL PROMOTE vrm level.
 #[derive(Debug, Clone)]
@@ -51,6 +51,15 @@ pub(super) fn plan(
             .hint(format!(
                 "tender servmgr srvlvl send {} SYSTEM --test, or give --force REASON",
                 level.title()
+            ))
+            .into());
+    }
+    let failed = test_runs::failed(&principal.tables(), vrm, name, level.generation)?;
+    if let (Some((system, run)), None) = (failed.first(), force) {
+        let text = format!("the test instance of {system} did not take {}: {}", run.level, run.summary);
+        return Err(Refusal::new(149, text)
+            .hint(format!(
+                "correct the level and send it again for a test; servmgr system query {vrm} {system}"
             ))
             .into());
     }

@@ -18,7 +18,7 @@ use crate::query;
 use crate::shapes::{LevelContent, PairState};
 use crate::system::{self, SystemContent, Target};
 use crate::tables::systems::{self, DeploymentStep, SystemRow};
-use crate::tables::{levels, packages, releases, settings};
+use crate::tables::{levels, packages, releases, settings, test_runs};
 
 /// SRVLVL SEND vrm level target (TEST|STABLE.
 #[derive(Debug, Clone)]
@@ -266,7 +266,7 @@ impl SrvlvlSend {
         fault::point("send.begun");
         let result = self.send_and_load(principal, context, load, system);
         match result {
-            Ok((outcome, is_current)) => {
+            Ok(Sent { outcome, is_current, is_tested }) => {
                 let state = match (outcome.code <= ReturnCode::Warning, self.is_stable) {
                     _ if is_current => PairState::Prod,
                     (true, true) => PairState::LoadedStable,
@@ -274,7 +274,7 @@ impl SrvlvlSend {
                     (false, _) => PairState::LoadFailed,
                 };
                 step(state, Some(outcome.code))?;
-                if outcome.code <= ReturnCode::Warning {
+                if outcome.code <= ReturnCode::Warning && is_tested {
                     let generation = load.level.generation;
                     packages::set_tested(&principal.tables(), &self.vrm, &self.level, generation)?;
                 }
@@ -338,7 +338,7 @@ impl SrvlvlSend {
         context: &Context<'_>,
         load: &Load,
         system: &SystemRow,
-    ) -> Result<(Outcome, bool), ServiceError> {
+    ) -> Result<Sent, ServiceError> {
         let record = &system.record;
         let wrap = |source| ServiceError::Link { system: record.name.to_string(), source };
         let mut link = context.fleet.connect(&system::address(record)).map_err(wrap)?;
@@ -362,6 +362,10 @@ impl SrvlvlSend {
         self.step(principal, context, load, system, PairState::Loading, None)?;
         let points = Some(("send.requested", "send.ended"));
         let result = system::ask(principal, context, record, link.as_mut(), verb, points)?;
+        if let Some(run) = &result.test_run {
+            test_runs::set(&principal.tables(), &record.name, run)?;
+        }
+        let is_tested = result.test_run.as_ref().is_none_or(|run| run.is_ready);
         let mut outcome = result.outcome;
         let reference = self.reference(&load.level);
         let is_current = result.info.current.as_ref().is_some_and(|slot| slot.level == reference);
@@ -377,9 +381,19 @@ impl SrvlvlSend {
         }
         outcome.data = serde_json::json!({
             "sent_bytes": sent, "mode": self.mode_word(), "is_in_production": is_current, "result": outcome.data,
+            "test_run": result.test_run,
         });
-        Ok((outcome, is_current))
+        Ok(Sent { outcome, is_current, is_tested })
     }
+}
+
+/// What came of one system.
+struct Sent {
+    outcome: Outcome,
+    /// The level is in production there.
+    is_current: bool,
+    /// No test instance failed.
+    is_tested: bool,
 }
 
 impl Verb for SrvlvlSend {
