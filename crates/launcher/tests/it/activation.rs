@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tender_content::slot;
 use tender_launcher::activation::{
-    self, ActivationError, TestRequest, reload_and_wait, start_test, validate_and_configure,
+    ActivationError, TestRequest, reload_and_wait, start_test, validate_and_configure,
 };
 use tender_launcher::progress::Silent;
 
@@ -120,5 +120,4 @@ fn test_instance_shows_ready_and_stops_or_shows_what_failed() {
     fs::write(world.path("one/server/bin/start.sh"), "echo broken by the fix\nexit 1\n").unwrap();
     let result = start_test(&world.instance(), &TestRequest { limit: Duration::from_secs(30), ..request }).unwrap();
     assert!(!result.is_ready && result.faults.join("\n").contains("broken by the fix"), "{result:#?}");
-    let _error: Option<activation::NotReady> = None;
 }

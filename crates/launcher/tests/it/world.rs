@@ -104,7 +104,7 @@ pub(crate) fn await_some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
 
 pub(crate) fn make_component(root: &Path, name: &str, manifest: &str, scripts: &[(&str, &str)]) -> PathBuf {
     fs::create_dir_all(root.join("bin")).unwrap();
-    let text = format!("name: {name}\nid: org.example.{}\nversion: 1.0.0\n{manifest}", name.replace(['_', '.'], "-"));
+    let text = format!("name: {name}\nid: org.example.component-{}\nversion: 1.0.0\n{manifest}", name.replace(['_', '.'], "-"));
     fs::write(root.join("manifest.yaml"), text).unwrap();
     for (file, text) in scripts {
         let path = root.join(file);
