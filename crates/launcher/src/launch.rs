@@ -97,10 +97,7 @@ pub fn run(instance: &Instance, request: &RunRequest) -> Result<Ended, LaunchErr
     say(&log, "ZWEL0023I", format!("configuration {}", instance.config()));
     let mut locks = None;
     let mut child = child::start(instance, &request.program)?;
-    let identity = match child.identity() {
-        Ok(identity) => identity,
-        Err(error) => return Err(error.into()),
-    };
+    let identity = child.identity()?;
     if let Some(identity) = &identity {
         locks = Some(take_locks(identity).inspect_err(|_| child.abandon())?);
         if request.is_detached {
@@ -137,10 +134,7 @@ pub fn status(directory: &Path, ha_id: &str) -> Option<InstanceStatus> {
 fn take_locks(identity: &child::Identity) -> Result<(InstanceLock, InstanceLock), LockError> {
     let own = InstanceLock::acquire(&identity.directory, &identity.ha_id)?;
     let made = create_dir(&identity.private, 0o700);
-    made.map_err(|error| LockError::Io {
-        path: identity.private.clone(),
-        source: io::Error::other(error),
-    })?;
+    made.map_err(|error| LockError::Io { path: identity.private.clone(), source: io::Error::other(error) })?;
     let shared = InstanceLock::acquire(&identity.private, &identity.ha_id)?;
     Ok((own, shared))
 }

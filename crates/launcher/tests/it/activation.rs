@@ -32,13 +32,22 @@ fn make_level(world: &World, level: &str, port: u16) {
          restartPolicy: {{ mode: never }}\n"
     );
     let root = world.path(level);
-    make_component(&root.join("server"), "server", &manifest, &[
-        ("bin/validate.sh", "validate_port_available $ZWE_configs_port || exit 1\n"),
-        ("bin/configure.sh", "echo x > $ZWE_zowe_workspaceDirectory/server.conf\n"),
-        ("bin/start.sh", SERVER),
-    ]);
+    make_component(
+        &root.join("server"),
+        "server",
+        &manifest,
+        &[
+            ("bin/validate.sh", "validate_port_available $ZWE_configs_port || exit 1\n"),
+            ("bin/configure.sh", "echo x > $ZWE_zowe_workspaceDirectory/server.conf\n"),
+            ("bin/start.sh", SERVER),
+        ],
+    );
     make_component(&root.join("steady"), "steady", "", &[("bin/start.sh", "sleep 1000\n")]);
-    fs::write(root.join("manifest.json"), format!("{{\"name\":\"Sample\",\"version\":\"1.0.{}\"}}", level.len())).unwrap();
+    fs::write(
+        root.join("manifest.json"),
+        format!("{{\"name\":\"Sample\",\"version\":\"1.0.{}\"}}", level.len()),
+    )
+    .unwrap();
 }
 
 fn pids(world: &World) -> Vec<(String, Option<u32>)> {
@@ -57,9 +66,9 @@ fn level_is_tried_without_touching_what_runs() {
     assert_eq!(prepared.plan.unwrap().components.len(), 2);
     assert_eq!(fs::read_to_string(world.workspace("server.conf")).unwrap(), "in use");
     assert_eq!(pids(&world), before);
-    let trials = fs::read_dir(world.workspace(".env")).unwrap().filter(|entry| {
-        entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(".trial-")
-    });
+    let trials = fs::read_dir(world.workspace(".env"))
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(".trial-"));
     assert_eq!(trials.count(), 0);
 }
 
@@ -67,7 +76,8 @@ fn level_is_tried_without_touching_what_runs() {
 fn level_whose_component_does_not_configure_is_unfit_with_its_output() {
     let (world, _) = world();
     fs::write(world.path("two/server/bin/configure.sh"), "echo no such table\nexit 4\n").unwrap();
-    let error = validate_and_configure(&world.instance(), &world.path("two"), &world.request(), &Silent).unwrap_err();
+    let error =
+        validate_and_configure(&world.instance(), &world.path("two"), &world.request(), &Silent).unwrap_err();
     let ActivationError::Unfit { faults } = &error else { panic!("{error}") };
     let text = faults.join("\n");
     assert!(text.contains("exit 4") && text.contains("no such table") && text.contains("server"), "{text}");
@@ -81,7 +91,10 @@ fn switch_restarts_what_changed_and_keeps_what_did_not() {
     fs::write(world.path("two/server/bin/more"), "new part").unwrap();
     slot::switch(&world.path("runtime"), std::path::Path::new("two")).unwrap();
     let reloaded = reload_and_wait(&world.instance(), LIMIT, &Silent).unwrap().unwrap();
-    assert_eq!((reloaded.changed, reloaded.unchanged), (vec!["server".to_owned()], vec!["steady".to_owned()]));
+    assert_eq!(
+        (reloaded.changed, reloaded.unchanged),
+        (vec!["server".to_owned()], vec!["steady".to_owned()])
+    );
     let after = pids(&world);
     assert!(before[0] != after[0] && before[1] == after[1], "{before:?} {after:?}");
     std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -118,6 +131,7 @@ fn test_instance_shows_ready_and_stops_or_shows_what_failed() {
     assert_eq!(result.status.unwrap().components.len(), 2);
     assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err() && world.status().is_none());
     fs::write(world.path("one/server/bin/start.sh"), "echo broken by the fix\nexit 1\n").unwrap();
-    let result = start_test(&world.instance(), &TestRequest { limit: Duration::from_secs(30), ..request }).unwrap();
+    let result =
+        start_test(&world.instance(), &TestRequest { limit: Duration::from_secs(30), ..request }).unwrap();
     assert!(!result.is_ready && result.faults.join("\n").contains("broken by the fix"), "{result:#?}");
 }

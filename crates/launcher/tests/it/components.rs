@@ -26,12 +26,18 @@ fn request(source: &Path) -> InstallRequest {
 fn source(world: &World, version: &str) -> PathBuf {
     let root = world.path(&format!("source-{version}"));
     let manifest = "commands:\n  install: bin/install.sh\n";
-    make_component(&root, "ext", manifest, &[
-        ("bin/install.sh", "echo installed in $(pwd)\n"),
-        ("bin/start.sh", "sleep 1\n"),
-    ]);
+    make_component(
+        &root,
+        "ext",
+        manifest,
+        &[("bin/install.sh", "echo installed in $(pwd)\n"), ("bin/start.sh", "sleep 1\n")],
+    );
     let file = root.join("manifest.yaml");
-    fs::write(&file, fs::read_to_string(&file).unwrap().replace("version: 1.0.0", &format!("version: {version}"))).unwrap();
+    fs::write(
+        &file,
+        fs::read_to_string(&file).unwrap().replace("version: 1.0.0", &format!("version: {version}")),
+    )
+    .unwrap();
     root
 }
 
@@ -71,13 +77,19 @@ fn component_is_installed_upgraded_switched_and_removed() {
     assert!(component::verify::verify(&instance, "ext").unwrap().len() > 2);
     component::uninstall(&instance, "ext", false).unwrap();
     assert_eq!(installed(&world), None);
-    assert!(matches!(component::uninstall(&instance, "ext", false), Err(ComponentError::NotInstalled { .. })));
+    assert!(matches!(
+        component::uninstall(&instance, "ext", false),
+        Err(ComponentError::NotInstalled { .. })
+    ));
 }
 
 #[test]
 fn component_is_enabled_for_one_ha_instance_alone() {
     let world = World::new();
-    world.write_settings("", "haInstances:\n  Lpar1: { hostname: a, sysname: A }\n  lpar2: { hostname: b, sysname: B }\n");
+    world.write_settings(
+        "",
+        "haInstances:\n  Lpar1: { hostname: a, sysname: A }\n  lpar2: { hostname: b, sysname: B }\n",
+    );
     let open = |id: &str| Instance::open(&Place::Directory(world.path("instance")), Some(id)).unwrap();
     let install = InstallRequest { is_enabled: false, ..request(&source(&world, "1.0.0")) };
     component::install(&open("lpar1"), &install).unwrap();
@@ -99,7 +111,17 @@ fn refusals_name_what_is_wrong_and_change_nothing() {
     let error = component::upgrade(&instance, &request(&source(&world, "1.0.0"))).unwrap_err();
     assert!(matches!(error, ComponentError::NotInstalled { .. }));
     let archive = world.path("a.tar");
-    assert!(Command::new("tar").arg("cf").arg(&archive).arg("-C").arg(source(&world, "1.0.0")).arg(".").status().unwrap().success());
+    assert!(
+        Command::new("tar")
+            .arg("cf")
+            .arg(&archive)
+            .arg("-C")
+            .arg(source(&world, "1.0.0"))
+            .arg(".")
+            .status()
+            .unwrap()
+            .success()
+    );
     let wrong = InstallRequest { sha256: Some("00".repeat(32)), ..request(&archive) };
     let error = component::install(&instance, &wrong).unwrap_err();
     let ComponentError::Source(SourceError::Checksum { found, .. }) = error else { panic!("{error}") };
@@ -184,7 +206,10 @@ fn kill_at_every_step_leaves_the_old_or_the_new_and_the_next_run_goes_on() {
             assert!(allowed.contains(&version.as_deref()), "{verb} killed at {point}: {version:?}");
             assert_eq!(is_enabled(&world), version.is_some(), "{verb} killed at {point}");
             let left: Vec<_> = fs::read_dir(world.path("extensions/.tender/backup")).unwrap().collect();
-            assert!(left.is_empty() && !world.path("extensions/.tender/journal.json").exists(), "{verb} {point}");
+            assert!(
+                left.is_empty() && !world.path("extensions/.tender/journal.json").exists(),
+                "{verb} {point}"
+            );
             if version.is_some() {
                 assert!(world.path("extensions/ext/bin/start.sh").exists());
             }

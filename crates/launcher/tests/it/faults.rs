@@ -20,7 +20,10 @@ struct Small {
 impl Small {
     fn mount(path: PathBuf, size: &str) -> Self {
         fs::create_dir_all(&path).unwrap();
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"]).arg(&path).status();
+        let status = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"])
+            .arg(&path)
+            .status();
         assert!(status.unwrap().success(), "tests run as root");
         Self { path }
     }
@@ -35,11 +38,15 @@ impl Drop for Small {
 #[test]
 fn full_workspace_is_named_and_leaves_no_half_file() {
     let world = World::new();
-    let definition = format!("services:\n  - serviceId: a\n    description: {}\n    instanceBaseUrls: [\"http://h:1/\"]\n", "x".repeat(20_000));
-    world.component("a", "apimlServices:\n  static:\n    - file: def.yml\n", &[
-        ("def.yml", &definition),
-        ("bin/start.sh", "sleep 1\n"),
-    ]);
+    let definition = format!(
+        "services:\n  - serviceId: a\n    description: {}\n    instanceBaseUrls: [\"http://h:1/\"]\n",
+        "x".repeat(20_000)
+    );
+    world.component(
+        "a",
+        "apimlServices:\n  static:\n    - file: def.yml\n",
+        &[("def.yml", &definition), ("bin/start.sh", "sleep 1\n")],
+    );
     world.write_settings("", &enabled(&["a"]));
     assert!(world.prepare().plan.is_some());
     let api_defs = world.workspace("api-mediation/api-defs");

@@ -15,7 +15,8 @@ use crate::world::{World, await_some, enabled, outcome, row};
 #[test]
 fn exports_of_configure_reach_their_own_start_and_nobody_else() {
     let world = World::new();
-    let configure = "export MINE=\"first\n'second' \\\"third\\\"\"\nexport CWD_SEEN=\"$(pwd)\"\nnot_exported=1\n";
+    let configure =
+        "export MINE=\"first\n'second' \\\"third\\\"\"\nexport CWD_SEEN=\"$(pwd)\"\nnot_exported=1\n";
     let root = world.component("a", "", &[("bin/configure.sh", configure), ("bin/start.sh", "sleep 1000\n")]);
     world.component("b", "", &[("bin/start.sh", "sleep 1000\n")]);
     world.write_settings("", &enabled(&["a", "b"]));
@@ -42,7 +43,11 @@ fn scripts_see_their_own_environment_and_nothing_of_ours() {
     world.write_settings("", &enabled(&["a", "b"]));
     let prepared = world.prepare();
     let found = row(&prepared, Phase::Validate, "a");
-    assert_eq!((found.outcome, found.output.as_slice()), (Outcome::Done, &["all is well".to_owned()][..]), "{found:?}");
+    assert_eq!(
+        (found.outcome, found.output.as_slice()),
+        (Outcome::Done, &["all is well".to_owned()][..]),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -52,11 +57,15 @@ fn all_are_validated_before_the_first_is_configured() {
     let names: Vec<String> = (0..6).map(|number| format!("c{number}")).collect();
     for name in &names {
         let line = |phase: &str| format!("echo {phase} >> {}\n", log.display());
-        world.component(name, "", &[
-            ("bin/validate.sh", &line("validate")),
-            ("bin/configure.sh", &line("configure")),
-            ("bin/start.sh", "sleep 1\n"),
-        ]);
+        world.component(
+            name,
+            "",
+            &[
+                ("bin/validate.sh", &line("validate")),
+                ("bin/configure.sh", &line("configure")),
+                ("bin/start.sh", "sleep 1\n"),
+            ],
+        );
     }
     world.write_settings("", &enabled(&names.iter().map(String::as_str).collect::<Vec<_>>()));
     assert!(world.prepare().plan.is_some());
@@ -157,7 +166,8 @@ fn definitions_are_rendered_without_a_shell_and_stale_ones_go() {
     let world = World::new();
     let definition = "services:\n  - serviceId: a\n    title: \"$(touch PWNED) ${TITLE:-none}\"\n    instanceBaseUrls:\n      - https://${ZWE_haInstance_hostname}:${ZWE_configs_port}/a\n";
     let manifest = "configs:\n  port: 7001\napimlServices:\n  static:\n    - file: apiml/def.yml\n";
-    let root = world.component("a", manifest, &[("bin/start.sh", "sleep 1\n"), ("apiml/def.yml", definition)]);
+    let root =
+        world.component("a", manifest, &[("bin/start.sh", "sleep 1\n"), ("apiml/def.yml", definition)]);
     world.write_settings("", &enabled(&["a"]));
     let prepared = world.prepare();
     let file = world.workspace(&format!("api-mediation/api-defs/a.apiml_def_yml.{}.yml", world.ha_id()));
@@ -255,28 +265,46 @@ fn script_of_the_reference_library_finds_it() {
 #[test]
 fn unknown_ha_instance_is_refused_with_those_there_are() {
     let world = World::new();
-    world.write_settings("", "haInstances:\n  Lpar-1: { hostname: a, sysname: A }\n  lpar2: { hostname: b, sysname: B }\n");
+    world.write_settings(
+        "",
+        "haInstances:\n  Lpar-1: { hostname: a, sysname: A }\n  lpar2: { hostname: b, sysname: B }\n",
+    );
     let instance = Instance::open(&Place::Directory(world.path("instance")), Some("lpar3")).unwrap();
     let error = instance.load().unwrap_err();
-    assert!(matches!(&error, InstanceError::UnknownHa { known, .. } if known == &["lpar_1", "lpar2"]), "{error}");
-    assert!(Instance::open(&Place::Directory(world.path("instance")), Some("LPAR-1")).unwrap().load().is_ok());
+    assert!(
+        matches!(&error, InstanceError::UnknownHa { known, .. } if known == &["lpar_1", "lpar2"]),
+        "{error}"
+    );
+    assert!(
+        Instance::open(&Place::Directory(world.path("instance")), Some("LPAR-1")).unwrap().load().is_ok()
+    );
 }
 
 #[test]
 fn two_ha_instances_that_prepare_at_once_do_not_disturb_each_other() {
     let world = World::new();
-    let definition = "services:\n  - serviceId: a\n    instanceBaseUrls: [\"https://${ZWE_haInstance_hostname}:1/\"]\n";
+    let definition =
+        "services:\n  - serviceId: a\n    instanceBaseUrls: [\"https://${ZWE_haInstance_hostname}:1/\"]\n";
     let manifest = "apimlServices:\n  static:\n    - file: def.yml\n";
     let names: Vec<String> = (0..5).map(|number| format!("c{number}")).collect();
     for name in &names {
-        world.component(name, manifest, &[
-            ("def.yml", definition),
-            ("bin/configure.sh", "export WHO=$ZWE_haInstance_id\n"),
-            ("bin/start.sh", "sleep 1\n"),
-        ]);
+        world.component(
+            name,
+            manifest,
+            &[
+                ("def.yml", definition),
+                ("bin/configure.sh", "export WHO=$ZWE_haInstance_id\n"),
+                ("bin/start.sh", "sleep 1\n"),
+            ],
+        );
     }
     let top = enabled(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    world.write_settings("", &format!("{top}haInstances:\n  one: {{ hostname: a, sysname: A }}\n  two: {{ hostname: b, sysname: B }}\n"));
+    world.write_settings(
+        "",
+        &format!(
+            "{top}haInstances:\n  one: {{ hostname: a, sysname: A }}\n  two: {{ hostname: b, sysname: B }}\n"
+        ),
+    );
     std::thread::scope(|scope| {
         for id in ["one", "two", "one", "two"] {
             let world = &world;

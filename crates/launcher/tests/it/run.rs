@@ -39,7 +39,9 @@ impl Drop for Running<'_> {
         if std::thread::panicking() {
             return;
         }
-        await_some("the end of the launcher", || InstanceLock::holder(&directory, &identity.ha_id).is_none().then_some(()));
+        await_some("the end of the launcher", || {
+            InstanceLock::holder(&directory, &identity.ha_id).is_none().then_some(())
+        });
     }
 }
 
@@ -75,11 +77,16 @@ fn pid_of(world: &World, name: &str) -> u32 {
 fn instance_starts_in_the_background_is_ready_and_stops() {
     let world = World::new();
     let port = free_port();
-    let manifest = format!("configs:\n  port: {port}\ntender:\n  readiness: {{ tcp: \"127.0.0.1:${{port}}\" }}\n");
-    world.component("server", &manifest, &[
-        ("bin/configure.sh", "export GREETING=\"hello\nworld\"\n"),
-        ("bin/start.sh", &format!("echo \"greeting: $GREETING\"\n{SERVER}")),
-    ]);
+    let manifest =
+        format!("configs:\n  port: {port}\ntender:\n  readiness: {{ tcp: \"127.0.0.1:${{port}}\" }}\n");
+    world.component(
+        "server",
+        &manifest,
+        &[
+            ("bin/configure.sh", "export GREETING=\"hello\nworld\"\n"),
+            ("bin/start.sh", &format!("echo \"greeting: $GREETING\"\n{SERVER}")),
+        ],
+    );
     world.component("after", "tender:\n  requires: [server]\n", &[("bin/start.sh", "sleep 1000\n")]);
     world.write_settings("", &enabled(&["after", "server"]));
     let phases = std::sync::Mutex::new(Vec::new());
@@ -101,11 +108,13 @@ fn instance_starts_in_the_background_is_ready_and_stops() {
     let error = start(&world.instance(), &start_request(), &Silent).unwrap_err();
     assert!(matches!(&error, StartError::Running { holder } if holder.pid == status.pid), "{error}");
     let log = await_some("the log of the component", || {
-        let text = fs::read_to_string(world.path("instance/logs").join(world.ha_id()).join("server.log")).ok()?;
+        let text =
+            fs::read_to_string(world.path("instance/logs").join(world.ha_id()).join("server.log")).ok()?;
         text.contains("ready to serve").then_some(text)
     });
     assert!(log.contains("greeting: hello") && log.contains("world"), "{log}");
-    let log = fs::read_to_string(world.path(&format!("instance/logs/launcher.{}.log", world.ha_id()))).unwrap();
+    let log =
+        fs::read_to_string(world.path(&format!("instance/logs/launcher.{}.log", world.ha_id()))).unwrap();
     assert!(log.contains("ZWEL0021I") && log.contains("ZWEL0018I"), "{log}");
     drop(running);
     assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
@@ -129,7 +138,11 @@ fn second_launcher_is_refused_with_the_holder() {
 fn launcher_that_cannot_prepare_says_why_and_starts_nothing() {
     let world = World::new();
     let manifest = "tender:\n  onFailure: fail\n";
-    world.component("a", manifest, &[("bin/validate.sh", "echo no disk; exit 1\n"), ("bin/start.sh", "sleep 1000\n")]);
+    world.component(
+        "a",
+        manifest,
+        &[("bin/validate.sh", "echo no disk; exit 1\n"), ("bin/start.sh", "sleep 1000\n")],
+    );
     world.write_settings("", &enabled(&["a"]));
     let rows = std::sync::Mutex::new(Vec::new());
     let progress = |event: &Event| {
@@ -156,7 +169,9 @@ fn reload_restarts_only_what_changed() {
     world.write_settings("", &enabled(&["a", "b", "c"]));
     let replies = ask(&world, &Request::Reload { check: false, wait: true });
     let changes = replies.iter().find_map(|reply| match reply {
-        Reply::Changes { added, changed, unchanged, .. } => Some((added.clone(), changed.clone(), unchanged.clone())),
+        Reply::Changes { added, changed, unchanged, .. } => {
+            Some((added.clone(), changed.clone(), unchanged.clone()))
+        }
         _ => None,
     });
     let names = |name: &str| vec![name.to_owned()];
@@ -192,7 +207,9 @@ fn restart_with_reconfigure_runs_configure_again() {
     world.component("a", "", &[("bin/configure.sh", &configure), ("bin/start.sh", &start)]);
     world.write_settings("", &enabled(&["a"]));
     let _running = start_ready(&world);
-    let seen = |wanted: &str| await_some(wanted, || (fs::read_to_string(world.path("seen")).ok()?.trim() == wanted).then_some(()));
+    let seen = |wanted: &str| {
+        await_some(wanted, || (fs::read_to_string(world.path("seen")).ok()?.trim() == wanted).then_some(()));
+    };
     seen("one");
     fs::write(&file, "two").unwrap();
     let components = vec!["a".to_owned()];

@@ -9,7 +9,8 @@ use tender_launcher::{discover, support, verify};
 use crate::run::start_ready;
 use crate::world::{World, enabled};
 
-const SECRETS: [&str; 4] = ["hunter2-literal", "hunter3-in-a-file", "hunter4-exported", "hunter5-in-environments"];
+const SECRETS: [&str; 4] =
+    ["hunter2-literal", "hunter3-in-a-file", "hunter4-exported", "hunter5-in-environments"];
 
 fn world() -> World {
     let world = World::new();
@@ -23,7 +24,10 @@ fn world() -> World {
     let zowe = format!(
         "  environments:\n    MY_PASSWORD: {}\n  certificate:\n    keystore: {{ type: PKCS12, file: {}/none.p12, alias: x, password: {} }}\n    \
          truststore: {{ type: PKCS12, file: {}/none.p12, password: \"file:{file}\" }}\n",
-        SECRETS[3], world.dir.path().display(), SECRETS[0], world.dir.path().display(),
+        SECRETS[3],
+        world.dir.path().display(),
+        SECRETS[0],
+        world.dir.path().display(),
     );
     world.write_settings(&zowe, &enabled(&["a"]));
     world
@@ -45,7 +49,8 @@ fn bundle_holds_no_secret_and_no_key() {
     world.prepare();
     let logs = world.path("instance/logs");
     fs::create_dir_all(&logs).unwrap();
-    let line = format!("12:00 connecting with {} and {}\n  password: {}\n", SECRETS[0], SECRETS[1], SECRETS[2]);
+    let line =
+        format!("12:00 connecting with {} and {}\n  password: {}\n", SECRETS[0], SECRETS[1], SECRETS[2]);
     fs::write(logs.join("a.log"), line).unwrap();
     let bundle = support::collect(&world.instance(), world.dir.path()).unwrap();
     use std::os::unix::fs::PermissionsExt;
@@ -55,7 +60,9 @@ fn bundle_holds_no_secret_and_no_key() {
         let found: Vec<&str> = text.lines().filter(|line| line.contains(secret)).collect();
         assert!(found.is_empty(), "{found:#?}");
     }
-    for part in ["MANIFEST", "configuration/effective.json", "components/a/manifest.yaml", "logs/a.log", "host.txt"] {
+    for part in
+        ["MANIFEST", "configuration/effective.json", "components/a/manifest.yaml", "logs/a.log", "host.txt"]
+    {
         assert!(text.contains(part), "{part}");
     }
     assert!(text.contains("connecting with (secret) and (secret)"));
@@ -68,7 +75,11 @@ fn snapshots_hold_no_secret() {
     let output = Command::new("grep").args(["-r", ""]).arg(world.workspace(".env")).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     for secret in SECRETS {
-        assert!(!text.contains(secret), "{}", text.lines().find(|line| line.contains(secret)).unwrap_or_default());
+        assert!(
+            !text.contains(secret),
+            "{}",
+            text.lines().find(|line| line.contains(secret)).unwrap_or_default()
+        );
     }
 }
 

@@ -47,7 +47,10 @@ impl World {
             "zowe:\n  runtimeDirectory: {}\n  workspaceDirectory: {}\n  logDirectory: {}\n  extensionDirectory: {}\n  \
              job: {{ name: ZWE1SV, prefix: ZWE1 }}\n  externalDomains: [localhost]\n  \
              launcher: {{ restartIntervals: [0, 1], minUptime: 90 }}\n{zowe}{}{top}",
-            at("runtime"), at("instance/workspace"), at("instance/logs"), at("extensions"),
+            at("runtime"),
+            at("instance/workspace"),
+            at("instance/logs"),
+            at("extensions"),
             self.settings
         );
         fs::create_dir_all(self.path("instance")).unwrap();
@@ -104,7 +107,10 @@ pub(crate) fn await_some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
 
 pub(crate) fn make_component(root: &Path, name: &str, manifest: &str, scripts: &[(&str, &str)]) -> PathBuf {
     fs::create_dir_all(root.join("bin")).unwrap();
-    let text = format!("name: {name}\nid: org.example.component-{}\nversion: 1.0.0\n{manifest}", name.replace(['_', '.'], "-"));
+    let text = format!(
+        "name: {name}\nid: org.example.component-{}\nversion: 1.0.0\n{manifest}",
+        name.replace(['_', '.'], "-")
+    );
     fs::write(root.join("manifest.yaml"), text).unwrap();
     for (file, text) in scripts {
         let path = root.join(file);
@@ -129,7 +135,11 @@ pub(crate) fn program() -> &'static Path {
 pub(crate) fn row<'p>(prepared: &'p Prepared, phase: Phase, name: &str) -> &'p Row {
     let summary = prepared.phases.iter().find(|summary| summary.phase == phase);
     let summary = summary.unwrap_or_else(|| panic!("phase {phase:?} was gone through: {prepared:#?}"));
-    summary.rows.iter().find(|row| row.name == name).unwrap_or_else(|| panic!("{name} has a row: {summary:#?}"))
+    summary
+        .rows
+        .iter()
+        .find(|row| row.name == name)
+        .unwrap_or_else(|| panic!("{name} has a row: {summary:#?}"))
 }
 
 pub(crate) fn outcome(prepared: &Prepared, phase: Phase, name: &str) -> Outcome {
