@@ -16,7 +16,7 @@ type Done = Result<(), Box<dyn Error>>;
 /// Slot switches for one measurement.
 const SWITCHES: usize = 101;
 /// Looks at a tree for one measurement; the best is reported, since other programs disturb the rest.
-const LOOKS: usize = 5;
+const LOOKS: usize = 25;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -77,7 +77,13 @@ fn build(store: &Path, from: &Path, to: &Path, out: &Path, options: &BuildOption
 
 fn build_in(store: &Path, from: &Path, to: &Path, out: &Path, memory_mib: &Path) -> Done {
     let memory_mib: u64 = memory_mib.to_string_lossy().parse()?;
-    build(store, from, to, out, &BuildOptions { memory_bytes_max: memory_mib << 20, ..BuildOptions::default() })
+    build(
+        store,
+        from,
+        to,
+        out,
+        &BuildOptions { memory_bytes_max: memory_mib << 20, ..BuildOptions::default() },
+    )
 }
 
 fn apply(store: &Path, from: &Path, path: &Path, tree: &Path) -> Done {

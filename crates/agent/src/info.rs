@@ -5,6 +5,8 @@ use tender_package::manifest::FORMAT;
 use tender_package::report::{BaseInfo, SystemInfo};
 use tender_package::request::PROTOCOL;
 
+use tender_transport::revocation::Revocations;
+
 use crate::audit::{self, AuditError};
 use crate::base;
 use crate::changes;
@@ -48,6 +50,8 @@ pub fn system(home: &Home) -> Result<SystemInfo, InfoError> {
         previous: slots.previous.as_ref().map(Occupant::info),
         overrides: state.overrides,
         changes,
+        // A damaged list keeps everyone out, which is said at the login.
+        revocations: Revocations::of_identity(&home.identity()).map_or(0, |list| list.number),
         open_requests: open.into_iter().map(|request| request.id).collect(),
         free_bytes: home.free_bytes().map_err(InfoError::Home)?,
         audit: audit::head(&home.audit_log()).map_err(InfoError::Audit)?,

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use tender_package::{ComponentName, LevelRef};
 
-use crate::home::{Home, HomeError};
+use crate::home::{Home, HomeError, remove_file};
 
 /// Makes every part a file of its own that its owner may write, and every directory one its owner may change.
 pub(crate) fn open_up(home: &Home, level: &LevelRef, components: &[ComponentName]) -> Result<(), HomeError> {
@@ -18,6 +18,7 @@ pub(crate) fn open_up(home: &Home, level: &LevelRef, components: &[ComponentName
     each(home, level, components, &mut |path, metadata| {
         if metadata.is_file() && metadata.nlink() > 1 {
             // Another name for the bytes first: a kill leaves the old part or the new one.
+            remove_file(&aside)?;
             fs::copy(path, &aside).map_err(HomeError::io("copy", path))?;
             set_mode(&aside, metadata.mode() | 0o200)?;
             fs::rename(&aside, path).map_err(HomeError::io("replace", path))

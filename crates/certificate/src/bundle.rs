@@ -11,7 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     Secret,
@@ -48,6 +48,12 @@ pub struct KeyEntry {
 impl Clone for KeyEntry {
     fn clone(&self) -> Self {
         Self { alias: self.alias.clone(), key: self.key.clone_key(), chain: self.chain.clone() }
+    }
+}
+
+impl Drop for KeyEntry {
+    fn drop(&mut self) {
+        self.key.zeroize();
     }
 }
 
@@ -230,7 +236,7 @@ impl Bundle {
         let there = || self.keys().map(|key| key.alias.clone()).collect::<Vec<_>>();
         let path = path.to_owned();
         match alias {
-            // Java writes aliases in lower case and compares them without regard to it.
+            // Java compares aliases without regard to case.
             Some(alias) => self
                 .keys()
                 .find(|key| key.alias.eq_ignore_ascii_case(alias))

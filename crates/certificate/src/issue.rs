@@ -10,6 +10,8 @@ use rcgen::{
 };
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
+use zeroize::Zeroize;
+
 use crate::{
     alternative, info,
     key::{KeyError, KeyType},
@@ -46,6 +48,12 @@ impl Validity {
 pub(crate) struct Identity {
     pub(crate) key: PrivatePkcs8KeyDer<'static>,
     pub(crate) certificate: CertificateDer<'static>,
+}
+
+impl Drop for Identity {
+    fn drop(&mut self) {
+        self.key.zeroize();
+    }
 }
 
 /// Why a certificate could not be made.

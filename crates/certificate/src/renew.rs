@@ -288,7 +288,7 @@ pub fn execute(plan: &RenewPlan) -> Result<Option<Outcome>, SetupError> {
             (&made, bridge)
         }
     };
-    let entry = entry_of(issue::leaf(&work.leaf, ca)?, ca, &bridge, layout.name());
+    let entry = entry_of(&issue::leaf(&work.leaf, ca)?, ca, &bridge, layout.name());
     let own = trusted_own(ca, &bridge);
     let further = work.further.iter().filter(|certificate| !own.contains(certificate)).cloned();
     let trusted: Vec<_> = own.iter().cloned().chain(further).collect();

@@ -18,7 +18,9 @@ pub enum ConfigPathError {
     #[error("read the configuration path: it is empty; give a file, or `FILE(a):FILE(b)`")]
     Empty,
     /// A data set member is asked for.
-    #[error("read configuration element `{element}`: members of data sets exist on z/OS only; copy it to a file")]
+    #[error(
+        "read configuration element `{element}`: members of data sets exist on z/OS only; copy it to a file"
+    )]
     Parmlib {
         /// The element.
         element: String,

@@ -68,7 +68,8 @@ pub(crate) fn read_instance_env(file: &Path) -> Result<(Node, Vec<Problem>), Vec
     let mut problems = Vec::new();
     let text = yaml::read_text(file).map_err(|fault| vec![unreadable(file, &fault)])?;
     let mut known = assignments::parse(&text, file, &[], &mut problems);
-    let keystore = known.iter().rev().find(|one| one.name == "KEYSTORE_DIRECTORY").map(|one| one.value.clone());
+    let keystore =
+        known.iter().rev().find(|one| one.name == "KEYSTORE_DIRECTORY").map(|one| one.value.clone());
     if let Some(directory) = keystore.filter(|directory| !directory.is_empty()) {
         let certificates = Path::new(&directory).join("zowe-certificates.env");
         match yaml::read_text(&certificates) {

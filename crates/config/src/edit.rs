@@ -105,7 +105,9 @@ pub fn set_text(text: &str, file: &Path, key: &str, value: &Scalar) -> Result<St
         return Err(refused("the whole file is not changed"));
     }
     let outline = Outline::of(text);
-    let changed = outline.apply(text, &keys, value).ok_or_else(|| refused("it is written in a way that is not changed"))?;
+    let changed = outline
+        .apply(text, &keys, value)
+        .ok_or_else(|| refused("it is written in a way that is not changed"))?;
     // The proof: the new text holds what the old one did, and the new value.
     let mut wanted = before;
     wanted.set(&keys, expected);
@@ -178,13 +180,17 @@ struct PartEntry {
 impl Outline {
     fn of(text: &str) -> Self {
         let options = granit_parser::options! { emit_comments: false };
-        let mut events = Parser::new_from_str_with_options(text, options).filter_map(Result::ok).map(|(event, span)| {
-            let range = span.byte_range().unwrap_or(0..0);
-            (event, range)
-        });
+        let mut events =
+            Parser::new_from_str_with_options(text, options).filter_map(Result::ok).map(|(event, span)| {
+                let range = span.byte_range().unwrap_or(0..0);
+                (event, range)
+            });
         let mut root = None;
         while let Some((event, range)) = events.next() {
-            if matches!(event, Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..) | Event::Alias(_)) {
+            if matches!(
+                event,
+                Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..) | Event::Alias(_)
+            ) {
                 root = part(event, range, &mut events);
                 break;
             }
@@ -203,7 +209,11 @@ impl Outline {
             };
             match entries.iter().find(|entry| entry.key == *key) {
                 Some(entry) => {
-                    indent_of_parent = Some(Below { key_end: entry.key_end, column: column(text, entry.key_start), is_flow: *is_flow });
+                    indent_of_parent = Some(Below {
+                        key_end: entry.key_end,
+                        column: column(text, entry.key_start),
+                        is_flow: *is_flow,
+                    });
                     part = &entry.value;
                 }
                 None if *is_flow => return add_to_flow(text, part, entries, &keys[depth..], &written),
@@ -242,11 +252,18 @@ fn fill(text: &str, part: &Part, below: Option<Below>, keys: &[&str], written: &
     }
     let end = text[colon..].find('\n').map_or(text.len(), |at| colon + at + 1);
     let lines = block(keys, written, below.column + 2);
-    let head = if text[..end].ends_with('\n') { text[..end].to_owned() } else { format!("{}\n", &text[..end]) };
+    let head =
+        if text[..end].ends_with('\n') { text[..end].to_owned() } else { format!("{}\n", &text[..end]) };
     Some(format!("{head}{lines}{}", &text[end..]))
 }
 
-fn add_to_flow(text: &str, part: &Part, entries: &[PartEntry], keys: &[&str], written: &str) -> Option<String> {
+fn add_to_flow(
+    text: &str,
+    part: &Part,
+    entries: &[PartEntry],
+    keys: &[&str],
+    written: &str,
+) -> Option<String> {
     let close = part.start + text[part.start..part.end].rfind('}')?;
     let pair = format!("{}: {}", write::scalar(keys[0]), flow(&keys[1..], written));
     let head = text[..close].trim_end();
@@ -254,7 +271,13 @@ fn add_to_flow(text: &str, part: &Part, entries: &[PartEntry], keys: &[&str], wr
     Some(format!("{head}{comma} {pair} {}", &text[close..]))
 }
 
-fn add_to_block(text: &str, part: &Part, entries: &[PartEntry], keys: &[&str], written: &str) -> Option<String> {
+fn add_to_block(
+    text: &str,
+    part: &Part,
+    entries: &[PartEntry],
+    keys: &[&str],
+    written: &str,
+) -> Option<String> {
     let first = entries.first()?;
     let indent = column(text, first.key_start);
     let last = end_of(part);
@@ -264,7 +287,8 @@ fn add_to_block(text: &str, part: &Part, entries: &[PartEntry], keys: &[&str], w
         text[last..].find('\n').map_or(text.len(), |at| last + at + 1)
     };
     let lines = block(keys, written, indent);
-    let head = if text[..end].ends_with('\n') { text[..end].to_owned() } else { format!("{}\n", &text[..end]) };
+    let head =
+        if text[..end].ends_with('\n') { text[..end].to_owned() } else { format!("{}\n", &text[..end]) };
     Some(format!("{head}{lines}{}", &text[end..]))
 }
 
@@ -285,7 +309,7 @@ fn block(keys: &[&str], written: &str, indent: usize) -> String {
     let mut lines = String::new();
     for (depth, key) in keys.iter().enumerate() {
         let value = if depth + 1 == keys.len() { format!(" {written}") } else { String::new() };
-        lines += &format!("{:2$}{}:{value}\n", "", write::scalar(key), indent + depth * 2);
+        lines.extend([" ".repeat(indent + depth * 2), write::scalar(key), format!(":{value}\n")]);
     }
     lines
 }
@@ -298,7 +322,11 @@ fn flow(keys: &[&str], written: &str) -> String {
 }
 
 fn joined(text: &str, lines: &str) -> String {
-    if text.is_empty() || text.ends_with('\n') { format!("{text}{lines}") } else { format!("{text}\n{lines}") }
+    if text.is_empty() || text.ends_with('\n') {
+        format!("{text}{lines}")
+    } else {
+        format!("{text}\n{lines}")
+    }
 }
 
 /// Counts characters between the start of a line and a place in it.
@@ -308,7 +336,11 @@ fn column(text: &str, at: usize) -> usize {
 
 type Range = std::ops::Range<usize>;
 
-fn part<'a>(event: Event<'a>, range: Range, events: &mut dyn Iterator<Item = (Event<'a>, Range)>) -> Option<Part> {
+fn part<'a>(
+    event: Event<'a>,
+    range: Range,
+    events: &mut dyn Iterator<Item = (Event<'a>, Range)>,
+) -> Option<Part> {
     match event {
         Event::Scalar(..) => {
             let is_empty = range.is_empty();
@@ -319,7 +351,11 @@ fn part<'a>(event: Event<'a>, range: Range, events: &mut dyn Iterator<Item = (Ev
             loop {
                 match events.next()? {
                     (Event::SequenceEnd, last) => {
-                        return Some(Part { start: range.start, end: end.max(last.end), kind: PartKind::Other });
+                        return Some(Part {
+                            start: range.start,
+                            end: end.max(last.end),
+                            kind: PartKind::Other,
+                        });
                     }
                     (event, range) => end = end.max(part(event, range, events)?.end),
                 }
@@ -333,7 +369,11 @@ fn part<'a>(event: Event<'a>, range: Range, events: &mut dyn Iterator<Item = (Ev
                 let (event, key_range) = events.next()?;
                 if matches!(event, Event::MappingEnd) {
                     let end = if is_flow { key_range.end } else { end };
-                    return Some(Part { start: range.start, end, kind: PartKind::Mapping { is_flow, entries } });
+                    return Some(Part {
+                        start: range.start,
+                        end,
+                        kind: PartKind::Mapping { is_flow, entries },
+                    });
                 }
                 let key = match &event {
                     Event::Scalar(text, ..) => text.clone().into_owned(),
@@ -393,7 +433,10 @@ mod tests {
         let after = changed(TEXT, "components.zss.enabled", &Scalar::Bool(true));
         assert_eq!(after, TEXT.replace("  zss:\n", "  zss:\n    enabled: true\n"));
         let after = changed(TEXT, "components.new.enabled", &Scalar::Bool(true));
-        assert_eq!(after, TEXT.replace("  flow: { a: 1 }\n", "  flow: { a: 1 }\n  new:\n    enabled: true\n"));
+        assert_eq!(
+            after,
+            TEXT.replace("  flow: { a: 1 }\n", "  flow: { a: 1 }\n  new:\n    enabled: true\n")
+        );
         let after = changed(TEXT, "components.flow.b.c", &Scalar::Integer(2));
         assert_eq!(after, TEXT.replace("{ a: 1 }", "{ a: 1, b: { c: 2 } }"));
         let after = changed(TEXT, "haInstances.lpar1.components.zss.enabled", &Scalar::Bool(true));
@@ -409,7 +452,10 @@ mod tests {
         assert_eq!(changed("a:", "a.b", &Scalar::Bool(true)), "a:\n  b: true\n");
         assert_eq!(changed("a: 1", "b", &Scalar::Bool(true)), "a: 1\nb: true\n");
         assert_eq!(changed("a: # why\n", "a", &Scalar::Integer(1)), "a: 1 # why\n");
-        assert_eq!(changed("a: |\n  text\n  more\n", "b", &Scalar::Integer(1)), "a: |\n  text\n  more\nb: 1\n");
+        assert_eq!(
+            changed("a: |\n  text\n  more\n", "b", &Scalar::Integer(1)),
+            "a: |\n  text\n  more\nb: 1\n"
+        );
         assert_eq!(changed("{}", "a.b", &Scalar::Integer(1)), "{ a: { b: 1 } }");
         let refused = |text, key| set_text(text, Path::new("z"), key, &Scalar::Bool(true)).unwrap_err();
         assert!(matches!(refused("a: [1]\n", "a"), EditError::Place { .. }));

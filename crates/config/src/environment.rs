@@ -157,14 +157,13 @@ impl Environment {
     pub fn resolve(&self) -> Result<ResolvedEnvironment, EnvironmentError> {
         let mut resolved = BTreeMap::new();
         for (name, value) in &self.values {
-            let secret = match &value.text {
-                EnvText::Plain(text) => Secret::new(text.clone()),
-                EnvText::Secret(source) => source.resolve().map_err(|source| EnvironmentError::Secret {
-                    variable: name.clone(),
-                    key: value.source.clone(),
-                    source,
-                })?,
-            };
+            let secret =
+                match &value.text {
+                    EnvText::Plain(text) => Secret::new(text.clone()),
+                    EnvText::Secret(source) => source.resolve().map_err(|source| {
+                        EnvironmentError::Secret { variable: name.clone(), key: value.source.clone(), source }
+                    })?,
+                };
             resolved.insert(name.clone(), secret);
         }
         Ok(ResolvedEnvironment(resolved))

@@ -83,7 +83,9 @@ pub(crate) fn evaluate(root: &mut Node, which: Which<'_>, limits: &TemplateLimit
                 templates.push(Template { path: path.clone(), origin: node.origin.clone(), pieces });
             }
             Err(fault) => {
-                evaluated.problems.push(Problem::error(fault.to_string()).at(&node.origin).on(path).found(node.shown()));
+                evaluated
+                    .problems
+                    .push(Problem::error(fault.to_string()).at(&node.origin).on(path).found(node.shown()));
                 evaluated.failed.push(path.clone());
             }
         }
@@ -121,7 +123,9 @@ fn settle(
         Ok(engine::Outcome { value, has_undefined }) => {
             if has_undefined {
                 let message = "the template asks for something that is not there";
-                evaluated.problems.push(Problem::warning(message).at(origin).on(path).found(template.source()));
+                evaluated
+                    .problems
+                    .push(Problem::warning(message).at(origin).on(path).found(template.source()));
             }
             if let Some(node) = root.at_mut(path) {
                 *node = located(value, origin);
@@ -133,9 +137,11 @@ fn settle(
         }
         Err(Fault::Cycle(ids)) => {
             if ids.iter().min() == Some(&at) {
-                let names: Vec<_> = ids.iter().chain(ids.first()).map(|id| templates[*id].path.to_string()).collect();
+                let names: Vec<_> =
+                    ids.iter().chain(ids.first()).map(|id| templates[*id].path.to_string()).collect();
                 let mut cycle = problem(format!("templates need each other: {}", names.join(" → ")));
-                cycle.related = ids.iter().filter(|id| **id != at).map(|id| templates[*id].origin.clone()).collect();
+                cycle.related =
+                    ids.iter().filter(|id| **id != at).map(|id| templates[*id].origin.clone()).collect();
                 evaluated.problems.push(cycle);
             }
         }

@@ -262,7 +262,9 @@ impl InstanceConfiguration {
     pub fn launcher(&self, component: &Component) -> LauncherSettings {
         let common = self.root.below(&["zowe", "launcher"]);
         let own = component.settings.get("launcher");
-        let find = |key: &str| own.and_then(|own| own.get(key)).or_else(|| common.and_then(|common| common.get(key)));
+        let find = |key: &str| {
+            own.and_then(|own| own.get(key)).or_else(|| common.and_then(|common| common.get(key)))
+        };
         let seconds = |node: &Node| node.integer().and_then(|number| u64::try_from(number).ok());
         LauncherSettings {
             restart_intervals_s: find("restartIntervals")
@@ -400,8 +402,9 @@ impl InstanceConfiguration {
             if name == "haInstance.id" {
                 return Ok(self.id.clone());
             }
-            let environment = environment::component(self, &component.name)
-                .map_err(|source| ComponentError::Environment { component: component.name.clone(), source })?;
+            let environment = environment::component(self, &component.name).map_err(|source| {
+                ComponentError::Environment { component: component.name.clone(), source }
+            })?;
             let value = environment.get(name).ok_or_else(missing)?;
             value.plain().map(str::to_owned).ok_or_else(secret)
         })
@@ -486,7 +489,8 @@ fn with_overrides(root: &Node, section: Option<&Node>) -> Node {
 fn components(common: &Common, root: &Node) -> Vec<Component> {
     let settings = root.get("components").and_then(Node::mapping).map(Mapping::entries).unwrap_or_default();
     let make = |installed: &load::Installed, settings: Option<&Node>| {
-        let is_enabled = settings.and_then(|node| node.get("enabled")).and_then(Node::boolean).unwrap_or(false);
+        let is_enabled =
+            settings.and_then(|node| node.get("enabled")).and_then(Node::boolean).unwrap_or(false);
         let own = settings.and_then(|node| node.get("tender"));
         Component {
             name: installed.name.clone(),

@@ -23,7 +23,9 @@ pub struct KeyPath {
 
 /// Says why a text names no place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no key: {reason} at character {position}; keys look like `components.gateway.port` or `a.b[0]`")]
+#[error(
+    "`{text}` is no key: {reason} at character {position}; keys look like `components.gateway.port` or `a.b[0]`"
+)]
 pub struct KeyPathError {
     /// The text.
     pub text: String,
@@ -129,7 +131,8 @@ impl Reader<'_> {
             Step::Key(self.quoted()?)
         } else {
             let end = self.rest.find(']').ok_or_else(|| self.error("`]` is missing"))?;
-            let index = self.rest[..end].parse().map_err(|_| self.error("a number or a quoted key is needed"))?;
+            let index =
+                self.rest[..end].parse().map_err(|_| self.error("a number or a quoted key is needed"))?;
             self.rest = &self.rest[end..];
             Step::Index(index)
         };

@@ -182,8 +182,7 @@ impl Configuration {
         }
         problems.extend(validate::validate(&root, &installed, evaluated.failed));
         let product_version = directories.runtime.as_deref().and_then(product_version);
-        let common =
-            Common { root, sources, installed, load: load.clone(), is_version_1, product_version };
+        let common = Common { root, sources, installed, load: load.clone(), is_version_1, product_version };
         Ok((Self { common: Arc::new(common) }, Report::of(problems)))
     }
 
@@ -314,7 +313,10 @@ fn read_file(file: &Path, problems: &mut Vec<Problem>) -> Option<Node> {
         Value::Null => Some(Node::new(Value::Mapping(Mapping::default()), root.origin)),
         _ => {
             problems.push(
-                Problem::error("a configuration is a mapping").at(&root.origin).found(root.value.kind()).id("ZWEL0072E"),
+                Problem::error("a configuration is a mapping")
+                    .at(&root.origin)
+                    .found(root.value.kind())
+                    .id("ZWEL0072E"),
             );
             None
         }
@@ -323,7 +325,9 @@ fn read_file(file: &Path, problems: &mut Vec<Problem>) -> Option<Node> {
 
 fn unreadable(file: &Path, fault: &ReadError) -> Problem {
     let cause = std::error::Error::source(fault).map(|cause| format!(": {cause}")).unwrap_or_default();
-    Problem::error(format!("the file cannot be used: {fault}{cause}")).at(&Origin::of_file(file)).id("ZWEL0109E")
+    Problem::error(format!("the file cannot be used: {fault}{cause}"))
+        .at(&Origin::of_file(file))
+        .id("ZWEL0109E")
 }
 
 /// Lays texts over each other, the first on top.
@@ -370,10 +374,12 @@ fn coerce(root: &mut Node, installed: &[Installed]) -> Vec<Problem> {
     let mut problems = Schema::base().coerce(root, &crate::schema::Context::default());
     for component in installed {
         let Some(schema) = &component.schema else { continue };
-        let context =
-            crate::schema::Context { prefix: KeyPath::of(&["components", &component.name]), ..Default::default() };
+        let context = crate::schema::Context {
+            prefix: KeyPath::of(&["components", &component.name]),
+            ..Default::default()
+        };
         if let Some(settings) = root.at_mut(&context.prefix) {
-            problems.extend(schema.coerce(settings, &context));
+            problems.extend(schema.coerce_component(&component.name, settings, &context));
         }
     }
     problems
@@ -389,9 +395,7 @@ pub(crate) fn instance_ids(root: &Node) -> Vec<String> {
     let mut seen = BTreeSet::new();
     root.get("haInstances")
         .and_then(Node::mapping)
-        .map(|instances| {
-            instances.keys().map(ha::sanitise).filter(|id| seen.insert(id.clone())).collect()
-        })
+        .map(|instances| instances.keys().map(ha::sanitise).filter(|id| seen.insert(id.clone())).collect())
         .unwrap_or_default()
 }
 

@@ -13,11 +13,27 @@ use crate::schema::{self, Schema};
 use crate::yaml::{self, ReadError};
 
 pub use extension::{
-    Extension, ExtensionError, FailurePolicy, Health, Limits, Probe, Readiness, RestartMode, RestartPolicy, Stop,
+    Extension, ExtensionError, FailurePolicy, Health, Limits, Probe, Readiness, RestartMode, RestartPolicy,
+    Stop,
 };
 
 /// Names a manifest can have, in the order they are looked for.
 pub const FILE_NAMES: [&str; 3] = ["manifest.yaml", "manifest.yml", "manifest.json"];
+
+/// Keys that say something to people; nothing is done with them.
+const DESCRIPTIVE: [&str; 11] = [
+    "id",
+    "version",
+    "title",
+    "description",
+    "license",
+    "homepage",
+    "keywords",
+    "repository",
+    "build",
+    "autoEncoding",
+    "dependencies",
+];
 
 /// What a component says of itself.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -240,39 +256,59 @@ pub fn parse(text: &str, file: &Path) -> Loaded {
 
 fn understand(root: &Node, file: &Path, problems: &mut Vec<Problem>) -> Option<Manifest> {
     let before = problems.len();
-    problems.extend(Schema::manifest().check(root, &schema::Context::default()));
+    let mut found = Schema::manifest().check(root, &schema::Context::default());
+    let mut json = root.to_json();
+    for problem in &mut found {
+        soften(problem, &mut json);
+    }
+    problems.extend(found);
     check_name(root, file, problems);
-    let shape = match serde_json::from_value::<Shape>(root.to_json()) {
+    let shape = match serde_json::from_value::<Shape>(json) {
         Ok(shape) => shape,
         Err(fault) => {
             let has_error = problems[before..].iter().any(|problem| problem.severity == Severity::Error);
             if !has_error {
-                problems.push(Problem::error(format!("the manifest cannot be used: {fault}")).at(&root.origin));
+                problems
+                    .push(Problem::error(format!("the manifest cannot be used: {fault}")).at(&root.origin));
             }
             return None;
         }
     };
-    if let Some(tender) = root.get("tender") {
-        if let Err(fault) = Extension::of(tender) {
-            let has_error = problems[before..].iter().any(|problem| problem.severity == Severity::Error);
-            if !has_error {
-                problems.push(Problem::error(fault.to_string()).at(&tender.origin).on("tender"));
-            }
-        }
+    let has_error = problems[before..].iter().any(|problem| problem.severity == Severity::Error);
+    if let Some(tender) = root.get("tender")
+        && let Err(fault) = Extension::of(tender)
+        && !has_error
+    {
+        problems.push(Problem::error(fault.to_string()).at(&tender.origin).on("tender"));
     }
     Some(shape.into_manifest(root, file))
 }
 
+/// Makes a warning of an error in what only describes the component, and leaves that out.
+fn soften(problem: &mut Problem, json: &mut serde_json::Value) {
+    let top = problem.path.split(['.', '[']).next().unwrap_or_default();
+    if problem.severity == Severity::Error && DESCRIPTIVE.contains(&top) {
+        problem.severity = Severity::Warning;
+        if let Some(object) = json.as_object_mut() {
+            object.remove(top);
+        }
+    }
+}
+
 /// Compares the name with that of the directory.
 fn check_name(root: &Node, file: &Path, problems: &mut Vec<Problem>) {
-    let Some(directory) = file.parent().and_then(Path::file_name).map(|name| name.to_string_lossy()) else { return };
+    let Some(directory) = file.parent().and_then(Path::file_name).map(|name| name.to_string_lossy()) else {
+        return;
+    };
     let Some(name) = root.get("name") else { return };
     if name.text().is_some_and(|text| !text.is_empty() && text != directory) {
         problems.push(
-            Problem::warning(format!("the name differs from the directory `{directory}`, which is what counts"))
-                .at(&name.origin)
-                .on("name")
-                .found(name.shown()),
+            Problem::warning(format!(
+                "the name differs from the directory `{directory}`, which is what counts"
+            ))
+            .at(&name.origin)
+            .on("name")
+            .found(name.shown()),
         );
     }
 }
@@ -375,7 +411,12 @@ impl Shape {
             commands: self.commands,
             base_package: services.base_package,
             dynamic_services: services.dynamic.into_iter().map(|service| service.service_id).collect(),
-            static_definitions: services.static_definitions.into_vec().into_iter().map(|one| one.file).collect(),
+            static_definitions: services
+                .static_definitions
+                .into_vec()
+                .into_iter()
+                .map(|one| one.file)
+                .collect(),
             appfw_plugins: self.appfw_plugins.into_iter().map(|plugin| plugin.path).collect(),
             desktop_iframe_plugins: self.desktop_iframe_plugins,
             gateway_shared_libs: self.gateway_shared_libs,

@@ -55,7 +55,8 @@ pub fn check_appends(root: &Node) -> Vec<Problem> {
             let problem = |message| Problem::error(message).at(&entry.key_origin).on(path.key(&entry.key));
             if entry.node.sequence().is_none() {
                 problems.push(
-                    problem("a key with `+` at its end appends to a sequence and needs one").found(entry.node.value.kind()),
+                    problem("a key with `+` at its end appends to a sequence and needs one")
+                        .found(entry.node.value.kind()),
                 );
             }
             if let Some(other) = mapping.entry(plain) {
@@ -170,7 +171,11 @@ mod tests {
     }
 
     fn any_tree() -> impl Strategy<Value = Json> {
-        let leaf = prop_oneof![Just(Json::Null), any::<i32>().prop_map(Json::from), "[a-z]{0,3}".prop_map(Json::from)];
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<i32>().prop_map(Json::from),
+            "[a-z]{0,3}".prop_map(Json::from)
+        ];
         leaf.prop_recursive(3, 24, 4, |inner| {
             prop_oneof![
                 proptest::collection::vec(inner.clone(), 0..3).prop_map(Json::from),
@@ -218,9 +223,9 @@ mod tests {
 
     fn has_leaf_over_mapping(lower: &Json, upper: &Json) -> bool {
         match (lower, upper) {
-            (Json::Object(lower), Json::Object(upper)) => {
-                upper.iter().any(|(key, value)| lower.get(key).is_some_and(|below| has_leaf_over_mapping(below, value)))
-            }
+            (Json::Object(lower), Json::Object(upper)) => upper
+                .iter()
+                .any(|(key, value)| lower.get(key).is_some_and(|below| has_leaf_over_mapping(below, value))),
             (Json::Object(_), _) => true,
             _ => false,
         }

@@ -11,7 +11,7 @@ use jsonschema::{Registry, Validator};
 use serde_json::Value as Json;
 
 use crate::key_path::KeyPath;
-use crate::node::Node;
+use crate::node::{Mapping, Node, Value};
 use crate::origin::{Layer, Origin};
 use crate::problem::Problem;
 use crate::yaml::{self, ReadError};
@@ -35,6 +35,8 @@ pub struct Schema {
     validator: Validator,
     /// The schema itself, then those it may refer to.
     documents: Vec<Arc<Json>>,
+    /// It describes a whole configuration, of which one component is meant.
+    is_whole: bool,
 }
 
 /// How a schema is applied.
@@ -104,7 +106,11 @@ impl Schema {
     /// Reads the schemas that a component brings for its configuration; the first is applied, others may be referred to.
     ///
     /// Errors: [`SchemaError`], which names the file.
-    pub fn of_component(component: &str, root: &Path, files: &[PathBuf]) -> Result<Option<Self>, SchemaError> {
+    pub fn of_component(
+        component: &str,
+        root: &Path,
+        files: &[PathBuf],
+    ) -> Result<Option<Self>, SchemaError> {
         let mut documents = Vec::new();
         for file in files {
             let path = root.join(file);
@@ -121,24 +127,34 @@ impl Schema {
     fn ours(which: usize) -> Result<Self, String> {
         let all = ours();
         let mut documents = vec![Arc::clone(&all[which])];
-        documents.extend(all.iter().enumerate().filter(|(number, _)| *number != which).map(|(_, one)| Arc::clone(one)));
+        documents.extend(
+            all.iter().enumerate().filter(|(number, _)| *number != which).map(|(_, one)| Arc::clone(one)),
+        );
         Self::build(documents)
     }
 
+    /// Builds a schema of its documents; ours can always be referred to.
     fn build(documents: Vec<Arc<Json>>) -> Result<Self, String> {
-        let mut registry = Registry::new();
-        for document in &documents {
-            if let Some(id) = document.get("$id").and_then(Json::as_str) {
-                registry = registry.add(id, (**document).clone()).map_err(|fault| fault.to_string())?;
-            }
-        }
-        let registry = registry.prepare().map_err(|fault| fault.to_string())?;
+        let ours = registry();
+        let own: Vec<(&str, &Json)> = documents[1..]
+            .iter()
+            .filter_map(|document| Some((document.get("$id")?.as_str()?, &**document)))
+            .filter(|(id, _)| !ours.contains_resource(id))
+            .collect();
+        let extended = if own.is_empty() {
+            None
+        } else {
+            let builder = ours.extend(own).map_err(|fault| fault.to_string())?;
+            Some(builder.prepare().map_err(|fault| fault.to_string())?)
+        };
         let validator = jsonschema::options()
-            .with_registry(&registry)
+            .with_registry(extended.as_ref().unwrap_or(ours))
             .offline()
             .build(&documents[0])
             .map_err(|fault| fault.to_string())?;
-        Ok(Self { validator, documents })
+        drop(extended);
+        let is_whole = describes_whole(&documents[0]);
+        Ok(Self { validator, documents, is_whole })
     }
 
     /// Checks a tree and returns all that is wrong.
@@ -153,12 +169,19 @@ impl Schema {
         problems
     }
 
-    /// Turns texts of digits into numbers where the schema wants whole numbers, as version 1 wrote them.
+    /// Turns texts of digits into numbers where the schema wants whole numbers, as version 1 wrote them, and keys
+    /// without a value into empty mappings where it wants mappings.
     pub(crate) fn coerce(&self, root: &mut Node, context: &Context) -> Vec<Problem> {
         let json = root.to_json();
-        let mut places = Vec::new();
+        let (mut places, mut empty) = (Vec::new(), Vec::new());
         for error in self.validator.iter_errors(&json) {
             translate::integers_in_quotes(&error, root, &mut places);
+            translate::empty_mappings(&error, root, &mut empty);
+        }
+        for place in empty {
+            if let Some(node) = root.at_mut(&place) {
+                node.value = Value::Mapping(Mapping::default());
+            }
         }
         let mut problems = Vec::new();
         for place in places {
@@ -167,6 +190,57 @@ impl Schema {
             }
         }
         problems
+    }
+
+    /// Checks the settings of a component, which stand at the prefix of the context.
+    ///
+    /// A component's schema describes its settings, or extends that of the whole configuration; of the latter what it
+    /// says about the component counts.
+    #[must_use]
+    pub(crate) fn check_component(
+        &self,
+        component: &str,
+        settings: &Node,
+        context: &Context,
+    ) -> Vec<Problem> {
+        if !self.is_whole {
+            return self.check(settings, context);
+        }
+        let own = KeyPath::of(&["components", component]);
+        let mut prefix = context.prefix.clone();
+        prefix.steps.truncate(prefix.steps.len().saturating_sub(own.steps.len()));
+        let around = Context { prefix, ..context.clone() };
+        let mut found = self.check(&wrapped(component, settings), &around);
+        let shown = context.prefix.to_string();
+        found.retain(|problem| {
+            problem
+                .path
+                .strip_prefix(&shown)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        });
+        found
+    }
+
+    /// Does for the settings of a component what [`Self::coerce`] does.
+    pub(crate) fn coerce_component(
+        &self,
+        component: &str,
+        settings: &mut Node,
+        context: &Context,
+    ) -> Vec<Problem> {
+        if !self.is_whole {
+            return self.coerce(settings, context);
+        }
+        let mut whole = wrapped(component, settings);
+        let problems = self.coerce(&mut whole, &Context::default());
+        if let Some(node) = whole.at_mut(&KeyPath::of(&["components", component])) {
+            std::mem::swap(settings, node);
+        }
+        problems
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     pub(crate) fn documents(&self) -> &[Arc<Json>] {
@@ -188,6 +262,35 @@ impl Schema {
         });
         problems
     }
+}
+
+/// Returns our schemas by their ids, prepared once.
+fn registry() -> &'static Registry<'static> {
+    static REGISTRY: OnceLock<Registry<'static>> = OnceLock::new();
+    REGISTRY.get_or_init(|| {
+        let documents = ours().iter().map(|document| {
+            (document["$id"].as_str().expect("a test finds the ids of our schemas"), &**document)
+        });
+        let builder = Registry::new().extend(documents).expect("a test builds our schemas");
+        builder.prepare().expect("a test builds our schemas")
+    })
+}
+
+/// Puts the settings of a component where they stand in a configuration.
+fn wrapped(component: &str, settings: &Node) -> Node {
+    let mut root = Node::new(Value::Mapping(Mapping::default()), settings.origin.clone());
+    root.set(&["components", component], settings.clone());
+    root
+}
+
+/// Says whether a schema extends that of the whole configuration.
+fn describes_whole(schema: &Json) -> bool {
+    let refers =
+        schema.get("$ref").and_then(Json::as_str).is_some_and(|target| target.ends_with("/server-base"));
+    let has_components =
+        schema.get("properties").is_some_and(|properties| properties.get("components").is_some());
+    let parts = schema.get("allOf").and_then(Json::as_array);
+    refers || has_components || parts.is_some_and(|parts| parts.iter().any(describes_whole))
 }
 
 fn ours() -> &'static [Arc<Json>; 3] {

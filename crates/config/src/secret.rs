@@ -87,7 +87,9 @@ pub enum SecretError {
         name: String,
     },
     /// There are no credentials.
-    #[error("read credential {name}: CREDENTIALS_DIRECTORY is not set; use LoadCredential= in the systemd unit")]
+    #[error(
+        "read credential {name}: CREDENTIALS_DIRECTORY is not set; use LoadCredential= in the systemd unit"
+    )]
     NoCredentials {
         /// The credential.
         name: String,
@@ -128,9 +130,9 @@ impl SecretSource {
         match self {
             Self::Literal(secret) => Ok(secret.clone()),
             Self::File(path) => read(path),
-            Self::Environment(name) => std::env::var(name)
-                .map(Secret::new)
-                .map_err(|_| SecretError::Variable { name: name.clone() }),
+            Self::Environment(name) => {
+                std::env::var(name).map(Secret::new).map_err(|_| SecretError::Variable { name: name.clone() })
+            }
             Self::Credential(name) => {
                 if name.contains('/') || name.is_empty() || name == ".." || name == "." {
                     return Err(SecretError::CredentialName { name: name.clone() });
@@ -191,10 +193,8 @@ mod tests {
     fn secret_written_anywhere_stays_hidden() {
         let secret = Secret::new("hunter2");
         let source = SecretSource::parse("hunter2");
-        let shown = format!(
-            "{secret} {secret:?} {source} {source:?} {}",
-            serde_json::to_string(&secret).unwrap()
-        );
+        let shown =
+            format!("{secret} {secret:?} {source} {source:?} {}", serde_json::to_string(&secret).unwrap());
         assert!(!shown.contains("hunter2"), "{shown}");
     }
 

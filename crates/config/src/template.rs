@@ -127,7 +127,13 @@ enum Operator {
 /// Reads the reference at the start of a text that begins with `$`; nothing when the `$` stands for itself.
 pub(crate) fn reference(text: &str) -> Result<Option<Reference<'_>>, &'static str> {
     let after = text.strip_prefix('$').unwrap_or(text);
-    let plain = |name| Reference { name, operator: Operator::None, counts_empty: false, word: "", length: 1 + str::len(name) };
+    let plain = |name| Reference {
+        name,
+        operator: Operator::None,
+        counts_empty: false,
+        word: "",
+        length: 1 + str::len(name),
+    };
     let Some(inner) = after.strip_prefix('{') else {
         let name = leading_name(after);
         return Ok((!name.is_empty()).then(|| plain(name)));
@@ -138,7 +144,13 @@ pub(crate) fn reference(text: &str) -> Result<Option<Reference<'_>>, &'static st
         if name.is_empty() || leading_name(name) != name {
             return Err("`#` needs a name");
         }
-        return Ok(Some(Reference { name, operator: Operator::Length, counts_empty: false, word: "", length }));
+        return Ok(Some(Reference {
+            name,
+            operator: Operator::Length,
+            counts_empty: false,
+            word: "",
+            length,
+        }));
     }
     let name = leading_name(inner);
     if name.is_empty() {
@@ -158,8 +170,10 @@ pub(crate) fn reference(text: &str) -> Result<Option<Reference<'_>>, &'static st
 }
 
 fn leading_name(text: &str) -> &str {
-    let is_name = |at: usize, byte: u8| byte == b'_' || byte.is_ascii_alphabetic() || (at > 0 && byte.is_ascii_digit());
-    let end = text.bytes().enumerate().find(|(at, byte)| !is_name(*at, *byte)).map_or(text.len(), |(at, _)| at);
+    let is_name =
+        |at: usize, byte: u8| byte == b'_' || byte.is_ascii_alphabetic() || (at > 0 && byte.is_ascii_digit());
+    let end =
+        text.bytes().enumerate().find(|(at, byte)| !is_name(*at, *byte)).map_or(text.len(), |(at, _)| at);
     &text[..end]
 }
 
@@ -238,8 +252,10 @@ impl Reader<'_> {
     }
 
     fn dollar(&mut self, rest: &str, expanded: &mut String, depth: usize) -> Result<usize, TemplateError> {
-        let syntax = |line, reason| {
-            TemplateError::Syntax { line, text: rest.chars().take(40).take_while(|c| *c != '\n').collect(), reason }
+        let syntax = |line, reason| TemplateError::Syntax {
+            line,
+            text: rest.chars().take(40).take_while(|c| *c != '\n').collect(),
+            reason,
         };
         if depth > DEPTH_MAX {
             return Err(syntax(self.line, "it is nested too deeply"));
@@ -292,7 +308,9 @@ impl Reader<'_> {
             };
         }
         match variable {
-            Variable::Text(text) if reference.operator == Operator::Length => Ok(text.chars().count().to_string()),
+            Variable::Text(text) if reference.operator == Operator::Length => {
+                Ok(text.chars().count().to_string())
+            }
             Variable::Text(text) => Ok(text),
             Variable::Secret | Variable::Unset => {
                 Err(TemplateError::Secret { line: self.line, name: name.to_owned() })
@@ -348,7 +366,11 @@ mod tests {
     fn variable_that_is_required_or_secret_stops_with_its_line() {
         assert_eq!(
             expand_with("a\nb ${NONE:?set $HOST first}", &lookup),
-            Err(TemplateError::Required { line: 2, name: "NONE".to_owned(), message: "set h.example first".to_owned() })
+            Err(TemplateError::Required {
+                line: 2,
+                name: "NONE".to_owned(),
+                message: "set h.example first".to_owned()
+            })
         );
         assert!(matches!(expand_with("\n\n$PASSWORD", &lookup), Err(TemplateError::Secret { line: 3, .. })));
         assert!(matches!(expand_with("${HOST", &lookup), Err(TemplateError::Syntax { line: 1, .. })));

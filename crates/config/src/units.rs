@@ -37,14 +37,16 @@ pub fn percent(text: &str) -> Result<u32, UnitError> {
 
 fn quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let text = text.trim();
-    let end = text.find(|character: char| !(character.is_ascii_digit() || character == '.')).unwrap_or(text.len());
+    let end =
+        text.find(|character: char| !(character.is_ascii_digit() || character == '.')).unwrap_or(text.len());
     let (number, unit) = (&text[..end], text[end..].trim_start());
     let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let mut total = whole.parse::<u64>().ok()?.checked_mul(*factor)?;
     if !fraction.is_empty() {
         let places = u32::try_from(fraction.len()).ok().filter(|places| *places <= 9)?;
-        total = total.checked_add(fraction.parse::<u64>().ok()?.checked_mul(*factor)? / 10_u64.pow(places))?;
+        total =
+            total.checked_add(fraction.parse::<u64>().ok()?.checked_mul(*factor)? / 10_u64.pow(places))?;
     }
     Some(total)
 }

@@ -77,7 +77,16 @@ pub fn load(path: &Path, layer: Layer) -> Result<Parsed, ReadError> {
 #[must_use]
 pub fn parse(text: &str, file: &Arc<Path>, layer: Layer) -> Parsed {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut builder = Builder { file, layer, problems: Vec::new(), anchors: HashMap::new(), nodes: 0, open: Vec::new(), root: None, documents: 0 };
+    let mut builder = Builder {
+        file,
+        layer,
+        problems: Vec::new(),
+        anchors: HashMap::new(),
+        nodes: 0,
+        open: Vec::new(),
+        root: None,
+        documents: 0,
+    };
     let options = granit_parser::options! {
         flow_nesting_limit: NESTING_MAX,
         block_nesting_limit: NESTING_MAX,
@@ -108,7 +117,9 @@ fn decode(bytes: Vec<u8>) -> Result<String, String> {
         return Err("it is UTF-16; convert it with `iconv -f UTF-16 -t UTF-8`".to_owned());
     }
     if looks_like_ebcdic(&bytes) {
-        return Err("it is EBCDIC, probably IBM-1047; convert it with `iconv -f IBM-1047 -t UTF-8`".to_owned());
+        return Err(
+            "it is EBCDIC, probably IBM-1047; convert it with `iconv -f IBM-1047 -t UTF-8`".to_owned()
+        );
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
@@ -148,8 +159,18 @@ fn syntax_message(text: &str, line: usize, info: &str) -> String {
 
 /// A collection whose end has not come yet.
 enum Open {
-    Sequence { elements: Vec<Node>, origin: Origin, anchor: usize },
-    Mapping { mapping: Mapping, origin: Origin, anchor: usize, key: Option<(String, Origin)>, seen: HashMap<String, usize> },
+    Sequence {
+        elements: Vec<Node>,
+        origin: Origin,
+        anchor: usize,
+    },
+    Mapping {
+        mapping: Mapping,
+        origin: Origin,
+        anchor: usize,
+        key: Option<(String, Origin)>,
+        seen: HashMap<String, usize>,
+    },
 }
 
 /// Builds a tree from the events of the parser.
@@ -169,7 +190,12 @@ type Outcome = Result<(), Box<Problem>>;
 impl Builder<'_> {
     fn origin_of(&self, line: usize, column: usize) -> Origin {
         let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        Origin { file: Arc::clone(self.file), line: narrow(line.max(1)), column: narrow(column + 1), layer: self.layer }
+        Origin {
+            file: Arc::clone(self.file),
+            line: narrow(line.max(1)),
+            column: narrow(column + 1),
+            layer: self.layer,
+        }
     }
 
     fn take(&mut self, event: Event<'_>, span: &Span) -> Outcome {
@@ -178,7 +204,9 @@ impl Builder<'_> {
             Event::DocumentStart(..) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    return Err(Box::new(Problem::error("a second document begins here; one is read").at(&origin)));
+                    return Err(Box::new(
+                        Problem::error("a second document begins here; one is read").at(&origin),
+                    ));
                 }
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -188,18 +216,24 @@ impl Builder<'_> {
             }
             Event::SequenceStart(_, anchor, _) => {
                 self.count(1, &origin)?;
-                self.refuse_as_key(&origin)?;
                 self.open.push(Open::Sequence { elements: Vec::new(), origin, anchor });
             }
             Event::MappingStart(_, anchor, _) => {
                 self.count(1, &origin)?;
-                self.refuse_as_key(&origin)?;
-                self.open.push(Open::Mapping { mapping: Mapping::default(), origin, anchor, key: None, seen: HashMap::new() });
+                self.open.push(Open::Mapping {
+                    mapping: Mapping::default(),
+                    origin,
+                    anchor,
+                    key: None,
+                    seen: HashMap::new(),
+                });
             }
             Event::SequenceEnd | Event::MappingEnd => self.close()?,
             Event::Alias(anchor) => {
                 let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
-                    return Err(Box::new(Problem::error("this alias names the collection it stands in").at(&origin)));
+                    return Err(Box::new(
+                        Problem::error("this alias names the collection it stands in").at(&origin),
+                    ));
                 };
                 self.count(size, &origin)?;
                 self.place(node, 0)?;
@@ -216,15 +250,6 @@ impl Builder<'_> {
             return Err(Box::new(Problem::error(message).at(origin)));
         }
         Ok(())
-    }
-
-    fn refuse_as_key(&self, origin: &Origin) -> Outcome {
-        match self.open.last() {
-            Some(Open::Mapping { key: None, .. }) => {
-                Err(Box::new(Problem::error("a key is a text, not a collection").at(origin)))
-            }
-            _ => Ok(()),
-        }
     }
 
     fn close(&mut self) -> Outcome {
@@ -249,12 +274,16 @@ impl Builder<'_> {
             None => self.root = Some(node),
             Some(Open::Sequence { elements, .. }) => elements.push(node),
             Some(Open::Mapping { mapping, key, seen, .. }) => match key.take() {
-                None => match node.scalar() {
-                    Some(text) => *key = Some((text, node.origin)),
-                    None => {
-                        return Err(Box::new(Problem::error("a key is a text, not a collection").at(&node.origin)));
-                    }
-                },
+                None => {
+                    let text = node.scalar().unwrap_or_else(|| {
+                        // Placeholders such as `{{name}}` of sources that were never built look like this.
+                        let problem =
+                            Problem::warning("a collection stands in place of a key; its text is used");
+                        self.problems.push(problem.at(&node.origin));
+                        node.to_json().to_string()
+                    });
+                    *key = Some((text, node.origin));
+                }
                 Some((text, key_origin)) => {
                     if let Some(first) = seen.get(&text).and_then(|at| mapping.entries().get(*at)) {
                         let problem = Problem::error("this key stands here twice; keep one of them")
@@ -272,7 +301,13 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn scalar(&mut self, text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>, origin: &Origin) -> Value {
+    fn scalar(
+        &mut self,
+        text: Cow<'_, str>,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+        origin: &Origin,
+    ) -> Value {
         match tag {
             Some(tag) if tag.core_suffix() == Some("str") || tag.suffix().is_empty() => {
                 return Value::Text(text.into_owned());
@@ -281,7 +316,8 @@ impl Builder<'_> {
                 return plain(&text);
             }
             Some(tag) => {
-                self.problems.push(Problem::warning(format!("the tag `{}` is not used", tag.original())).at(origin));
+                self.problems
+                    .push(Problem::warning(format!("the tag `{}` is not used", tag.original())).at(origin));
             }
             None => {}
         }
@@ -341,7 +377,9 @@ fn number(text: &str) -> Option<Numeric> {
         return None;
     }
     if let Some(digits) = text.strip_prefix("0x") {
-        return is_all(digits, u8::is_ascii_hexdigit).then(|| i64::from_str_radix(digits, 16).ok())?.map(Numeric::Integer);
+        return is_all(digits, u8::is_ascii_hexdigit)
+            .then(|| i64::from_str_radix(digits, 16).ok())?
+            .map(Numeric::Integer);
     }
     if let Some(digits) = text.strip_prefix("0o") {
         return is_all(digits, |byte| (b'0'..=b'7').contains(byte))
@@ -353,7 +391,8 @@ fn number(text: &str) -> Option<Numeric> {
         return text.parse().ok().map(Numeric::Integer);
     }
     let has_digit = unsigned.bytes().any(|byte| byte.is_ascii_digit());
-    let is_float = is_all(unsigned, |byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-'));
+    let is_float =
+        is_all(unsigned, |byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-'));
     let starts_well = unsigned.starts_with(|character: char| character.is_ascii_digit() || character == '.');
     if !(has_digit && is_float && starts_well) {
         return None;

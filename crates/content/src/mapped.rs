@@ -1,7 +1,8 @@
-//! The bytes of a file, mapped instead of read when the file is not small.
+//! Memory taken from the system directly: the bytes of a file, mapped instead of read when the file is not small; and
+//! blocks that go back to the system when they are freed.
 #![expect(
     unsafe_code,
-    reason = "a mapping is the only way to read big old files without holding them in memory"
+    reason = "mapping is the only way to read big files without holding them, and the allocator is told in C"
 )]
 
 use std::fs::File;
@@ -10,6 +11,27 @@ use std::ops::Deref;
 
 /// Below this size a plain read is cheaper than setting a mapping up.
 const MAP_BYTES_MIN: u64 = 64 * 1024;
+
+/// From this size on a block is one that goes back to the system when it is freed.
+#[cfg(target_env = "gnu")]
+const BLOCK_BYTES_MIN: libc::c_int = 128 * 1024;
+
+/// Tells the allocator of this process to give back what is freed, so that a limit of memory can be kept.
+///
+/// Left to itself it raises the size from which it does so with every large block freed, up to 32 MiB, and then keeps
+/// several times of what is in use.
+#[cfg(target_env = "gnu")]
+pub(crate) fn give_back_freed_blocks() {
+    // SAFETY: `mallopt` takes two integers and may be called at any time by any thread. A refusal changes nothing.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, BLOCK_BYTES_MIN);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, BLOCK_BYTES_MIN);
+    }
+}
+
+/// Other C libraries give back large blocks unasked.
+#[cfg(not(target_env = "gnu"))]
+pub(crate) fn give_back_freed_blocks() {}
 
 /// Holds the bytes of one immutable file.
 #[derive(Debug)]

@@ -48,6 +48,9 @@ pub use build::build;
 pub use file::inspect;
 pub use plan::PlanError;
 
+/// Memory a builder stays within unless told otherwise: enough for the best difference of files up to 130 MB.
+pub const MEMORY_BYTES_DEFAULT: u64 = 640 << 20;
+
 /// How a servlink is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildOptions {
@@ -61,7 +64,7 @@ pub struct BuildOptions {
 
 impl Default for BuildOptions {
     fn default() -> Self {
-        Self { memory_bytes_max: 800 << 20, threads: crate::workers::cores() }
+        Self { memory_bytes_max: MEMORY_BYTES_DEFAULT, threads: crate::workers::cores() }
     }
 }
 

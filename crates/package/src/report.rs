@@ -45,6 +45,9 @@ pub struct SystemInfo {
     /// What was changed on the system itself; `None` when nothing was, and from an older Tender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<ChangesHead>,
+    /// Number of the list of revoked certificates it goes by; 0 without one.
+    #[serde(default)]
+    pub revocations: u64,
 }
 
 /// Where an audit log ended. Whoever keeps this can show later that the end of the log was not cut off.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use self::index::Index;
 use crate::database::Database;
-use crate::id::{ClassName, Id};
+use crate::id::Id;
 use crate::level::{AccessLevel, AuditSettings};
 use crate::linux::{LinuxGroup, LinuxIdentity};
 use crate::pattern::Pattern;
@@ -63,7 +63,6 @@ impl CompiledProfile {
 /// A class made ready.
 #[derive(Debug)]
 pub(crate) struct CompiledClass {
-    pub(crate) name: ClassName,
     pub(crate) is_active: bool,
     pub(crate) is_case_sensitive: bool,
     pub(crate) default_return_code: u8,
@@ -151,7 +150,6 @@ impl Compiled {
                 .collect();
             let index = Index::new(profiles.iter().map(|profile| (&profile.pattern, &*profile.name)));
             let compiled = CompiledClass {
-                name: class.name.clone(),
                 is_active: class.is_active,
                 is_case_sensitive: class.is_case_sensitive,
                 default_return_code: class.default_return_code,

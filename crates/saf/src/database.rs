@@ -180,9 +180,9 @@ impl Database {
     pub fn insert(&mut self, record: Record) {
         match record {
             Record::Options(options) => self.options = options,
-            Record::Class(class) => _ = self.classes.insert(class.name.clone(), class),
-            Record::Group(group) => _ = self.groups.insert(group.id.clone(), group),
-            Record::User(user) => _ = self.users.insert(user.id.clone(), user),
+            Record::Class(class) => drop(self.classes.insert(class.name.clone(), class)),
+            Record::Group(group) => drop(self.groups.insert(group.id.clone(), group)),
+            Record::User(user) => drop(self.users.insert(user.id.clone(), user)),
             Record::Profile(profile) => {
                 let class = self.profiles.entry(profile.class.clone()).or_default();
                 class.insert(profile.name.clone(), profile);
@@ -193,9 +193,9 @@ impl Database {
     fn remove(&mut self, key: &Key) {
         match key {
             Key::Options => self.options = Options::default(),
-            Key::Class(name) => _ = self.classes.remove(name),
-            Key::Group(id) => _ = self.groups.remove(id),
-            Key::User(id) => _ = self.users.remove(id),
+            Key::Class(name) => drop(self.classes.remove(name)),
+            Key::Group(id) => drop(self.groups.remove(id)),
+            Key::User(id) => drop(self.users.remove(id)),
             Key::Profile(class, name) => {
                 if let Some(profiles) = self.profiles.get_mut(class) {
                     profiles.remove(name);

@@ -392,7 +392,7 @@ pub fn explain(compiled: &Compiled, subject: &Subject, question: &Question<'_>) 
 }
 
 /// Returns what an administrator would do to give what was refused.
-fn remedy(decision: &Decision<'_>, subject: &Subject, question: &Question<'_>) -> String {
+pub(crate) fn remedy(decision: &Decision<'_>, subject: &Subject, question: &Question<'_>) -> String {
     let Question { class, resource, level, .. } = question;
     let Some(user) = &subject.user else {
         return "define the user (ADDUSER) or one of its groups (ADDGROUP), then permit it".to_owned();

@@ -207,6 +207,10 @@ pub trait Enroller: Sync {
     ///
     /// Errors: [`LinkError::NotEnrolled`] when the token was not used there yet.
     fn complete(&self, address: &Address, welcome: &Welcome) -> Result<(), LinkError>;
+    /// Revokes the certificate of CSMWORK and makes another with a new key; returns the digest of the revoked one.
+    ///
+    /// Each system learns of it when it is next connected to.
+    fn renew(&self) -> Result<String, LinkError>;
     /// Forgets that a system was invited or enrolled: the next SYSTEM ADD of the name begins with a new token.
     fn forget(&self, system: &SystemName) -> Result<(), LinkError>;
 }

@@ -24,14 +24,16 @@ impl Handler for Leave {
     }
 }
 
-/// A system that is not managed has nothing to override either.
+/// A system that is not managed has nothing to override either. What it keeps as exceptions stands in its slots, so
+/// it stays known: a principal to come must see it.
 fn plan(state: &ManagedState) -> Plan {
-    if *state == ManagedState::default() {
+    let left = ManagedState { exceptions: state.exceptions.clone(), ..ManagedState::default() };
+    if *state == left {
         let done = Message::csm(794, Severity::I, "this system is not managed");
         return Plan { done: Some(done), ..Plan::default() };
     }
     Plan {
-        steps: vec![Step::State { state: ManagedState::default() }],
+        steps: vec![Step::State { state: left }],
         done: Some(Message::csm(
             795,
             Severity::I,

@@ -145,13 +145,35 @@ pub async fn serve(
     if !home.trusted_root().exists() {
         return Err(RunError::NotEnrolled);
     }
-    let security = security(home)?;
     changes::prepare(home).map_err(RunError::Home)?;
-    let receiver = Receiver::new(home.clone(), executor);
+    while !*stopped.borrow() {
+        serve_requests(home, &executor, on_ready, stopped.clone()).await?;
+    }
+    Ok(())
+}
+
+/// Takes requests until `stopped` turns true, or certificates were revoked: ending ends every session, those too
+/// that are logged in with a revoked certificate.
+async fn serve_requests(
+    home: &Home,
+    executor: &[OsString],
+    on_ready: &mut dyn FnMut(Listening),
+    stopped: watch::Receiver<bool>,
+) -> Result<(), RunError> {
+    let security = security(home)?;
+    let receiver = Receiver::new(home.clone(), executor.to_vec());
+    let (revoke, revoked) = oneshot::channel();
+    // The other end is gone only when the server is ending anyway.
+    receiver.on_revocation(move || revoke.send(()).unwrap_or_default());
     receiver.resume().map_err(RunError::Resume)?;
     let answer = Box::new(move |word: &str, arguments: &str| receiver.answer(word, arguments));
     let adapter = Adapter { home: home.clone(), answer };
-    let until = turned_true(stopped);
+    let until = async move {
+        tokio::select! {
+            () = turned_true(stopped) => {}
+            Ok(()) = revoked => tokio::time::sleep(GOODBYE).await,
+        }
+    };
     serve_until(
         config(home, security),
         Words(adapter, &WORDS),

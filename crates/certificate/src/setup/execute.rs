@@ -55,7 +55,7 @@ pub fn execute(plan: &Plan) -> Result<Outcome, SetupError> {
             };
             let identity = issue::leaf(leaf, ca)?;
             let described = CertificateInfo::of_der(&ca.certificate, now);
-            (entry_of(identity, ca, bridge, work.layout.name()), trusted_own(ca, bridge), described)
+            (entry_of(&identity, ca, bridge, work.layout.name()), trusted_own(ca, bridge), described)
         }
     };
     let has_own_authority = !own.is_empty();
@@ -81,18 +81,18 @@ pub fn execute(plan: &Plan) -> Result<Outcome, SetupError> {
 
 /// The chain by way of the bridge while there is one, so that who trusts the old authority alone is content.
 pub(crate) fn entry_of(
-    identity: Identity,
+    identity: &Identity,
     ca: &Identity,
     bridge: &[CertificateDer<'static>],
     alias: &str,
 ) -> KeyEntry {
-    let mut chain = vec![identity.certificate];
+    let mut chain = vec![identity.certificate.clone()];
     if bridge.is_empty() {
         chain.push(ca.certificate.clone());
     } else {
         chain.extend(bridge.iter().cloned());
     }
-    KeyEntry { alias: alias.to_owned(), key: identity.key, chain }
+    KeyEntry { alias: alias.to_owned(), key: identity.key.clone_key(), chain }
 }
 
 /// The own authority and, while there is a bridge, the one before it.

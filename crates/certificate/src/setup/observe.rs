@@ -83,7 +83,7 @@ impl AuthorityState {
             info::parse(der).is_some_and(|parsed| parsed.validity().not_after.timestamp() > now.as_second())
         };
         let bridge = bridge.ok().filter(|bridge| bridge.iter().all(is_live));
-        let identity = Identity { certificate: entry.certificate().clone(), key: entry.key };
+        let identity = Identity { certificate: entry.certificate().clone(), key: entry.key.clone_key() };
         Self::Usable(Box::new(UsableAuthority { identity, password, bridge: bridge.unwrap_or_default() }))
     }
 }

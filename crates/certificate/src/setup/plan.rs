@@ -351,7 +351,11 @@ fn decide_import(
     if let Some(weakness) = described.weakness() {
         notes.push(format!("the imported certificate is weak: {weakness}"));
     }
-    for name in request.host_names.iter().filter(|name| !crate::verify::covers(entry.certificate(), name)) {
+    for name in request
+        .host_names
+        .iter()
+        .filter(|name| !name.is_empty() && !crate::verify::covers(entry.certificate(), name))
+    {
         notes.push(format!("the imported certificate is not for {name}"));
     }
     entry.alias.clone_from(&request.name);

@@ -122,7 +122,14 @@ impl SetupRequest {
             leaf_days: section.validity.map(|days| days.min(crate::issue::LEAF_DAYS)),
             host_names: section.san.clone().unwrap_or_else(|| external_domains.to_vec()),
             import,
-            authorities: section.import_certificate_authorities.clone().unwrap_or_default(),
+            // Sample configurations have an empty entry where a file would stand.
+            authorities: section
+                .import_certificate_authorities
+                .iter()
+                .flatten()
+                .filter(|path| !path.as_os_str().is_empty())
+                .cloned()
+                .collect(),
             ..Self::new(&directory)
         })
     }
@@ -200,12 +207,13 @@ mod tests {
             r#"{"type": "PKCS12", "pkcs12": {"directory": "/ks", "name": "localhost", "password": "password",
                 "caAlias": "local_ca", "caPassword": "local_ca_password"},
                 "dname": {"caCommonName": "", "commonName": "", "orgUnit": "", "country": ""},
-                "validity": 3650, "san": ["dvipa.example.com"]}"#,
+                "validity": 3650, "san": ["dvipa.example.com", ""], "importCertificateAuthorities": [""]}"#,
         )
         .unwrap();
         assert_eq!(request.directory, Path::new("/ks"));
         assert_eq!((request.ca_days, request.leaf_days), (Some(3650), Some(396)));
-        assert_eq!(request.host_names, ["dvipa.example.com"]);
+        assert_eq!(request.host_names, ["dvipa.example.com", ""]);
+        assert!(request.authorities.is_empty());
         assert!(request.lock && request.password.unwrap().is_published());
     }
 

@@ -117,6 +117,33 @@ fn store_of_old_java_is_read() {
 }
 
 #[test]
+fn trust_store_of_java_is_read_as_trusted() {
+    let world = World::new();
+    world.openssl_authority("partner");
+    fs::write(world.path("pw"), "s3cret").unwrap();
+    let made = world.keytool(&[
+        "-importcert",
+        "-noprompt",
+        "-alias",
+        "Their CA",
+        "-file",
+        "partner.pem",
+        "-storetype",
+        "PKCS12",
+        "-keystore",
+        "trust.p12",
+        "-storepass:file",
+        "pw",
+    ]);
+    if made.is_some() {
+        let secret = Secret::new("s3cret");
+        let shown = show(&world.path("trust.p12"), Some(&secret), Timestamp::now()).unwrap();
+        let [only] = shown.as_slice() else { panic!("{shown:#?}") };
+        assert_eq!((only.alias.as_deref(), only.is_trusted, only.is_ca), (Some("Their CA"), true, true));
+    }
+}
+
+#[test]
 fn key_and_chain_in_pem_files_are_imported_in_every_form_of_key() {
     for form in ["pkcs8", "traditional", "ec"] {
         let world = World::new();

@@ -80,7 +80,7 @@ impl World {
             "rsa:2048",
             "-nodes",
             "-days",
-            "30",
+            "300",
             "-subj",
             &format!("/CN={name}"),
             "-keyout",

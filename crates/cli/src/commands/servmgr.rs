@@ -93,6 +93,9 @@ pub(crate) enum Servmgr {
         #[arg(long, value_name = "DIR")]
         from: Option<PathBuf>,
     },
+    /// The principal's own certificate
+    #[command(subcommand, name = "principal")]
+    Own(fix::Own),
     /// Releases as a whole
     #[command(subcommand, name = "release")]
     Releases(fix::Releases),
@@ -191,6 +194,7 @@ impl Servmgr {
                 let from = from.unwrap_or_else(|| principal.home().join("media").join(vrm.as_str()));
                 Box::new(Initialize { vrm, from })
             }
+            Self::Own(verb) => verb.verb(),
             Self::Releases(verb) => verb.verb(),
             Self::Srvlvl(verb) => return verb.verb(principal),
             Self::System(verb) => return verb.verb(principal),

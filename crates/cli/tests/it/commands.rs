@@ -34,6 +34,7 @@ fn every_command_has_help_with_an_example() {
         "servmgr fix embargo",
         "servmgr hold accept",
         "servmgr release delete",
+        "servmgr principal renew",
         "servmgr initialize",
         "servmgr managed",
         "envelope create",

@@ -75,7 +75,10 @@ fn changes_by_hand_are_absorbed_into_a_level_that_counts_as_running_and_goes_eve
     let absorb = "servmgr system absorb 720 vm01 ledger into hot1";
     world.run("principal", &format!("{absorb} --check")).ends(0).says("L0001");
     world.run("principal", "servmgr srvlvl query 720 hot1").ends(28);
-    world.run("principal", absorb).ends(0).says("counts as running it").says("L0002");
+    world.run_until("localmod.begun", "principal", absorb).was_killed();
+    world.run("principal", "servmgr srvlvl query 720 hot1").ends(4).says("unfinished");
+    world.run("principal", absorb).ends(0).says("counts as running it");
+    world.run("principal", "servmgr srvlvl query 720 hot1").ends(0).says("L0002");
     world.run("principal", absorb).ends(16).says("exists already");
     world.run("principal", "servmgr system query 720 vm01").ends(0).says("= HOT1");
     world.run("principal", "servmgr srvlvl query 720 hot1").says("L0001");
@@ -186,6 +189,9 @@ fn exception_is_listed_kept_over_new_levels_and_refused_when_the_vendor_changes_
     assert_eq!(text_in(&world, "vm01", "ledger/README.md"), "the vendor's news\n");
     assert_eq!(text_in(&world, "vm01", "ledger/etc/site.conf"), "x\n");
     world.run("principal", "servmgr system exception query 720 all").ends(0).says("site.conf");
+    // A system that leaves keeps what it keeps, and says so to whoever comes next.
+    world.run("principal", "servmgr system delete 720 vm01").ends(0);
+    world.run("vm01", "agent status").ends(0).says("site.conf");
 }
 
 #[test]

@@ -16,7 +16,12 @@ pub(super) struct Assignment {
 }
 
 /// Reads assignments; values may use variables that were set before, here or in `known`.
-pub(super) fn parse(text: &str, file: &Path, known: &[Assignment], problems: &mut Vec<Problem>) -> Vec<Assignment> {
+pub(super) fn parse(
+    text: &str,
+    file: &Path,
+    known: &[Assignment],
+    problems: &mut Vec<Problem>,
+) -> Vec<Assignment> {
     let file: Arc<Path> = Arc::from(file);
     let mut reader = Reader { text, at: 0, file: &file, known, found: Vec::new(), problems };
     reader.all();

@@ -47,7 +47,8 @@ pub(super) fn started(groups: &str, explicit: &str, external: &str) -> Vec<Start
 }
 
 fn words(list: &str) -> impl Iterator<Item = &str> {
-    list.split(|character: char| character == ',' || character.is_whitespace()).filter(|word| !word.is_empty())
+    list.split(|character: char| character == ',' || character.is_whitespace())
+        .filter(|word| !word.is_empty())
 }
 
 /// An extension is a name, its directory, or the `bin` below it.

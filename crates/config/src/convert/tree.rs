@@ -13,7 +13,8 @@ use crate::problem::Problem;
 use crate::yaml;
 
 /// Keys whose values stay texts even when they look like numbers.
-const TEXTS: [&str; 3] = ["zowe.certificate.keystore.password", "zowe.certificate.keystore.alias", "zOSMF.host"];
+const TEXTS: [&str; 3] =
+    ["zowe.certificate.keystore.password", "zowe.certificate.keystore.alias", "zOSMF.host"];
 
 /// Builds the configuration that variables describe; later assignments of a name win.
 pub(super) fn build(assignments: &[Assignment], file: &Path, problems: &mut Vec<Problem>) -> Node {
@@ -100,7 +101,8 @@ impl Tree<'_> {
 
     /// The identifier is appended to the prefix, always.
     fn job(&mut self) {
-        let default = |text: &str, default: &str| if text.is_empty() { default.to_owned() } else { text.to_owned() };
+        let default =
+            |text: &str, default: &str| if text.is_empty() { default.to_owned() } else { text.to_owned() };
         let identifier = default(self.text("ZOWE_INSTANCE"), "1");
         let prefix = format!("{}{identifier}", default(self.text("ZOWE_PREFIX"), "ZWE"));
         let origin = self.origin("ZOWE_PREFIX");
@@ -111,9 +113,10 @@ impl Tree<'_> {
     }
 
     fn domains(&mut self) {
-        for (variables, key) in
-            [(["ZWE_EXTERNAL_HOSTS", "ZOWE_EXPLORER_HOST"].as_slice(), "externalDomains"), (&["ZWE_REFERRER_HOSTS"], "referrerHosts")]
-        {
+        for (variables, key) in [
+            (["ZWE_EXTERNAL_HOSTS", "ZOWE_EXPLORER_HOST"].as_slice(), "externalDomains"),
+            (&["ZWE_REFERRER_HOSTS"], "referrerHosts"),
+        ] {
             let Some(one) = variables.iter().find_map(|name| self.value(name)) else { continue };
             let origin = one.origin.clone();
             let mut hosts: Vec<&str> = Vec::new();
@@ -157,8 +160,11 @@ impl Tree<'_> {
             Some(one) => one.value.clone(),
             None => "GATEWAY,DESKTOP".to_owned(),
         };
-        let started =
-            components::started(&groups, self.text("ZWE_LAUNCH_COMPONENTS"), self.text("EXTERNAL_COMPONENTS"));
+        let started = components::started(
+            &groups,
+            self.text("ZWE_LAUNCH_COMPONENTS"),
+            self.text("EXTERNAL_COMPONENTS"),
+        );
         let origin = self.origin("LAUNCH_COMPONENT_GROUPS");
         for one in &started {
             self.set(&["components", &one.name, "enabled"], Value::Bool(true), &origin);
@@ -184,7 +190,8 @@ impl Tree<'_> {
             let (value, origin) = (yaml::plain(&one.value), one.origin.clone());
             for component in components {
                 if self.root.below(&["components", component]).is_some() {
-                    let keys: Vec<&str> = ["components", component].into_iter().chain(below.iter().copied()).collect();
+                    let keys: Vec<&str> =
+                        ["components", component].into_iter().chain(below.iter().copied()).collect();
                     self.set(&keys, value.clone(), &origin);
                 }
             }

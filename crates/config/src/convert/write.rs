@@ -1,5 +1,6 @@
 //! Writes a configuration as YAML, with where each value came from.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::node::{Mapping, Node, Value};
@@ -10,7 +11,7 @@ use crate::yaml;
 /// Writes a tree; secrets become references to files in a directory, when there is one.
 pub(super) fn write(root: &Node, source: &Path, secrets: Option<&Path>) -> (String, Vec<(PathBuf, Secret)>) {
     let mut writer = Writer { text: String::new(), secrets_directory: secrets, secrets: Vec::new(), source };
-    writer.text.push_str(&format!("# Made from {}; numbers of lines refer to it.\n", source.display()));
+    writer.put(format_args!("# Made from {}; numbers of lines refer to it.\n", source.display()));
     if let Some(mapping) = root.mapping() {
         writer.mapping(mapping, 0, "");
     }
@@ -25,11 +26,15 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    fn put(&mut self, text: std::fmt::Arguments<'_>) {
+        self.text.write_fmt(text).expect("writing to a string cannot fail");
+    }
+
     fn mapping(&mut self, mapping: &Mapping, depth: usize, path: &str) {
         for entry in mapping.entries() {
             let key = scalar(&entry.key);
             let path = if path.is_empty() { entry.key.clone() } else { format!("{path}.{}", entry.key) };
-            self.text.push_str(&format!("{:1$}{key}:", "", depth * 2));
+            self.put(format_args!("{:1$}{key}:", "", depth * 2));
             match &entry.node.value {
                 Value::Mapping(mapping) if mapping.is_empty() => self.text.push_str(" {}\n"),
                 Value::Mapping(mapping) => {
@@ -38,12 +43,12 @@ impl Writer<'_> {
                 }
                 Value::Sequence(elements) => {
                     let elements: Vec<_> = elements.iter().map(|element| written(&element.value)).collect();
-                    self.text.push_str(&format!(" [{}]", elements.join(", ")));
+                    self.put(format_args!(" [{}]", elements.join(", ")));
                     self.came_from(&entry.node);
                 }
                 value => {
                     let text = self.kept(value, &entry.key, &path);
-                    self.text.push_str(&format!(" {text}"));
+                    self.put(format_args!(" {text}"));
                     self.came_from(&entry.node);
                 }
             }
@@ -65,10 +70,10 @@ impl Writer<'_> {
     fn came_from(&mut self, node: &Node) {
         let origin = &node.origin;
         if *origin.file == *self.source {
-            self.text.push_str(&format!("  # line {}\n", origin.line));
+            self.put(format_args!("  # line {}\n", origin.line));
         } else {
             let name = origin.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            self.text.push_str(&format!("  # {name}, line {}\n", origin.line));
+            self.put(format_args!("  # {name}, line {}\n", origin.line));
         }
     }
 }
@@ -86,12 +91,16 @@ fn written(value: &Value) -> String {
 
 /// Writes a text so that it is read back as that text.
 pub(crate) fn scalar(text: &str) -> String {
-    let is_plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '/' | '_' | '.' | '-' | '+');
-    let starts_well = text.starts_with(|first: char| first.is_ascii_alphanumeric() || matches!(first, '/' | '_'));
+    let is_plain = |character: char| {
+        character.is_ascii_alphanumeric() || matches!(character, '/' | '_' | '.' | '-' | '+')
+    };
+    let starts_well =
+        text.starts_with(|first: char| first.is_ascii_alphanumeric() || matches!(first, '/' | '_'));
     let stays_text = matches!(yaml::plain(text), Value::Text(_));
     let is_word = matches!(text.to_ascii_lowercase().as_str(), "yes" | "no" | "on" | "off" | "y" | "n");
     // A reference reads well without quotes; nothing in it ends a plain scalar.
-    let reference = text.strip_prefix("file:").is_some_and(|path| !path.is_empty() && path.chars().all(is_plain));
+    let reference =
+        text.strip_prefix("file:").is_some_and(|path| !path.is_empty() && path.chars().all(is_plain));
     if reference || (starts_well && stays_text && !is_word && text.chars().all(is_plain)) {
         return text.to_owned();
     }

@@ -17,7 +17,8 @@ use crate::problem::Problem;
 const NEED_JAVA: &str = "gateway,zaas,discovery,api-catalog,caching-service";
 
 /// Variables that `zowe.environments` does not override.
-const PROTECTED: [&str; 3] = ["ZWE_CLI_PARAMETER_CONFIG", "ZWE_CLI_PARAMETER_HA_INSTANCE", "ZWE_zowe_runtimeDirectory"];
+const PROTECTED: [&str; 3] =
+    ["ZWE_CLI_PARAMETER_CONFIG", "ZWE_CLI_PARAMETER_HA_INSTANCE", "ZWE_zowe_runtimeDirectory"];
 
 /// Makes the environment of a component, or that of all.
 pub(super) fn build(configuration: &InstanceConfiguration, component: Option<&Component>) -> Environment {
@@ -75,7 +76,11 @@ impl Builder<'_> {
             Value::Sequence(elements) => {
                 let scalars: Option<Vec<String>> = elements
                     .iter()
-                    .map(|element| if matches!(element.value, Value::Secret(_)) { None } else { element.scalar() })
+                    .map(
+                        |element| {
+                            if matches!(element.value, Value::Secret(_)) { None } else { element.scalar() }
+                        },
+                    )
                     .collect();
                 if let Some(scalars) = scalars {
                     self.put(key, EnvText::Plain(scalars.join(",")), &node.origin);
@@ -111,14 +116,17 @@ impl Builder<'_> {
             match self.environment.values.get(&name) {
                 Some(first) if first.text == text => {}
                 Some(first) => {
-                    let message =
-                        format!("the keys `{}` and `{key}` give variable {name} different values", first.source);
+                    let message = format!(
+                        "the keys `{}` and `{key}` give variable {name} different values",
+                        first.source
+                    );
                     let mut problem = Problem::warning(message).at(origin).on(key);
                     problem.related.extend(first.origin.clone());
                     self.environment.problems.push(problem);
                 }
                 None => {
-                    let value = EnvValue { text: text.clone(), source: key.to_owned(), origin: Some(origin.clone()) };
+                    let value =
+                        EnvValue { text: text.clone(), source: key.to_owned(), origin: Some(origin.clone()) };
                     self.environment.values.insert(name, value);
                 }
             }
@@ -188,7 +196,8 @@ impl Builder<'_> {
 
     /// Adds `zowe.environments` as it is written.
     fn literal(&mut self, configuration: &InstanceConfiguration) {
-        let Some(entries) = configuration.root().below(&["zowe", "environments"]).and_then(Node::mapping) else {
+        let Some(entries) = configuration.root().below(&["zowe", "environments"]).and_then(Node::mapping)
+        else {
             return;
         };
         for entry in entries.entries() {
@@ -210,7 +219,8 @@ impl Builder<'_> {
 
 /// Says whether a key is what Tender itself reads of a component.
 fn is_extension(key: &str) -> bool {
-    key == "configs.tender" || (key.starts_with("components.") || key.starts_with("haInstances.")) && key.ends_with(".tender")
+    key == "configs.tender"
+        || (key.starts_with("components.") || key.starts_with("haInstances.")) && key.ends_with(".tender")
 }
 
 /// Joins a directory and a name into text.

@@ -30,7 +30,9 @@ fn secret_in_an_environment_is_shown_nowhere() {
     std::fs::write(&file, "hunter2\n").unwrap();
     let mut environment = Environment::default();
     let text = EnvText::Secret(SecretSource::File(file));
-    environment.values.insert("P".to_owned(), EnvValue { text, source: "a.password".to_owned(), origin: None });
+    environment
+        .values
+        .insert("P".to_owned(), EnvValue { text, source: "a.password".to_owned(), origin: None });
     let resolved = environment.resolve().unwrap();
     let shown = format!(
         "{environment:?}{resolved:?}{}{}{}",
@@ -46,7 +48,9 @@ fn secret_in_an_environment_is_shown_nowhere() {
 fn secret_that_cannot_be_had_names_variable_and_key() {
     let mut environment = Environment::default();
     let text = EnvText::Secret(SecretSource::File("/nonexistent".into()));
-    environment.values.insert("P".to_owned(), EnvValue { text, source: "a.password".to_owned(), origin: None });
+    environment
+        .values
+        .insert("P".to_owned(), EnvValue { text, source: "a.password".to_owned(), origin: None });
     let error = environment.resolve().unwrap_err();
     assert_eq!(error.to_string(), "set variable P from key `a.password`");
 }

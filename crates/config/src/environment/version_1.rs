@@ -35,7 +35,10 @@ const KEYS: &[(&str, &str)] = &[
     ("DISCOVERY_PORT", "components.discovery.port"),
     ("ZWE_DISCOVERY_SERVICES_REPLICAS", "components.discovery.replicas"),
     ("STATIC_DEF_CONFIG_DIR", "components.discovery.staticApiDefinitionsDirectories"),
-    ("ZWEAD_EXTERNAL_STATIC_DEF_DIRECTORIES", "components.discovery.alternativeStaticApiDefinitionsDirectories"),
+    (
+        "ZWEAD_EXTERNAL_STATIC_DEF_DIRECTORIES",
+        "components.discovery.alternativeStaticApiDefinitionsDirectories",
+    ),
     ("GATEWAY_PORT", "components.gateway.port"),
     ("APIML_GATEWAY_INTERNAL_HOST", "zowe.gatewayInternalHost"),
     ("APIML_GATEWAY_INTERNAL_PORT", "zowe.gatewayInternalPort"),
@@ -44,7 +47,10 @@ const KEYS: &[(&str, &str)] = &[
     ("APIML_GATEWAY_TIMEOUT_MILLIS", "components.gateway.apiml.gateway.timeoutMillis"),
     ("APIML_SECURITY_X509_ENABLED", "components.gateway.apiml.security.x509.enabled"),
     ("APIML_GATEWAY_EXTERNAL_MAPPER", "components.gateway.apiml.security.x509.externalMapperUrl"),
-    ("APIML_SECURITY_AUTHORIZATION_ENDPOINT_URL", "components.gateway.apiml.security.authorization.endpoint.url"),
+    (
+        "APIML_SECURITY_AUTHORIZATION_ENDPOINT_URL",
+        "components.gateway.apiml.security.authorization.endpoint.url",
+    ),
     ("APIML_SECURITY_AUTH_PROVIDER", "components.gateway.apiml.security.auth.provider"),
     ("APIML_MAX_CONNECTIONS_PER_ROUTE", "components.gateway.server.maxConnectionsPerRoute"),
     ("APIML_MAX_TOTAL_CONNECTIONS", "components.gateway.server.maxTotalConnections"),
@@ -55,13 +61,22 @@ const KEYS: &[(&str, &str)] = &[
     ("ZWE_CACHING_SERVICE_VSAM_DATASET", "components.caching-service.storage.vsam.name"),
     ("CACHING_STORAGE_REDIS_MASTERNODEURI", "components.caching-service.storage.redis.masterNodeUri"),
     ("CACHING_STORAGE_REDIS_TIMEOUT", "components.caching-service.storage.redis.timeout"),
-    ("CACHING_STORAGE_REDIS_SENTINEL_MASTERINSTANCE", "components.caching-service.storage.redis.sentinel.masterInstance"),
+    (
+        "CACHING_STORAGE_REDIS_SENTINEL_MASTERINSTANCE",
+        "components.caching-service.storage.redis.sentinel.masterInstance",
+    ),
     ("CACHING_STORAGE_REDIS_SENTINEL_NODES", "components.caching-service.storage.redis.sentinel.nodes"),
     ("CACHING_STORAGE_REDIS_SSL_ENABLED", "components.caching-service.storage.redis.ssl.enabled"),
     ("CACHING_STORAGE_REDIS_SSL_KEYSTORE", "components.caching-service.storage.redis.ssl.keystore"),
-    ("CACHING_STORAGE_REDIS_SSL_KEYSTOREPASSWORD", "components.caching-service.storage.redis.ssl.keystorePassword"),
+    (
+        "CACHING_STORAGE_REDIS_SSL_KEYSTOREPASSWORD",
+        "components.caching-service.storage.redis.ssl.keystorePassword",
+    ),
     ("CACHING_STORAGE_REDIS_SSL_TRUSTSTORE", "components.caching-service.storage.redis.ssl.truststore"),
-    ("CACHING_STORAGE_REDIS_SSL_TRUSTSTOREPASSWORD", "components.caching-service.storage.redis.ssl.truststorePassword"),
+    (
+        "CACHING_STORAGE_REDIS_SSL_TRUSTSTOREPASSWORD",
+        "components.caching-service.storage.redis.ssl.truststorePassword",
+    ),
     ("JOBS_API_PORT", "components.jobs-api.port"),
     ("FILES_API_PORT", "components.files-api.port"),
     ("JES_EXPLORER_UI_PORT", "components.explorer-jes.port"),
@@ -139,7 +154,9 @@ pub(super) fn add(
     environment: &mut Environment,
 ) {
     for (name, path) in KEYS {
-        let Some(node) = path.parse::<KeyPath>().ok().and_then(|path| configuration.root().at(&path)) else { continue };
+        let Some(node) = path.parse::<KeyPath>().ok().and_then(|path| configuration.root().at(&path)) else {
+            continue;
+        };
         offer_node(environment, name, path, node);
     }
     computed(configuration, component, environment);
@@ -171,7 +188,11 @@ fn offer(environment: &mut Environment, name: &str, text: impl Into<String>) {
     }
 }
 
-fn computed(configuration: &InstanceConfiguration, component: Option<&Component>, environment: &mut Environment) {
+fn computed(
+    configuration: &InstanceConfiguration,
+    component: Option<&Component>,
+    environment: &mut Environment,
+) {
     let root = configuration.root();
     let scalar = |keys: &[&str]| root.below(keys).and_then(Node::scalar).filter(|text| !text.is_empty());
     let domains = configuration.external_domains().join(",");
@@ -182,7 +203,8 @@ fn computed(configuration: &InstanceConfiguration, component: Option<&Component>
     offer(environment, "ZOWE_EXPLORER_HOST", &*configuration.hostname);
     offer(environment, "ZWE_INTERNAL_HOST", &*configuration.hostname);
     let referrers = root.below(&["zowe", "referrerHosts"]).and_then(Node::sequence);
-    let referrers = referrers.map(|hosts| hosts.iter().filter_map(Node::scalar).collect::<Vec<_>>().join(","));
+    let referrers =
+        referrers.map(|hosts| hosts.iter().filter_map(Node::scalar).collect::<Vec<_>>().join(","));
     offer(environment, "ZWE_REFERRER_HOSTS", referrers.unwrap_or_else(|| domains.clone()));
     offer(environment, "ZWE_EXTERNAL_HOSTS", domains);
     let count = configuration.instance_ids().len().max(1);
@@ -193,14 +215,22 @@ fn computed(configuration: &InstanceConfiguration, component: Option<&Component>
     };
     offer(environment, "ZWE_LAUNCH_COMPONENTS", launched(true));
     offer(environment, "EXTERNAL_COMPONENTS", launched(false));
-    let all = [launched(true), launched(false)].iter().filter(|list| !list.is_empty()).cloned().collect::<Vec<_>>();
+    let all =
+        [launched(true), launched(false)].iter().filter(|list| !list.is_empty()).cloned().collect::<Vec<_>>();
     offer(environment, "LAUNCH_COMPONENTS", all.join(","));
     let groups = [("gateway", "GATEWAY"), ("app-server", "DESKTOP"), ("zss", "ZSS")];
     let is_enabled = |name: &str| configuration.component(name).is_some_and(|one| one.is_enabled);
-    let groups: Vec<_> = groups.iter().filter(|(name, _)| is_enabled(name)).map(|(_, group)| *group).collect();
+    let groups: Vec<_> =
+        groups.iter().filter(|(name, _)| is_enabled(name)).map(|(_, group)| *group).collect();
     offer(environment, "LAUNCH_COMPONENT_GROUPS", groups.join(","));
-    if let Some(port) = scalar(&["zowe", "externalPort"]).or_else(|| scalar(&["components", "gateway", "port"])) {
-        let host = configuration.external_domains().into_iter().next().unwrap_or_else(|| configuration.hostname.clone());
+    if let Some(port) =
+        scalar(&["zowe", "externalPort"]).or_else(|| scalar(&["components", "gateway", "port"]))
+    {
+        let host = configuration
+            .external_domains()
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| configuration.hostname.clone());
         offer(environment, "EUREKA_INSTANCE_HOMEPAGEURL", format!("https://{host}:{port}/"));
     }
     if let Some(address) = configuration.instance_address() {
@@ -209,7 +239,8 @@ fn computed(configuration: &InstanceConfiguration, component: Option<&Component>
     let settings = component.map(|component| &component.settings);
     let own = |keys: &[&str]| settings.and_then(|settings| settings.below(keys)).and_then(Node::scalar);
     offer(environment, "APIML_DEBUG_MODE_ENABLED", own(&["debug"]).unwrap_or_else(|| "false".to_owned()));
-    let prefers = own(&["environment", "preferIpAddress"]).or_else(|| own(&["apiml", "service", "preferIpAddress"]));
+    let prefers =
+        own(&["environment", "preferIpAddress"]).or_else(|| own(&["apiml", "service", "preferIpAddress"]));
     offer(environment, "APIML_PREFER_IP_ADDRESS", prefers.unwrap_or_else(|| "false".to_owned()));
     if let Some(ancestors) = own(&["frameAncestors"]) {
         offer(environment, "ZOWE_EXPLORER_FRAME_ANCESTORS", ancestors);
@@ -227,7 +258,11 @@ fn computed(configuration: &InstanceConfiguration, component: Option<&Component>
     }
 }
 
-fn directories(configuration: &InstanceConfiguration, component: Option<&Component>, environment: &mut Environment) {
+fn directories(
+    configuration: &InstanceConfiguration,
+    component: Option<&Component>,
+    environment: &mut Environment,
+) {
     offer(environment, "ZWELS_HA_INSTANCE_ID", &*configuration.id);
     offer(environment, "ZWELS_CONFIG_LOAD_METHOD", "zowe.yaml");
     if let Some(runtime) = configuration.runtime_directory() {

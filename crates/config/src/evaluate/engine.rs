@@ -46,7 +46,12 @@ enum Answer {
 type Outcomes = Vec<(usize, Result<Outcome, Fault>)>;
 
 /// Evaluates the wanted templates; the others are evaluated as far as these ask for them.
-pub(super) fn run(root: &Node, templates: &[Template], wanted: &[usize], limits: &TemplateLimits) -> Outcomes {
+pub(super) fn run(
+    root: &Node,
+    templates: &[Template],
+    wanted: &[usize],
+    limits: &TemplateLimits,
+) -> Outcomes {
     let refused = |message: String| match wanted.first() {
         Some(first) => vec![(*first, Err(Fault::Limit(message)))],
         None => Vec::new(),
@@ -61,7 +66,8 @@ pub(super) fn run(root: &Node, templates: &[Template], wanted: &[usize], limits:
         Err(fault) => return refused(format!("the script engine does not start: {fault}")),
     };
     context.with(|ctx| {
-        Session::begin(&ctx, root, templates).map_or_else(refused, |session| session.ask_all(wanted, deadline))
+        Session::begin(&ctx, root, templates)
+            .map_or_else(refused, |session| session.ask_all(wanted, deadline))
     })
 }
 
@@ -75,7 +81,9 @@ struct Session<'js> {
 
 impl<'js> Session<'js> {
     fn begin(ctx: &Ctx<'js>, root: &Node, templates: &[Template]) -> Result<Self, String> {
-        let text = |fault: CaughtError<'_>| format!("the configuration does not fit into the script engine: {}", told(&fault));
+        let text = |fault: CaughtError<'_>| {
+            format!("the configuration does not fit into the script engine: {}", told(&fault))
+        };
         let data = ctx.json_parse(without_templates(root).to_string()).catch(ctx).map_err(text)?;
         let prelude: Function<'js> = ctx.eval(PRELUDE).catch(ctx).map_err(text)?;
         let controls: Object<'js> = prelude.call((data,)).catch(ctx).map_err(text)?;
@@ -124,7 +132,8 @@ impl<'js> Session<'js> {
                         outcomes.extend(lowest.map(|lowest| (lowest, Err(Fault::Cycle(cycle)))));
                         outcomes.push((*id, Err(Fault::Elsewhere)));
                     } else {
-                        outcomes.push((*id, Err(if is_member { Fault::Cycle(cycle) } else { Fault::Elsewhere })));
+                        outcomes
+                            .push((*id, Err(if is_member { Fault::Cycle(cycle) } else { Fault::Elsewhere })));
                     }
                 }
                 Ok(Answer::Fault { at, message, .. }) if at == *id => {
@@ -163,7 +172,8 @@ impl<'js> Session<'js> {
     }
 
     fn current(&self) -> Option<usize> {
-        let current: i32 = self.controls.get("current").and_then(|current: Function<'js>| current.call(())).ok()?;
+        let current: i32 =
+            self.controls.get("current").and_then(|current: Function<'js>| current.call(())).ok()?;
         usize::try_from(current).ok()
     }
 }
@@ -206,7 +216,11 @@ fn without_templates(node: &Node) -> Json {
         Value::Text(text) if text.contains(OPENING) => Json::Null,
         Value::Sequence(elements) => Json::Array(elements.iter().map(without_templates).collect()),
         Value::Mapping(mapping) => Json::Object(
-            mapping.entries().iter().map(|entry| (entry.key.clone(), without_templates(&entry.node))).collect(),
+            mapping
+                .entries()
+                .iter()
+                .map(|entry| (entry.key.clone(), without_templates(&entry.node)))
+                .collect(),
         ),
         _ => node.to_json(),
     }

@@ -74,11 +74,7 @@ fn expression_length(text: &str) -> Option<usize> {
             b')' | b']' => {
                 open.pop();
             }
-            b'}' if open.is_empty() => {
-                if bytes.get(at + 1) == Some(&b'}') {
-                    return Some(at);
-                }
-            }
+            b'}' if open.is_empty() && bytes.get(at + 1) == Some(&b'}') => return Some(at),
             b'}' => {
                 open.pop();
             }

@@ -30,7 +30,8 @@ fn template_alone_keeps_its_type() {
 
 #[test]
 fn template_with_text_around_is_a_text() {
-    let text = "zowe: { dir: /opt }\na: ${{ zowe.dir }}/x\nb: ${{ 1 }}${{ 2 }}\nc: p${{ zowe.dir }}-${{ 3 }}s\n";
+    let text =
+        "zowe: { dir: /opt }\na: ${{ zowe.dir }}/x\nb: ${{ 1 }}${{ 2 }}\nc: p${{ zowe.dir }}-${{ 3 }}s\n";
     assert_eq!(value(text, "a"), "/opt/x");
     assert_eq!(value(text, "b"), "12");
     assert_eq!(value(text, "c"), "p/opt-3s");
@@ -89,7 +90,9 @@ fn template_that_asks_for_nothing_is_a_warning() {
 
 #[test]
 fn template_that_never_ends_or_grows_without_bound_is_stopped() {
-    for text in ["x: ${{ (() => { for (;;) {} })() }}", "x: ${{ (() => { let a = 'x'; for (;;) a += a; })() }}"] {
+    for text in
+        ["x: ${{ (() => { for (;;) {} })() }}", "x: ${{ (() => { let a = 'x'; for (;;) a += a; })() }}"]
+    {
         let parsed = yaml::parse(text, &Arc::from(Path::new("z")), Layer::File);
         let mut root = parsed.root.unwrap();
         let limits = TemplateLimits { time_ms: 300, ..TemplateLimits::default() };
@@ -103,7 +106,20 @@ fn template_that_never_ends_or_grows_without_bound_is_stopped() {
 
 #[test]
 fn template_finds_no_way_out_of_the_engine() {
-    for name in ["std", "os", "require", "process", "console", "Date", "fetch", "print", "performance", "eval", "WebAssembly", "Promise"] {
+    for name in [
+        "std",
+        "os",
+        "require",
+        "process",
+        "console",
+        "Date",
+        "fetch",
+        "print",
+        "performance",
+        "eval",
+        "WebAssembly",
+        "Promise",
+    ] {
         assert_eq!(value(&format!("x: ${{{{ typeof {name} }}}}\n"), "x"), "undefined", "{name}");
     }
     assert_eq!(value("x: ${{ typeof Math.random }}\n", "x"), "undefined");
@@ -125,7 +141,11 @@ fn template_that_calls_an_arrow_function_without_brackets_works() {
 
 #[test]
 fn template_at_one_place_leaves_the_others_alone() {
-    let parsed = yaml::parse("a: ${{ b }}\nb: ${{ 5 }}\nc: ${{ syntax error }}\nd: ${{ for }}\n", &Arc::from(Path::new("z")), Layer::File);
+    let parsed = yaml::parse(
+        "a: ${{ b }}\nb: ${{ 5 }}\nc: ${{ syntax error }}\nd: ${{ for }}\n",
+        &Arc::from(Path::new("z")),
+        Layer::File,
+    );
     let mut root = parsed.root.unwrap();
     let outcome = evaluate(&mut root, Which::At(&[KeyPath::of(&["a"])]), &TemplateLimits::default());
     assert_eq!(root.get("a").unwrap().integer(), Some(5));

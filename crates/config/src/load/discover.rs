@@ -48,7 +48,10 @@ pub(super) fn discover(
             let Some(file) = manifest::find(&root) else { continue };
             let name = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if let Some(first) = installed.iter().find(|one| one.name == name) {
-                let message = format!("component {name} is installed twice; the one in `{}` counts", first.root.display());
+                let message = format!(
+                    "component {name} is installed twice; the one in `{}` counts",
+                    first.root.display()
+                );
                 problems.push(Problem::warning(message).at(&Origin::of_file(&file)));
                 continue;
             }
@@ -75,8 +78,10 @@ fn read(name: String, root: PathBuf, is_core: bool, file: &Path) -> Installed {
     let (manifest, problems) = match manifest::load(file) {
         Ok(loaded) => (loaded.manifest, loaded.problems),
         Err(fault) => {
-            let cause = std::error::Error::source(&fault).map(|cause| format!(": {cause}")).unwrap_or_default();
-            let problem = Problem::error(format!("the manifest cannot be used: {fault}{cause}")).id("ZWEL0132E");
+            let cause =
+                std::error::Error::source(&fault).map(|cause| format!(": {cause}")).unwrap_or_default();
+            let problem =
+                Problem::error(format!("the manifest cannot be used: {fault}{cause}")).id("ZWEL0132E");
             (None, vec![problem.at(&Origin::of_file(file))])
         }
     };
@@ -99,8 +104,9 @@ pub(super) fn defaults_of(installed: &[Installed]) -> Source {
     Source { root }
 }
 
-/// Reads the schemas of components that are configured.
+/// Reads the schemas of components that are configured; one that cannot be used is an error when validation is strict.
 pub(super) fn read_schemas(installed: &mut [Installed], root: &Node, problems: &mut Vec<Problem>) {
+    let is_strict = root.below(&["zowe", "configmgr", "validation"]).and_then(Node::text) == Some("STRICT");
     for component in installed {
         let manifest = &component.manifest;
         if manifest.config_schemas.is_empty() || root.below(&["components", &component.name]).is_none() {
@@ -108,7 +114,13 @@ pub(super) fn read_schemas(installed: &mut [Installed], root: &Node, problems: &
         }
         match Schema::of_component(&component.name, &component.root, &manifest.config_schemas) {
             Ok(schema) => component.schema = schema.map(Arc::new),
-            Err(fault) => problems.push(schema::unusable(&fault, &manifest::origin(manifest), &component.name)),
+            Err(fault) => {
+                let mut problem = schema::unusable(&fault, &manifest::origin(manifest), &component.name);
+                if !is_strict {
+                    problem.severity = Severity::Warning;
+                }
+                problems.push(problem);
+            }
         }
     }
 }

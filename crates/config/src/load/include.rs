@@ -48,11 +48,17 @@ fn walk(node: Node, stack: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) -> Op
 fn names(node: &Node, problems: &mut Vec<Problem>) -> Option<Vec<String>> {
     let names = match &node.value {
         Value::Text(name) => Some(vec![name.clone()]),
-        Value::Sequence(elements) => elements.iter().map(|element| element.text().map(str::to_owned)).collect(),
+        Value::Sequence(elements) => {
+            elements.iter().map(|element| element.text().map(str::to_owned)).collect()
+        }
         _ => None,
     };
     if names.is_none() {
-        problems.push(Problem::error("`@include` needs a file, or a list of files").at(&node.origin).found(node.shown()));
+        problems.push(
+            Problem::error("`@include` needs a file, or a list of files")
+                .at(&node.origin)
+                .found(node.shown()),
+        );
     }
     names
 }
@@ -76,7 +82,8 @@ fn read(name: &str, at: &Node, stack: &mut Vec<PathBuf>, problems: &mut Vec<Prob
     let parsed = match yaml::load(&file, Layer::File) {
         Ok(parsed) => parsed,
         Err(fault) => {
-            let cause = std::error::Error::source(&fault).map(|cause| format!(": {cause}")).unwrap_or_default();
+            let cause =
+                std::error::Error::source(&fault).map(|cause| format!(": {cause}")).unwrap_or_default();
             problems.push(problem(format!("the included file cannot be used: {fault}{cause}")));
             return None;
         }

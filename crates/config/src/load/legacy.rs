@@ -65,15 +65,24 @@ impl Rename<'_> {
             let mut certificate = node;
             present_certificate(&mut certificate);
             let merged = match self.root.below(&["zowe", "certificate"]) {
-                Some(above) => crate::merge::overlay(certificate, above.clone(), crate::merge::KeyOrder::Lower),
+                Some(above) => {
+                    crate::merge::overlay(certificate, above.clone(), crate::merge::KeyOrder::Lower)
+                }
                 None => certificate,
             };
             self.root.set(&["zowe", "certificate"], merged);
         }
-        let Some(components) = self.root.mapping_mut().and_then(|root| root.get_mut("components")) else { return };
+        if let Some(certificate) = self.root.at_mut(&KeyPath::of(&["zowe", "certificate"])) {
+            present_certificate(certificate);
+        }
+        let Some(components) = self.root.mapping_mut().and_then(|root| root.get_mut("components")) else {
+            return;
+        };
         for entry in components.mapping_mut().into_iter().flat_map(|components| components.entries_mut()) {
             for key in ["certificate", "internalCertificate"] {
-                if let Some(certificate) = entry.node.mapping_mut().and_then(|component| component.get_mut(key)) {
+                if let Some(certificate) =
+                    entry.node.mapping_mut().and_then(|component| component.get_mut(key))
+                {
                     present_certificate(certificate);
                 }
             }
@@ -109,18 +118,15 @@ fn present_certificate(certificate: &mut Node) {
         mapping.insert("truststore", entry.key_origin, entry.node);
     }
     let keystore_type = mapping.get("keystore").and_then(|store| store.get("type")).cloned();
-    if let Some(store) = mapping.get_mut("truststore") {
-        if store.get("type").is_none() {
-            if let Some(kind) = keystore_type {
-                store.set(&["type"], kind);
-            }
-        }
+    if let (Some(store), Some(kind)) = (mapping.get_mut("truststore"), keystore_type)
+        && store.get("type").is_none()
+    {
+        store.set(&["type"], kind);
     }
-    if let Some(pem) = mapping.get_mut("pem").and_then(Node::mapping_mut) {
-        if let Some(entry) = pem.remove("certificateAuthority") {
-            if pem.get("certificateAuthorities").is_none() {
-                pem.insert("certificateAuthorities", entry.key_origin, entry.node);
-            }
-        }
+    if let Some(pem) = mapping.get_mut("pem").and_then(Node::mapping_mut)
+        && let Some(entry) = pem.remove("certificateAuthority")
+        && pem.get("certificateAuthorities").is_none()
+    {
+        pem.insert("certificateAuthorities", entry.key_origin, entry.node);
     }
 }

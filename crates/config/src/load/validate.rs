@@ -56,7 +56,7 @@ fn instances(root: &Node, installed: &[Installed], context: &Context) -> Vec<Pro
             let Some(settings) = overrides.below(&["components", &component.name]) else { continue };
             let prefix = prefix.key("components").key(&component.name);
             let partial = Context { prefix, ..partial.clone() };
-            problems.extend(schema.check(settings, &partial));
+            problems.extend(schema.check_component(&component.name, settings, &partial));
         }
     }
     problems
@@ -65,7 +65,8 @@ fn instances(root: &Node, installed: &[Installed], context: &Context) -> Vec<Pro
 /// Returns the components that are enabled, in the whole or in any HA instance.
 fn enabled_somewhere(root: &Node) -> BTreeSet<String> {
     let of = |node: &Node| -> Vec<String> {
-        let components = node.get("components").and_then(Node::mapping).map(Mapping::entries).unwrap_or_default();
+        let components =
+            node.get("components").and_then(Node::mapping).map(Mapping::entries).unwrap_or_default();
         let is_enabled = |node: &Node| node.get("enabled").and_then(Node::boolean).unwrap_or(false);
         components.iter().filter(|entry| is_enabled(&entry.node)).map(|entry| entry.key.clone()).collect()
     };
@@ -74,7 +75,12 @@ fn enabled_somewhere(root: &Node) -> BTreeSet<String> {
 }
 
 /// Checks components one by one: installed, with a usable manifest, with settings that fit their schema.
-fn components(root: &Node, installed: &[Installed], enabled: &BTreeSet<String>, context: &Context) -> Vec<Problem> {
+fn components(
+    root: &Node,
+    installed: &[Installed],
+    enabled: &BTreeSet<String>,
+    context: &Context,
+) -> Vec<Problem> {
     let mut problems = Vec::new();
     for component in installed {
         let is_enabled = enabled.contains(&component.name);
@@ -88,7 +94,7 @@ fn components(root: &Node, installed: &[Installed], enabled: &BTreeSet<String>, 
         let prefix = place(&component.name);
         if let (Some(schema), Some(settings)) = (&component.schema, root.at(&prefix)) {
             let context = Context { prefix, is_partial: !is_enabled, suppressed: context.suppressed.clone() };
-            problems.extend(schema.check(settings, &context));
+            problems.extend(schema.check_component(&component.name, settings, &context));
         }
     }
     problems.extend(missing_schemas(root, installed, enabled));
@@ -106,7 +112,8 @@ fn missing_schemas(root: &Node, installed: &[Installed], enabled: &BTreeSet<Stri
     if validation.and_then(Node::text) == Some("STRICT") {
         let strict = |one: &&Installed| {
             let entry = root.get("components").and_then(Node::mapping).and_then(|all| all.entry(&one.name));
-            let problem = Problem::error("the component brings no schema, and zowe.configmgr.validation is STRICT");
+            let problem =
+                Problem::error("the component brings no schema, and zowe.configmgr.validation is STRICT");
             let problem = problem.on(place(&one.name));
             entry.map_or(problem.clone(), |entry| problem.at(&entry.key_origin))
         };
@@ -116,7 +123,8 @@ fn missing_schemas(root: &Node, installed: &[Installed], enabled: &BTreeSet<Stri
         return Vec::new();
     }
     let names: Vec<_> = without.iter().map(|one| one.name.as_str()).collect();
-    let message = format!("settings of these components are not checked, they bring no schema: {}", names.join(", "));
+    let message =
+        format!("settings of these components are not checked, they bring no schema: {}", names.join(", "));
     vec![Problem::notice(message).on("components")]
 }
 

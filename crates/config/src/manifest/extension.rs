@@ -161,7 +161,12 @@ pub struct RestartPolicy {
 
 impl Default for RestartPolicy {
     fn default() -> Self {
-        Self { mode: RestartMode::Always, fatal_exit_codes: Vec::new(), jitter_percent: 0, slow_retry_ms: 600_000 }
+        Self {
+            mode: RestartMode::Always,
+            fatal_exit_codes: Vec::new(),
+            jitter_percent: 0,
+            slow_retry_ms: 600_000,
+        }
     }
 }
 

@@ -12,9 +12,8 @@ use crate::problem::Problem;
 use crate::schema::Schema;
 use crate::secret::SecretSource;
 
-const SECRET_ENDINGS: [&str; 9] = [
-    "password", "passwd", "passphrase", "secret", "apikey", "api_key", "accesskey", "access_key", "token",
-];
+const SECRET_ENDINGS: [&str; 9] =
+    ["password", "passwd", "passphrase", "secret", "apikey", "api_key", "accesskey", "access_key", "token"];
 
 /// Says whether a key of a component or an environment variable names a secret, whatever its schema says.
 pub(crate) fn is_secret_name(key: &str) -> bool {
@@ -42,7 +41,9 @@ impl<'a> Place<'a> {
             return;
         }
         all.push(self);
-        if let Some(target) = self.schema.get("$ref").and_then(Json::as_str).and_then(|target| self.follow(target)) {
+        if let Some(target) =
+            self.schema.get("$ref").and_then(Json::as_str).and_then(|target| self.follow(target))
+        {
             target.joined(depth + 1, all);
         }
         for keyword in ["allOf", "anyOf", "oneOf"] {
@@ -179,7 +180,18 @@ impl<'a> Sealer<'a> {
         };
         Self {
             root: joined(base),
-            components: components.into_iter().map(|(name, schema)| (name, joined(schema))).collect(),
+            components: components
+                .into_iter()
+                .map(|(name, schema)| {
+                    let mut places = joined(schema);
+                    if schema.is_whole() {
+                        for key in ["components", name] {
+                            places = children(&places, &Step::Key(key.to_owned()));
+                        }
+                    }
+                    (name, places)
+                })
+                .collect(),
             problems: Vec::new(),
         }
     }
@@ -192,7 +204,8 @@ impl<'a> Sealer<'a> {
     }
 
     fn descend(&mut self, node: &mut Node, places: &[Place<'a>], path: &mut KeyPath, hints: Hints) {
-        let is_marked = hints.is_marked || places.iter().any(|place| place.schema["x-secret"] == Json::Bool(true));
+        let is_marked =
+            hints.is_marked || places.iter().any(|place| place.schema["x-secret"] == Json::Bool(true));
         let hints = Hints { is_marked, ..hints };
         match &mut node.value {
             Value::Mapping(mapping) => {
@@ -231,10 +244,14 @@ impl<'a> Sealer<'a> {
 
     /// Returns schemas that hold at a place besides those of its parent.
     fn grafted(&self, path: &KeyPath) -> Vec<Place<'a>> {
-        let keys: Vec<&str> = path.steps.iter().filter_map(|step| match step {
-            Step::Key(key) => Some(key.as_str()),
-            Step::Index(_) => None,
-        }).collect();
+        let keys: Vec<&str> = path
+            .steps
+            .iter()
+            .filter_map(|step| match step {
+                Step::Key(key) => Some(key.as_str()),
+                Step::Index(_) => None,
+            })
+            .collect();
         match keys.as_slice() {
             // An HA instance may override any key of the whole.
             ["haInstances", _] => self.root.clone(),
@@ -254,7 +271,7 @@ impl<'a> Sealer<'a> {
                     "a secret stands here in clear text; give it as `file:/path`, `env:NAME` or `credential:NAME`",
                 )
                 .at(&node.origin)
-                .on(&*path),
+                .on(path),
             );
         }
         node.value = Value::Secret(source);
@@ -272,7 +289,10 @@ fn is_named(path: &KeyPath) -> bool {
         Some("zowe") => matches!(keys.next(), Some("environments")),
         Some("haInstances") => {
             keys.next();
-            matches!((keys.next(), keys.next()), (Some("components"), _) | (Some("zowe"), Some("environments")))
+            matches!(
+                (keys.next(), keys.next()),
+                (Some("components"), _) | (Some("zowe"), Some("environments"))
+            )
         }
         _ => false,
     }

@@ -56,10 +56,25 @@ fn value_that_is_wrong_names_its_place_and_what_was_found() {
         ("components:\n  x:\n    enabled: \"true\"\n", "components.x.enabled", 3, "without quotes"),
         ("components:\n  x:\n    enabled: yes\n", "components.x.enabled", 3, "true and false"),
         ("haInstances:\n  l:\n    sysname: S\n", "haInstances.l", 3, "`hostname` is missing"),
-        ("zowe:\n  launcher:\n    restartIntervals: [1, a]\n", "zowe.launcher.restartIntervals[1]", 3, "whole number"),
+        (
+            "zowe:\n  launcher:\n    restartIntervals: [1, a]\n",
+            "zowe.launcher.restartIntervals[1]",
+            3,
+            "whole number",
+        ),
         ("zowe:\n  environments:\n    A: [1]\n", "zowe.environments.A", 3, "needed"),
-        ("components:\n  x:\n    tender:\n      stop: { grace: soon }\n", "components.x.tender.stop.grace", 4, "pattern"),
-        ("components:\n  x:\n    tender:\n      stop: { grade: 1s }\n", "components.x.tender.stop.grade", 4, "not known"),
+        (
+            "components:\n  x:\n    tender:\n      stop: { grace: soon }\n",
+            "components.x.tender.stop.grace",
+            4,
+            "pattern",
+        ),
+        (
+            "components:\n  x:\n    tender:\n      stop: { grade: 1s }\n",
+            "components.x.tender.stop.grade",
+            4,
+            "not known",
+        ),
     ] {
         let problem = only(text);
         assert_eq!(problem.path, path, "{problem}");
@@ -75,7 +90,9 @@ fn certificate_reports_only_the_form_that_was_meant() {
     assert_eq!(problems(keyring), []);
     let problem = only(&keyring.replace("JCERACFKS", "PKCS12"));
     assert!(problem.message.contains("`pem` is missing"), "{problem}");
-    let found = problems("zowe:\n  certificate:\n    keystore: { type: PKCS11, file: f, alias: a }\n    truststore: { type: PKCS12, file: f }\n");
+    let found = problems(
+        "zowe:\n  certificate:\n    keystore: { type: PKCS11, file: f, alias: a }\n    truststore: { type: PKCS12, file: f }\n",
+    );
     assert_eq!(found.len(), 1, "{found:#?}");
     assert_eq!(found[0].nearest.as_deref(), Some("PKCS12"));
 }
@@ -138,7 +155,9 @@ fn numbers_in_quotes_are_understood_with_a_notice() {
 
 #[test]
 fn secrets_are_sealed_where_schema_or_name_mark_them() {
-    let schema = component_schema(r#"{ "properties": { "pin": { "x-secret": true }, "list": { "type": "array", "items": { "x-secret": true } } } }"#);
+    let schema = component_schema(
+        r#"{ "properties": { "pin": { "x-secret": true }, "list": { "type": "array", "items": { "x-secret": true } } } }"#,
+    );
     let mut root = node(
         "zowe:\n  certificate:\n    keystore: { password: hunter2, file: /f }\n  environments: { A_TOKEN: hunter2, B: x }\n  setup: { certificate: { pkcs12: { caPassword: 12345 } } }\ncomponents:\n  c: { pin: 'env:PIN', list: [hunter2], redis: { ssl: { keyStorePassword: 'file:/k' } }, tokenName: n }\nhaInstances:\n  l:\n    hostname: h\n    zowe: { certificate: { keystore: { password: hunter2 } } }\n    components: { c: { pin: hunter2 } }\n",
     );
@@ -146,8 +165,13 @@ fn secrets_are_sealed_where_schema_or_name_mark_them() {
     let shown = format!("{root:?} {} {found:?}", root.to_json());
     assert!(!shown.contains("hunter2"), "{shown}");
     assert_eq!(found.len(), 6, "{found:#?}");
-    let is_secret = |path: &str| matches!(root.at(&path.parse().unwrap()).unwrap().value, crate::node::Value::Secret(_));
-    for path in ["zowe.setup.certificate.pkcs12.caPassword", "components.c.pin", "components.c.redis.ssl.keyStorePassword"] {
+    let is_secret =
+        |path: &str| matches!(root.at(&path.parse().unwrap()).unwrap().value, crate::node::Value::Secret(_));
+    for path in [
+        "zowe.setup.certificate.pkcs12.caPassword",
+        "components.c.pin",
+        "components.c.redis.ssl.keyStorePassword",
+    ] {
         assert!(is_secret(path), "{path}");
     }
     for path in ["zowe.environments.B", "components.c.tokenName", "zowe.certificate.keystore.file"] {

@@ -40,7 +40,10 @@ pub(super) fn translate(
             alternatives(schema, branches, node, root, context, &full, problems);
         }
         Kind::PropertyNames { error: inner } => {
-            problems.push(problem(format!("a key of this mapping is not allowed: {}", sentence(inner.kind(), node))));
+            problems.push(problem(format!(
+                "a key of this mapping is not allowed: {}",
+                sentence(inner.kind(), node)
+            )));
         }
         kind => {
             let suggestion = match kind {
@@ -68,6 +71,16 @@ pub(super) fn integers_in_quotes(error: &ValidationError<'_>, root: &Node, place
             }
         }
         _ => {}
+    }
+}
+
+/// Finds keys without a value where the validator wants a mapping.
+pub(super) fn empty_mappings(error: &ValidationError<'_>, root: &Node, places: &mut Vec<KeyPath>) {
+    if let Kind::Type { kind } = error.kind() {
+        let path = place(root, error.instance_path().as_str());
+        if type_words(kind).contains("a mapping") && root.at(&path).is_some_and(Node::is_null) {
+            places.push(path);
+        }
     }
 }
 
@@ -124,7 +137,8 @@ fn unknown_keys(
         let entry = node.mapping().and_then(|mapping| mapping.entry(key));
         let origin = entry.map_or(&node.origin, |entry| &entry.key_origin);
         let suggestion = nearest(key, valid.iter().copied());
-        let mut problem = Problem::error("this key is not known").at(origin).on(full.key(key)).id("ZWEL0070E");
+        let mut problem =
+            Problem::error("this key is not known").at(origin).on(full.key(key)).id("ZWEL0070E");
         if is_tolerated {
             problem.severity = if suggestion.is_some() { Severity::Warning } else { Severity::Notice };
             problem.id = None;
@@ -142,10 +156,9 @@ fn owner_of<'a>(schema: &'a Schema, error: &ValidationError<'_>) -> Option<&'a J
     if let Some(uri) = error.absolute_keyword_location() {
         let text = uri.to_string();
         let (id, fragment) = text.split_once('#').unwrap_or((&text, ""));
-        let document = schema
-            .documents()
-            .iter()
-            .find(|document| document.get("$id").and_then(Json::as_str).is_some_and(|own| own.trim_end_matches('#') == id));
+        let document = schema.documents().iter().find(|document| {
+            document.get("$id").and_then(Json::as_str).is_some_and(|own| own.trim_end_matches('#') == id)
+        });
         if let Some(found) = document.and_then(|document| document.pointer(&parent(&unescape(fragment))?)) {
             return Some(found);
         }
@@ -273,17 +286,23 @@ fn sentence(kind: &Kind, node: &Node) -> String {
             let needed = type_words(kind);
             let hint = match &node.value {
                 Value::Number(_) | Value::Bool(_) if needed.starts_with("a text") => "; write it in quotes",
-                Value::Text(text) if needed == "true or false" && matches!(text.as_str(), "true" | "false") => {
+                Value::Text(text)
+                    if needed == "true or false" && matches!(text.as_str(), "true" | "false") =>
+                {
                     "; write it without quotes"
                 }
-                Value::Text(text) if needed == "true or false" && matches!(text.as_str(), "yes" | "no" | "on" | "off") => {
+                Value::Text(text)
+                    if needed == "true or false" && matches!(text.as_str(), "yes" | "no" | "on" | "off") =>
+                {
                     "; YAML knows true and false only"
                 }
                 _ => "",
             };
             format!("{needed} is needed{hint}")
         }
-        Kind::Enum { .. } | Kind::Constant { .. } => format!("it must be one of {}", allowed(kind).join(", ")),
+        Kind::Enum { .. } | Kind::Constant { .. } => {
+            format!("it must be one of {}", allowed(kind).join(", "))
+        }
         Kind::Minimum { limit } => format!("the lowest number allowed is {limit}"),
         Kind::Maximum { limit } => format!("the highest number allowed is {limit}"),
         Kind::ExclusiveMinimum { limit } => format!("it must be more than {limit}"),

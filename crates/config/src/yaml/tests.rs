@@ -14,7 +14,9 @@ fn root(text: &str) -> Node {
 
 #[test]
 fn scalars_get_the_types_of_yaml_1_2() {
-    let root = root("a: 7554\nb: -1\nc: 0x10\nd: 1.10\ne: yes\nf: TRUE\ng: ~\nh: '5'\ni: 1.2.3\nj: 1e3\nk: +5\nl: 0o17\nm: .\nn: 12345678901234567890\no: .inf\n");
+    let root = root(
+        "a: 7554\nb: -1\nc: 0x10\nd: 1.10\ne: yes\nf: TRUE\ng: ~\nh: '5'\ni: 1.2.3\nj: 1e3\nk: +5\nl: 0o17\nm: .\nn: 12345678901234567890\no: .inf\n",
+    );
     let value = |key: &str| root.get(key).unwrap().value.clone();
     assert_eq!(root.get("a").unwrap().integer(), Some(7554));
     assert_eq!(root.get("b").unwrap().integer(), Some(-1));
@@ -66,7 +68,7 @@ fn aliases_that_explode_are_refused() {
     let mut text = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
     for level in 1..9 {
         let alias = format!("*a{}", level - 1);
-        text += &format!("a{level}: &a{level} [{}]\n", [alias.as_str(); 10].join(","));
+        text = format!("{text}a{level}: &a{level} [{}]\n", [alias.as_str(); 10].join(","));
     }
     let parsed = read(&text);
     assert!(parsed.root.is_none());
@@ -97,9 +99,8 @@ fn files_in_other_encodings_are_named() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("zowe.yaml");
     // `zowe:` and `  port: 1` in IBM-1047.
-    let ebcdic = [
-        0xa9, 0x96, 0xa6, 0x85, 0x7a, 0x15, 0x40, 0x40, 0x97, 0x96, 0x99, 0xa3, 0x7a, 0x40, 0xf1, 0x15,
-    ];
+    let ebcdic =
+        [0xa9, 0x96, 0xa6, 0x85, 0x7a, 0x15, 0x40, 0x40, 0x97, 0x96, 0x99, 0xa3, 0x7a, 0x40, 0xf1, 0x15];
     std::fs::write(&path, ebcdic).unwrap();
     assert!(read_text(&path).unwrap_err().to_string().contains("IBM-1047"));
     std::fs::write(&path, b"a: 1\nb: \xff\n").unwrap();

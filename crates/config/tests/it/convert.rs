@@ -30,7 +30,8 @@ fn instance_env_loads_as_a_configuration() {
 fn instance_env_converted_says_the_same_as_itself() {
     let fixture = Fixture::new();
     let directory = fixture.path("v1/instance");
-    let converted = convert::instance_env(&Convert { directory: directory.clone(), secrets_directory: None }).unwrap();
+    let converted =
+        convert::instance_env(&Convert { directory: directory.clone(), secrets_directory: None }).unwrap();
     assert!(converted.secrets.is_empty());
     assert!(converted.yaml.contains("port: 7554  # line"), "{}", converted.yaml);
     fixture.write("new.yaml", &converted.yaml);
@@ -53,7 +54,8 @@ fn instance_env_converted_says_the_same_as_itself() {
 fn instance_env_converted_keeps_passwords_apart_when_asked() {
     let fixture = Fixture::new();
     let secrets = fixture.path("secrets");
-    let request = Convert { directory: fixture.path("v1/instance"), secrets_directory: Some(secrets.clone()) };
+    let request =
+        Convert { directory: fixture.path("v1/instance"), secrets_directory: Some(secrets.clone()) };
     let converted = convert::instance_env(&request).unwrap();
     assert!(!converted.yaml.contains("pass$word"), "{}", converted.yaml);
     assert!(converted.yaml.contains(&format!("password: file:{}/", secrets.display())), "{}", converted.yaml);

@@ -75,7 +75,10 @@ fn array_that_an_instance_shortens_leaves_nothing_behind() {
     assert_eq!(text(&one, "ZWE_configs_users"), "a,b,c");
     assert_eq!(text(&one, "ZWE_components_sample_extension_users_2"), "c");
     assert_eq!(text(&two, "ZWE_configs_users"), "z");
-    assert!(two.get("ZWE_configs_users_1").is_none() && two.get("ZWE_components_sample_extension_users_1").is_none());
+    assert!(
+        two.get("ZWE_configs_users_1").is_none()
+            && two.get("ZWE_components_sample_extension_users_1").is_none()
+    );
     let long: Vec<_> = (0..25).map(|number| format!("u{number}")).collect();
     fixture.replace("zowe.yaml", "        users: [z]", &format!("        users: [{}]", long.join(",")));
     let two = of(&fixture, "lpar_2", "sample-extension");
@@ -108,8 +111,10 @@ fn environment_that_is_resolved_reaches_a_process_unchanged() {
     }
     fixture.replace("zowe.yaml", "env:SERVICE_TOKEN", "\"two\\nlines\"");
     let resolved = of(&fixture, "lpar1", "discovery").resolve().unwrap();
-    let script = "printf '%s|%s|%s' \"$ZWE_zowe_certificate_keystore_password\" \"$LITERAL\" \"$SERVICE_TOKEN\"";
-    let output = Command::new("/bin/sh").args(["-c", script]).env_clear().envs(resolved.into_map()).output().unwrap();
+    let script =
+        "printf '%s|%s|%s' \"$ZWE_zowe_certificate_keystore_password\" \"$LITERAL\" \"$SERVICE_TOKEN\"";
+    let output =
+        Command::new("/bin/sh").args(["-c", script]).env_clear().envs(resolved.into_map()).output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "p$w 'q'|$HOME and `id` and \"quotes\"|two\nlines");
     let error = of(&fixture, "lpar1", "gateway").resolve().unwrap_err();
     assert!(error.to_string().contains("signOn.clientKey"), "{error}");
@@ -118,7 +123,11 @@ fn environment_that_is_resolved_reaches_a_process_unchanged() {
 #[test]
 fn names_that_collide_are_reported_with_both_keys() {
     let fixture = Fixture::new();
-    fixture.replace("zowe.yaml", "    level: '", "    a-b: 1\n    a.b: 2\n    same-x: 1\n    same_x: 1\n    level: '");
+    fixture.replace(
+        "zowe.yaml",
+        "    level: '",
+        "    a-b: 1\n    a.b: 2\n    same-x: 1\n    same_x: 1\n    level: '",
+    );
     let tools = of(&fixture, "lpar1", "vendor.tools-1");
     let found: Vec<_> = tools.problems.iter().filter(|one| one.message.contains("ZWE_configs_a_b")).collect();
     assert_eq!(found.len(), 1, "{:?}", tools.problems);
@@ -141,7 +150,11 @@ fn discovery_list_is_the_same_everywhere() {
         text(&of(&fixture, "any", "gateway"), "ZWE_DISCOVERY_SERVICES_LIST"),
         "https://zowe.example.com:7553/eureka/,https://other.example.com:7553/eureka/"
     );
-    fixture.replace("zowe.yaml", "  discovery:\n    enabled: true", "  discovery:\n    replicas: 2\n    enabled: true");
+    fixture.replace(
+        "zowe.yaml",
+        "  discovery:\n    enabled: true",
+        "  discovery:\n    replicas: 2\n    enabled: true",
+    );
     assert_eq!(
         text(&of(&fixture, "any", "gateway"), "ZWE_DISCOVERY_SERVICES_LIST"),
         "https://discovery-0.discovery-service.zowe.svc.cluster.local:7553/eureka/,https://discovery-1.discovery-service.zowe.svc.cluster.local:7553/eureka/"
@@ -185,7 +198,11 @@ fn variables_of_version_1_are_there_when_it_is_meant() {
 #[test]
 fn variables_of_the_caller_win_and_those_of_the_launcher_stay() {
     let fixture = Fixture::new();
-    fixture.replace("zowe.yaml", "    NUMBER: 0010", "    NUMBER: 0010\n    ZWE_zowe_runtimeDirectory: /elsewhere");
+    fixture.replace(
+        "zowe.yaml",
+        "    NUMBER: 0010",
+        "    NUMBER: 0010\n    ZWE_zowe_runtimeDirectory: /elsewhere",
+    );
     let load = Load {
         extra_environment: [("NUMBER".to_owned(), "5".to_owned())].into(),
         ..fixture.request(&["zowe.yaml"])

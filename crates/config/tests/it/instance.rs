@@ -59,12 +59,18 @@ fn settings_of_an_instance_are_typed() {
     assert_eq!(instance.on_configure_failure(), ConfigureFailure::Warn);
     assert!(instance.validates_ports());
     let gateway = instance.component("gateway").unwrap();
-    assert_eq!(instance.launcher(gateway), LauncherSettings { restart_intervals_s: vec![3], min_uptime_s: 60 });
+    assert_eq!(
+        instance.launcher(gateway),
+        LauncherSettings { restart_intervals_s: vec![3], min_uptime_s: 60 }
+    );
     assert_eq!(instance.component_job_name(gateway), "ZWE1AG");
     let desktop = instance.component("app-server").unwrap();
     let certificate = instance.component_certificate(desktop).unwrap();
     assert_eq!(certificate.keystore.alias.as_deref(), Some("desktop"));
-    assert_eq!(certificate.pem_certificate_authorities, [PathBuf::from("/var/zowe/keystore/local_ca/local_ca.cer")]);
+    assert_eq!(
+        certificate.pem_certificate_authorities,
+        [PathBuf::from("/var/zowe/keystore/local_ca/local_ca.cer")]
+    );
     assert_eq!(instance.certificate().unwrap().keystore.alias.as_deref(), Some("localhost"));
     assert!(certificate.truststore.password.is_some());
 }
@@ -83,7 +89,16 @@ fn component_knows_its_scripts() {
     let launched: Vec<_> = instance.launched().map(|one| one.name.as_str()).collect();
     assert_eq!(
         launched,
-        ["gateway", "discovery", "api-catalog", "caching-service", "app-server", "jobs-api", "sample-extension", "vendor.tools-1"]
+        [
+            "gateway",
+            "discovery",
+            "api-catalog",
+            "caching-service",
+            "app-server",
+            "jobs-api",
+            "sample-extension",
+            "vendor.tools-1"
+        ]
     );
 }
 
@@ -95,21 +110,29 @@ fn extension_of_a_component_is_merged_and_its_placeholders_expanded() {
     let readiness = gateway.readiness.unwrap();
     assert_eq!(readiness.probe, Probe::Http("https://127.0.0.1:17554/application/health".to_owned()));
     assert_eq!((readiness.deadline_ms, readiness.period_ms), (120_000, 1000));
-    assert_eq!((gateway.stop.grace_ms, gateway.limits.memory_bytes, gateway.limits.cpu_percent), (30_000, Some(1 << 30), Some(150)));
+    assert_eq!(
+        (gateway.stop.grace_ms, gateway.limits.memory_bytes, gateway.limits.cpu_percent),
+        (30_000, Some(1 << 30), Some(150))
+    );
     assert_eq!(gateway.requires, ["discovery"]);
     let sample = two.extension(two.component("sample-extension").unwrap()).unwrap();
     let readiness = sample.readiness.unwrap();
     assert_eq!(readiness.probe, Probe::Exec(vec!["bin/ready.sh".to_owned()]));
     assert_eq!(readiness.period_ms, 500);
     assert_eq!(sample.on_failure, Some(FailurePolicy::Skip));
-    assert_eq!((sample.restart_policy.mode, sample.restart_policy.jitter_percent), (RestartMode::OnFailure, 10));
+    assert_eq!(
+        (sample.restart_policy.mode, sample.restart_policy.jitter_percent),
+        (RestartMode::OnFailure, 10)
+    );
 }
 
 #[test]
 fn placeholder_of_something_missing_or_secret_is_refused() {
     let fixture = Fixture::new();
     let manifest = "runtime/components/gateway/manifest.yaml";
-    for (name, is_secret) in [("nowhere.port", false), ("signOn.clientKey", true), ("ZWE_configs_signOn_clientKey", true)] {
+    for (name, is_secret) in
+        [("nowhere.port", false), ("signOn.clientKey", true), ("ZWE_configs_signOn_clientKey", true)]
+    {
         let old = std::fs::read_to_string(fixture.path(manifest)).unwrap();
         fixture.replace(manifest, "${port}", &format!("${{{name}}}"));
         let instance = instance(&fixture, "lpar1");

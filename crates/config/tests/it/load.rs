@@ -32,7 +32,11 @@ fn problems_of_all_files_come_in_one_report_in_order() {
     fixture.replace("zowe.yaml", "  sysMessages:", "  sysMesages:");
     fixture.replace("zowe.yaml", "    debug: false\n    launcher", "    debug: perhaps\n    launcher");
     fixture.replace("zowe.yaml", "level: '${{ zowe.job", "level: '${{ zowe.jab");
-    fixture.replace("runtime/components/discovery/manifest.yaml", "  start: bin/start.sh", "  strat: bin/start.sh");
+    fixture.replace(
+        "runtime/components/discovery/manifest.yaml",
+        "  start: bin/start.sh",
+        "  strat: bin/start.sh",
+    );
     let (_, report) = fixture.load(&["zowe.yaml"]);
     let errors: Vec<_> = report.errors().collect();
     let paths: Vec<_> = errors.iter().map(|one| one.path.as_str()).collect();
@@ -67,13 +71,26 @@ fn files_are_merged_with_the_leftmost_on_top() {
     assert_eq!(value(&configuration, "zOSMF.host"), json!(null));
     let explained = configuration.explain("components.gateway.port").unwrap();
     assert_eq!(explained.value, Some(json!(8000)));
-    let from: Vec<_> = explained.settings.iter().map(|one| (one.origin.file.file_name().unwrap().to_str().unwrap().to_owned(), one.origin.line, one.is_overridden)).collect();
+    let from: Vec<_> = explained
+        .settings
+        .iter()
+        .map(|one| {
+            (
+                one.origin.file.file_name().unwrap().to_str().unwrap().to_owned(),
+                one.origin.line,
+                one.is_overridden,
+            )
+        })
+        .collect();
     assert_eq!(
         from,
         [("over.yaml".into(), 6, false), ("zowe.yaml".into(), 109, true), ("manifest.yaml".into(), 28, true)]
     );
     let appended = configuration.explain("zowe.sysMessages").unwrap();
-    assert_eq!(appended.settings.iter().map(|one| (one.appends, one.is_overridden)).collect::<Vec<_>>(), [(true, false), (false, false)]);
+    assert_eq!(
+        appended.settings.iter().map(|one| (one.appends, one.is_overridden)).collect::<Vec<_>>(),
+        [(true, false), (false, false)]
+    );
     let default = configuration.explain("zOSMF.scheme").unwrap();
     assert_eq!(default.settings[0].origin.to_string(), "built-in default");
 }
@@ -81,7 +98,11 @@ fn files_are_merged_with_the_leftmost_on_top() {
 #[test]
 fn secrets_are_shown_by_no_output() {
     let fixture = Fixture::new();
-    fixture.replace("zowe.yaml", "password: file:/etc/zowe/keystore.secret\n      alias", "password: Tr0ub4dor\n      alias");
+    fixture.replace(
+        "zowe.yaml",
+        "password: file:/etc/zowe/keystore.secret\n      alias",
+        "password: Tr0ub4dor\n      alias",
+    );
     fixture.replace("zowe.yaml", "clientKey: credential:gateway", "clientKey: [Tr0ub4dor]");
     fixture.replace("zowe.yaml", "SERVICE_TOKEN: env:SERVICE_TOKEN", "SERVICE_TOKEN: Tr0ub4dor");
     let (configuration, report) = fixture.load(&["zowe.yaml"]);
@@ -107,9 +128,15 @@ fn defaults_of_the_runtime_directory_lie_below_the_files() {
     let (configuration, report) = fixture.load(&["zowe.yaml"]);
     assert!(!report.has_errors(), "{report}");
     assert_eq!(value(&configuration, "zowe.cookieIdentifier"), "1");
-    assert_eq!(value(&configuration, "components.zss"), json!({"enabled": false, "port": 7000, "crossMemoryServerName": "ZWESIS_STD"}));
+    assert_eq!(
+        value(&configuration, "components.zss"),
+        json!({"enabled": false, "port": 7000, "crossMemoryServerName": "ZWESIS_STD"})
+    );
     assert_eq!(value(&configuration, "components.gateway.port"), 7554);
-    assert_eq!(configuration.root().get("components").unwrap().mapping().unwrap().keys().next(), Some("gateway"));
+    assert_eq!(
+        configuration.root().get("components").unwrap().mapping().unwrap().keys().next(),
+        Some("gateway")
+    );
 }
 
 #[test]
@@ -125,7 +152,8 @@ fn runtime_directory_can_be_a_template_or_be_overridden() {
     let load = Load { runtime_override: Some(fixture.path("level")), ..fixture.request(&["zowe.yaml"]) };
     let (configuration, _) = Configuration::load(&load).unwrap();
     assert_eq!(value(&configuration, "zowe.runtimeDirectory"), fixture.path("level").to_str().unwrap());
-    let names: Vec<_> = configuration.installed().iter().map(|one| (one.name.as_str(), one.is_core)).collect();
+    let names: Vec<_> =
+        configuration.installed().iter().map(|one| (one.name.as_str(), one.is_core)).collect();
     assert_eq!(names, [("gateway", true), ("sample-extension", false), ("vendor.tools-1", false)]);
 }
 
@@ -139,8 +167,17 @@ fn components_that_are_not_there_or_broken_are_reported() {
     fixture.write("extensions/gateway/manifest.yaml", "name: gateway\n");
     let (configuration, report) = fixture.load(&["zowe.yaml"]);
     let errors: Vec<_> = report.errors().map(|one| (one.path.as_str(), one.nearest.as_deref())).collect();
-    assert_eq!(errors, [("commands", None), ("components[\"vendor.tools-2\"]", Some("vendor.tools-1"))], "{report}");
-    assert!(report.problems.iter().any(|one| one.path == "components.job-api" && one.severity == Severity::Notice));
+    assert_eq!(
+        errors,
+        [("commands", None), ("components[\"vendor.tools-2\"]", Some("vendor.tools-1"))],
+        "{report}"
+    );
+    assert!(
+        report
+            .problems
+            .iter()
+            .any(|one| one.path == "components.job-api" && one.severity == Severity::Notice)
+    );
     assert!(report.warnings().any(|one| one.message.contains("not enabled")), "{report}");
     assert!(report.warnings().any(|one| one.message.contains("installed twice")), "{report}");
     assert!(!configuration.installed().iter().find(|one| one.name == "zss").unwrap().is_usable);
@@ -152,7 +189,11 @@ fn validation_that_is_strict_wants_schemas() {
     fixture.replace("zowe.yaml", "validation: COMPONENT-COMPAT", "validation: STRICT");
     let (_, report) = fixture.load(&["zowe.yaml"]);
     let without: Vec<_> = report.errors().map(|one| one.path.clone()).collect();
-    assert!(without.contains(&"components.discovery".to_owned()) && !without.contains(&"components.gateway".to_owned()), "{report}");
+    assert!(
+        without.contains(&"components.discovery".to_owned())
+            && !without.contains(&"components.gateway".to_owned()),
+        "{report}"
+    );
 }
 
 #[test]
@@ -166,7 +207,10 @@ fn files_that_cannot_be_read_are_all_named() {
         panic!("another error")
     };
     assert_eq!(report.problems.len(), 3, "{report}");
-    assert_eq!(report.problems.iter().filter_map(|one| one.id).collect::<Vec<_>>(), ["ZWEL0072E", "ZWEL0072E", "ZWEL0109E"]);
+    assert_eq!(
+        report.problems.iter().filter_map(|one| one.id).collect::<Vec<_>>(),
+        ["ZWEL0072E", "ZWEL0072E", "ZWEL0109E"]
+    );
 }
 
 #[test]
@@ -217,17 +261,64 @@ fn overrides_of_an_instance_are_checked_at_their_place() {
     fixture.replace("zowe.yaml", "        name: ZWE2SV", "        nam: ZWE2SV");
     let (_, report) = fixture.load(&["zowe.yaml"]);
     let paths: Vec<_> = report.errors().map(|one| one.path.as_str()).collect();
-    assert_eq!(paths, ["haInstances.LPAR-2.zowe.job.nam", "haInstances.LPAR-2.components.gateway.port"], "{report}");
+    assert_eq!(
+        paths,
+        ["haInstances.LPAR-2.zowe.job.nam", "haInstances.LPAR-2.components.gateway.port"],
+        "{report}"
+    );
 }
 
 #[test]
 fn load_of_nothing_but_a_key_still_works() {
     let fixture = Fixture::new();
     fixture.write("empty.yaml", "# nothing\n");
-    let load = Load { legacy_names: LegacyNames::Always, ..Load::new(ConfigPath::file(fixture.path("empty.yaml"))) };
+    let load =
+        Load { legacy_names: LegacyNames::Always, ..Load::new(ConfigPath::file(fixture.path("empty.yaml"))) };
     let (configuration, report) = Configuration::load(&load).unwrap();
     assert!(!report.has_errors(), "{report}");
     let instance = configuration.for_instance(None).unwrap();
     assert!(instance.components.is_empty() && instance.runtime_directory().is_none());
     assert!(tender_config::environment::instance(&instance).get("ZWE_haInstance_id").is_some());
+}
+
+#[test]
+fn schema_of_a_component_may_extend_that_of_the_whole() {
+    let fixture = Fixture::new();
+    fixture.write(
+        "runtime/components/discovery/schema.json",
+        r##"{ "$id": "https://zowe.org/schemas/v2/discovery-config", "allOf": [ { "$ref": "https://zowe.org/schemas/v2/server-base" },
+            { "type": "object", "required": ["zowe"], "properties": { "components": { "type": "object", "properties": { "discovery": {
+                "type": "object", "additionalProperties": true, "properties": { "replicas": { "type": "integer", "maximum": 9 }, "pin": { "type": "string", "x-secret": true },
+                "home": { "$ref": "/schemas/v2/server-common#zowePath" } } } } } } } ] }"##,
+    );
+    fixture.replace(
+        "runtime/components/discovery/manifest.yaml",
+        "configs:",
+        "schemas: { configs: schema.json }\nconfigs:",
+    );
+    fixture.replace(
+        "zowe.yaml",
+        "    port: 7553\n",
+        "    port: 7553\n    replicas: \"12\"\n    pin: 12345\n    home: ''\n",
+    );
+    fixture.replace("zowe.yaml", "        port: 17553\n", "        port: 17553\n        replicas: 10\n");
+    let (configuration, report) = fixture.load(&["zowe.yaml"]);
+    let paths: Vec<_> = report.errors().map(|one| one.path.as_str()).collect();
+    let wanted = [
+        "components.discovery.replicas",
+        "components.discovery.home",
+        "haInstances.LPAR-2.components.discovery.replicas",
+    ];
+    assert_eq!(paths, wanted, "{report}");
+    assert_eq!(value(&configuration, "components.discovery.pin"), "(secret)");
+    assert_eq!(value(&configuration, "components.discovery.replicas"), 12);
+}
+
+#[test]
+fn keys_without_a_value_count_as_empty_mappings() {
+    let fixture = Fixture::new();
+    fixture.write("empty.yaml", "zowe:\n  environments:\n  setup:\n    dataset:\n  runtimeDirectory: \"\"\ncomponents:\n  gateway:\nhaInstances:\n");
+    let (configuration, report) = fixture.load(&["empty.yaml"]);
+    assert!(!report.has_errors(), "{report}");
+    assert_eq!(value(&configuration, "zowe.environments"), json!({}));
 }

@@ -14,7 +14,16 @@ fn load(fixture: &Fixture, directory: &str) -> Loaded {
 #[test]
 fn manifests_of_all_versions_load_without_problems() {
     let fixture = Fixture::new();
-    for name in ["gateway", "discovery", "api-catalog", "caching-service", "app-server", "zss", "jobs-api", "explorer-jes"] {
+    for name in [
+        "gateway",
+        "discovery",
+        "api-catalog",
+        "caching-service",
+        "app-server",
+        "zss",
+        "jobs-api",
+        "explorer-jes",
+    ] {
         let loaded = load(&fixture, &format!("runtime/components/{name}"));
         assert_eq!(loaded.problems, [], "{name}");
         assert_eq!(loaded.manifest.unwrap().name, name);
@@ -53,13 +62,14 @@ fn manifest_fields_are_understood_in_both_forms() {
 fn manifest_with_mistakes_reports_all_of_them() {
     let text = "name: wrong\nid: x\nversion: v1\ncomands:\n  start: a\ncommands:\n  strat: b\nbuild: { brnch: x }\napimlServices:\n  dynamic: [ {} ]\ntender:\n  readiness: { tcp: a:1, periode: 1s }\n  limits: { memory: lots }\nwhatever: 1\n";
     let loaded = manifest::parse(text, Path::new("/x/right/manifest.yaml"));
-    let found: Vec<_> = loaded.problems.iter().map(|one| (one.path.as_str(), one.nearest.as_deref(), one.severity)).collect();
+    let found: Vec<_> =
+        loaded.problems.iter().map(|one| (one.path.as_str(), one.nearest.as_deref(), one.severity)).collect();
     for expected in [
-        ("id", None, Severity::Error),
-        ("version", None, Severity::Error),
+        ("id", None, Severity::Warning),
+        ("version", None, Severity::Warning),
         ("comands", Some("commands"), Severity::Warning),
         ("commands.strat", Some("start"), Severity::Error),
-        ("build.brnch", Some("branch"), Severity::Error),
+        ("build.brnch", Some("branch"), Severity::Warning),
         ("apimlServices.dynamic[0]", None, Severity::Error),
         ("tender.readiness.periode", Some("period"), Severity::Error),
         ("tender.limits.memory", None, Severity::Error),
@@ -75,7 +85,11 @@ fn manifest_with_mistakes_reports_all_of_them() {
 fn manifest_that_is_no_manifest_is_refused() {
     for text in ["", "[]", "a: [", "name: {}\n", "x: 1\n"] {
         let loaded = manifest::parse(text, Path::new("/x/y/manifest.yaml"));
-        assert!(loaded.problems.iter().any(|one| one.severity == Severity::Error), "{text}: {:?}", loaded.problems);
+        assert!(
+            loaded.problems.iter().any(|one| one.severity == Severity::Error),
+            "{text}: {:?}",
+            loaded.problems
+        );
     }
     let two_probes = "name: y\ntender:\n  readiness: { tcp: a:1, notify: true }\n";
     let loaded = manifest::parse(two_probes, Path::new("/x/y/manifest.yaml"));
@@ -102,4 +116,12 @@ fn manifest_is_looked_for_in_three_names() {
     fixture.write("c/manifest.yaml", "name: c");
     assert!(manifest::find(&fixture.path("c")).unwrap().ends_with("manifest.yaml"));
     assert!(manifest::find(&fixture.path("nowhere")).is_none());
+}
+
+#[test]
+fn manifest_of_a_source_that_was_never_built_loads_with_warnings() {
+    let text = "name: y\nid: org.example.y\nversion: \"{{build.version}}\"\nbuild:\n  number: \"{{build.number}}\"\n  timestamp: {{build.timestamp}}\nkeywords: one\ncommands: { start: bin/start.sh }\n";
+    let loaded = manifest::parse(text, Path::new("/x/y/manifest.yaml"));
+    assert!(loaded.problems.iter().all(|one| one.severity == Severity::Warning), "{:?}", loaded.problems);
+    assert_eq!(loaded.manifest.unwrap().commands.start, Some(PathBuf::from("bin/start.sh")));
 }

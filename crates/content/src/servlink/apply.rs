@@ -15,6 +15,7 @@ use super::reference::{Laid, Reference};
 use super::{ApplyError, ApplyLimits};
 use super::{deflate, lzma, text};
 use crate::digest::Digest;
+use crate::fault;
 use crate::mapped::Mapped;
 use crate::path::PartPath;
 use crate::progress::Progress;
@@ -55,6 +56,7 @@ pub fn apply(
     if found != file.header.new {
         return Err(ApplyError::TreeDigest { wanted: file.header.new, found });
     }
+    fault::point("content.sync");
     store.sync().map_err(|source| ApplyError::Store { part: "all".to_owned(), source })?;
     Ok(tree)
 }

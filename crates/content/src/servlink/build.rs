@@ -17,6 +17,7 @@ use super::spill::{Spill, Spilled};
 use super::{BuildError, BuildOptions, Section, ServlinkHeader, ServlinkSummary, lzma};
 use crate::digest::Digest;
 use crate::durable::{fill_atomically, parent_of};
+use crate::mapped::give_back_freed_blocks;
 use crate::progress::Progress;
 use crate::store::ObjectStore;
 use crate::tree::Tree;
@@ -38,8 +39,11 @@ pub fn build(
     progress: &dyn Progress,
 ) -> Result<ServlinkSummary, BuildError> {
     let limit_bytes = options.memory_bytes_max;
-    let budget = MemoryBudget::new(limit_bytes, from.len() + to.len())
-        .map_err(|TooLittle { smallest_bytes }| BuildError::TooLittleMemory { limit_bytes, smallest_bytes })?;
+    let budget =
+        MemoryBudget::new(limit_bytes, from.len() + to.len()).map_err(|TooLittle { smallest_bytes }| {
+            BuildError::TooLittleMemory { limit_bytes, smallest_bytes }
+        })?;
+    give_back_freed_blocks();
     let directory = parent_of(out);
     let spill = Spill::new_in(directory)
         .map_err(|source| BuildError::Spill { directory: directory.to_owned(), source })?;
@@ -68,8 +72,8 @@ pub fn build(
             sections.iter().try_for_each(|section| builder.spill.copy(&section.packed, into))
         })
     };
-    let servlink_bytes = fill_atomically(out, write)
-        .map_err(|source| BuildError::Write { path: out.to_owned(), source })?;
+    let servlink_bytes =
+        fill_atomically(out, write).map_err(|source| BuildError::Write { path: out.to_owned(), source })?;
     Ok(ServlinkSummary { header, servlink_bytes, is_whole })
 }
 

@@ -122,7 +122,12 @@ pub(super) fn open(
 
 /// Tells whether a file may have deflate streams to open.
 pub(super) fn is_container(file: &[u8]) -> bool {
-    file.starts_with(GZIP_MAGIC) || file.starts_with(ZIP_MAGIC)
+    is_gzip(file) || file.starts_with(ZIP_MAGIC)
+}
+
+/// Tells whether a file is one deflate stream with a gzip header.
+pub(super) fn is_gzip(file: &[u8]) -> bool {
+    file.starts_with(GZIP_MAGIC)
 }
 
 /// Measured: a compressor's search finds more places to look at once its window is full.
@@ -200,7 +205,7 @@ fn inflate(stream: &[u8], bytes_max: usize) -> io::Result<Vec<u8>> {
 
 /// Finds the deflate streams of a gzip or zip file; none in anything else.
 fn spans(file: &[u8]) -> Vec<Span> {
-    let found = if file.starts_with(GZIP_MAGIC) {
+    let found = if is_gzip(file) {
         gzip_span(file).into_iter().collect()
     } else if file.starts_with(ZIP_MAGIC) {
         zip_spans(file).unwrap_or_default()

@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn sizes_of_any_limit_fit_into_it() {
-        for megabytes in (30..=1024).step_by(7) {
+        for megabytes in (32..=1024).step_by(7) {
             let Ok(budget) = MemoryBudget::new(megabytes << 20, 100) else { panic!("{megabytes} is enough") };
             let capacity = budget.capacity_bytes;
             assert!(budget.delta_bytes(usize::MAX) <= capacity, "{megabytes}");

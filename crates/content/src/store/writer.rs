@@ -11,6 +11,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 
 use super::{ObjectStore, StoreError};
 use crate::digest::Digest;
+use crate::fault;
 
 /// Mode of every object but the executable twins.
 pub(super) const PLAIN_MODE: u32 = 0o444;
@@ -50,6 +51,7 @@ impl<'s> Temporary<'s> {
         if found != mode {
             rustix::fs::fchmod(&self.file, Mode::from_raw_mode(mode)).map_err(failed("set the mode of"))?;
         }
+        fault::point("content.object");
         let mut renamed = rustix::fs::renameat(&self.store.tmp, &*self.name, objects, name.as_str());
         if renamed == Err(rustix::io::Errno::NOENT) {
             match rustix::fs::mkdirat(objects, name.directory(), Mode::from_raw_mode(0o777)) {

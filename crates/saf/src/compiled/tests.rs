@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::class::Naming;
-use crate::id::RESOURCE_BYTES_MAX;
+use crate::id::{ClassName, RESOURCE_BYTES_MAX};
 use crate::pattern::PatternMatcher;
 use crate::pattern::tests::{pattern_text, resource_text};
 use crate::profile::StartedData;

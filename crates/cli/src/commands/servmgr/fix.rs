@@ -10,9 +10,29 @@ use tender_service::shapes::{Hold as HoldShape, HoldClass};
 use tender_service::system::Target;
 use tender_service::verbs::{
     Embargo, EmbargoOn, FixQuery, GroupQuery, GroupSet, HoldAccept, HoldAdd, HoldQuery, HoldRelease,
-    ReleaseDelete, StoreGc, VendorQuery, VendorSet,
+    PrincipalRenew, ReleaseDelete, StoreGc, VendorQuery, VendorSet,
 };
 use tender_service::{Refusal, ServiceError, Verb};
+
+/// Verbs on the principal itself.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Own {
+    /// Revokes the certificate with which CSMWORK logs in to systems, and makes another: the old one is shut out
+    #[command(after_help = "Example:\n  tender servmgr principal renew --reason 'a backup tape was stolen'")]
+    Renew {
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+impl Own {
+    pub(super) fn verb(self) -> Box<dyn Verb> {
+        match self {
+            Self::Renew { reason } => Box::new(PrincipalRenew { reason }),
+        }
+    }
+}
 
 /// Verbs on releases.
 #[derive(Debug, Subcommand)]

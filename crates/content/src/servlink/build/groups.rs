@@ -21,11 +21,7 @@ pub(super) enum Group {
 }
 
 impl<'b> Builder<'b> {
-    pub(super) fn delta_group(
-        &self,
-        number: usize,
-        objects: &[NewObject<'b>],
-    ) -> Result<Group, BuildError> {
+    pub(super) fn delta_group(&self, number: usize, objects: &[NewObject<'b>]) -> Result<Group, BuildError> {
         let parts = try_map(self.threads, objects, |object| self.delta(object))?;
         let kinds: Vec<_> = STREAM_KINDS.into_iter().enumerate().collect();
         let sections = try_map(self.threads, &kinds, |(stream, (name, content))| {

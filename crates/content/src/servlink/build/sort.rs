@@ -20,6 +20,8 @@ const DELTA_GROUP_BYTES: u64 = 111 << 20;
 /// A quarter of the 0.4 s that applying 75 MB may take. Beyond that a stream costs the receiver more than the bytes it
 /// saves are worth: making a large one takes as long as compressing it with gzip.
 const CLOSING_NS_PER_TREE_BYTE_PERCENT: u64 = 133;
+/// And however small the tree: nobody notices so little.
+const CLOSING_NS: u64 = 15_000_000;
 
 /// New files in the groups they are sent in.
 pub(super) struct Sorted<'t> {
@@ -77,7 +79,8 @@ impl<'b> Builder<'b> {
         let bounds =
             TextBounds { new_bytes: new_bytes as u64, reference_bytes: (bytes_max - new_bytes) as u64 };
         let mut opened = try_map(self.threads, objects, |object| self.open(object, bounds))?;
-        keep_affordable(&mut opened, self.to.total_bytes() * CLOSING_NS_PER_TREE_BYTE_PERCENT / 100);
+        let allowance_ns = CLOSING_NS + self.to.total_bytes() * CLOSING_NS_PER_TREE_BYTE_PERCENT / 100;
+        keep_affordable(&mut opened, allowance_ns);
         let mut large = Vec::new();
         let mut textual = Vec::new();
         for (object, opened) in objects.iter().zip(opened) {
@@ -122,10 +125,13 @@ impl<'b> Builder<'b> {
 
     fn is_text(&self, object: &NewObject<'b>, bounds: TextBounds) -> Result<bool, BuildError> {
         let old_bytes = object.old.map_or(0, |old| old.size);
-        if object.size > TEXT_FILE_BYTES_MAX.min(bounds.new_bytes) || old_bytes > bounds.reference_bytes {
+        if object.size > bounds.new_bytes || old_bytes > bounds.reference_bytes {
             return Ok(false);
         }
-        Ok(!self.store.map(&object.digest)?.starts_with(b"\x7fELF"))
+        let bytes = self.store.map(&object.digest)?;
+        // A gzip file left closed has nothing in common with any other, and text is the faster of the two to undo.
+        let is_small = object.size <= TEXT_FILE_BYTES_MAX || deflate::is_gzip(&bytes);
+        Ok(is_small && !bytes.starts_with(b"\x7fELF"))
     }
 }
 
