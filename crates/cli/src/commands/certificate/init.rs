@@ -152,8 +152,8 @@ impl Args {
             })?,
         };
         let has_directory = section.pkcs12.as_ref().is_some_and(|store| store.directory.is_some());
-        let mut request = SetupRequest::of_section(&section, &names)
-            .map_err(setup_fault("use zowe.setup.certificate"))?;
+        let mut request =
+            SetupRequest::of_section(&section, &names).map_err(setup_fault("use zowe.setup.certificate"))?;
         // A certificate without the name of a host would be refused at the start.
         request.host_names.extend(names);
         if let Some(directory) = &self.place.directory {
