@@ -50,7 +50,7 @@ impl Which {
     /// Returns the instance directory.
     pub(crate) fn directory(&self) -> Result<PathBuf, CommandError> {
         match &self.config {
-            Some(config) => place::directory_of(config),
+            Some(_) => Ok(self.open()?.directory().to_owned()),
             None => place::find(self.instance.as_deref()),
         }
     }
