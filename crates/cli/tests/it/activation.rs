@@ -158,6 +158,16 @@ fn put2prod_restarts_only_what_changed_and_goes_back_when_it_does_not_become_rea
 }
 
 #[test]
+fn component_that_an_operator_stopped_is_not_in_the_way_and_stays_stopped() {
+    let site = Site::in_production();
+    site.run("vm01", "stop beacon --instance prod").ends(0);
+    site.level("two", "one", "etc/ledger.ini", &settings("CHF"));
+    site.deliver("two");
+    assert!(site.ledger_says().contains("CHF"));
+    assert_eq!(component_of(&site.status("prod"), "beacon")["state"], "STOPPED");
+}
+
+#[test]
 fn level_that_cannot_be_validated_is_refused_before_anything_stops() {
     let site = Site::in_production();
     let pids = ["ledger", "portal", "beacon"].map(|name| site.pid(name));

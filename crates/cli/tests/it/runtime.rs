@@ -136,6 +136,7 @@ fn component_that_never_becomes_ready_makes_start_fail_with_its_last_words() {
     here.tender("start").ends(12).says("echo").says("no such table: customers");
     assert_eq!(here.component("echo")["state"], "FAILED");
     here.tender("status").ends(4).says("no such table: customers");
+    here.tender("start echo").ends(12).says("no such table: customers");
 }
 
 #[test]
