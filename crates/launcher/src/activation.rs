@@ -240,7 +240,8 @@ fn not_ready(status: &InstanceStatus, limit: Duration) -> Option<ActivationError
             output: one.output.clone(),
         });
     }
-    let summary = components.iter().map(|one| format!("{} {}", one.name, one.state)).collect::<Vec<_>>().join(", ");
+    let summary =
+        components.iter().map(|one| format!("{} {}", one.name, one.state)).collect::<Vec<_>>().join(", ");
     (!components.is_empty()).then_some(ActivationError::NotReady { summary, components })
 }
 

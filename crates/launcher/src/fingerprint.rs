@@ -69,7 +69,10 @@ impl Parts {
             .any(|prefix| variable.starts_with(prefix));
         // Who reads the configuration itself may use anything in it.
         let reads_all = self.names.contains("ZWE_CLI_PARAMETER_CONFIG");
-        !variable.starts_with("ZWE_") || is_own || reads_all || self.names.iter().any(|name| variable.starts_with(name.as_str()))
+        !variable.starts_with("ZWE_")
+            || is_own
+            || reads_all
+            || self.names.iter().any(|name| variable.starts_with(name.as_str()))
     }
 }
 
@@ -172,7 +175,8 @@ fn collect_names_before(bytes: &[u8], limit: usize, names: &mut BTreeSet<String>
             return;
         }
         let rest = &bytes[start..];
-        let length = rest.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_').unwrap_or(rest.len());
+        let length =
+            rest.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_').unwrap_or(rest.len());
         names.insert(String::from_utf8_lossy(&rest[..length]).into_owned());
         position = start + length;
     }
@@ -287,7 +291,8 @@ mod tests {
         fs::create_dir(&root).unwrap();
         // The name lies across the border of two chunks.
         let filler = "x".repeat(64 * 1024 + 250);
-        fs::write(root.join("start.sh"), format!("{filler} $ZWE_components_redis_port ${{ZWE_zowe_job}}")).unwrap();
+        fs::write(root.join("start.sh"), format!("{filler} $ZWE_components_redis_port ${{ZWE_zowe_job}}"))
+            .unwrap();
         let found = parts(&root, &cache).unwrap();
         let expected = ["ZWE_components_redis_port", "ZWE_zowe_job"].map(str::to_owned);
         assert_eq!(found.names, BTreeSet::from(expected));

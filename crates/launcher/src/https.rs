@@ -106,7 +106,8 @@ pub fn status(
     let failed = |source| GetError::Exchange { host: host.clone(), port, source };
     let mut stream = Timed { stream, deadline };
     let head = if target.is_tls {
-        let name = ServerName::try_from(target.host.clone()).map_err(|_| GetError::Url { url: url.to_owned() })?;
+        let name =
+            ServerName::try_from(target.host.clone()).map_err(|_| GetError::Url { url: url.to_owned() })?;
         let connection = rustls::ClientConnection::new(Arc::clone(tls), name)
             .map_err(|error| failed(io::Error::other(error)))?;
         ask(&mut rustls::StreamOwned::new(connection, stream), &target, headers)
@@ -208,7 +209,8 @@ mod tests {
 
     fn tls() -> Arc<ClientConfig> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config =
+            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         Arc::new(config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
     }
 
@@ -232,13 +234,18 @@ mod tests {
     #[test]
     fn status_of_an_answer_is_read() {
         let url = server(b"HTTP/1.1 503 Service Unavailable\r\n\r\n");
-        assert_eq!(status(&url, &[("X-CSRF-ZOSMF-HEADER", "true")], &tls(), Duration::from_secs(20)).unwrap(), 503);
+        assert_eq!(
+            status(&url, &[("X-CSRF-ZOSMF-HEADER", "true")], &tls(), Duration::from_secs(20)).unwrap(),
+            503
+        );
     }
 
     #[test]
     fn server_that_hangs_ends_the_question_at_its_limit() {
         let error = status(&server(b""), &[], &tls(), Duration::from_millis(200)).unwrap_err();
-        assert!(matches!(error, GetError::Exchange { source, .. } if source.kind() == io::ErrorKind::TimedOut));
+        assert!(
+            matches!(error, GetError::Exchange { source, .. } if source.kind() == io::ErrorKind::TimedOut)
+        );
     }
 
     #[test]
@@ -250,9 +257,13 @@ mod tests {
     #[test]
     fn urls_are_taken_apart() {
         let target = parse("https://[::1]:7554/a?b").unwrap();
-        assert_eq!((target.is_tls, target.host.as_str(), target.port, target.path.as_str()), (true, "::1", 7554, "/a?b"));
+        assert_eq!(
+            (target.is_tls, target.host.as_str(), target.port, target.path.as_str()),
+            (true, "::1", 7554, "/a?b")
+        );
         assert_eq!(parse("http://host").unwrap().port, 80);
-        for wrong in ["ftp://h/", "http://", "http://a b/", "http://h:x/", "http://u@h/", "http://h/\r\nX: y"] {
+        for wrong in ["ftp://h/", "http://", "http://a b/", "http://h:x/", "http://u@h/", "http://h/\r\nX: y"]
+        {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
     }

@@ -87,15 +87,17 @@ pub fn run(instance: &Instance, request: &RunRequest) -> Result<Ended, LaunchErr
         // Fails only for a process that leads its group already; then nothing else hangs on a terminal either.
         rustix::process::setsid().ok();
     }
-    let log = Arc::new(Mutex::new(LauncherLog { progress: Arc::clone(&request.progress), file: None }));
+    let log = Arc::new(Mutex::new(LauncherLog {
+        progress: Arc::clone(&request.progress),
+        file: None,
+        early: Vec::new(),
+        is_awaited: request.is_detached,
+    }));
     say(&log, "ZWEL0021I", format!("the launcher of {} starts", instance.directory().display()));
     say(&log, "ZWEL0023I", format!("configuration {}", instance.config()));
     let mut locks = None;
     let mut child = child::start(instance, &request.program)?;
-    let identity = match child.identity() {
-        Ok(identity) => identity,
-        Err(error) => return Err(error.into()),
-    };
+    let identity = child.identity()?;
     if let Some(identity) = &identity {
         locks = Some(take_locks(identity).inspect_err(|_| child.abandon())?);
         if request.is_detached {
@@ -132,10 +134,7 @@ pub fn status(directory: &Path, ha_id: &str) -> Option<InstanceStatus> {
 fn take_locks(identity: &child::Identity) -> Result<(InstanceLock, InstanceLock), LockError> {
     let own = InstanceLock::acquire(&identity.directory, &identity.ha_id)?;
     let made = create_dir(&identity.private, 0o700);
-    made.map_err(|error| LockError::Io {
-        path: identity.private.clone(),
-        source: io::Error::other(error),
-    })?;
+    made.map_err(|error| LockError::Io { path: identity.private.clone(), source: io::Error::other(error) })?;
     let shared = InstanceLock::acquire(&identity.private, &identity.ha_id)?;
     Ok((own, shared))
 }
@@ -188,6 +187,10 @@ impl Planner for ChildPlanner {
 struct LauncherLog {
     progress: Arc<dyn Progress + Send + Sync>,
     file: Option<File>,
+    /// Said before it was known where the log is.
+    early: Vec<String>,
+    /// There will be a log.
+    is_awaited: bool,
 }
 
 fn say(log: &Mutex<LauncherLog>, id: &str, text: impl Into<String>) {
@@ -197,9 +200,12 @@ fn say(log: &Mutex<LauncherLog>, id: &str, text: impl Into<String>) {
 fn log_message(log: &Mutex<LauncherLog>, message: &Message) {
     let mut log = log.lock().expect("no thread panics while it logs");
     log.progress.event(&Event::Message(message.clone()));
+    let line = log_line(message);
     if let Some(file) = &mut log.file {
         // A full disk must not stop what runs; the console shows the message all the same.
-        writeln!(file, "{}", log_line(message)).ok();
+        writeln!(file, "{line}").ok();
+    } else if log.is_awaited {
+        log.early.push(line);
     }
 }
 
@@ -207,7 +213,11 @@ fn open_log(log: &Mutex<LauncherLog>, directory: &Path, ha_id: &str) -> Result<(
     let path = directory.join(format!("launcher.{ha_id}.log"));
     let failed = |source| LaunchError::Log { path: path.clone(), source };
     create_dir(directory, 0o750).map_err(|error| failed(io::Error::other(error)))?;
-    let file = OpenOptions::new().create(true).append(true).mode(0o640).open(&path).map_err(failed)?;
-    log.lock().expect("no thread panics while it logs").file = Some(file);
+    let mut file = OpenOptions::new().create(true).append(true).mode(0o640).open(&path).map_err(failed)?;
+    let mut log = log.lock().expect("no thread panics while it logs");
+    for line in log.early.drain(..) {
+        writeln!(file, "{line}").map_err(failed)?;
+    }
+    log.file = Some(file);
     Ok(())
 }

@@ -68,7 +68,8 @@ pub fn look_alike(private: &Path, runtime: &Path) -> Result<PathBuf, LibraryErro
         link_entries(&runtime.join("bin"), &place.join("bin"), &["libs"]).map_err(make(&place))?;
     }
     if runtime.join("bin/libs").is_dir() {
-        link_entries(&runtime.join("bin/libs"), &libs, &["index.sh", "configmgr-index.sh"]).map_err(make(&libs))?;
+        link_entries(&runtime.join("bin/libs"), &libs, &["index.sh", "configmgr-index.sh"])
+            .map_err(make(&libs))?;
     }
     for file in ENTRY_FILES {
         durable::write_atomically(&place.join(file), LIBRARY.as_bytes())?;
@@ -80,7 +81,8 @@ pub fn look_alike(private: &Path, runtime: &Path) -> Result<PathBuf, LibraryErro
 fn link_entries(from: &Path, to: &Path, except: &[&str]) -> io::Result<()> {
     for entry in fs::read_dir(to)? {
         let path = entry?.path();
-        if path.is_symlink() && fs::read_link(&path).is_ok_and(|target| target.parent() != Some(from) || !path.exists())
+        if path.is_symlink()
+            && fs::read_link(&path).is_ok_and(|target| target.parent() != Some(from) || !path.exists())
         {
             fs::remove_file(&path)?;
         }
@@ -115,7 +117,8 @@ mod tests {
     #[test]
     fn functions_work_in_both_shells() {
         for shell in ["/bin/dash", "/bin/bash"] {
-            let (code, out, _) = run(shell, "print_message hello; item_in_list a,bc,d bc; item_in_list abc b; upper_case x");
+            let (code, out, _) =
+                run(shell, "print_message hello; item_in_list a,bc,d bc; item_in_list abc b; upper_case x");
             assert_eq!((code, out.as_str()), (Some(0), "hello\ntrue\nX\n"), "{shell}");
             let (code, _, error) = run(shell, "print_formatted_error ZWELS a 'it broke'");
             assert_eq!(code, Some(0));
@@ -125,7 +128,8 @@ mod tests {
 
     #[test]
     fn failed_check_counts_and_ends_the_script() {
-        let (code, _, error) = run("/bin/sh", "validate_this 'echo why; false' disk; check_runtime_validation_result");
+        let (code, _, error) =
+            run("/bin/sh", "validate_this 'echo why; false' disk; check_runtime_validation_result");
         assert_eq!(code, Some(1));
         assert!(error.contains("disk: why"), "{error}");
     }

@@ -56,7 +56,9 @@ pub fn owner(inodes: &[u64]) -> Owner {
     let wanted: Vec<String> = inodes.iter().map(|inode| format!("socket:[{inode}]")).collect();
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     for process in processes {
-        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
         let descriptors = fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten();
         let has_it = descriptors
             .filter_map(|descriptor| fs::read_link(descriptor.path()).ok())
@@ -94,7 +96,9 @@ pub fn probe(port: u16, addresses: &[IpAddr]) -> PortState {
     for address in addresses {
         let Err(error) = TcpListener::bind(SocketAddr::new(*address, port)) else { continue };
         return match error.kind() {
-            io::ErrorKind::AddrInUse => PortState::Taken(owner(&listening().remove(&port).unwrap_or_default())),
+            io::ErrorKind::AddrInUse => {
+                PortState::Taken(owner(&listening().remove(&port).unwrap_or_default()))
+            }
             // No IPv6 on this host: the port is free as far as it can be used.
             _ if address.is_ipv6() && addresses.len() > 1 => continue,
             _ => PortState::Unusable(format!("{address}: {error}")),

@@ -21,8 +21,8 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use tender_config::manifest::{FailurePolicy, Phase as Hook};
-use tender_supervisor::plan::{self, LeftOut, Plan};
 use tender_supervisor::Scope;
+use tender_supervisor::plan::{self, LeftOut, Plan};
 
 use crate::fingerprint::DigestCache;
 use crate::instance::{Instance, InstanceError, Loaded};
@@ -34,8 +34,8 @@ use crate::register::{api_definition, plugin, shared_library};
 use crate::summary::{Outcome, Phase, PhaseSummary, Row};
 use crate::{parallel, register};
 use configure::Configured;
-use read::Reading;
 use model::Model;
+use read::Reading;
 use run::{Failure, Surroundings};
 use subject::Subject;
 
@@ -462,7 +462,9 @@ impl Run<'_> {
                     components.push(component);
                     Row::new(&subject.name, Outcome::Done, took_ms)
                 }
-                Ok(None) => Row::new(&subject.name, Outcome::Nothing, took_ms).because("it has nothing to start"),
+                Ok(None) => {
+                    Row::new(&subject.name, Outcome::Nothing, took_ms).because("it has nothing to start")
+                }
                 Err(failure) => {
                     let policy = match policy(subject, FailurePolicy::Skip, request) {
                         FailurePolicy::Fail => FailurePolicy::Fail,
@@ -527,9 +529,11 @@ fn place_instance_files(model: &Model) -> Result<(), LayoutError> {
 /// Removes what components that are gone or disabled left in the workspace.
 fn remove_stale(model: &Model, states: &BTreeMap<String, State>) -> Result<(), LayoutError> {
     let here: Vec<&str> = model.subjects.iter().map(|subject| subject.name.as_str()).collect();
-    let anywhere: Vec<&str> = model.active_anywhere.iter().map(String::as_str).chain(here.iter().copied()).collect();
+    let anywhere: Vec<&str> =
+        model.active_anywhere.iter().map(String::as_str).chain(here.iter().copied()).collect();
     // A component that failed before its definitions were rendered keeps those it had.
-    let mut keep: Vec<PathBuf> = states.values().flat_map(|state| state.configured.definitions.clone()).collect();
+    let mut keep: Vec<PathBuf> =
+        states.values().flat_map(|state| state.configured.definitions.clone()).collect();
     for subject in &model.subjects {
         keep.extend(subject.manifest.static_definitions.iter().map(|file| {
             let name =

@@ -80,9 +80,9 @@ pub enum Exports {
 impl Script {
     /// Finds the script at `relative`, as a manifest has it, of the component in `root`.
     pub fn find(root: &Path, relative: &Path) -> Result<Self, ScriptError> {
-        let inside = relative.components().all(|part| {
-            matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir)
-        });
+        let inside = relative
+            .components()
+            .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir));
         if !inside || relative.as_os_str().is_empty() {
             return Err(ScriptError::Outside { name: relative.display().to_string() });
         }
@@ -98,7 +98,9 @@ impl Script {
             return Err(ScriptError::Missing { path });
         }
         let mut head = Vec::with_capacity(HEAD_BYTES);
-        File::open(&path).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head)).map_err(read)?;
+        File::open(&path)
+            .and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head))
+            .map_err(read)?;
         let is_executable = metadata.permissions().mode() & 0o111 != 0;
         match interpreter(&head, is_executable) {
             Some(interpreter) => Ok(Self { path, interpreter }),

@@ -4,6 +4,7 @@
 //! Key stores, keys and password files are never looked at. Text that is put in is searched for every secret of the
 //! configuration, and for whatever stands behind a word such as `password`.
 
+use std::fmt::Write as _;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -98,7 +99,8 @@ impl Bundle {
     fn instance(&mut self, instance: &Instance, loaded: &Loaded) {
         self.text("configuration/problems.txt", &loaded.report.to_string());
         self.text("configuration/effective.json", &format!("{:#}\n", loaded.instance.root().to_json()));
-        let list = serde_json::to_string_pretty(&discover::components(loaded)).expect("a list of plain values is JSON");
+        let list = serde_json::to_string_pretty(&discover::components(loaded))
+            .expect("a list of plain values is JSON");
         self.text("components.json", &list);
         for component in &loaded.instance.components {
             self.file(&format!("components/{}/manifest.yaml", component.name), &component.manifest.file);
@@ -214,7 +216,9 @@ fn tail(path: &Path, limit: u64) -> io::Result<(Vec<u8>, u64)> {
 fn processes() -> String {
     let mut lines = vec!["pid ppid uid program".to_owned()];
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
         let status = fs::read_to_string(entry.path().join("status")).unwrap_or_default();
         let field = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -266,7 +270,8 @@ fn redact_line(line: &str) -> String {
     let Some(at) = line.find([':', '=']) else { return line.to_owned() };
     let (name, rest) = line.split_at(at);
     let value = rest[1..].trim();
-    let is_reference = ["file:", "env:", "credential:"].iter().any(|kind| value.trim_matches('"').starts_with(kind));
+    let is_reference =
+        ["file:", "env:", "credential:"].iter().any(|kind| value.trim_matches('"').starts_with(kind));
     let last_word = name.trim().trim_matches(['"', '\'']).rsplit([' ', '\t', '.']).next().unwrap_or_default();
     if value.is_empty() || is_reference || value.contains(REDACTED) || !looks_secret(last_word) {
         return line.to_owned();
@@ -282,14 +287,15 @@ fn write(path: &Path, bundle: &Bundle) -> io::Result<()> {
         .tempfile_in(directory)?;
     {
         let mut archive = tar::Builder::new(GzEncoder::new(&mut temporary, Compression::default()));
-        let mut manifest = String::from("Content of this bundle; values of secrets are replaced by (secret).\n\n");
+        let mut manifest =
+            String::from("Content of this bundle; values of secrets are replaced by (secret).\n\n");
         for (name, bytes) in &bundle.files {
-            manifest.push_str(&format!("{:>10}  {name}\n", bytes.len()));
+            writeln!(manifest, "{:>10}  {name}", bytes.len()).expect("a string takes everything");
         }
         if !bundle.notes.is_empty() {
             manifest.push_str("\nLeft out:\n");
             for note in &bundle.notes {
-                manifest.push_str(&format!("  {note}\n"));
+                writeln!(manifest, "  {note}").expect("a string takes everything");
             }
         }
         append(&mut archive, "MANIFEST", manifest.as_bytes())?;

@@ -29,7 +29,9 @@ pub fn verify(instance: &Instance) -> Result<Vec<Check>, InstanceError> {
     let mut checks = vec![configuration(&loaded), ha_instance(&loaded)];
     let status = launch::status(instance.directory(), &layout.ha_id);
     checks.push(match &status {
-        Some(status) => Check::passed("launcher", format!("process {}, up {} s", status.pid, status.uptime_ms / 1000)),
+        Some(status) => {
+            Check::passed("launcher", format!("process {}, up {} s", status.pid, status.uptime_ms / 1000))
+        }
         None => Check::failed("launcher", "it does not run"),
     });
     if let Some(status) = &status {
@@ -89,7 +91,9 @@ fn configured_ports(loaded: &Loaded, status: &InstanceStatus) -> Vec<Check> {
     let mut checks = Vec::new();
     for component in loaded.instance.launched() {
         let port = component.settings.get("port").and_then(tender_config::node::Node::integer);
-        let Some(port) = port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0) else { continue };
+        let Some(port) = port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0) else {
+            continue;
+        };
         let what = format!("port {port} of {}", component.name);
         let own = status.components.iter().find(|one| one.name == component.name);
         checks.push(match listening.get(&port) {
@@ -112,7 +116,10 @@ fn definitions(loaded: &Loaded) -> Vec<Check> {
             let name = api_definition::file_name(&component, &file.display().to_string(), &layout.ha_id);
             let path = layout.api_defs().join(name);
             let what = format!("API definition of {component}");
-            match fs::read_to_string(&path).map_err(|error| error.to_string()).and_then(|text| api_definition::check(&text)) {
+            match fs::read_to_string(&path)
+                .map_err(|error| error.to_string())
+                .and_then(|text| api_definition::check(&text))
+            {
                 Ok(()) => Check::passed(what, path.display().to_string()),
                 Err(reason) => Check::failed(what, format!("{}: {reason}", path.display())),
             }
@@ -180,7 +187,8 @@ fn reference(runtime: &Path, version: Option<&str>) -> Option<PathBuf> {
     let exact = version.map(|version| directory.join(format!("RefRuntimeHash-{version}.txt")));
     exact.filter(|path| path.is_file()).or_else(|| {
         let entries = fs::read_dir(&directory).ok()?.flatten().map(|entry| entry.path());
-        let mut found: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|end| end == "txt")).collect();
+        let mut found: Vec<PathBuf> =
+            entries.filter(|path| path.extension().is_some_and(|end| end == "txt")).collect();
         found.sort();
         found.pop()
     })
@@ -202,7 +210,9 @@ fn differences(runtime: &Path, reference: &Path) -> Result<Vec<String>, String> 
     }
     let mut found = Vec::new();
     list(runtime, "", &mut found).map_err(|error| chain(&error))?;
-    differences.extend(found.into_iter().filter(|path| !expected.contains(path)).map(|path| format!("{path} is extra")));
+    differences.extend(
+        found.into_iter().filter(|path| !expected.contains(path)).map(|path| format!("{path} is extra")),
+    );
     Ok(differences)
 }
 
@@ -249,8 +259,10 @@ mod tests {
         for name in ["same", "changed", "gone"] {
             fs::write(root.join(name), name).unwrap();
         }
-        let lines: Vec<String> =
-            ["same", "changed", "gone"].iter().map(|name| format!("./{name} {}", sha256(&root.join(name)).unwrap())).collect();
+        let lines: Vec<String> = ["same", "changed", "gone"]
+            .iter()
+            .map(|name| format!("./{name} {}", sha256(&root.join(name)).unwrap()))
+            .collect();
         let reference = root.join("fingerprint/RefRuntimeHash-1.txt");
         fs::write(&reference, lines.join("\n")).unwrap();
         assert_eq!(differences(root, &reference).unwrap(), Vec::<String>::new());

@@ -134,7 +134,8 @@ fn switch(
 /// Returns the HA instance's key as the configuration writes it.
 fn ha_key(loaded: &Loaded, id: &str) -> String {
     let wanted = tender_config::ha::sanitise(id);
-    let instances = loaded.configuration.root().get("haInstances").and_then(tender_config::node::Node::mapping);
+    let instances =
+        loaded.configuration.root().get("haInstances").and_then(tender_config::node::Node::mapping);
     let written = instances.and_then(|instances| {
         instances.keys().find(|key| tender_config::ha::sanitise(key) == wanted).map(str::to_owned)
     });
@@ -152,7 +153,8 @@ fn put(instance: &Instance, request: &InstallRequest, verb: Verb) -> Result<Chan
     let directory = extension_directory(&loaded)?;
     check_sha256(request)?;
     if request.is_check {
-        let work = tempfile::tempdir().map_err(|error| io_failed("create a directory in", &std::env::temp_dir(), error))?;
+        let work = tempfile::tempdir()
+            .map_err(|error| io_failed("create a directory in", &std::env::temp_dir(), error))?;
         let (_, new) = stage(request, work.path())?;
         return planned(&loaded, request, verb, &directory, &new);
     }
@@ -187,7 +189,9 @@ fn apply(enabling: &Enabling) -> Result<(), ComponentError> {
 fn settle(recovered: Option<Recovered>, change: &mut Change) -> Result<(), ComponentError> {
     let Some(recovered) = recovered else { return Ok(()) };
     let what = if recovered.is_finished { "finished" } else { "undone" };
-    change.warnings.push(format!("an earlier change of component {}, which was killed, is {what}", recovered.name));
+    change
+        .warnings
+        .push(format!("an earlier change of component {}, which was killed, is {what}", recovered.name));
     if let Some(enabling) = recovered.enabling.filter(|_| !recovered.is_finished) {
         // The switch comes last before the point of no return: it may have been made or not.
         apply(&Enabling { is_enabled: enabling.was_enabled, ..enabling })?;
@@ -248,7 +252,8 @@ fn not_installed(loaded: &Loaded, name: &str) -> ComponentError {
 
 /// Makes the component in the work directory, under its own name, and reads its manifest.
 fn stage(request: &InstallRequest, work: &Path) -> Result<(PathBuf, Manifest), ComponentError> {
-    let source = std::path::absolute(&request.source).map_err(|error| io_failed("look at", &request.source, error))?;
+    let source =
+        std::path::absolute(&request.source).map_err(|error| io_failed("look at", &request.source, error))?;
     let first = work.join("staged");
     if request.is_link {
         if !source.is_dir() {
@@ -296,7 +301,8 @@ fn run_hook(
     limit_ms: u64,
 ) -> Result<Vec<String>, ComponentError> {
     let Some(command) = &new.commands.install else { return Ok(Vec::new()) };
-    let failed = |reason: String, output: Vec<String>| ComponentError::Hook { name: new.name.clone(), reason, output };
+    let failed =
+        |reason: String, output: Vec<String>| ComponentError::Hook { name: new.name.clone(), reason, output };
     let script = Script::find(place, command).map_err(|error| failed(chain(&error), Vec::new()))?;
     let loaded = instance.load()?;
     let environment = environment::component(&loaded.instance, &new.name);
@@ -304,7 +310,8 @@ fn run_hook(
     let mut variables: BTreeMap<String, String> =
         environment.map_err(|error| failed(chain(&error), Vec::new()))?.into_map();
     crate::prepare::add_base(&mut variables);
-    let private = tempfile::tempdir().map_err(|error| io_failed("create a directory in", &std::env::temp_dir(), error))?;
+    let private = tempfile::tempdir()
+        .map_err(|error| io_failed("create a directory in", &std::env::temp_dir(), error))?;
     let prelude = library::install(private.path())?;
     let result = script::run(&ScriptSpec {
         command: script.phase_command(&prelude, Exports::Dropped),
@@ -334,7 +341,8 @@ fn enabling(
         return Ok(None);
     }
     let key = format!("components.{name}.enabled");
-    let was_enabled = loaded.configuration.get(&key).ok().flatten().and_then(tender_config::node::Node::boolean);
+    let was_enabled =
+        loaded.configuration.get(&key).ok().flatten().and_then(tender_config::node::Node::boolean);
     let file = file_of(instance, loaded, &key)?;
     Ok(Some(Enabling { file, key, is_enabled: true, was_enabled: was_enabled.unwrap_or(false) }))
 }

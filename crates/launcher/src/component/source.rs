@@ -13,7 +13,9 @@ use std::process::{Command, Stdio};
 
 use tender_content::store::StoreError;
 use tender_content::tree::{Node, TreeError};
-use tender_content::{ImportError, NoProgress, ObjectStore, PartPath, Tree, durable, import_archive, import_dir};
+use tender_content::{
+    ImportError, NoProgress, ObjectStore, PartPath, Tree, durable, import_archive, import_dir,
+};
 
 const MANIFESTS: &[&str] = &["manifest.yaml", "manifest.yml", "manifest.json"];
 
@@ -155,7 +157,8 @@ fn component_tree(tree: Tree, source: &Path) -> Result<Tree, SourceError> {
     if MANIFESTS.iter().any(|name| tree.get(name).is_some()) {
         return Ok(tree);
     }
-    let top = tree.iter().next().and_then(|(path, _)| path.as_str().split_once('/')).map(|(top, _)| top.to_owned());
+    let top =
+        tree.iter().next().and_then(|(path, _)| path.as_str().split_once('/')).map(|(top, _)| top.to_owned());
     let no_manifest = || SourceError::NoManifest { path: source.to_owned() };
     let prefix = format!("{}/", top.ok_or_else(no_manifest)?);
     let has_manifest = MANIFESTS.iter().any(|name| tree.get(&format!("{prefix}{name}")).is_some());
@@ -166,7 +169,8 @@ fn component_tree(tree: Tree, source: &Path) -> Result<Tree, SourceError> {
         let inner = path.as_str()[prefix.len()..].to_owned();
         (PartPath::new(inner).expect("the rest of a part path is a part path"), node)
     });
-    Tree::from_nodes(nodes.collect()).map_err(|error| SourceError::Tree { path: source.to_owned(), source: error })
+    Tree::from_nodes(nodes.collect())
+        .map_err(|error| SourceError::Tree { path: source.to_owned(), source: error })
 }
 
 fn write_tree(store: &ObjectStore, tree: &Tree, dest: &Path) -> Result<(), SourceError> {

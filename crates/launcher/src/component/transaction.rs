@@ -169,20 +169,12 @@ impl Extensions {
         fault::point("component.staged");
         let target = self.place(name);
         let is_replaced = target.symlink_metadata().is_ok();
-        let journal = Journal {
-            name: name.to_owned(),
-            is_replaced,
-            is_removal: false,
-            is_accepted: false,
-            enabling,
-        };
+        let journal =
+            Journal { name: name.to_owned(), is_replaced, is_removal: false, is_accepted: false, enabling };
         self.write(&journal)?;
         fault::point("component.journal");
-        let done = self
-            .swap(&journal, staged)
-            .map_err(E::from)
-            .and_then(|()| accept(&target))
-            .and_then(|()| {
+        let done =
+            self.swap(&journal, staged).map_err(E::from).and_then(|()| accept(&target)).and_then(|()| {
                 fault::point("component.hook");
                 journal.enabling.as_ref().map_or(Ok(()), enable)?;
                 fault::point("component.enabled");

@@ -87,7 +87,9 @@ fn running(instance: &Instance, loaded: &crate::instance::Loaded, name: &str) ->
                 let path = layout.api_defs().join(api_definition::file_name(name, &file, &layout.ha_id));
                 match path.exists() {
                     true => Check::passed("API definition in place", path.display().to_string()),
-                    false => Check::failed("API definition in place", format!("{} is not there", path.display())),
+                    false => {
+                        Check::failed("API definition in place", format!("{} is not there", path.display()))
+                    }
                 }
             }));
         }

@@ -183,7 +183,8 @@ pub fn execute(plan: &InitPlan) -> Result<(), InitError> {
             InitStep::File { path, mode, text } => {
                 let failed = |source| InitError::Write { path: path.clone(), source };
                 durable::write_secret_atomically(path, text.as_bytes()).map_err(failed)?;
-                let failed = |source| LayoutError::File { step: "set the mode of", path: path.clone(), source };
+                let failed =
+                    |source| LayoutError::File { step: "set the mode of", path: path.clone(), source };
                 fs::set_permissions(path, Permissions::from_mode(*mode)).map_err(failed)?;
             }
         }
@@ -221,7 +222,10 @@ fn example(
         return Err(InitError::JobName { name: job.to_owned() });
     }
     let prefix = job.strip_suffix("SV").filter(|prefix| !prefix.is_empty()).unwrap_or(job);
-    let host = request.host.clone().unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned());
+    let host = request
+        .host
+        .clone()
+        .unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned());
     let path = |path: &Path| match path.to_str() {
         Some(text) if !text.contains(char::is_control) => Ok(yaml_quoted(text)),
         _ => Err(InitError::Path { path: path.to_owned() }),

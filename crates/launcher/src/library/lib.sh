@@ -24,9 +24,9 @@ print_debug() {
 print_trace() {
   case "${ZWE_PRIVATE_LOG_LEVEL_ZWELS:-}" in TRACE) printf 'TRACE: %s\n' "$1" ;; esac
 }
-print_level0_message() { printf '=== %s\n' "$1"; }
-print_level1_message() { printf '--- %s\n' "$1"; }
-print_level2_message() { printf '  > %s\n' "$1"; }
+print_level0_message() { printf '%s\n' "=== $1"; }
+print_level1_message() { printf '%s\n' "--- $1"; }
+print_level2_message() { printf '%s\n' "  > $1"; }
 
 # print_formatted_message SERVICE LOGGER LEVEL TEXT; `-` as text reads standard input.
 print_formatted_message() {

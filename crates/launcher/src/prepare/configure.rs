@@ -64,11 +64,14 @@ fn exports_of(subject: &Subject, ran: &Ran) -> Result<BTreeMap<String, String>, 
     let is_shell = subject
         .manifest
         .script(&subject.root, Hook::Configure)
-        .and_then(|script| crate::script::Script::find(&subject.root, script.path.strip_prefix(&subject.root).ok()?).ok())
+        .and_then(|script| {
+            crate::script::Script::find(&subject.root, script.path.strip_prefix(&subject.root).ok()?).ok()
+        })
         .is_some_and(|script| matches!(script.interpreter, crate::script::Interpreter::Shell(_)));
     if ran.third.is_empty() && is_shell {
         return Err(Failure {
-            reason: "the exports of configure could not be read: the script has its own trap of EXIT".to_owned(),
+            reason: "the exports of configure could not be read: the script has its own trap of EXIT"
+                .to_owned(),
             output: ran.output.clone(),
         });
     }
@@ -77,7 +80,8 @@ fn exports_of(subject: &Subject, ran: &Ran) -> Result<BTreeMap<String, String>, 
 
 fn copy_manifest(subject: &Subject, directory: &Path) -> Result<(), Failure> {
     let file = &subject.manifest.file;
-    let bytes = std::fs::read(file).map_err(|error| Failure::because(format!("read `{}`: {error}", file.display())))?;
+    let bytes = std::fs::read(file)
+        .map_err(|error| Failure::because(format!("read `{}`: {error}", file.display())))?;
     let name = file.file_name().unwrap_or_default();
     write_if_changed(&directory.join(name), &bytes, 0o600)
         .map(drop)
@@ -132,14 +136,22 @@ fn register(subject: &Subject, layout: &Layout, runtime: &Path) -> Result<(), Fa
 fn frames(subject: &Subject) -> Result<Vec<FramePlugin>, Failure> {
     let manifest = &subject.manifest;
     let variable = |name: &str| subject.environment.get(name).cloned().unwrap_or_default();
-    let host = [variable("ZOWE_EXPLORER_HOST"), variable("ZWE_zowe_externalDomains_0"), variable("ZWE_haInstance_hostname")]
-        .into_iter()
-        .find(|host| !host.is_empty())
-        .unwrap_or_else(|| "localhost".to_owned());
-    let port = [variable("GATEWAY_PORT"), variable("ZWE_zowe_externalPort"), variable("ZWE_components_gateway_port")]
-        .into_iter()
-        .find(|port| !port.is_empty())
-        .unwrap_or_else(|| "7554".to_owned());
+    let host = [
+        variable("ZOWE_EXPLORER_HOST"),
+        variable("ZWE_zowe_externalDomains_0"),
+        variable("ZWE_haInstance_hostname"),
+    ]
+    .into_iter()
+    .find(|host| !host.is_empty())
+    .unwrap_or_else(|| "localhost".to_owned());
+    let port = [
+        variable("GATEWAY_PORT"),
+        variable("ZWE_zowe_externalPort"),
+        variable("ZWE_components_gateway_port"),
+    ]
+    .into_iter()
+    .find(|port| !port.is_empty())
+    .unwrap_or_else(|| "7554".to_owned());
     let gateway = format!("https://{host}:{port}");
     let base = subject.settings.get("baseUri").and_then(|uri| uri.as_str()).unwrap_or_default();
     manifest
@@ -147,7 +159,8 @@ fn frames(subject: &Subject) -> Result<Vec<FramePlugin>, Failure> {
         .iter()
         .map(|frame| {
             let id = frame.id.clone().or_else(|| manifest.id.clone());
-            let id = id.ok_or_else(|| Failure::because("a desktop plugin has no id, and the manifest has none"))?;
+            let id =
+                id.ok_or_else(|| Failure::because("a desktop plugin has no id, and the manifest has none"))?;
             let url = match &frame.url {
                 Some(url) if url.starts_with('/') => format!("{gateway}{url}"),
                 Some(url) => url.clone(),

@@ -73,7 +73,9 @@ fn writable(model: &Model) -> Found {
         }
     }
     // Only whoever installs extensions writes there.
-    if let Some(extensions) = model.extensions.as_ref().filter(|path| directories::is_below(path, &model.runtime)) {
+    if let Some(extensions) =
+        model.extensions.as_ref().filter(|path| directories::is_below(path, &model.runtime))
+    {
         wrong.push(format!(
             "zowe.extensionDirectory: `{}` lies in the runtime directory, which is never written to",
             extensions.display()
@@ -126,8 +128,11 @@ fn certificates(model: &Model) -> Found {
         warn_days: EXPIRY_WARNING_DAYS,
     });
     let of = |status: CheckStatus| {
-        let texts: Vec<String> =
-            checks.iter().filter(|check| check.status == status).map(|check| format!("{} {}: {}", check.what, check.subject, check.text)).collect();
+        let texts: Vec<String> = checks
+            .iter()
+            .filter(|check| check.status == status)
+            .map(|check| format!("{} {}: {}", check.what, check.subject, check.text))
+            .collect();
         (!texts.is_empty()).then(|| texts.join("; "))
     };
     match of(CheckStatus::Failed) {

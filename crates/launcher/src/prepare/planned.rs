@@ -64,7 +64,11 @@ pub(crate) fn component(
         health,
         requires: extension.requires.clone(),
         after: extension.after.clone(),
-        stop: plan::Stop { signal: extension.stop.signal.clone(), grace_ms: extension.stop.grace_ms, pre_stop },
+        stop: plan::Stop {
+            signal: extension.stop.signal.clone(),
+            grace_ms: extension.stop.grace_ms,
+            pre_stop,
+        },
         limits: limits(extension.limits),
         fingerprint: String::new(),
     };

@@ -126,10 +126,9 @@ fn component_of<'i>(problem: &Problem, instance: &'i InstanceConfiguration) -> O
     });
     in_file.or_else(|| {
         let rest = problem.path.strip_prefix("components.")?;
-        instance
-            .components
-            .iter()
-            .find(|component| rest.strip_prefix(&*component.name).is_some_and(|rest| rest.starts_with(['.', '['])))
+        instance.components.iter().find(|component| {
+            rest.strip_prefix(&*component.name).is_some_and(|rest| rest.starts_with(['.', '[']))
+        })
     })
 }
 
@@ -146,13 +145,11 @@ fn subject(
         wrong(&error);
         Extension::default()
     });
-    let (environment, variables, secrets) = match environment_of(configuration, component) {
-        Ok(found) => found,
-        Err(error) => {
+    let Given { environment, variables, secrets } =
+        environment_of(configuration, component).unwrap_or_else(|error| {
             wrong(&error);
-            Default::default()
-        }
-    };
+            Given::default()
+        });
     if !component.is_usable && problem.is_none() {
         problem = Some("its manifest cannot be used".to_owned());
     }
@@ -182,16 +179,28 @@ fn subject(
     }
 }
 
-/// Returns the environment of a component with its secrets, and which they are.
+/// The environment of a component, in its three forms.
+#[derive(Debug, Default)]
+struct Given {
+    /// As a process gets it, secrets fetched.
+    environment: BTreeMap<String, String>,
+    /// As the configuration has it.
+    variables: environment::Environment,
+    /// Names of those that are secret.
+    secrets: BTreeSet<String>,
+}
+
+/// Returns the environment of a component.
 fn environment_of(
     configuration: &InstanceConfiguration,
     component: &Component,
-) -> Result<(BTreeMap<String, String>, environment::Environment, BTreeSet<String>), environment::EnvironmentError> {
-    let found = environment::component(configuration, &component.name)?;
-    let secrets = found.iter().filter(|(_, value)| value.is_secret()).map(|(name, _)| name.to_owned()).collect();
-    let mut variables = found.resolve()?.into_map();
-    add_base(&mut variables);
-    Ok((variables, found, secrets))
+) -> Result<Given, environment::EnvironmentError> {
+    let variables = environment::component(configuration, &component.name)?;
+    let secrets =
+        variables.iter().filter(|(_, value)| value.is_secret()).map(|(name, _)| name.to_owned()).collect();
+    let mut environment = variables.resolve()?.into_map();
+    add_base(&mut environment);
+    Ok(Given { environment, variables, secrets })
 }
 
 /// Adds what every program expects to find, unless the configuration says something else.
@@ -263,7 +272,8 @@ fn ports(loaded: &Loaded) -> Vec<PortUse> {
             for key in PORT_KEYS {
                 let path: Vec<&str> = key.split('.').collect();
                 let port = component.settings.below(&path).and_then(Node::integer);
-                let Some(port) = port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0) else {
+                let Some(port) = port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0)
+                else {
                     continue;
                 };
                 uses.push(PortUse {
@@ -307,11 +317,12 @@ fn zosmf(configuration: &InstanceConfiguration) -> Option<(String, Policy)> {
     let host = text_at(configuration, "zOSMF.host")?;
     let port = text_at(configuration, "zOSMF.port")?;
     let scheme = text_at(configuration, "zOSMF.scheme").unwrap_or_else(|| "https".to_owned());
-    let authenticates = ["gateway", "zaas"].iter().filter_map(|name| configuration.component(name)).any(|component| {
-        let keys = ["apiml", "security", "auth", "provider"];
-        let provider = component.settings.below(&keys).and_then(Node::scalar);
-        component.is_launched() && provider.is_none_or(|provider| provider.eq_ignore_ascii_case("zosmf"))
-    });
+    let authenticates =
+        ["gateway", "zaas"].iter().filter_map(|name| configuration.component(name)).any(|component| {
+            let keys = ["apiml", "security", "auth", "provider"];
+            let provider = component.settings.below(&keys).and_then(Node::scalar);
+            component.is_launched() && provider.is_none_or(|provider| provider.eq_ignore_ascii_case("zosmf"))
+        });
     let policy = text_at(configuration, "zowe.launchScript.startupChecks.zosmf");
     let policy = policy.map_or_else(Policy::default, |word| Policy::parse(&word));
     authenticates.then(|| (format!("{scheme}://{host}:{port}/zosmf/info"), policy))
@@ -329,8 +340,9 @@ pub(crate) fn certificate_of(
         pem: pem.then(|| tender_certificate::PemFiles {
             key: certificate.pem_key.clone(),
             certificate: certificate.pem_certificate.clone(),
-            certificate_authorities: (!certificate.pem_certificate_authorities.is_empty())
-                .then(|| tender_certificate::OneOrMany::Many(certificate.pem_certificate_authorities.clone())),
+            certificate_authorities: (!certificate.pem_certificate_authorities.is_empty()).then(|| {
+                tender_certificate::OneOrMany::Many(certificate.pem_certificate_authorities.clone())
+            }),
         }),
     })
 }

@@ -41,9 +41,9 @@ pub(crate) fn remove_stale(layout: &Layout, components: &[&str]) -> Result<(), L
             remove_file(&directory.join(file))?;
         }
         let left = entries(&directory)?;
-        let is_only_manifest = left.iter().all(|path| {
-            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("manifest."))
-        });
+        let is_only_manifest = left
+            .iter()
+            .all(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("manifest.")));
         if is_only_manifest {
             remove_dir(&directory)?;
         }
@@ -52,19 +52,13 @@ pub(crate) fn remove_stale(layout: &Layout, components: &[&str]) -> Result<(), L
 }
 
 /// Writes variables as a shell reads them, one each line or, for values with newlines, several.
-fn lines(
-    variables: &BTreeMap<String, String>,
-    is_secret: impl Fn(&str) -> bool,
-    secrets: &[&str],
-) -> String {
+fn lines(variables: &BTreeMap<String, String>, is_secret: impl Fn(&str) -> bool, secrets: &[&str]) -> String {
     let mut text = String::new();
     for (name, value) in variables {
-        let hides = is_secret(name) || looks_secret(name) || secrets.iter().any(|secret| value.contains(secret));
-        let line = if hides {
-            format!("# {name} is secret\n")
-        } else {
-            format!("{name}={}\n", shell_quoted(value))
-        };
+        let hides =
+            is_secret(name) || looks_secret(name) || secrets.iter().any(|secret| value.contains(secret));
+        let line =
+            if hides { format!("# {name} is secret\n") } else { format!("{name}={}\n", shell_quoted(value)) };
         text.push_str(&line);
     }
     text
@@ -73,7 +67,18 @@ fn lines(
 /// Says whether a name is one that secrets have; a value is left out rather too often.
 #[must_use]
 pub(crate) fn looks_secret(name: &str) -> bool {
-    const WORDS: &[&str] = &["password", "passwd", "passphrase", "secret", "token", "credential", "apikey", "api_key", "private_key", "privatekey"];
+    const WORDS: &[&str] = &[
+        "password",
+        "passwd",
+        "passphrase",
+        "secret",
+        "token",
+        "credential",
+        "apikey",
+        "api_key",
+        "private_key",
+        "privatekey",
+    ];
     let lower = name.to_ascii_lowercase();
     WORDS.iter().any(|word| lower.contains(word)) || lower.ends_with("_pw") || lower.ends_with("_pass")
 }

@@ -61,7 +61,8 @@ pub fn check(text: &str) -> Result<(), String> {
             return Err(format!("service `{id}` has no instanceBaseUrls"));
         }
         for url in &service.instance_base_urls {
-            check_url(url).map_err(|reason| format!("service `{id}`: instanceBaseUrls has `{url}`, {reason}"))?;
+            check_url(url)
+                .map_err(|reason| format!("service `{id}`: instanceBaseUrls has `{url}`, {reason}"))?;
         }
         if let Some(tile) = &service.catalog_ui_tile_id
             && !definition.catalog_ui_tiles.contains_key(tile)
@@ -116,9 +117,10 @@ pub(crate) fn entries(directory: &Path) -> Result<Vec<PathBuf>, LayoutError> {
     let mut paths = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(failed(error)),
-        Ok(entries) => {
-            entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>().map_err(failed)?
-        }
+        Ok(entries) => entries
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<io::Result<Vec<_>>>()
+            .map_err(failed)?,
     };
     paths.sort();
     Ok(paths)
@@ -292,11 +294,8 @@ additionalServiceMetadata:
     #[test]
     fn stale_definitions_of_this_instance_go_and_others_stay() {
         let dir = tempfile::tempdir().unwrap();
-        let layout = Layout {
-            workspace: dir.path().join("w"),
-            logs: dir.path().join("l"),
-            ha_id: "one".to_owned(),
-        };
+        let layout =
+            Layout { workspace: dir.path().join("w"), logs: dir.path().join("l"), ha_id: "one".to_owned() };
         layout.create().unwrap();
         let kept = place(&layout, "a", "x.yml", GOOD).unwrap();
         let stale = place(&layout, "b", "x.yml", GOOD).unwrap();

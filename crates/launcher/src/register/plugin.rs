@@ -249,7 +249,8 @@ mod tests {
             version: "1.0.0".to_owned(),
         };
         place(&layout, ("c", dir.path(), &dir.path().join("r")), &[], &[frame]).unwrap();
-        let page = fs::read_to_string(layout.workspace.join("app-server/pluginDirs/org.example.f/web/index.html"));
+        let page =
+            fs::read_to_string(layout.workspace.join("app-server/pluginDirs/org.example.f/web/index.html"));
         let page = page.unwrap();
         assert!(page.contains("A &amp; B") && page.contains("1/&quot;x"), "{page}");
         place(&layout, ("c", dir.path(), &dir.path().join("r")), &[], &[]).unwrap();

@@ -55,10 +55,7 @@ pub(super) const DUMP_TRAP: &str = "\ntrap 'tender_rc=$?; trap - EXIT; \
 pub fn parse(dump: &[u8]) -> BTreeMap<String, String> {
     let entries = dump.split(|byte| *byte == 0).filter_map(|entry| std::str::from_utf8(entry).ok());
     let pairs = entries.filter_map(|entry| entry.split_once('='));
-    pairs
-        .filter(|(name, _)| is_name(name))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
+    pairs.filter(|(name, _)| is_name(name)).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// Returns what differs from `before`: the exports.

@@ -7,11 +7,12 @@
 
 /// Words that begin a last line which is no simple command of a program.
 const NOT_PROGRAMS: &[&str] = &[
-    "!", ".", ":", "[", "[[", "alias", "bg", "break", "builtin", "case", "cd", "command", "continue", "declare",
-    "do", "done", "echo", "elif", "else", "esac", "eval", "exec", "exit", "export", "false", "fg", "fi", "for",
-    "function", "getopts", "hash", "if", "in", "jobs", "kill", "let", "local", "printf", "pwd", "read", "readonly",
-    "return", "select", "set", "shift", "source", "test", "then", "time", "times", "trap", "true", "type", "typeset",
-    "ulimit", "umask", "unalias", "unset", "until", "wait", "while", "{", "}",
+    "!", ".", ":", "[", "[[", "alias", "bg", "break", "builtin", "case", "cd", "command", "continue",
+    "declare", "do", "done", "echo", "elif", "else", "esac", "eval", "exec", "exit", "export", "false", "fg",
+    "fi", "for", "function", "getopts", "hash", "if", "in", "jobs", "kill", "let", "local", "printf", "pwd",
+    "read", "readonly", "return", "select", "set", "shift", "source", "test", "then", "time", "times",
+    "trap", "true", "type", "typeset", "ulimit", "umask", "unalias", "unset", "until", "wait", "while", "{",
+    "}",
 ];
 
 /// Returns the text with `exec` before its last command, or the text unchanged.
@@ -111,9 +112,15 @@ mod tests {
     fn last_simple_command_gets_exec() {
         for (text, expected) in [
             ("redis-server x.conf\n", "exec redis-server x.conf"),
-            ("#!/bin/sh\nA=1\n\nnode \"$D/server.js\" 2>&1\n\n", "#!/bin/sh\nA=1\n\nexec node \"$D/server.js\" 2>&1"),
+            (
+                "#!/bin/sh\nA=1\n\nnode \"$D/server.js\" 2>&1\n\n",
+                "#!/bin/sh\nA=1\n\nexec node \"$D/server.js\" 2>&1",
+            ),
             ("${JAVA_HOME}/bin/java -jar \\\n  x.jar\n", "exec ${JAVA_HOME}/bin/java -jar \\\n  x.jar"),
-            ("if [ a ]; then\n  x\nfi\n/usr/sbin/nginx -g 'daemon off;'", "if [ a ]; then\n  x\nfi\nexec /usr/sbin/nginx -g 'daemon off;'"),
+            (
+                "if [ a ]; then\n  x\nfi\n/usr/sbin/nginx -g 'daemon off;'",
+                "if [ a ]; then\n  x\nfi\nexec /usr/sbin/nginx -g 'daemon off;'",
+            ),
         ] {
             assert_eq!(with_exec(text), expected);
         }

@@ -13,7 +13,8 @@ fn component(name: &str, text: &str, mode: u32) -> (tempfile::TempDir, PathBuf) 
 }
 
 fn run(command: &[String]) -> (Option<i32>, String) {
-    let output = Command::new(&command[0]).args(&command[1..]).env_clear().env("GIVEN", "1").output().unwrap();
+    let output =
+        Command::new(&command[0]).args(&command[1..]).env_clear().env("GIVEN", "1").output().unwrap();
     (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
@@ -24,7 +25,8 @@ fn run_with_third(command: &[String]) -> (Option<i32>, Vec<u8>) {
     let mut shell = Command::new("/bin/bash");
     shell.args(["-c", r#"exec 3>"$0"; exec "$@""#]).arg(&file).args(command);
     let path = std::env::var("PATH").unwrap();
-    let status = shell.env_clear().env("GIVEN", "1").env("PATH", path).env("TENDER_EXPORT_FD", "3").status().unwrap();
+    let status =
+        shell.env_clear().env("GIVEN", "1").env("PATH", path).env("TENDER_EXPORT_FD", "3").status().unwrap();
     (status.code(), fs::read(file).unwrap())
 }
 
@@ -60,7 +62,8 @@ fn exports_before_an_exit_are_kept() {
 
 #[test]
 fn program_that_is_no_shell_script_may_write_exports_itself() {
-    let text = "#!/usr/bin/env python3\nimport os\nos.write(int(os.environ['TENDER_EXPORT_FD']), b'A=1\\n2\\0')\n";
+    let text =
+        "#!/usr/bin/env python3\nimport os\nos.write(int(os.environ['TENDER_EXPORT_FD']), b'A=1\\n2\\0')\n";
     let (dir, _) = component("c.py", text, 0o755);
     let script = Script::find(dir.path(), Path::new("c.py")).unwrap();
     assert_eq!(script.interpreter, Interpreter::Kernel);
@@ -78,7 +81,8 @@ fn start_script_in_the_foreground_becomes_the_server() {
         assert!(child.status.success());
         assert!(String::from_utf8_lossy(&child.stdout).contains("readlink"));
         // The process that was started is the one that ran the last command.
-        let (dir, _) = component("s.sh", &format!("{first}B=$$\nexport B\n/bin/sh -c 'test $$ = $B'\n"), 0o644);
+        let (dir, _) =
+            component("s.sh", &format!("{first}B=$$\nexport B\n/bin/sh -c 'test $$ = $B'\n"), 0o644);
         let command = Script::find(dir.path(), Path::new("s.sh")).unwrap().start_command(":").unwrap();
         assert_eq!(run(&command).0, Some(0), "{first:?}");
     }

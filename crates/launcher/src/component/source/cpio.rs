@@ -37,7 +37,8 @@ pub(super) fn read(path: &Path, store: &ObjectStore) -> Result<Tree, SourceError
                 Node::File { mode, size: entry.data.len() as u64, digest }
             }
             0o120_000 => {
-                let target = std::str::from_utf8(entry.data).map_err(|_| damaged(format!("link `{name}` is no text")))?;
+                let target = std::str::from_utf8(entry.data)
+                    .map_err(|_| damaged(format!("link `{name}` is no text")))?;
                 Node::Symlink { target: target.to_owned() }
             }
             _ => return Err(damaged(format!("`{name}` is neither file, directory nor link"))),

@@ -23,7 +23,8 @@ impl World {
     }
 
     fn run(&self, directory: &str, shell: &str) -> PathBuf {
-        let status = Command::new("sh").args(["-c", shell]).current_dir(self.path(directory)).status().unwrap();
+        let status =
+            Command::new("sh").args(["-c", shell]).current_dir(self.path(directory)).status().unwrap();
         assert!(status.success(), "{shell}");
         self.path("a")
     }
@@ -75,7 +76,8 @@ open('../a', 'wb').write(entry('.', 0o40755, b'') + entry('./manifest.yaml', 0o1
 #[test]
 fn archive_that_leads_out_is_refused_and_nothing_is_written() {
     let world = World::new();
-    let archive = world.run("c", "tar cPf ../a manifest.yaml --transform 's,bin/start.sh,../../evil,' bin/start.sh");
+    let archive =
+        world.run("c", "tar cPf ../a manifest.yaml --transform 's,bin/start.sh,../../evil,' bin/start.sh");
     let error = world.copy(&archive).unwrap_err();
     assert!(matches!(error, SourceError::Import { .. }), "{error:?}");
     symlink("/etc", world.path("c/etc")).unwrap();

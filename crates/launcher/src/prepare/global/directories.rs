@@ -40,14 +40,18 @@ fn cannot(what: &str, directory: &Path, error: io::Error) -> String {
 /// Says what is wrong with the runtime directory, as an error or as a warning.
 pub(crate) fn check_runtime(runtime: &Path) -> Result<Option<String>, String> {
     let entries = fs::read_dir(runtime);
-    let mut entries = entries.map_err(|error| format!("runtime directory `{}`: {error}", runtime.display()))?;
+    let mut entries =
+        entries.map_err(|error| format!("runtime directory `{}`: {error}", runtime.display()))?;
     if entries.next().is_none() {
         return Err(format!("runtime directory `{}` is empty", runtime.display()));
     }
     let is_root = rustix::process::geteuid().is_root();
     let is_writable = !is_root && access(runtime, Access::WRITE_OK).is_ok();
     Ok(is_writable.then(|| {
-        format!("runtime directory `{}` can be written by this user; nothing but an update should", runtime.display())
+        format!(
+            "runtime directory `{}` can be written by this user; nothing but an update should",
+            runtime.display()
+        )
     }))
 }
 
@@ -80,7 +84,11 @@ mod tests {
         assert!(check_writable(&dir.path().join("file/logs"), &runtime).is_err());
         check_writable(&dir.path().join("new/logs"), &runtime).unwrap();
         check_writable(dir.path(), &runtime).unwrap();
-        assert!(fs::read_dir(dir.path()).unwrap().all(|entry| entry.unwrap().path() != dir.path().join(".tender")));
+        assert!(
+            fs::read_dir(dir.path())
+                .unwrap()
+                .all(|entry| entry.unwrap().path() != dir.path().join(".tender"))
+        );
     }
 
     #[test]

@@ -59,7 +59,9 @@ pub(crate) fn check_free(one: &PortUse, own: &BTreeSet<u16>) -> Result<(), Strin
     match probe(one.port, &one.addresses) {
         PortState::Free => Ok(()),
         PortState::Taken(owner) => Err(format!("port {} ({}) is in use by {owner}", one.port, one.key)),
-        PortState::Unusable(reason) => Err(format!("port {} ({}) cannot be used: {reason}", one.port, one.key)),
+        PortState::Unusable(reason) => {
+            Err(format!("port {} ({}) cannot be used: {reason}", one.port, one.key))
+        }
     }
 }
 
@@ -80,7 +82,8 @@ mod tests {
 
     #[test]
     fn port_given_twice_on_one_host_names_both() {
-        let uses = [port_use(7558, "a", "zaas"), port_use(7558, "b", "zaas"), port_use(7558, "a", "jobs-api")];
+        let uses =
+            [port_use(7558, "a", "zaas"), port_use(7558, "b", "zaas"), port_use(7558, "a", "jobs-api")];
         let found = conflicts(&uses);
         assert_eq!(found.len(), 1);
         assert!(found[0].contains("components.zaas.port") && found[0].contains("components.jobs-api.port"));

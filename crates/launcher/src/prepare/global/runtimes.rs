@@ -20,7 +20,9 @@ impl Runtime {
     /// Components of the reference that need it.
     fn components(self) -> &'static [&'static str] {
         match self {
-            Self::Java => &["gateway", "zaas", "discovery", "api-catalog", "caching-service", "files-api", "jobs-api"],
+            Self::Java => {
+                &["gateway", "zaas", "discovery", "api-catalog", "caching-service", "files-api", "jobs-api"]
+            }
             Self::Node => &["app-server"],
         }
     }
@@ -59,11 +61,18 @@ impl Runtime {
             })?,
         };
         let flag = if self == Self::Java { "-version" } else { "--version" };
-        let said = run(&program, flag).map_err(|reason| format!("`{} {flag}`: {reason}", program.display()))?;
+        let said =
+            run(&program, flag).map_err(|reason| format!("`{} {flag}`: {reason}", program.display()))?;
         let version = self.version(&said);
-        let version = version.ok_or_else(|| format!("`{} {flag}` says no version: {}", program.display(), said.trim()))?;
+        let version = version
+            .ok_or_else(|| format!("`{} {flag}` says no version: {}", program.display(), said.trim()))?;
         if version[0] < self.oldest() {
-            return Err(format!("{} is version {}, at least {} is needed", program.display(), version[0], self.oldest()));
+            return Err(format!(
+                "{} is version {}, at least {} is needed",
+                program.display(),
+                version[0],
+                self.oldest()
+            ));
         }
         // This one corrupts answers of the application server.
         if self == Self::Node && version == [18, 12, 1] {
@@ -74,7 +83,9 @@ impl Runtime {
 
     fn on_path(self) -> Option<PathBuf> {
         let path = std::env::var_os("PATH")?;
-        std::env::split_paths(&path).map(|directory| directory.join(self.name())).find(|program| program.is_file())
+        std::env::split_paths(&path)
+            .map(|directory| directory.join(self.name()))
+            .find(|program| program.is_file())
     }
 
     fn version(self, said: &str) -> Option<[u32; 3]> {
@@ -93,7 +104,8 @@ impl Runtime {
 /// Runs a program with one argument and returns what it says, on both outputs.
 fn run(program: &Path, argument: &str) -> Result<String, String> {
     let mut command = Command::new(program);
-    let spawned = command.arg(argument).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let spawned =
+        command.arg(argument).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let child = spawned.map_err(|error| error.to_string())?;
     let pid = rustix::process::Pid::from_child(&child);
     let (done, wait) = std::sync::mpsc::channel();

@@ -61,7 +61,10 @@ pub(crate) fn probe(url: &str, tls: &Arc<ClientConfig>, limits: Limits) -> Resul
         };
         let next = limits.question.saturating_sub(asked.elapsed());
         if began.elapsed() + next >= limits.all {
-            return Err(format!("z/OSMF at {url}: {reason} (asked {tries} times in {} s)", began.elapsed().as_secs()));
+            return Err(format!(
+                "z/OSMF at {url}: {reason} (asked {tries} times in {} s)",
+                began.elapsed().as_secs()
+            ));
         }
         // A refusal comes at once; the next question is not put before the first one's time is over.
         std::thread::park_timeout(next);
