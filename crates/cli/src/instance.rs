@@ -50,7 +50,7 @@ impl Which {
     /// Returns the instance directory.
     pub(crate) fn directory(&self) -> Result<PathBuf, CommandError> {
         match &self.config {
-            Some(config) => place::directory_of(config),
+            Some(_) => Ok(self.open()?.directory().to_owned()),
             None => place::find(self.instance.as_deref()),
         }
     }
@@ -208,7 +208,10 @@ pub(crate) fn answered(replies: Vec<Reply>) -> Outcome {
     let mut outcome = Outcome::default();
     let mut is_done = false;
     let mut data = serde_json::Map::new();
+    let mut lines = Vec::new();
     for reply in replies {
+        let is_line = matches!(reply, Reply::Line { .. });
+        let before = outcome.messages.len();
         match reply {
             Reply::Message(told) => outcome.say(Message::with_id(&told.id, told.text)),
             Reply::Status(state) => {
@@ -220,10 +223,17 @@ pub(crate) fn answered(replies: Vec<Reply>) -> Outcome {
                 outcome.tables.push(changes.table());
                 data.insert("changes".to_owned(), serde_json::json!(changes));
             }
-            Reply::Line { .. } | Reply::Event { .. } => {}
+            Reply::Line { text, .. } => lines.push(text),
+            Reply::Event { .. } => {}
             Reply::Done { ok } => is_done = ok,
         }
+        // Lines follow the message about the component that printed them.
+        if !is_line {
+            attach(&mut outcome, &mut lines, before);
+        }
     }
+    let last = outcome.messages.len();
+    attach(&mut outcome, &mut lines, last);
     if !is_done {
         let is_unknown = outcome.messages.iter().any(|told| told.id == "ZWEL0054");
         let is_syntax = outcome.messages.iter().any(|told| ["ZWEL0041", "ZWEL0042"].contains(&&*told.id));
@@ -239,6 +249,14 @@ pub(crate) fn answered(replies: Vec<Reply>) -> Outcome {
     }
     outcome.data = data.into();
     outcome
+}
+
+/// Shows lines of output with the message number `count`, the one they came after.
+fn attach(outcome: &mut Outcome, lines: &mut Vec<String>, count: usize) {
+    let lines = std::mem::take(lines);
+    if let Some(message) = count.checked_sub(1).and_then(|at| outcome.messages.get_mut(at)) {
+        *message = status::table::with_output(message.clone(), &lines);
+    }
 }
 
 /// What a reload touches.

@@ -71,6 +71,12 @@ fn main() -> ExitCode {
             return ExitCode::from(zwe::NEEDS_ZOS);
         }
     };
+    if let Some(launcher) = commands::launcher::run::Args::plain(&arguments) {
+        return match launcher.run(false) {
+            Ok(outcome) => ExitCode::from(outcome.code as u8),
+            Err(fault) => fail(&fault, audience),
+        };
+    }
     let words = match words_of(arguments.into_iter()) {
         Ok(words) => words,
         Err(fault) => return fail(&fault, audience),

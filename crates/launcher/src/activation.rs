@@ -221,7 +221,9 @@ fn await_ready(console: &mut client::Client, limit: Duration) -> Result<Instance
 /// Makes an error of a status that is not READY, or that leaves something out.
 fn not_ready(status: &InstanceStatus, limit: Duration) -> Option<ActivationError> {
     let mut components: Vec<NotReady> = Vec::new();
-    for component in status.components.iter().filter(|component| component.state != State::Ready) {
+    // What an operator stopped is as it should be, before a switch and after it.
+    let is_wrong = |state: State| !matches!(state, State::Ready | State::Stopped);
+    for component in status.components.iter().filter(|component| is_wrong(component.state)) {
         let reason = component.reason.clone().or_else(|| component.last_exit.clone());
         components.push(NotReady {
             name: component.name.clone(),

@@ -217,10 +217,29 @@ fn restrict(model: &mut Model, scope: &Scope) -> Result<(), PrepareError> {
 }
 
 /// Returns the ports that the running instance has: they are taken, and rightly so.
+///
+/// Without a launcher they are those of components that a killed one left behind: the next one stops them before it
+/// starts any.
 fn own_ports(model: &Model) -> BTreeSet<u16> {
-    let status = crate::launch::status(&model.directory, &model.layout.ha_id);
-    let components = status.into_iter().flat_map(|status| status.components);
-    components.flat_map(|component| component.ports).collect()
+    if let Some(status) = crate::launch::status(&model.directory, &model.layout.ha_id) {
+        return status.components.into_iter().flat_map(|component| component.ports).collect();
+    }
+    let listening = crate::ports::listening();
+    let is_orphan = |port: &u16| {
+        let owner = listening.get(port).map(|inodes| crate::ports::owner(inodes));
+        owner.and_then(|owner| owner.pid).is_some_and(|pid| is_ours(pid, model))
+    };
+    model.ports.iter().map(|used| used.port).filter(is_orphan).collect()
+}
+
+/// Says whether a process is a component of this instance, by the environment it was started with.
+fn is_ours(pid: u32, model: &Model) -> bool {
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let has = |wanted: &str| environment.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes());
+    let is_marked = environment.split(|byte| *byte == 0).any(|entry| entry.starts_with(b"TENDER_COMPONENT="));
+    is_marked
+        && has(&format!("ZWE_zowe_workspaceDirectory={}", model.layout.workspace.display()))
+        && has(&format!("ZWE_haInstance_id={}", model.layout.ha_id))
 }
 
 /// Gives components whose scripts read the library of the reference a runtime directory that has one.

@@ -69,6 +69,20 @@ fn configured(which: &Which) -> Result<RuntimeCertificate, CommandError> {
     })
 }
 
+/// Lists the names under which the servers of an instance are reached: external domains and hosts.
+fn host_names(which: &Which) -> Result<Vec<String>, CommandError> {
+    let loaded = which.load()?;
+    let mut names = loaded.instance.external_domains();
+    for id in loaded.configuration.instance_ids() {
+        let other = loaded.configuration.for_instance(Some(&id));
+        names.extend(other.map(|other| other.hostname));
+    }
+    names.push(loaded.instance.hostname);
+    let mut seen = std::collections::BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    Ok(names)
+}
+
 /// Names where certificates are kept and what they are called.
 #[derive(Debug, Clone, clap::Args)]
 struct Place {

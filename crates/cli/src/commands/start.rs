@@ -84,8 +84,11 @@ fn start(instance: &Instance, ready_limit_ms: u64, shell: &Shell) -> Result<Outc
             Event::Message(message) if message.severity() != Severity::Information => message.to_string(),
             _ => return,
         };
-        // Without a reader the start goes on all the same.
-        drop(live.line(shown.trim_end()));
+        let shown = shown.trim_end();
+        if !shown.is_empty() {
+            // Without a reader the start goes on all the same.
+            drop(live.line(&format!("{shown}\n")));
+        }
     };
     let request = StartRequest { program: program()?, ready_limit_ms };
     let started = background::start(instance, &request, &progress).map_err(start_fault)?;

@@ -47,22 +47,6 @@ fn named(directory: &Path) -> Result<PathBuf, CommandError> {
     })
 }
 
-/// Returns the instance directory of a configuration: where its last file lies, which the others override.
-pub(super) fn directory_of(config: &str) -> Result<PathBuf, CommandError> {
-    let last = config.rsplit(':').next().unwrap_or(config).trim();
-    let file = last.strip_prefix("FILE(").and_then(|rest| rest.strip_suffix(')')).unwrap_or(last);
-    let path = std::path::absolute(file).map_err(|source| CommandError::File {
-        doing: "find",
-        path: file.into(),
-        source,
-    })?;
-    if !path.is_file() {
-        let text = format!("there is no configuration {}", path.display());
-        return Err(RuntimeFault::new("ZWEL0061E", ReturnCode::Unknown, text).into());
-    }
-    Ok(path.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned))
-}
-
 fn upwards(from: &Path) -> Option<PathBuf> {
     from.ancestors().find(|directory| directory.join(CONFIGURATION).is_file()).map(Path::to_owned)
 }

@@ -59,10 +59,12 @@ impl Site {
     /// Makes a level on top of another in which one part of the ledger is replaced.
     fn level(&self, name: &str, on: &str, part: &str, text: &str) {
         fs::write(self.world.path("replacement"), text).unwrap();
+        // The same part keeps the number of its modification from level to level.
+        let id = if part.starts_with("etc") { "L0001" } else { "L0002" };
         for line in [
             format!("servmgr srvlvl add 720 {name} basedon {on}"),
             format!(
-                "servmgr srvlvl localmod 720 {name} ledger --replace {part} --from replacement --reason test"
+                "servmgr srvlvl localmod 720 {name} ledger --id {id} --replace {part} --from replacement --reason test"
             ),
             format!("servmgr srvlvl package 720 {name}"),
         ] {
@@ -156,6 +158,16 @@ fn put2prod_restarts_only_what_changed_and_goes_back_when_it_does_not_become_rea
 }
 
 #[test]
+fn component_that_an_operator_stopped_is_not_in_the_way_and_stays_stopped() {
+    let site = Site::in_production();
+    site.run("vm01", "stop beacon --instance prod").ends(0);
+    site.level("two", "one", "etc/ledger.ini", &settings("CHF"));
+    site.deliver("two");
+    assert!(site.ledger_says().contains("CHF"));
+    assert_eq!(component_of(&site.status("prod"), "beacon")["state"], "STOPPED");
+}
+
+#[test]
 fn level_that_cannot_be_validated_is_refused_before_anything_stops() {
     let site = Site::in_production();
     let pids = ["ledger", "portal", "beacon"].map(|name| site.pid(name));
@@ -171,9 +183,11 @@ fn level_that_cannot_be_validated_is_refused_before_anything_stops() {
 #[test]
 fn level_sent_for_a_test_is_run_and_what_it_showed_comes_back() {
     let site = Site::in_production();
+    site.level("two", "one", "etc/ledger.ini", &settings("CHF"));
+    // The slot must name a level before an instance can be made of it.
+    site.run("principal", "servmgr srvlvl send 720 two vm01 '(test'").ends(0);
     site.instance("proof", "test", free_ports());
     site.run("vm01", "agent instance --test proof").ends(0).says("prod");
-    site.level("two", "one", "etc/ledger.ini", &settings("CHF"));
     let sent = site.run("principal", "servmgr srvlvl send 720 two vm01 '(test'").ends(0);
     sent.says("Test run").says("ledger").says("READY");
     site.run("vm01", "status --instance proof").ends(28);

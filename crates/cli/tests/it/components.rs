@@ -135,7 +135,8 @@ fn support_bundle_has_what_is_needed_and_no_secret() {
     let path = here.path("instance/keystore/localhost/localhost.keystore.password");
     let password = fs::read_to_string(path).unwrap().trim().to_owned();
     here.configure_more("  environments:\n    DB_PASSWORD: swordfish4711\n");
-    here.tender("start").ends(0);
+    // The secret in clear text is warned of.
+    here.tender("start").ends(4).says("DB_PASSWORD");
     fs::create_dir_all(here.path("bundles")).unwrap();
     let document = here.json("support --target-dir bundles");
     assert_eq!(document["code"], 0, "{document}");

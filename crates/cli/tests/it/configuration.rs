@@ -27,7 +27,7 @@ fn validation_reports_every_problem_with_its_place_in_one_go() {
     here.tender("config validate").ends(16).says("logDirectroy").says("soon");
     let document = here.json("config validate");
     assert_eq!(document["code"], 16);
-    assert_eq!(document["data"]["problems"].as_array().unwrap().len(), 2, "{document}");
+    assert_eq!(document["data"]["errors"], 2, "{document}");
     assert!(!here.path("instance/workspace/.env").exists(), "validation leaves nothing behind");
 }
 

@@ -136,6 +136,7 @@ fn component_that_never_becomes_ready_makes_start_fail_with_its_last_words() {
     here.tender("start").ends(12).says("echo").says("no such table: customers");
     assert_eq!(here.component("echo")["state"], "FAILED");
     here.tender("status").ends(4).says("no such table: customers");
+    here.tender("start echo").ends(12).says("no such table: customers");
 }
 
 #[test]
@@ -183,4 +184,26 @@ fn every_command_about_an_instance_says_when_there_is_none() {
         assert_eq!(answer.status.code(), Some(28), "{line}: {answer:?}");
         assert!(String::from_utf8_lossy(&answer.stderr).contains("zowe.yaml"), "{line}: {answer:?}");
     }
+}
+
+#[test]
+fn unknown_ha_instance_is_refused_with_those_there_are() {
+    let here = Installation::new();
+    let path = here.path("instance/zowe.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    let instances = format!(
+        "haInstances:\n  lpar1:\n    hostname: localhost\n  lpar2:\n    hostname: localhost\n    \
+         components:\n      echo:\n        port: {}\n",
+        here.port + 1
+    );
+    fs::write(&path, text + &instances).unwrap();
+    here.tender("start --ha-instance lpar9").ends(28).says("lpar1").says("lpar2");
+    here.tender("start --ha-instance lpar1").ends(0);
+    here.tender("start --ha-instance LPAR2").ends(0);
+    here.tender("status").ends(24).says("lpar1 lpar2");
+    here.tender("status -i lpar2").ends(0).says(&(here.port + 1).to_string());
+    let pid = here.json("status -i lpar1")["data"]["pid"].as_i64().unwrap();
+    here.tender("stop -i lpar2").ends(0);
+    assert!(is_alive(pid), "the other HA instance goes on");
+    here.tender("stop -i lpar1").ends(0);
 }

@@ -12,6 +12,7 @@ use tender_config::instance::{
 use tender_config::manifest::{Extension, FailurePolicy};
 use tender_config::node::Node;
 use tender_config::problem::{Problem, Severity};
+use tender_config::secret::SecretSource;
 use tender_supervisor::plan;
 
 use super::global::port_uses::PortUse;
@@ -327,7 +328,7 @@ fn zosmf(configuration: &InstanceConfiguration) -> Option<(String, Policy)> {
     authenticates.then(|| (format!("{scheme}://{host}:{port}/zosmf/info"), policy))
 }
 
-/// Turns the certificate of the configuration into what the checks take, with its passwords fetched.
+/// Turns the certificate of the configuration into what the checks take.
 pub(crate) fn certificate_of(
     certificate: &RuntimeCertificate,
 ) -> Result<tender_certificate::RuntimeCertificate, String> {
@@ -349,13 +350,15 @@ pub(crate) fn certificate_of(
 fn store_of(name: &str, store: &Store) -> Result<tender_certificate::StoreFile, String> {
     let file = store.file.as_deref().map(Path::new);
     let file = file.ok_or_else(|| format!("zowe.certificate.{name}.file is not configured"))?;
-    let password = match &store.password {
-        None => None,
-        Some(source) => {
-            let secret = source.resolve().map_err(|error| format!("{name}: {}", chain(&error)))?;
-            Some(tender_certificate::Password::Literal(tender_certificate::Secret::new(secret.expose())))
+    // A reference stays one: the checks tell a password in the configuration from one that is kept elsewhere.
+    let password = store.password.as_ref().map(|source| match source {
+        SecretSource::Literal(secret) => {
+            tender_certificate::Password::Literal(tender_certificate::Secret::new(secret.expose()))
         }
-    };
+        SecretSource::File(path) => tender_certificate::Password::File(path.clone()),
+        SecretSource::Environment(name) => tender_certificate::Password::Environment(name.clone()),
+        SecretSource::Credential(name) => tender_certificate::Password::Credential(name.clone()),
+    });
     Ok(tender_certificate::StoreFile {
         kind: store.kind.clone().unwrap_or_else(|| "PKCS12".to_owned()),
         file: file.to_owned(),

@@ -26,7 +26,7 @@ pub(crate) struct Args {
     which: Which,
     #[command(flatten)]
     place: Place,
-    /// A host name or address under which the servers are reached; may be repeated
+    /// A further host name or address under which the servers are reached; may be repeated
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
     /// EC-P256, EC-P384, Ed25519, RSA-2048 or RSA-3072
@@ -117,9 +117,9 @@ impl Args {
         request.name = self.place.name.unwrap_or(request.name);
         request.ca_alias = self.place.ca_alias.unwrap_or(request.ca_alias);
         request.ca_password = password::of_file(self.place.ca_password_file)?.or(request.ca_password);
-        if !self.host.is_empty() {
-            request.host_names = self.host;
-        }
+        request.host_names.extend(self.host);
+        let mut seen = std::collections::BTreeSet::new();
+        request.host_names.retain(|name| seen.insert(name.clone()));
         request.key_type = self.key_type.unwrap_or(request.key_type);
         request.leaf_days = self.days.or(request.leaf_days);
         request.ca_days = self.ca_days.or(request.ca_days);
@@ -143,8 +143,7 @@ impl Args {
             return Ok(SetupRequest::new(&absolute(directory)?));
         }
         let section = self.which.private_value("zowe.setup.certificate")?.unwrap_or_default();
-        let domains = self.which.value("zowe.externalDomains")?.unwrap_or_default();
-        let domains: Vec<String> = serde_json::from_value(domains).unwrap_or_default();
+        let names = super::host_names(&self.which)?;
         let section: SetupSection = match section {
             serde_json::Value::Null => SetupSection::default(),
             section => serde_json::from_value(section).map_err(|fault| {
@@ -153,8 +152,10 @@ impl Args {
             })?,
         };
         let has_directory = section.pkcs12.as_ref().is_some_and(|store| store.directory.is_some());
-        let mut request = SetupRequest::of_section(&section, &domains)
-            .map_err(setup_fault("use zowe.setup.certificate"))?;
+        let mut request =
+            SetupRequest::of_section(&section, &names).map_err(setup_fault("use zowe.setup.certificate"))?;
+        // A certificate without the name of a host would be refused at the start.
+        request.host_names.extend(names);
         if let Some(directory) = &self.place.directory {
             request.directory = absolute(directory)?;
         } else if !has_directory {

@@ -54,7 +54,7 @@ impl Args {
             outcome.data = serde_json::json!(report);
             return Ok(outcome);
         }
-        let host_names = self.host_names()?;
+        let host_names = super::host_names(&self.which)?;
         let request = VerifyRequest {
             certificate: &certificate,
             host_names: &host_names,
@@ -70,18 +70,6 @@ impl Args {
         }
         let value = self.which.value("zowe.verifyCertificates")?;
         Ok(value.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default())
-    }
-
-    /// Lists the names under which the servers are reached: external domains and the hosts of HA instances.
-    fn host_names(&self) -> Result<Vec<String>, CommandError> {
-        let domains = self.which.value("zowe.externalDomains")?.unwrap_or_default();
-        let mut names: Vec<String> = serde_json::from_value(domains).unwrap_or_default();
-        let instances = self.which.value("haInstances")?.unwrap_or_default();
-        for instance in instances.as_object().into_iter().flat_map(|instances| instances.values()) {
-            names.extend(instance["hostname"].as_str().map(str::to_owned));
-        }
-        names.dedup();
-        Ok(names)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `tender launcher run`.
 
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
@@ -45,6 +46,35 @@ enum Told {
 }
 
 impl Args {
+    /// Reads a plain line of `launcher run` without the definition of the whole command line.
+    ///
+    /// A launcher lives for months and should stay small; what the definition touches would stay in its memory.
+    /// `None` leaves the line, its errors and its help to the definition.
+    pub(crate) fn plain(words: &[OsString]) -> Option<Self> {
+        let mut words = words.iter().skip(1);
+        if words.next()? != "launcher" || words.next()? != "run" {
+            return None;
+        }
+        let mut args = Self::foreground(Which::default());
+        while let Some(word) = words.next() {
+            match word.to_str()? {
+                "--instance" => args.which.instance = Some(words.next()?.into()),
+                "--config" | "-c" => args.which.config = Some(words.next()?.to_str()?.to_owned()),
+                "--ha-instance" | "-i" => args.which.ha_instance = Some(words.next()?.to_str()?.to_owned()),
+                "--detached" => args.detached = true,
+                "--output" => {
+                    args.output = match words.next()?.to_str()? {
+                        "text" => Told::Text,
+                        "events" => Told::Events,
+                        _ => return None,
+                    }
+                }
+                _ => return None,
+            }
+        }
+        (args.which.instance.is_none() || args.which.config.is_none()).then_some(args)
+    }
+
     /// Asks to run an instance in the foreground, for people.
     pub(crate) fn foreground(which: Which) -> Self {
         Self { which, detached: false, output: Told::Text }
@@ -113,4 +143,49 @@ pub(crate) fn fault(fault: LaunchError) -> CommandError {
     let mut told = RuntimeFault::new(id, code, "failed to run the instance").because(fault);
     told.hint = hint.map(str::to_owned);
     told.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::commands::Command;
+    use crate::commands::launcher::Launcher;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn plain_line_means_what_the_definition_means() {
+        for line in [
+            "tender launcher run",
+            "tender launcher run --instance /srv/prod --ha-instance a",
+            "tender launcher run --detached --output events --config FILE(a):FILE(b) -i a",
+            "tender launcher run --output text -c /srv/zowe.yaml",
+        ] {
+            let plain = Args::plain(&words(line)).unwrap();
+            let Command::Launcher(Launcher::Run(defined)) =
+                crate::Tender::try_parse_from(words(line)).unwrap().command
+            else {
+                panic!("`{line}` is another command");
+            };
+            assert_eq!(format!("{plain:?}"), format!("{defined:?}"), "{line}");
+        }
+    }
+
+    #[test]
+    fn line_that_is_not_plain_is_left_to_the_definition() {
+        for line in [
+            "tender launcher run --help",
+            "tender launcher run --instance",
+            "tender launcher run --instance a --config b",
+            "tender --json launcher run",
+            "tender launcher run --output nonsense",
+            "tender launcher prepare",
+        ] {
+            assert!(Args::plain(&words(line)).is_none(), "{line}");
+        }
+    }
 }
