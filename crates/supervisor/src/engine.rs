@@ -29,7 +29,7 @@ mod waits;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use memchr::memmem::Finder;
@@ -43,7 +43,7 @@ use crate::options::{Exit, Options, SuperviseError};
 use crate::order;
 use crate::plan::{Instance, LeftOut, LogSettings, Plan};
 use crate::poller::{Interest, Poller, Token};
-use crate::process::cgroup::InstanceCgroup;
+use crate::process::cgroup::{ComponentCgroup, InstanceCgroup};
 use crate::process::sys::{self, SignalMask};
 use crate::process::{proc, spawn};
 use crate::timers::Timers;
@@ -165,6 +165,7 @@ impl Engine {
         let uuid = instance_uuid(&instance.private_directory)?;
         let short = &uuid[..uuid.len().min(8)];
         let group = InstanceCgroup::open(&options.cgroups, &format!("tender-{}-{short}", instance.id));
+        let group = group.and_then(|group| group.check(|trial| survives(trial, files)).map(|()| group));
         let journal = Journal::new(&instance.private_directory);
         let mut engine = Self {
             clients: Clients::new(&instance),
@@ -238,7 +239,8 @@ impl Engine {
                 return Ok(());
             }
             let now_ms = clock::monotonic_ms();
-            let wait_ms = self.timers.next_ms().map(|at_ms| at_ms.saturating_sub(now_ms));
+            let next_ms = self.timers.next_ms().map(|at_ms| at_ms.saturating_sub(now_ms));
+            let wait_ms = if self.has_waiting_request() { Some(0) } else { next_ms };
             let tokens = self
                 .poller
                 .wait(wait_ms)
@@ -250,6 +252,7 @@ impl Engine {
             while let Some(key) = self.timers.take_due(now_ms) {
                 self.time_over(key);
             }
+            self.serve_clients();
         }
     }
 
@@ -432,4 +435,25 @@ fn instance_uuid(directory: &Path) -> Result<String, SuperviseError> {
 fn watchdog_us(component: &crate::plan::Component) -> Option<String> {
     let health = component.health.as_ref().filter(|health| health.probe == crate::plan::Probe::Notify)?;
     Some(health.period_ms.saturating_mul(1000).to_string())
+}
+
+/// Says whether a process that is started in a cgroup lives to its own end.
+fn survives(group: &ComponentCgroup, files: (u64, u64)) -> Result<bool, String> {
+    let descriptor = group.descriptor().map_err(|error| error.to_string())?;
+    let (_output, child_output) = spawn::output_pipe().map_err(|error| error.to_string())?;
+    let program = spawn::Program {
+        command: &["true".to_owned()],
+        directory: Path::new("/"),
+        environment: &BTreeMap::new(),
+        markers: &[],
+        output: child_output.as_fd(),
+        third: None,
+        cgroup: Some(descriptor.as_fd()),
+        files,
+        memory_bytes: None,
+    };
+    let spawned = program.spawn().map_err(|error| error.to_string())?;
+    let pid = rustix::process::Pid::from_raw(spawned.pid);
+    let ended = rustix::process::waitpid(pid, rustix::process::WaitOptions::empty());
+    Ok(ended.is_ok_and(|ended| ended.is_some_and(|(_, status)| status.exited())))
 }

@@ -171,16 +171,22 @@ impl Engine {
     fn group_of(&mut self, id: u32) -> Option<std::os::fd::OwnedFd> {
         let Containment::Cgroups(instance) = &self.containment else { return None };
         let unit = self.units.get_mut(&id)?;
-        if unit.group.is_none() {
+        let mut trouble = None;
+        if unit.group.as_ref().is_some_and(|group| group.is_killed()) {
+            let is_gone = unit.group.take().is_some_and(|group| group.remove());
+            trouble = (!is_gone).then(|| "its old one cannot be removed".to_owned());
+        }
+        if unit.group.is_none() && trouble.is_none() {
             let name = cgroup_name(&unit.component.job_name, &unit.component.name);
             match instance.component(&name, &unit.component.limits) {
                 Ok(group) => unit.group = Some(group),
-                Err(error) => {
-                    let text = format!("component {} runs without a cgroup: {error}", unit.component.name);
-                    self.tell(message("ZWEL0094W", text));
-                    return None;
-                }
+                Err(error) => trouble = Some(error.to_string()),
             }
+        }
+        if let Some(why) = trouble {
+            let text = format!("component {} runs without a cgroup: {why}", unit.component.name);
+            self.tell(message("ZWEL0094W", text));
+            return None;
         }
         let unit = self.units.get_mut(&id)?;
         let opened = unit.group.as_ref().map(|group| group.descriptor());

@@ -214,7 +214,14 @@ impl Engine {
 
     pub(super) fn client_event(&mut self, id: u32) {
         self.read_client(id);
-        self.serve_client(id);
+    }
+
+    /// Takes one request of everybody who has one.
+    pub(super) fn serve_clients(&mut self) {
+        let ids: Vec<u32> = self.clients.clients.keys().copied().collect();
+        for id in ids {
+            self.serve_client(id);
+        }
     }
 
     fn read_client(&mut self, id: u32) {
@@ -241,30 +248,40 @@ impl Engine {
         }
     }
 
-    /// Takes the next request, when none is being answered.
+    /// Takes the next request, when none is being answered and the answers before it are being taken.
+    ///
+    /// One a turn: whoever sends a thousand at once waits, and nobody else does.
     fn serve_client(&mut self, id: u32) {
-        while let Some(client) = self.clients.clients.get_mut(&id) {
-            if client.is_busy || client.watch != Watch::Nothing {
-                return;
-            }
-            let Some(end) = memchr::memchr(b'\n', &client.input) else {
-                if client.input.len() > REQUEST_BYTES_MAX {
-                    client.input.clear();
-                    client.has_ended = true;
-                    self.refuse(id, "the request is too long");
-                } else if client.has_ended && !client.input.is_empty() {
-                    client.input.clear();
-                    self.refuse(id, "the request has no end");
-                }
-                return;
-            };
-            let line: Vec<u8> = client.input.drain(..=end).collect();
-            client.is_busy = true;
-            match serde_json::from_slice::<Request>(&line) {
-                Ok(request) => self.take_request(id, request),
-                Err(error) => self.refuse(id, &format!("the request makes no sense: {error}")),
-            }
+        let Some(client) = self.clients.clients.get_mut(&id) else { return };
+        if client.is_busy || client.watch != Watch::Nothing || client.answer.len() > LINES_BYTES_MAX {
+            return;
         }
+        let Some(end) = memchr::memchr(b'\n', &client.input) else {
+            if client.input.len() > REQUEST_BYTES_MAX {
+                client.input.clear();
+                client.has_ended = true;
+                self.refuse(id, "the request is too long");
+            } else if client.has_ended && !client.input.is_empty() {
+                client.input.clear();
+                self.refuse(id, "the request has no end");
+            }
+            return;
+        };
+        let line: Vec<u8> = client.input.drain(..=end).collect();
+        client.is_busy = true;
+        match serde_json::from_slice::<Request>(&line) {
+            Ok(request) => self.take_request(id, request),
+            Err(error) => self.refuse(id, &format!("the request makes no sense: {error}")),
+        }
+    }
+
+    /// Says whether a request waits for the next turn.
+    pub(super) fn has_waiting_request(&self) -> bool {
+        self.clients.clients.values().any(|client| {
+            let may_be_served =
+                !client.is_busy && client.watch == Watch::Nothing && client.answer.len() <= LINES_BYTES_MAX;
+            may_be_served && memchr::memchr(b'\n', &client.input).is_some()
+        })
     }
 
     fn refuse(&mut self, id: u32, why: &str) {
@@ -297,7 +314,6 @@ impl Engine {
     pub(super) fn flush_clients(&mut self) {
         let ids: Vec<u32> = self.clients.clients.keys().copied().collect();
         for id in ids {
-            self.serve_client(id);
             let Some(client) = self.clients.clients.get_mut(&id) else { continue };
             let is_gone = client.flush(&self.poller, id).is_err();
             let is_done = client.has_ended

@@ -94,12 +94,12 @@ impl Engine {
 
     /// Lets go what may go now.
     pub(super) fn schedule(&mut self) {
-        for id in self.order.clone() {
-            if self.may_stop(id) {
-                if let Some(event) = self.units.get_mut(&id).and_then(|unit| unit.pending.take()) {
-                    self.is_dirty = true;
-                    self.push(id, event);
-                }
+        // Looked at all together: one that may go must not let the next one go before it has gone.
+        let may_stop: Vec<u32> = self.order.iter().copied().filter(|id| self.may_stop(*id)).collect();
+        for id in may_stop {
+            if let Some(event) = self.units.get_mut(&id).and_then(|unit| unit.pending.take()) {
+                self.is_dirty = true;
+                self.push(id, event);
             }
         }
         self.process_events();
@@ -108,7 +108,8 @@ impl Engine {
         }
         for id in self.order.clone() {
             let Some(unit) = self.units.get(&id) else { continue };
-            if unit.life.state != State::Waiting || unit.pending.is_some() {
+            // One with a successor waits for that to take its place.
+            if unit.life.state != State::Waiting || unit.pending.is_some() || unit.successor.is_some() {
                 continue;
             }
             match self.obstacle(unit) {

@@ -7,6 +7,7 @@
 //!
 //! Source: Linux, Documentation/admin-guide/cgroup-v2.rst (delegation, "no internal processes", `cgroup.kill`).
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -31,9 +32,14 @@ pub(crate) struct Controllers {
 }
 
 /// The cgroup of one component.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Once it was killed no process may be started in it: kernels from 6.14 on compare the number of kills of the cgroup
+/// with that of the starting process's own cgroup, and kill the newcomer (`cgroup_css_set_fork` and
+/// `cgroup_post_fork` in kernel/cgroup/cgroup.c). It is removed and made anew for the next run.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ComponentCgroup {
     directory: PathBuf,
+    is_killed: Cell<bool>,
 }
 
 impl InstanceCgroup {
@@ -81,12 +87,23 @@ impl InstanceCgroup {
         for (file, value) in settings(limits, self.controllers) {
             fs::write(directory.join(file), value)?;
         }
-        Ok(ComponentCgroup { directory })
+        Ok(ComponentCgroup::at(directory))
+    }
+
+    /// Makes sure that a process started in a new cgroup lives; the text says why not.
+    pub(crate) fn check(
+        &self,
+        start: impl Fn(&ComponentCgroup) -> Result<bool, String>,
+    ) -> Result<(), String> {
+        let trial = self.component("trial", &Limits::default()).map_err(|error| error.to_string())?;
+        let result = start(&trial);
+        trial.remove();
+        if result? { Ok(()) } else { Err("the kernel kills what is started in a new cgroup".to_owned()) }
     }
 
     /// Returns the cgroups of components that are there.
     pub(crate) fn components(&self) -> Vec<ComponentCgroup> {
-        subdirectories(&self.directory).into_iter().map(|directory| ComponentCgroup { directory }).collect()
+        subdirectories(&self.directory).into_iter().map(ComponentCgroup::at).collect()
     }
 
     /// Removes the cgroup of the instance with all that are empty.
@@ -96,6 +113,15 @@ impl InstanceCgroup {
 }
 
 impl ComponentCgroup {
+    fn at(directory: PathBuf) -> Self {
+        Self { directory, is_killed: Cell::new(false) }
+    }
+
+    /// Says whether it must be made anew before anything is started in it.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.is_killed.get()
+    }
+
     /// Opens the directory, for a process to be started in it.
     pub(crate) fn descriptor(&self) -> io::Result<OwnedFd> {
         Ok(File::open(&self.directory)?.into())
@@ -123,6 +149,7 @@ impl ComponentCgroup {
 
     /// Kills every process in it and below.
     pub(crate) fn kill(&self) -> io::Result<()> {
+        self.is_killed.set(true);
         fs::write(self.directory.join("cgroup.kill"), "1")
     }
 
@@ -139,8 +166,10 @@ impl ComponentCgroup {
         fs::read_to_string(self.directory.join("memory.current")).ok()?.trim().parse().ok()
     }
 
-    pub(crate) fn remove(&self) {
+    /// Removes it, if nothing is in it; returns whether it is gone.
+    pub(crate) fn remove(&self) -> bool {
         remove_tree(&self.directory);
+        !self.directory.exists()
     }
 }
 

@@ -13,6 +13,9 @@ use std::ptr;
 /// From linux/sched.h: the constant of the libc crate does not hold 64 bits.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
+/// Signals of the kernel, and bits in a set of them.
+const SIGNALS: libc::c_long = 64;
+
 /// A program about to be run; everything it needs is ready, so that the child allocates nothing.
 #[derive(Debug)]
 pub(crate) struct Image<'i> {
@@ -140,11 +143,17 @@ unsafe fn prepare_child(image: &Image<'_>) -> Result<(), TroubleStep> {
     // SAFETY: plain system calls; every pointer is to a value on this stack or in `image`.
     unsafe {
         done(libc::setsid())?;
-        let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
-        action.sa_sigaction = libc::SIG_DFL;
-        for signal in 1..=libc::SIGRTMAX() {
-            // Refused for KILL, STOP and those the library keeps for itself.
-            libc::sigaction(signal, &raw const action, ptr::null_mut());
+        // Raw, because the library refuses two of them; a structure of zeros is the default everywhere, and this is
+        // larger than the kernel's on any machine. KILL and STOP are refused, as they should be.
+        let default = [0_u64; 8];
+        for signal in 1..=SIGNALS {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                ptr::null_mut::<u64>(),
+                SIGNALS / 8,
+            );
         }
         for (target, stream) in image.streams.iter().enumerate() {
             done(libc::dup2(stream.as_raw_fd(), target as RawFd))?;
@@ -153,8 +162,15 @@ unsafe fn prepare_child(image: &Image<'_>) -> Result<(), TroubleStep> {
         // Whatever this process was started with and does not know of; kernels before 5.11 cannot.
         libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
         libc::umask(image.umask as libc::mode_t);
-        let files = libc::rlimit { rlim_cur: image.files.0, rlim_max: image.files.1 };
-        done(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const files))?;
+        let mut files = libc::rlimit { rlim_cur: image.files.0, rlim_max: image.files.1 };
+        if libc::setrlimit(libc::RLIMIT_NOFILE, &raw const files) < 0 {
+            // More than this user may have: as much as there is.
+            let mut most = files;
+            done(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut most))?;
+            files.rlim_max = most.rlim_max;
+            files.rlim_cur = files.rlim_cur.min(most.rlim_max);
+            done(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const files))?;
+        }
         if let Some(bytes) = image.memory_bytes {
             let memory = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
             done(libc::setrlimit(libc::RLIMIT_AS, &raw const memory))?;

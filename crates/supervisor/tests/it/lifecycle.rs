@@ -1,8 +1,11 @@
 //! Start, stop, restart, and the races between them.
 
-use tender_supervisor::console::{Reply, Request, State};
+use std::os::unix::net::UnixDatagram;
 
-use crate::world::{Holding, World, is_alive, signal};
+use tender_supervisor::console::{Reply, Request, State};
+use tender_supervisor::plan::RestartMode;
+
+use crate::world::{Holding, PATIENCE, World, is_alive, signal, wait_until};
 
 const BOTH: [Holding; 2] = [Holding::SubReaper, Holding::Cgroups];
 
@@ -71,4 +74,129 @@ fn stop_during_back_off_holds_and_start_comes_at_once() {
     assert_eq!(world.state("a"), State::Stopped);
     world.ask(&Request::Start { components: vec!["a".to_owned()], wait: true });
     assert_eq!(world.lines("a"), ["run", "run"]);
+}
+
+#[test]
+fn two_back_offs_that_end_together_both_start() {
+    let mut world = World::new(Holding::SubReaper);
+    for name in ["a", "b", "c", "d"] {
+        let restart = &mut world.component(name, "echo run; exit 1").restart;
+        restart.intervals_ms = vec![300, 300];
+    }
+    world.start();
+    for name in ["a", "b", "c", "d"] {
+        world.wait_state(name, State::Failed);
+        assert_eq!(world.lines(name).len(), 3, "{name}");
+    }
+    world.wait_said("ZWEL0038E component a is not started again after 3 failures");
+}
+
+#[test]
+fn start_during_back_off_starts_now_and_is_not_stopped_by_the_old_timer() {
+    let mut world = World::new(Holding::SubReaper);
+    let flag = world.path("flag");
+    let text = format!("[ -e {0} ] && exec sleep 1000; touch {0}; exit 1", flag.display());
+    world.component("a", &text).restart.intervals_ms = vec![1500];
+    world.component("clock", "exit 1").restart.intervals_ms = vec![3000];
+    world.start();
+    world.wait_state("a", State::Backoff);
+    world.ask_well(&Request::Start { components: vec!["a".to_owned()], wait: true });
+    let pid = world.pid("a");
+    // The clock's back-off is longer and began no earlier: when it is over, so is that of `a`.
+    wait_until("the clock fails a second time", || world.component_status("clock").failures == 2);
+    assert_eq!((world.state("a"), world.pid("a")), (State::Ready, pid));
+}
+
+#[test]
+fn fatal_exit_code_fails_at_once_and_a_start_begins_anew() {
+    let mut world = World::new(Holding::SubReaper);
+    world.component("a", "echo no such key; exit 78").restart.fatal_exit_codes = vec![78];
+    world.start();
+    world.wait_state("a", State::Failed);
+    world.wait_said("ZWEL0080E");
+    let replies = world.ask(&Request::AwaitReady { timeout_ms: 60_000 });
+    assert_eq!(replies.last(), Some(&Reply::Done { ok: false }));
+    let has_output = |reply: &Reply| matches!(reply, Reply::Line { text, .. } if text == "no such key");
+    assert!(replies.iter().any(has_output), "{replies:?}");
+    world.ask(&Request::Start { components: vec!["a".to_owned()], wait: true });
+    assert_eq!(world.lines("a").len(), 2);
+}
+
+#[test]
+fn component_that_is_done_is_stopped_and_does_not_keep_the_instance_from_being_ready() {
+    let mut world = World::new(Holding::SubReaper);
+    world.component("once", "echo done").restart.mode = RestartMode::OnFailure;
+    world.component("later", "exec sleep 1000").requires = vec!["once".to_owned()];
+    world.start();
+    world.wait_ready();
+    assert_eq!(world.state("once"), State::Stopped);
+    world.wait_said("ZWEL0075I instance ha1 is ready");
+    assert_eq!(world.said().matches("ZWEL0075I").count(), 1);
+}
+
+#[test]
+fn program_that_is_not_there_is_told_with_its_path() {
+    let mut world = World::new(Holding::SubReaper);
+    world.component("a", "").command = vec!["/no/such/program".to_owned()];
+    world.component("b", "").command = vec!["no-such-program".to_owned()];
+    world.component("c", "sleep 1000").working_directory = "/no/where".into();
+    world.start();
+    for (name, what) in [("a", "/no/such/program"), ("b", "no-such-program"), ("c", "/no/where")] {
+        world.wait_state(name, State::Failed);
+        let reason = world.component_status(name).reason.unwrap();
+        assert!(reason.contains(what), "{reason}");
+    }
+}
+
+#[test]
+fn supervisor_stops_at_a_signal_and_restarts_nothing() {
+    let mut world = World::new(Holding::SubReaper);
+    world.component("a", "exec sleep 1000");
+    world.start();
+    world.wait_ready();
+    let pid = world.pid("a");
+    signal(world.supervisor_pid(), "TERM");
+    assert_eq!(world.wait_end(), 0);
+    assert!(!is_alive(pid) && !world.console().exists());
+    world.wait_said("ZWEL0009I");
+}
+
+#[test]
+fn plan_with_something_wrong_is_refused_before_anything_starts() {
+    let mut world = World::new(Holding::SubReaper);
+    world.component("a", "touch started").requires = vec!["b".to_owned()];
+    world.component("b", "sleep 1000").after = vec!["a".to_owned()];
+    assert!(world.start_refused().contains("a → b → a"));
+    world.plan.components.pop();
+    world.plan.components[0].stop.signal = "SOON".to_owned();
+    assert!(world.start_refused().contains("SOON"));
+    assert!(!world.path("started").exists());
+}
+
+#[test]
+fn second_supervisor_of_an_instance_is_refused_and_names_the_first() {
+    let mut world = World::new(Holding::SubReaper);
+    world.component("a", "exec sleep 1000");
+    world.start();
+    world.wait_ready();
+    let refusal = world.start_refused();
+    assert!(refusal.contains(&format!("run by process {}", world.supervisor_pid())), "{refusal}");
+    world.wait_ready();
+}
+
+#[test]
+fn supervisor_started_by_systemd_tells_when_it_is_ready_and_when_it_stops() {
+    let mut world = World::new(Holding::SubReaper);
+    world.component("a", "exec sleep 1000");
+    let socket = UnixDatagram::bind(world.path("systemd")).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut command = world.command();
+    command.env("NOTIFY_SOCKET", world.path("systemd"));
+    world.start_with(command);
+    let mut buffer = [0; 200];
+    let length = socket.recv(&mut buffer).unwrap();
+    assert!(buffer[..length].starts_with(b"READY=1"));
+    world.shut_down();
+    let length = socket.recv(&mut buffer).unwrap();
+    assert!(buffer[..length].starts_with(b"STOPPING=1"));
 }

@@ -2,5 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may panic as the test itself may")]
 
+mod console;
+mod faults;
 mod lifecycle;
+mod order;
+mod output;
+mod probes;
+mod reload;
+mod trees;
 mod world;

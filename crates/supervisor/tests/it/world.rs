@@ -221,7 +221,7 @@ impl World {
     /// Returns the lines of a log without what stands before them.
     pub(crate) fn lines(&self, name: &str) -> Vec<String> {
         let log = self.log(name);
-        log.lines().map(|line| line.split_once("> ").unwrap().1.to_owned()).collect()
+        log.lines().filter_map(|line| Some(line.split_once("> ")?.1.to_owned())).collect()
     }
 
     pub(crate) fn supervisor_pid(&self) -> i32 {
@@ -254,12 +254,15 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the supervisor said:\n{}", self.said());
+        }
         let Some(mut child) = self.child.take() else { return };
         signal(i32::try_from(child.id()).unwrap(), "TERM");
         signal(i32::try_from(child.id()).unwrap(), "INT");
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline && child.try_wait().unwrap().is_none() {
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(5));
         }
         child.kill().ok();
         child.wait().unwrap();
