@@ -75,13 +75,19 @@ pub struct NotReady {
 }
 
 impl NotReady {
-    /// Writes it as lines: what, why, last output.
+    /// Writes it as lines: what, why, and the end of the last output.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let first = format!("{} is {}: {}", self.name, self.state, self.reason);
-        [first].into_iter().chain(self.output.iter().map(|line| format!("  {line}"))).collect()
+        let said = self.output.iter().filter(|line| line.contains(char::is_alphanumeric));
+        let said: Vec<String> = said.map(|line| format!("  {line}")).collect();
+        let end = said[said.len().saturating_sub(OUTPUT_LINES_SHOWN)..].iter().cloned();
+        [first].into_iter().chain(end).collect()
     }
 }
+
+/// Lines of output that go into a message; the log has them all.
+const OUTPUT_LINES_SHOWN: usize = 4;
 
 /// Validates and configures every component of the product tree `level` and changes nothing that runs.
 ///

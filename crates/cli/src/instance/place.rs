@@ -9,7 +9,7 @@ use tender_package::ReturnCode;
 use crate::error::{CommandError, RuntimeFault};
 
 /// The configuration of an instance.
-const CONFIGURATION: &str = "zowe.yaml";
+pub(crate) const CONFIGURATION: &str = "zowe.yaml";
 /// Console sockets and locks begin with these, the HA instance id follows.
 const PREFIXES: [&str; 2] = [".console-", ".lock-"];
 

@@ -55,9 +55,10 @@ pub(crate) fn play(stage: &mut Stage) -> Result<(), QuickstartError> {
 pub(crate) fn farewell(stage: &Stage) -> Result<(), QuickstartError> {
     let directory = stage.directory().display();
     let text = format!(
-        "\nEverything is in {directory}, the agents are running. To go on as the principal:\n\n   \
+        "\nEverything is in {directory}, agents and instances are running. To go on as the principal:\n\n   \
          export TENDER_HOME={directory}/{PRINCIPAL}\n   tender servmgr system query 720 all\n\n\
-         To end it: kill {}; then remove the directory (its levels are read-only: chmod -R u+w first).\n",
+         To look at what runs: tender status --instance {directory}/vm01-prod\n\
+         To end it: `tender stop --instance` with each of vm01-prod, vm02-prod, vm03-prod; kill {}; then remove the directory (its levels are read-only: chmod -R u+w first).\n",
         stage.agent_ids().iter().map(u32::to_string).collect::<Vec<_>>().join(" ")
     );
     std::io::stdout().lock().write_all(text.as_bytes()).map_err(QuickstartError::Tell)
@@ -185,7 +186,9 @@ fn instance(tell: &Teller<'_>, system: &str, slot: &str, port: u16) -> Result<()
     };
     tell.run(
         system,
-        &format!("instance init {name} --runtime {system}/system/{follows} --host localhost --job-name {system}"),
+        &format!(
+            "instance init {name} --runtime {system}/system/{follows} --host localhost --job-name {system}"
+        ),
         &[0],
     )?;
     let portal = port + 1;
@@ -280,7 +283,7 @@ fn good_fix(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
     tell.chapter("The fix is held, so that no level takes it in; the vendor's next one supersedes it and goes through.")?;
     tell.run(
         PRINCIPAL,
-        "servmgr hold add 720 UM10020 --class error --reason PM004 --text 'journals from before are not read'",
+        "servmgr hold add 720 UM10020 error PM004 --resolved-by UM10021 --text 'journals from before are not read'",
         &[0, 4],
     )?;
     deliver(tell, "vm010903_BLD4", "rsu0804.envelope", "the fix of the fix")?;

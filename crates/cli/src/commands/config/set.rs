@@ -1,22 +1,22 @@
 //! `tender config set KEY=VALUE…`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tender_config::edit::{self, EditError, Scalar};
+use tender_launcher::instance::Instance;
 use tender_package::{Message, Outcome, ReturnCode, Table};
 
 use super::Shell;
 use crate::error::{CommandError, RuntimeFault};
 use crate::instance::Which;
+use crate::instance::place::CONFIGURATION;
 
 /// Options of `tender config set`.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  tender config set components.gateway.port=7600\n  \
+#[command(after_help = "Examples:\n  tender config set components.gateway.port=7600\n  \
                   tender config set components.gateway.enabled=true zowe.externalPort=7600\n\n\
                   Comments and order of the file stay. With several files the one that wins is changed. What runs takes \
-                  it over with `tender reload`."
-)]
+                  it over with `tender reload`.")]
 pub(crate) struct Args {
     /// Keys and their values; true, false, null and whole numbers are taken as such
     #[arg(required = true, value_name = "KEY=VALUE", value_parser = assignment)]
@@ -39,7 +39,7 @@ impl Args {
     /// Changes one key after the other, or tells which would change.
     pub(super) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
         let instance = self.which.open()?;
-        let Some(file) = instance.config().paths().first() else { return Ok(Outcome::default()) };
+        let file = &file_of(&instance);
         let mut outcome = Outcome::default();
         let mut table = Table::new("", &["key", "value"]);
         for (key, text) in &self.assignments {
@@ -57,9 +57,16 @@ impl Args {
             true => format!("{} would be changed", file.display()),
             false => format!("{} is changed", file.display()),
         };
-        outcome.say(Message::with_id("ZWEL0830I", text).with_hint("`tender config validate` checks the whole"));
+        outcome
+            .say(Message::with_id("ZWEL0830I", text).with_hint("`tender config validate` checks the whole"));
         Ok(outcome)
     }
+}
+
+/// Returns the file that wins; an instance directory stands for the one in it.
+fn file_of(instance: &Instance) -> PathBuf {
+    let first = instance.config().paths().first().cloned().unwrap_or_default();
+    if first.is_dir() { first.join(CONFIGURATION) } else { first }
 }
 
 fn check(file: &Path, key: &str, value: &Scalar) -> Result<(), CommandError> {
