@@ -31,6 +31,19 @@ const TEST_PROGRAMS: &[Needed] = &[
     },
     Needed { package: "iproute2", probe: &["ip", "-V"], purpose: "network namespaces" },
     Needed { package: "unzip", probe: &["unzip", "-v"], purpose: "unpacking wheels independently" },
+    Needed { package: "nginx", probe: &["nginx", "-v"], purpose: "a real server as a component" },
+    Needed {
+        package: "redis-server",
+        probe: &["redis-server", "--version"],
+        purpose: "a real server as a component",
+    },
+    Needed { package: "nodejs", probe: &["node", "--version"], purpose: "a real server as a component" },
+    Needed {
+        package: "openssl",
+        probe: &["openssl", "version"],
+        purpose: "a second opinion on certificates",
+    },
+    Needed { package: "pax", probe: &["sh", "-c", "command -v pax"], purpose: "components in pax archives" },
     Needed { package: "npm", probe: &["npm", "--version"], purpose: "real releases from npm" },
 ];
 

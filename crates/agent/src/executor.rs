@@ -11,13 +11,14 @@
 
 mod collect;
 mod enter;
+mod exception;
 mod fallback;
 mod leave;
 mod load;
 mod managed;
 mod put2prod;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 mod servcheck;
 mod signed;
 pub(crate) mod step;
@@ -32,7 +33,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use tender_content::progress::{NoProgress, Progress};
 use tender_content::store::ObjectStore;
-use tender_package::report::ServcheckReport;
+use tender_package::report::{ServcheckReport, TestRun};
 use tender_package::request::{PROTOCOL, Request, RequestResult, Verb};
 use tender_package::{Message, Outcome, ReturnCode, Severity, Table};
 
@@ -45,7 +46,7 @@ use crate::queue::{self, Failure, Journal, Plan};
 use crate::{chain, fault};
 
 /// Every verb.
-const HANDLERS: [&dyn Handler; 8] = [
+const HANDLERS: [&dyn Handler; 9] = [
     &load::Load,
     &unload::Unload,
     &put2prod::Put2prod,
@@ -54,6 +55,7 @@ const HANDLERS: [&dyn Handler; 8] = [
     &managed::Managed,
     &enter::Enter,
     &leave::Leave,
+    &exception::Keep,
 ];
 
 /// How one verb is carried out.
@@ -204,10 +206,21 @@ fn carry_out(context: &Context<'_>, request: &Request) -> Result<ReturnCode, Exe
             None
         }
     };
+    let test_run: Option<TestRun> =
+        read_json(&step::test_run_file(&home.request_dir(&request.id))).map_err(ExecuteError::Home)?;
+    if let Some(shown) = &test_run {
+        show_test_run(shown, &mut outcome);
+    }
     for message in &outcome.messages {
         log.line(&message.to_string());
     }
-    finish(home, request, began, outcome, servcheck)
+    finish(home, request, began, outcome, Found { servcheck, test_run })
+}
+
+/// What a request found out, beside its outcome.
+struct Found {
+    servcheck: Option<ServcheckReport>,
+    test_run: Option<TestRun>,
 }
 
 /// Returns the journal of a request that was begun before, or begins it.
@@ -326,12 +339,28 @@ fn show(report: &ServcheckReport, outcome: &mut Outcome) {
     outcome.tables.push(table);
 }
 
+/// Shows people what a test instance showed; one that is not ready makes the outcome a warning.
+fn show_test_run(shown: &TestRun, outcome: &mut Outcome) {
+    let mut table = Table::new("Test run", &["component", "state", "reason"]);
+    for one in &shown.components {
+        table.row([one.name.clone(), one.state.clone(), one.reason.clone().unwrap_or_default()]);
+    }
+    outcome.tables.push(table);
+    let severity = if shown.is_ready { Severity::I } else { Severity::W };
+    let text = format!("test instance of {}: {}", shown.level, shown.summary);
+    outcome.say(Message::csm(705, severity, text));
+    for one in shown.components.iter().filter(|one| !one.output.is_empty()) {
+        let text = format!("{} printed last: {}", one.name, one.output.join(" | "));
+        outcome.say(Message::csm(706, Severity::W, text));
+    }
+}
+
 fn finish(
     home: &Home,
     request: &Request,
     began: Timestamp,
     outcome: Outcome,
-    servcheck: Option<ServcheckReport>,
+    found: Found,
 ) -> Result<ReturnCode, ExecuteError> {
     let code = outcome.code;
     let mut info = info::system(home).map_err(ExecuteError::Info)?;
@@ -345,8 +374,15 @@ fn finish(
     audit::append(&home.audit_log(), Timestamp::now(), event).map_err(ExecuteError::Audit)?;
     // The line just written is what the principal must know of.
     info.audit = audit::head(&home.audit_log()).map_err(ExecuteError::Audit)?;
-    let result =
-        RequestResult { request: request.clone(), began, ended: Timestamp::now(), outcome, info, servcheck };
+    let result = RequestResult {
+        request: request.clone(),
+        began,
+        ended: Timestamp::now(),
+        outcome,
+        info,
+        servcheck: found.servcheck,
+        test_run: found.test_run,
+    };
     queue::end(home, &result).map_err(ExecuteError::Home)?;
     fault::point(&format!("{}.result", request.verb.word().to_lowercase()));
     Ok(code)

@@ -3,10 +3,22 @@
 pub(crate) use tender_content::fault::point;
 
 /// The verbs and the labels of their steps; those that undo begin with `undo.`.
-const VERBS: [(&str, &[&str]); 8] = [
+const VERBS: [(&str, &[&str]); 9] = [
     (
         "load",
-        &["stage", "apply", "materialise", "verify", "base", "record", "slot", "collect", "undo.collect"],
+        &[
+            "stage",
+            "apply",
+            "materialise",
+            "verify",
+            "base",
+            "record",
+            "slot",
+            "test-run",
+            "state",
+            "collect",
+            "undo.collect",
+        ],
     ),
     ("unload", &["slot", "collect"]),
     (
@@ -17,6 +29,7 @@ const VERBS: [(&str, &[&str]); 8] = [
             "switch",
             "clear",
             "restart",
+            "state",
             "collect",
             "undo.switch",
             "undo.previous",
@@ -27,20 +40,23 @@ const VERBS: [(&str, &[&str]); 8] = [
     (
         "fallback",
         &[
+            "record",
             "materialise",
             "validate",
             "switch",
             "previous",
             "clear",
             "restart",
+            "state",
             "undo.switch",
             "undo.previous",
             "undo.clear",
             "undo.restart",
         ],
     ),
-    ("servcheck", &[]),
-    ("managed", &["state"]),
+    ("servcheck", &["state"]),
+    ("managed", &["seal", "state", "open"]),
+    ("exception", &["state", "record"]),
     ("enter", &["state"]),
     ("leave", &["state"]),
 ];

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use tender_package::LevelRef;
+use tender_package::report::TestRun;
+
 /// Prepares a level before it becomes `current` and brings it up afterwards.
 ///
 /// A hook may run twice for one switch, when the machine stopped in between; both must bear that.
@@ -11,6 +14,13 @@ pub trait LifecycleHooks {
 
     /// Restarts what changed and waits until it is ready. An error makes the executor switch back.
     fn restart_and_ready(&self, current: &Path) -> Result<(), HookError>;
+
+    /// Runs a test instance on the level that slot `test` names, when this system has one; says what it showed.
+    ///
+    /// A level that does not become ready stays in slot `test`: finding that out is what the slot is for.
+    fn test_run(&self, _level: &LevelRef, _test: &Path) -> Option<TestRun> {
+        None
+    }
 }
 
 /// Says why a hook refused.

@@ -48,6 +48,15 @@ pub(crate) enum QuickstartError {
         /// The host.
         host: String,
     },
+    /// A component did not answer.
+    #[error("nobody answered on port {port}")]
+    Service {
+        /// The port.
+        port: u16,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// A command ended otherwise than it should.
     #[error("`tender {line}` ended {}", ended(*code, expected))]
     Step {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tender_content::{Node, Tree};
 use tender_package::ComponentName;
 
@@ -28,7 +29,7 @@ pub struct ComponentManifest {
 
 /// The key `tender` of a component manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Keys")]
 pub struct ServiceKeys {
     /// Components with the same word restart together; the component's name by default.
     #[serde(default)]
@@ -39,6 +40,40 @@ pub struct ServiceKeys {
     /// How objects are built from parts.
     #[serde(default)]
     pub build: Vec<Recipe>,
+}
+
+/// All keys below `tender`: those of the running side are known here, so that a misspelt one of ours is found.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Keys {
+    #[serde(default)]
+    restart: Option<String>,
+    #[serde(default)]
+    order: Option<u32>,
+    #[serde(default)]
+    build: Vec<Recipe>,
+    #[serde(default, rename = "requires")]
+    _requires: IgnoredAny,
+    #[serde(default, rename = "after")]
+    _after: IgnoredAny,
+    #[serde(default, rename = "onFailure")]
+    _on_failure: IgnoredAny,
+    #[serde(default, rename = "readiness")]
+    _readiness: IgnoredAny,
+    #[serde(default, rename = "health")]
+    _health: IgnoredAny,
+    #[serde(default, rename = "stop")]
+    _stop: IgnoredAny,
+    #[serde(default, rename = "limits")]
+    _limits: IgnoredAny,
+    #[serde(default, rename = "restartPolicy")]
+    _restart_policy: IgnoredAny,
+}
+
+impl From<Keys> for ServiceKeys {
+    fn from(keys: Keys) -> Self {
+        Self { restart: keys.restart, order: keys.order, build: keys.build }
+    }
 }
 
 /// Says why a component manifest cannot be used.
@@ -143,6 +178,14 @@ mod tests {
         let manifest = ComponentManifest::parse(&name, text).unwrap();
         assert_eq!(manifest.restart(&name), "web");
         assert_eq!(manifest.tender.build[0].outputs, ["www/index.html"]);
+    }
+
+    #[test]
+    fn manifest_with_keys_of_the_running_side_is_read() {
+        let name = ComponentName::new("portal").unwrap();
+        let text =
+            "configs:\n  port: 7202\ntender:\n  requires: [ledger]\n  readiness:\n    tcp: 127.0.0.1:7202\n";
+        assert!(ComponentManifest::parse(&name, text).is_ok());
     }
 
     #[test]

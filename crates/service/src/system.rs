@@ -1,6 +1,8 @@
 //! Managed systems: who is meant, how several are worked on at once, and how a request is carried through.
 
 mod ask;
+pub(crate) mod changes;
+pub(crate) mod contact;
 mod guard;
 
 use std::str::FromStr;
@@ -110,6 +112,15 @@ pub(crate) fn refuse_unadded(system: &SystemRow) -> Result<(), Refusal> {
     Err(Refusal::new(166, text).hint("run its SYSTEM ADD again, which says what is missing"))
 }
 
+/// Cuts what is too long for a cell; a message that needs attention stands below the table as a whole.
+fn shortened(text: &str) -> String {
+    const CELL_CHARS_MAX: usize = 120;
+    match text.char_indices().nth(CELL_CHARS_MAX) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{} …", text[..end].trim_end()),
+    }
+}
+
 /// Puts the results of several systems together; the worst return code is that of all.
 pub(crate) fn gather(title: String, results: Vec<(SystemName, Outcome)>) -> Outcome {
     let mut all = Outcome::default();
@@ -117,7 +128,7 @@ pub(crate) fn gather(title: String, results: Vec<(SystemName, Outcome)>) -> Outc
     let mut data = serde_json::Map::new();
     for (system, outcome) in results {
         let last = outcome.messages.iter().max_by_key(|message| message.severity);
-        let text = last.map_or_else(String::new, |message| message.text.clone());
+        let text = last.map_or_else(String::new, |message| shortened(&message.text));
         table.row([system.to_string(), u8::from(outcome.code).to_string(), text]);
         all.code = all.code.max(outcome.code);
         let mut value = outcome.data;

@@ -10,7 +10,7 @@ use super::ours::Ours;
 use super::pairs::{self, PAIRS, Pair, Trees};
 use super::peers::{Figures, Job, PEERS, Peer};
 use super::report::{self, Measured};
-use super::{REGISTRY_CLIENTS, local, venv};
+use super::{REGISTRY_CLIENTS, limits, local, venv};
 use crate::debian;
 use crate::failure::Failure;
 use crate::workspace::Workspace;
@@ -33,6 +33,9 @@ pub(crate) struct Content {
     /// Leave out our own figures.
     #[arg(long)]
     without_ours: bool,
+    /// Measure building within limits of memory instead.
+    #[arg(long)]
+    memory: bool,
     /// Write the results into docs/benchmarks.md, each pair in its place.
     #[arg(long)]
     write: bool,
@@ -41,6 +44,9 @@ pub(crate) struct Content {
 impl Content {
     /// Fetches, measures and reports.
     pub(crate) fn run(&self, workspace: &Workspace) -> Result<(), Failure> {
+        if self.memory {
+            return self.run_limits(workspace);
+        }
         let peers: Vec<_> = PEERS
             .iter()
             .filter(|peer| {
@@ -67,6 +73,14 @@ impl Content {
             }
         }
         Ok(())
+    }
+
+    fn run_limits(&self, workspace: &Workspace) -> Result<(), Failure> {
+        debian::require(REGISTRY_CLIENTS)?;
+        let ours = Ours::build(workspace)?;
+        let section = limits::section(workspace, &ours, &self.trees(workspace)?)?;
+        print!("\n{section}");
+        if self.write { report::write(workspace, "memory", &section) } else { Ok(()) }
     }
 
     /// Returns the pairs asked for; given directories alone, only those.

@@ -14,9 +14,11 @@ use tender_package::{ComponentName, LevelRef, ReturnCode, Vrm};
 
 use super::{Context, collect, trusted_root};
 use crate::base::BaseRecord;
+use crate::changes::{self, ChangesError};
 use crate::home::{HomeError, Verifier, write_json};
 use crate::hooks::HookError;
 use crate::managed::ManagedState;
+use crate::open_up;
 use crate::slots::{Contents, LevelRecord, Slot};
 use crate::trees::{self, TreesError};
 
@@ -42,8 +44,14 @@ pub(crate) enum Step {
     Validate { level: LevelRef },
     /// Lets the lifecycle restart what changed.
     Restart { level: Option<LevelRef> },
+    /// Lets the lifecycle run a test instance on slot `test`; keeps what it showed for the result.
+    TestRun { level: LevelRef },
     /// Remembers whether this system is managed, and its overrides.
     State { state: ManagedState },
+    /// Makes components of slot `current` writable for emergency service, apart from the objects they share.
+    OpenUp { level: LevelRef, components: Vec<ComponentName> },
+    /// Takes write permission away again.
+    Seal { level: LevelRef, components: Vec<ComponentName> },
     /// Removes levels and objects that no slot and no BASE needs.
     Collect,
 }
@@ -97,6 +105,8 @@ pub(crate) enum StepError {
     Hook(#[source] HookError),
     #[error("remove what is no longer needed")]
     Collect(#[source] collect::CollectError),
+    #[error("keep what was changed by hand")]
+    Changes(#[source] ChangesError),
     #[error("exchange `{}` for the directory made again", path.display())]
     Exchange {
         path: PathBuf,
@@ -114,6 +124,10 @@ impl StepError {
     pub(crate) fn code(&self) -> ReturnCode {
         match self {
             Self::Hook(_) => ReturnCode::Outside,
+            Self::Changes(ChangesError::Moved { .. }) => ReturnCode::Outside,
+            Self::Trees { source, .. } if matches!(**source, TreesError::Rework { .. }) => {
+                ReturnCode::Refused
+            }
             other => code_of(other),
         }
     }
@@ -158,7 +172,10 @@ impl Step {
             Self::Slot { slot: Slot::Test, .. } => "slot",
             Self::Validate { .. } => "validate",
             Self::Restart { .. } => "restart",
+            Self::TestRun { .. } => "test-run",
             Self::State { .. } => "state",
+            Self::OpenUp { .. } => "open",
+            Self::Seal { .. } => "seal",
             Self::Collect => "collect",
         }
     }
@@ -182,7 +199,10 @@ impl Step {
             Self::Slot { slot, level: None } => format!("clear slot {}", slot.word()),
             Self::Validate { level } => format!("validate and configure {level}"),
             Self::Restart { .. } => "restart what changed and wait until it is ready".to_owned(),
+            Self::TestRun { level } => format!("run a test instance of {level}, when there is one"),
             Self::State { .. } => "remember the state of management".to_owned(),
+            Self::OpenUp { level, .. } => format!("make components of {level} ready for service by hand"),
+            Self::Seal { level, .. } => format!("close components of {level} to service by hand"),
             Self::Collect => "remove what is no longer needed".to_owned(),
         }
     }
@@ -211,10 +231,33 @@ impl Step {
             Self::Restart { level: Some(_) } => {
                 context.hooks.restart_and_ready(&home.slot_link(Slot::Current)).map_err(StepError::Hook)
             }
-            Self::State { state } => state.write(home).map_err(StepError::Home),
+            Self::TestRun { level } => test_run(context, level, staging),
+            Self::State { state } => {
+                changes::keep(home, &context.store, state).map_err(StepError::Changes)?;
+                state.write(home).map_err(StepError::Home)
+            }
+            Self::OpenUp { level, components } => {
+                open_up::open_up(home, level, components).map_err(StepError::Home)
+            }
+            Self::Seal { level, components } => {
+                open_up::seal(home, level, components).map_err(StepError::Home)
+            }
             Self::Collect => collect::collect(context).map_err(StepError::Collect),
         }
     }
+}
+
+/// Returns where the step that runs a test instance leaves what it showed.
+pub(super) fn test_run_file(request_dir: &Path) -> PathBuf {
+    request_dir.join("test-run.json")
+}
+
+fn test_run(context: &Context<'_>, level: &LevelRef, staging: &Path) -> Result<(), StepError> {
+    let Some(shown) = context.hooks.test_run(level, &context.home.slot_link(Slot::Test)) else {
+        return Ok(());
+    };
+    let request_dir = staging.parent().unwrap_or(staging);
+    write_json(&test_run_file(request_dir), &shown).map_err(StepError::Home)
 }
 
 fn stage(context: &Context<'_>, vrm: &Vrm, target: &str, to: &Path) -> Result<(), StepError> {
@@ -265,13 +308,9 @@ fn materialise(context: &Context<'_>, contents: &Contents) -> Result<(), StepErr
     std::fs::create_dir_all(parent)
         .map_err(HomeError::io("make directory", parent))
         .map_err(StepError::Home)?;
-    let trees = contents
-        .trees
-        .iter()
-        .map(|(name, digest)| Ok((name.as_str(), trees::read(&context.store, digest)?)))
-        .collect::<Result<Vec<_>, TreesError>>()
+    let trees = trees::effective(&context.store, contents)
         .map_err(|source| StepError::trees(&contents.level, source))?;
-    let named: Vec<(&str, &Tree)> = trees.iter().map(|(name, tree)| (*name, tree)).collect();
+    let named: Vec<(&str, &Tree)> = trees.iter().map(|(name, tree)| (name.as_str(), tree)).collect();
     if !dir.exists() {
         return materialise_into(&context.store, &named, &dir).map(drop).map_err(failed);
     }

@@ -162,6 +162,7 @@ fn refuse(home: &Home, request: &Request, refusal: Refusal) -> Result<RequestSta
         outcome: Outcome { code, messages: refusal.messages, ..Outcome::default() },
         info: info::system(home).map_err(IntakeError::Info)?,
         servcheck: None,
+        test_run: None,
     };
     queue::end(home, &result).map_err(IntakeError::Home)?;
     Ok(RequestState::Ended { code })

@@ -3,11 +3,13 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use jiff::Timestamp;
 use tender_agent::hooks::{HookError, LifecycleHooks};
 use tender_agent::{audit, queue};
 use tender_content::progress::NoProgress;
+use tender_package::report::{TestRun, TestedComponent};
 use tender_package::request::{RequestState, Verb};
-use tender_package::{FixId, Mode, ReturnCode};
+use tender_package::{FixId, LevelRef, Mode, ReturnCode};
 
 use crate::world::{Principal, System, ids, level, load, put2prod, request, vrm};
 
@@ -53,7 +55,7 @@ fn level_jumped_to_from_a_later_one_must_name_the_fixes_it_loses() {
     let result = system.ask(load("BLD1", Mode::Test));
     assert_eq!((result.outcome.code, ids(&result)), (ReturnCode::Refused, vec!["CSM0727"]));
     let lose = vec![FixId::new("UM00002").unwrap()];
-    let verb = Verb::Load { level: level("BLD1"), mode: Mode::Test, lose, force: None };
+    let verb = Verb::Load { level: level("BLD1"), mode: Mode::Test, lose, force: None, brings: Vec::new() };
     let result = system.done(verb);
     // Named: the fix that goes and the component that goes with it.
     assert!(ids(&result).contains(&"CSM0714") && ids(&result).contains(&"CSM0715"), "{:?}", ids(&result));
@@ -67,7 +69,13 @@ fn level_tested_again_and_fallen_back_to_leaves_slot_test_and_the_way_back_stays
     system.produce(&principal, "BLD1");
     system.produce(&principal, "BLD2");
     let lose = vec![FixId::new("UM00002").unwrap()];
-    system.done(Verb::Load { level: level("BLD1"), mode: Mode::Stable, lose, force: None });
+    system.done(Verb::Load {
+        level: level("BLD1"),
+        mode: Mode::Stable,
+        lose,
+        force: None,
+        brings: Vec::new(),
+    });
     assert_eq!(system.slots(), ["BLD1", "BLD2", "BLD1"]);
     system.done(Verb::Fallback);
     assert_eq!(system.slots(), ["-", "BLD1", "BLD2"]);
@@ -157,6 +165,51 @@ impl LifecycleHooks for Failing {
         let config = std::fs::read_to_string(current.join("http/etc/http.conf")).unwrap();
         if config.contains("build 2") { Err(HookError::new("http is not ready", None)) } else { Ok(()) }
     }
+}
+
+/// Has a test instance in which one component does not become ready.
+struct Tested;
+
+impl LifecycleHooks for Tested {
+    fn validate_and_configure(&self, _level_dir: &Path) -> Result<(), HookError> {
+        Ok(())
+    }
+
+    fn restart_and_ready(&self, _current: &Path) -> Result<(), HookError> {
+        Ok(())
+    }
+
+    fn test_run(&self, level: &LevelRef, test: &Path) -> Option<TestRun> {
+        let is_there = test.join("http/bin/httpd").exists();
+        Some(TestRun {
+            level: level.clone(),
+            began: Timestamp::now(),
+            took_ms: 1,
+            is_ready: !is_there,
+            summary: "http did not become ready".to_owned(),
+            components: vec![TestedComponent {
+                name: "http".to_owned(),
+                state: "FAILED".to_owned(),
+                reason: Some("exit 1".to_owned()),
+                output: vec!["port 80 is taken".to_owned()],
+            }],
+        })
+    }
+}
+
+#[test]
+fn load_with_a_failing_test_instance_keeps_the_level_and_returns_what_it_showed() {
+    let principal = Principal::new();
+    let system = System::new(&principal);
+    system.receive(&principal, "BLD1");
+    let result = system.ask_with(load("BLD1", Mode::Test), &Tested);
+    assert_eq!(result.outcome.code, ReturnCode::Warning, "{:?}", result.outcome.messages);
+    assert_eq!(system.slots(), ["BLD1", "-", "-"]);
+    let shown = result.test_run.unwrap();
+    assert!(!shown.is_ready);
+    assert_eq!(shown.components[0].output, ["port 80 is taken"]);
+    let told = result.outcome.messages.iter().any(|message| message.to_string().contains("port 80 is taken"));
+    assert!(told, "{:?}", result.outcome.messages);
 }
 
 #[test]
@@ -325,6 +378,12 @@ fn base_imported_again_heals_damaged_objects() {
         "what is in production is not touched"
     );
     let force = Some("repair".to_owned());
-    system.done(Verb::Load { level: level("BLD1"), mode: Mode::Stable, lose: Vec::new(), force });
+    system.done(Verb::Load {
+        level: level("BLD1"),
+        mode: Mode::Stable,
+        lose: Vec::new(),
+        force,
+        brings: Vec::new(),
+    });
     system.check_slots_are_whole(&principal);
 }

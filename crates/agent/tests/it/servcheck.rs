@@ -27,7 +27,7 @@ fn system_in_order_passes_and_lists_its_fixes() {
     assert!(report.drift.is_empty());
     assert!(report.checks.iter().all(|line| line.verdict == Verdict::Ok), "{:?}", report.checks);
     let numbers: Vec<u8> = report.checks.iter().map(|line| line.number).collect();
-    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 10, 11]);
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 10, 11, 13]);
     let http = report.fixes.iter().find(|(name, _)| name.as_str() == "http").unwrap();
     assert_eq!(http.1.len(), 2);
 }
@@ -141,4 +141,72 @@ fn verb_asked_for_on_the_system_itself_gives_its_result_at_once() {
     let log =
         std::fs::read_to_string(system.home.results().join(format!("{}.log", result.request.id))).unwrap();
     assert!(log.contains("asked by operator root"), "what people wrote stays on its line: {log}");
+}
+
+fn keep(keep: bool, path: &str) -> Verb {
+    Verb::Exception {
+        keep,
+        component: ComponentName::new("http").unwrap(),
+        paths: vec![tender_content::PartPath::new(path).unwrap()],
+        reason: "other hardware".to_owned(),
+    }
+}
+
+/// A managed system with BLD1 in production and a part changed by hand, which SERVCHECK has seen.
+fn changed(principal: &Principal, part: &str) -> System {
+    let system = System::new(principal);
+    system.done(Verb::Enter);
+    system.produce(principal, "BLD1");
+    let directory = system.home.root().join("current").join(part);
+    std::fs::set_permissions(directory.parent().unwrap(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::remove_file(&directory).unwrap();
+    std::fs::write(&directory, "ours\n").unwrap();
+    system.done(Verb::Servcheck { full: false });
+    system
+}
+
+#[test]
+fn level_that_changes_a_kept_part_is_refused_before_any_slot_names_it() {
+    let principal = Principal::new();
+    let system = changed(&principal, "http/etc/http.conf");
+    let head = system.info().changes.unwrap();
+    assert_eq!((head.diverged.len(), head.diverged[0].parts), (1, 1));
+    system.done(keep(true, "etc/http.conf"));
+    assert!(system.info().changes.unwrap().diverged.is_empty());
+    assert!(check(&system).drift.is_empty());
+
+    // What the servlink brings is known only when it is applied.
+    system.receive(&principal, "BLD2");
+    let refused = system.ask(load("BLD2", Mode::Test));
+    assert_eq!(refused.outcome.code, ReturnCode::Refused, "{:?}", refused.outcome);
+    let named =
+        |message: &tender_package::Message| message.text.contains("something else there: http/etc/http.conf");
+    assert!(refused.outcome.messages.iter().any(named), "{:?}", refused.outcome);
+    assert_eq!(system.slots(), ["-", "BLD1", "-"]);
+
+    let gone = system.ask(keep(false, "etc/http.conf"));
+    assert_eq!(gone.outcome.code, ReturnCode::Warning);
+    assert_eq!(system.info().changes.unwrap().diverged.len(), 1, "dropped, it is a change like any other");
+    assert_eq!(system.ask(load("BLD2", Mode::Test)).outcome.code, ReturnCode::Refused);
+}
+
+#[test]
+fn level_loaded_before_an_exception_was_made_is_sent_again_first() {
+    let principal = Principal::new();
+    principal.mark("BLD2", Mode::Stable);
+    let system = changed(&principal, "http/share/data");
+    system.receive(&principal, "BLD2");
+    let mut verb = load("BLD2", Mode::Stable);
+    if let Verb::Load { force, .. } = &mut verb {
+        *force = Some("to be kept".to_owned());
+    }
+    system.done(verb);
+    system.done(keep(true, "share/data"));
+    let refused = system.ask(crate::world::put2prod());
+    assert!(ids(&refused).contains(&"CSM0764"), "{:?}", refused.outcome);
+    system.done(load("BLD2", Mode::Stable));
+    system.done(crate::world::put2prod());
+    let text = std::fs::read_to_string(system.home.root().join("current/http/share/data")).unwrap();
+    assert_eq!(text, "ours\n");
+    assert!(check(&system).drift.is_empty());
 }

@@ -1,8 +1,10 @@
 //! The story: vendor, principal, three managed systems.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
+use std::time::Duration;
 
 use super::QuickstartError;
 use super::stage::{Stage, free_ports};
@@ -13,8 +15,9 @@ const EXAMPLES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/examples.tar")
 const SYSTEMS: [&str; 3] = ["vm01", "vm02", "vm03"];
 const PRINCIPAL: &str = "principal";
 const VENDOR: &str = "vendor";
-/// Control port and data ports of one agent.
-const PORTS_EACH: u16 = 3;
+/// Control port and data ports of one agent, then the ports of its production and of its test instance.
+const PORTS_EACH: u16 = 7;
+const PORTS_AGENT: u16 = 3;
 
 /// Plays the whole scenario on `stage`.
 pub(crate) fn play(stage: &mut Stage) -> Result<(), QuickstartError> {
@@ -33,9 +36,15 @@ pub(crate) fn play(stage: &mut Stage) -> Result<(), QuickstartError> {
     }
     let mut tell = Teller::new(stage, number);
     register(&mut tell, port_of)?;
-    first_production(&mut tell)?;
+    first_production(&mut tell, port_of)?;
+    let number = tell.number();
+    stage.instances_of(&SYSTEMS);
+    let mut tell = Teller::new(stage, number);
+    run_it(&mut tell, port_of)?;
     second_level(&mut tell)?;
     second_production(&mut tell)?;
+    bad_fix(&mut tell)?;
+    good_fix(&mut tell)?;
     drift(&mut tell, stage)?;
     tampering(&mut tell, stage)?;
     fall_back(&mut tell)?;
@@ -46,9 +55,10 @@ pub(crate) fn play(stage: &mut Stage) -> Result<(), QuickstartError> {
 pub(crate) fn farewell(stage: &Stage) -> Result<(), QuickstartError> {
     let directory = stage.directory().display();
     let text = format!(
-        "\nEverything is in {directory}, the agents are running. To go on as the principal:\n\n   \
+        "\nEverything is in {directory}, agents and instances are running. To go on as the principal:\n\n   \
          export TENDER_HOME={directory}/{PRINCIPAL}\n   tender servmgr system query 720 all\n\n\
-         To end it: kill {}; then remove the directory (its levels are read-only: chmod -R u+w first).\n",
+         To look at what runs: tender status --instance {directory}/vm01-prod\n\
+         To end it: `tender stop --instance` with each of vm01-prod, vm02-prod, vm03-prod; kill {}; then remove the directory (its levels are read-only: chmod -R u+w first).\n",
         stage.agent_ids().iter().map(u32::to_string).collect::<Vec<_>>().join(" ")
     );
     std::io::stdout().lock().write_all(text.as_bytes()).map_err(QuickstartError::Tell)
@@ -71,7 +81,7 @@ fn introduce(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
 fn vendor(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
     tell.chapter("The vendor makes signed envelopes of fixes from what changed in the components.")?;
     tell.run(VENDOR, "envelope key vendor.key", &[0])?;
-    for rsu in ["rsu0801", "rsu0802"] {
+    for rsu in ["rsu0801", "rsu0802", "rsu0803", "rsu0804"] {
         let line = format!(
             "envelope create {rsu}.envelope --from media/base --to media/{rsu} --overlay \
              --describe media/{rsu}.yaml --key vendor.key"
@@ -131,7 +141,7 @@ fn enrol(
     )?;
     for ((index, system), token) in (0..).zip(SYSTEMS).zip(tokens) {
         let port = port_of(index);
-        let (first, last) = (port + 1, port + PORTS_EACH - 1);
+        let (first, last) = (port + 1, port + PORTS_AGENT - 1);
         tell.run(
             system,
             &format!("agent init {system} --listen 127.0.0.1:{port} --passive {first}-{last}"),
@@ -152,13 +162,74 @@ fn register(tell: &mut Teller<'_>, port_of: impl Fn(u16) -> u16) -> Result<(), Q
     tell.run(PRINCIPAL, "servmgr group set 720 fleet vm01 vm02 vm03", &[0]).map(drop)
 }
 
-fn first_production(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
+fn first_production(tell: &mut Teller<'_>, port_of: impl Fn(u16) -> u16) -> Result<(), QuickstartError> {
     tell.chapter("Send the package to vm01 to test it there; it lands in slot `test`, beside what runs.")?;
+    tell.run(PRINCIPAL, "servmgr srvlvl send 720 vm010102_BLD1 vm01 '(test'", &[0])?;
+    tell.chapter(
+        "vm01 gets a test instance of that slot, with ports and a workspace of its own. From now on every level\n   \
+         sent for a test is started there, and what it showed comes back as the proof.",
+    )?;
+    instance(tell, "vm01", "test", port_of(0) + PORTS_AGENT + 2)?;
+    tell.run("vm01", "agent instance --test vm01-test --ready-limit 30s", &[0])?;
     tell.run(PRINCIPAL, "servmgr srvlvl send 720 vm010102_BLD1 vm01 '(test'", &[0])?;
     tell.chapter("Tested: send it to all as stable. That locks the level, and the signed metadata says so.")?;
     tell.run(PRINCIPAL, "servmgr srvlvl send 720 vm010102_BLD1 fleet '(stable'", &[0])?;
     tell.chapter("Put it in production everywhere: one atomic switch a system.")?;
     tell.run(PRINCIPAL, "servmgr system put2prod 720 fleet", &[0]).map(drop)
+}
+
+/// Makes an instance of a slot of `system`, with the ledger at `port` and the portal at the next one.
+fn instance(tell: &Teller<'_>, system: &str, slot: &str, port: u16) -> Result<(), QuickstartError> {
+    let (name, follows) = match slot {
+        "test" => (format!("{system}-test"), "test"),
+        _ => (format!("{system}-prod"), "current"),
+    };
+    tell.run(
+        system,
+        &format!(
+            "instance init {name} --runtime {system}/system/{follows} --host localhost --job-name {system}"
+        ),
+        &[0],
+    )?;
+    let portal = port + 1;
+    tell.run(
+        system,
+        &format!(
+            "config set --instance {name} components.beacon.enabled=true components.ledger.enabled=true \
+             components.ledger.port={port} components.portal.enabled=true components.portal.port={portal}"
+        ),
+        &[0],
+    )
+    .map(drop)
+}
+
+fn run_it(tell: &mut Teller<'_>, port_of: impl Fn(u16) -> u16) -> Result<(), QuickstartError> {
+    tell.chapter(
+        "What is delivered is what runs: on each system an instance of slot `current`, and a launcher that takes\n   \
+         its components through validate, configure and start, and keeps them running.",
+    )?;
+    for (index, system) in (0..).zip(SYSTEMS) {
+        instance(tell, system, "current", port_of(index) + PORTS_AGENT)?;
+        tell.run(system, &format!("agent instance --production {system}-prod --ready-limit 30s"), &[0])?;
+        tell.run(system, &format!("start --instance {system}-prod"), &[0])?;
+    }
+    tell.chapter("Somebody uses it: an entry in the ledger of vm01. The journal is in the workspace, not in the level.")?;
+    let port = port_of(0) + PORTS_AGENT;
+    tell.aside("vm01", &format!("curl -X POST http://127.0.0.1:{port}/rent/950.00"))?;
+    tell.answer(&post(port, "/rent/950.00")?)
+}
+
+/// Sends a POST without a body and returns the answer's body.
+fn post(port: u16, path: &str) -> Result<String, QuickstartError> {
+    let ask = || {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        write!(stream, "POST {path} HTTP/1.0\r\nContent-Length: 0\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        Ok(text.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned()))
+    };
+    ask().map_err(|source| QuickstartError::Service { port, source })
 }
 
 fn second_level(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
@@ -194,6 +265,45 @@ fn second_production(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
     tell.chapter("A fix in it asks for an action. Production is refused until somebody has read it.")?;
     tell.run(PRINCIPAL, "servmgr system put2prod 720 fleet", &[16])?;
     tell.run(PRINCIPAL, "servmgr system put2prod 720 fleet --acknowledge UM10010", &[0]).map(drop)
+}
+
+/// A fix whose fault only shows where there is data from before: the readiness gate finds it.
+fn bad_fix(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
+    tell.chapter("A single fix for the ledger arrives. Its test instance is well: it has no journal yet.")?;
+    deliver(tell, "vm010902_BLD3", "rsu0803.envelope", "September fix")?;
+    tell.chapter(
+        "On vm01 the new ledger cannot read the journal that is there. It does not become ready, so PUT2PROD goes\n   \
+         back by itself, starts what ran before, and says what the ledger said last.",
+    )?;
+    tell.run(PRINCIPAL, "servmgr system put2prod 720 vm01", &[12])?;
+    tell.run("vm01", "status --instance vm01-prod", &[0]).map(drop)
+}
+
+fn good_fix(tell: &mut Teller<'_>) -> Result<(), QuickstartError> {
+    tell.chapter("The fix is held, so that no level takes it in; the vendor's next one supersedes it and goes through.")?;
+    tell.run(
+        PRINCIPAL,
+        "servmgr hold add 720 UM10020 error PM004 --resolved-by UM10021 --text 'journals from before are not read'",
+        &[0, 4],
+    )?;
+    deliver(tell, "vm010903_BLD4", "rsu0804.envelope", "the fix of the fix")?;
+    tell.run(PRINCIPAL, "servmgr system put2prod 720 vm01", &[0])?;
+    tell.chapter("Only the ledger was restarted; portal and beacon are the processes they were.")?;
+    tell.run("vm01", "status --instance vm01-prod", &[0]).map(drop)
+}
+
+/// Makes a level of an envelope on top of the second one, tests it on vm01 and makes it stable there.
+fn deliver(tell: &Teller<'_>, level: &str, envelope: &str, what: &str) -> Result<(), QuickstartError> {
+    for line in [
+        format!("servmgr srvlvl add 720 {level} basedon vm010802_BLD2 nonesm desc {what}"),
+        format!("servmgr srvlvl service 720 {level} all {envelope}"),
+        format!("servmgr srvlvl package 720 {level}"),
+        format!("servmgr srvlvl send 720 {level} vm01 '(test'"),
+        format!("servmgr srvlvl send 720 {level} vm01 '(stable'"),
+    ] {
+        tell.run(PRINCIPAL, &line, &[0, 4])?;
+    }
+    Ok(())
 }
 
 fn drift(tell: &mut Teller<'_>, stage: &Stage) -> Result<(), QuickstartError> {

@@ -19,6 +19,7 @@ pub(crate) struct Stage {
     directory: PathBuf,
     program: PathBuf,
     agents: Vec<(String, Child)>,
+    instances: Vec<String>,
 }
 
 impl Stage {
@@ -31,7 +32,7 @@ impl Stage {
         }
         let program = std::env::current_exe().map_err(fault)?;
         let directory = fs::canonicalize(&directory).map_err(fault)?;
-        Ok(Self { directory, program, agents: Vec::new() })
+        Ok(Self { directory, program, agents: Vec::new(), instances: Vec::new() })
     }
 
     /// Returns where everything lies.
@@ -77,6 +78,11 @@ impl Stage {
         told.recv_timeout(READY_TIMEOUT).map_err(|_| QuickstartError::NotReady { host: host.to_owned() })
     }
 
+    /// Notes that these hosts run production instances, named `<host>-prod`, which have to be stopped at the end.
+    pub(crate) fn instances_of(&mut self, hosts: &[&str]) {
+        self.instances.extend(hosts.iter().map(|host| (*host).to_owned()));
+    }
+
     /// Returns the process ids of the agents.
     pub(crate) fn agent_ids(&self) -> Vec<u32> {
         self.agents.iter().map(|(_, child)| child.id()).collect()
@@ -85,6 +91,7 @@ impl Stage {
     /// Leaves the agents running and forgets them.
     pub(crate) fn keep(mut self) {
         self.agents.clear();
+        self.instances.clear();
     }
 
     /// Stops the agents and removes the directory.
@@ -99,6 +106,11 @@ impl Stage {
             stop(child);
         }
         self.agents.clear();
+        for host in std::mem::take(&mut self.instances) {
+            let words = ["stop", "--instance", &format!("{host}-prod")].map(str::to_owned);
+            // One that never started has nothing to stop.
+            drop(self.command(&host, &words).stdout(Stdio::null()).stderr(Stdio::null()).status());
+        }
     }
 }
 

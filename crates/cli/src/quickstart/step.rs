@@ -35,6 +35,11 @@ impl<'a> Teller<'a> {
         writeln!(io::stdout().lock(), "\n   {host}$ {text}").map_err(QuickstartError::Tell)
     }
 
+    /// Shows what something done by other means answered.
+    pub(crate) fn answer(&self, text: &str) -> Result<(), QuickstartError> {
+        writeln!(io::stdout().lock(), "   {}", text.trim_end()).map_err(QuickstartError::Tell)
+    }
+
     /// Runs one command as typed on `host` and returns what it printed.
     ///
     /// Errors: [`QuickstartError::Step`] when it ends with a code that is not in `expected`.

@@ -4,6 +4,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use super::*;
+use crate::digest::Digest;
 use crate::progress::NoProgress;
 use crate::store::ObjectStore;
 use crate::tree::{Node, Tree};
@@ -201,6 +202,55 @@ fn zip_becomes_its_tree() {
     let bytes = b"print(1)\n".repeat(100);
     let wanted = tree(&[("pkg/a.py", file(0o755, &bytes))]);
     assert_eq!(import(&zip_of("pkg/a.py", 0o100_755, &bytes), 0).unwrap(), wanted);
+}
+
+/// The same archive with every number that may be in its zip64 fields.
+fn zip64_of(name: &str, mode: u32, bytes: &[u8]) -> Vec<u8> {
+    let small = zip_of(name, mode, bytes);
+    let directory = small.windows(4).position(|w| w == b"PK\x01\x02").unwrap();
+    let number = |at: usize| {
+        u64::from(u32::from_le_bytes(small[directory + at..directory + at + 4].try_into().unwrap()))
+    };
+    let (packed, plain) = (number(20), number(24));
+    let mut zip = small[..directory + 46 + name.len()].to_vec();
+    zip[directory + 20..directory + 28].fill(0xff);
+    zip[directory + 42..directory + 46].fill(0xff);
+    zip[directory + 30..directory + 32].copy_from_slice(&(6 + 28_u16).to_le_bytes());
+    // Another extra field first, as tools write them.
+    zip.extend(b"UT\x02\0ab\x01\0\x18\0");
+    [plain, packed, 0].iter().for_each(|number| zip.extend(number.to_le_bytes()));
+    let end = zip.len();
+    zip.extend(b"PK\x06\x06");
+    zip.extend(44_u64.to_le_bytes());
+    zip.extend([45, 0, 45, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    for number in [1, 1, end - directory, directory] {
+        zip.extend((number as u64).to_le_bytes());
+    }
+    zip.extend(b"PK\x06\x07\0\0\0\0");
+    zip.extend((end as u64).to_le_bytes());
+    zip.extend([1, 0, 0, 0]);
+    zip.extend(b"PK\x05\x06\0\0\0\0");
+    zip.extend([0xff; 12]);
+    zip.extend([0, 0]);
+    zip
+}
+
+#[test]
+fn zip64_becomes_its_tree() {
+    let bytes = b"print(64)\n".repeat(100);
+    let wanted = tree(&[("pkg/a.py", file(0o755, &bytes))]);
+    let zip = zip64_of("pkg/a.py", 0o100_755, &bytes);
+    assert_eq!(import(&zip, 0).unwrap(), wanted);
+    for at in 0..zip.len() {
+        // Whatever is damaged, it is refused or makes no difference.
+        let mut damaged = zip.clone();
+        damaged[at] ^= 0x11;
+        if let Ok(made) = import(&damaged, 0)
+            && let Some(Node::File { digest, .. }) = made.get("pkg/a.py")
+        {
+            assert_eq!(*digest, Digest::of(&bytes), "{at}");
+        }
+    }
 }
 
 #[test]

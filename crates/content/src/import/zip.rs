@@ -1,4 +1,4 @@
-//! Reads zip archives, as wheels and jars are: stored and deflated members, no encryption, no zip64.
+//! Reads zip archives, as wheels and jars are: stored and deflated members, also of zip64, no encryption.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -15,6 +15,14 @@ const CENTRAL_MAGIC: u32 = 0x0201_4b50;
 const CENTRAL_BYTES: usize = 46;
 const LOCAL_MAGIC: u32 = 0x0403_4b50;
 const LOCAL_BYTES: usize = 30;
+const END64_MAGIC: u32 = 0x0606_4b50;
+const END64_BYTES: usize = 56;
+const LOCATOR64_MAGIC: u32 = 0x0706_4b50;
+const LOCATOR64_BYTES: usize = 20;
+/// The extra field with the numbers that do not fit 32 bits.
+const EXTRA_ZIP64: u16 = 1;
+/// Stands where the number is in the zip64 fields.
+const IN_ZIP64: u32 = u32::MAX;
 const FLAG_ENCRYPTED: u16 = 1;
 const METHOD_STORED: u16 = 0;
 const METHOD_DEFLATED: u16 = 8;
@@ -85,6 +93,10 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes)
 }
 
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..at.checked_add(8)?)?.try_into().ok().map(u64::from_le_bytes)
+}
+
 /// Reads the central directory, which the record at the very end of the file points to.
 fn central_directory(file: &mut File) -> io::Result<Option<Vec<u8>>> {
     let file_bytes = file.metadata()?.len();
@@ -97,13 +109,33 @@ fn central_directory(file: &mut File) -> io::Result<Option<Vec<u8>>> {
     let (Some(bytes), Some(offset)) = (u32_at(&tail, end + 12), u32_at(&tail, end + 16)) else {
         return Ok(None);
     };
-    if u64::from(offset) + u64::from(bytes) > file_bytes {
+    let (mut bytes, mut offset) = (u64::from(bytes), u64::from(offset));
+    let locator = end.checked_sub(LOCATOR64_BYTES).filter(|at| u32_at(&tail, *at) == Some(LOCATOR64_MAGIC));
+    if let Some(end64) = locator.and_then(|at| u64_at(&tail, at + 8)) {
+        match end_of_zip64(file, end64, file_bytes)? {
+            Some(found) => (bytes, offset) = found,
+            None => return Ok(None),
+        }
+    }
+    if offset.checked_add(bytes).is_none_or(|end| end > file_bytes) {
         return Ok(None);
     }
-    file.seek(SeekFrom::Start(offset.into()))?;
+    file.seek(SeekFrom::Start(offset))?;
     let mut directory = Vec::new();
-    file.take(bytes.into()).read_to_end(&mut directory)?;
+    file.take(bytes).read_to_end(&mut directory)?;
     Ok(Some(directory))
+}
+
+/// Returns size and place of the directory as the zip64 record at `at` gives them.
+fn end_of_zip64(file: &mut File, at: u64, file_bytes: u64) -> io::Result<Option<(u64, u64)>> {
+    if at.checked_add(END64_BYTES as u64).is_none_or(|end| end > file_bytes) {
+        return Ok(None);
+    }
+    let mut end = [0; END64_BYTES];
+    file.seek(SeekFrom::Start(at))?;
+    file.read_exact(&mut end)?;
+    let is_end = u32_at(&end, 0) == Some(END64_MAGIC);
+    Ok(u64_at(&end, 40).zip(u64_at(&end, 48)).filter(|_| is_end))
 }
 
 fn members(directory: &[u8]) -> Option<Vec<Member>> {
@@ -114,20 +146,42 @@ fn members(directory: &[u8]) -> Option<Vec<Member>> {
             return None;
         }
         let name_end = CENTRAL_BYTES + usize::from(u16_at(rest, 28)?);
-        let next = name_end + usize::from(u16_at(rest, 30)?) + usize::from(u16_at(rest, 32)?);
+        let extra_end = name_end + usize::from(u16_at(rest, 30)?);
+        let next = extra_end + usize::from(u16_at(rest, 32)?);
+        let mut large = large_numbers(rest.get(name_end..extra_end)?);
+        // In this order, and only those that do not fit.
+        let mut number = |at: usize| match u32_at(rest, at)? {
+            IN_ZIP64 => large.next(),
+            small => Some(u64::from(small)),
+        };
+        let (bytes, compressed_bytes, local_offset) = (number(24)?, number(20)?, number(42)?);
         let is_unix = u16_at(rest, 4)? >> 8 == MADE_BY_UNIX;
         members.push(Member {
             name: rest.get(CENTRAL_BYTES..name_end)?.to_vec(),
             method: u16_at(rest, 10)?,
             crc: u32_at(rest, 16)?,
-            compressed_bytes: u32_at(rest, 20)?.into(),
-            bytes: u32_at(rest, 24)?.into(),
-            local_offset: u32_at(rest, 42)?.into(),
+            compressed_bytes,
+            bytes,
+            local_offset,
             unix_mode: if is_unix { u32_at(rest, 38)? >> 16 } else { 0 },
         });
         rest = rest.get(next..)?;
     }
     Some(members)
+}
+
+/// Returns the numbers of the zip64 field among the extra fields of a member; none without it.
+fn large_numbers(mut extra: &[u8]) -> impl Iterator<Item = u64> {
+    let mut numbers = &[][..];
+    while let (Some(kind), Some(size)) = (u16_at(extra, 0), u16_at(extra, 2)) {
+        let Some((field, rest)) = extra[4..].split_at_checked(usize::from(size)) else { break };
+        if kind == EXTRA_ZIP64 {
+            numbers = field;
+            break;
+        }
+        extra = rest;
+    }
+    numbers.chunks_exact(8).filter_map(|number| u64_at(number, 0))
 }
 
 fn open_member<'f>(file: &'f mut File, member: &Member) -> io::Result<Option<Box<dyn Read + 'f>>> {

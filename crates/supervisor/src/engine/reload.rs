@@ -376,6 +376,8 @@ impl Engine {
         let is_stopped = matches!(unit.life.state, State::Stopped) && !unit.life.is_done
             || unit.pending == Some(Event::Stop);
         self.succeed(id, Successor::Changed(Box::new(component)));
+        // One without a process is at rest already: it would start once more as it was.
+        self.put_successors_in_place();
         if is_stopped {
             return None;
         }
@@ -424,6 +426,7 @@ impl Engine {
             let id = self.names.get(&component.name).copied();
             if let Some(id) = id {
                 self.succeed(id, Successor::Changed(Box::new(component)));
+                self.put_successors_in_place();
                 self.order_stop(id, Event::Restart);
                 touched.push(id);
             }

@@ -84,10 +84,15 @@ impl Engine {
                 });
                 return if is_open { Outcome::Open } else { Outcome::Met };
             }
-            Until::Ready(ids) => ids.as_slice(),
-            Until::Instance => self.order.as_slice(),
+            Until::Ready(ids) => ids.clone(),
+            // What an operator stopped is as it should be; nobody waits for it.
+            Until::Instance => {
+                let is_at_rest =
+                    |unit: &Unit| unit.life.state == State::Stopped && !is_touched(unit) && !unit.life.is_done;
+                let awaited = |id: &u32| self.units.get(id).is_some_and(|unit| !is_at_rest(unit));
+                self.order.iter().copied().filter(awaited).collect()
+            }
         };
-        let is_touched = |unit: &Unit| unit.pending.is_some() || unit.successor.is_some();
         let units = || ids.iter().filter_map(|id| Some((*id, self.units.get(id)?)));
         let missing: Vec<u32> =
             units().filter(|(_, unit)| !is_touched(unit) && is_hopeless(unit)).map(|(id, _)| id).collect();
@@ -114,6 +119,11 @@ impl Engine {
             self.reply(client, &Reply::Line { component: name.clone(), text, at_ms });
         }
     }
+}
+
+/// Says whether something is still to be done with a component.
+fn is_touched(unit: &Unit) -> bool {
+    unit.pending.is_some() || unit.successor.is_some()
 }
 
 /// Says whether a component will not become READY soon by itself.

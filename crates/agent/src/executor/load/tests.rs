@@ -13,7 +13,8 @@ fn facts(name: &str) -> Facts {
         slots: Slots::default(),
         loaded: None,
         held: None,
-        overrides: Vec::new(),
+        state: ManagedState::default(),
+        reworks: Vec::new(),
         drift: Vec::new(),
         unpacked_bytes: BTreeMap::new(),
         free_bytes: 1 << 40,
@@ -47,7 +48,7 @@ fn labels(facts: &Facts, mode: Mode) -> Vec<&'static str> {
 fn level_for_an_empty_system_is_staged_applied_and_loaded() {
     let facts = facts("BLD1");
     assert!(numbers(&facts, Mode::Test, &[], None).is_empty());
-    let expected = ["stage", "apply", "materialise", "verify", "record", "slot", "collect"];
+    let expected = ["stage", "apply", "materialise", "verify", "record", "slot", "test-run", "collect"];
     assert_eq!(labels(&facts, Mode::Test), expected);
 }
 
@@ -144,7 +145,7 @@ fn level_that_loses_fixes_must_name_each() {
 #[test]
 fn local_changes_need_force() {
     let mut facts = facts("BLD1");
-    facts.overrides.push(samples::override_of("http", None));
+    facts.state.overrides.push(samples::override_of("http", None));
     facts.drift.push(samples::drift("current", "http", "bin/httpd"));
     assert_eq!(numbers(&facts, Mode::Test, &[], None), ["CSM0728", "CSM0729"]);
     assert!(numbers(&facts, Mode::Test, &[], Some("the change is obsolete")).is_empty());

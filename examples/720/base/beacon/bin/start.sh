@@ -1,3 +1,2 @@
 #!/bin/sh
-here=$(cd "$(dirname "$0")/.." && pwd)
-exec sh "$here/lib/beat.sh" "${WORKSPACE:?}/beacon"
+exec sh lib/beat.sh "${ZWE_zowe_workspaceDirectory:?}/beacon"

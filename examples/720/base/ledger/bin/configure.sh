@@ -1,3 +1,3 @@
 #!/bin/sh
 # Makes the data directory outside the read-only runtime directory.
-mkdir -p "${WORKSPACE:?}/ledger"
+mkdir -p "${ZWE_zowe_workspaceDirectory:?}/ledger"

@@ -1,4 +1,3 @@
 #!/bin/sh
-here=$(cd "$(dirname "$0")/.." && pwd)
-PYTHONDONTWRITEBYTECODE=1 exec python3 "$here/lib/server.py" \
-  --settings "$here/etc/ledger.ini" --data "${WORKSPACE:?}/ledger" --port "${LEDGER_PORT:-7201}"
+exec python3 -B lib/server.py --settings etc/ledger.ini \
+  --data "${ZWE_zowe_workspaceDirectory:?}/ledger" --port "${ZWE_configs_port:?}"

@@ -1,0 +1,103 @@
+//! Makes components in production writable for emergency service, and closes them again.
+//!
+//! The parts of a level are hard links to objects that other levels share. Whoever changes a part in place would
+//! change the object, and with it the way back. So before a component is given to people, each of its parts becomes
+//! a file of its own.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use tender_package::{ComponentName, LevelRef};
+
+use crate::home::{Home, HomeError, remove_file};
+
+/// Makes every part a file of its own that its owner may write, and every directory one its owner may change.
+pub(crate) fn open_up(home: &Home, level: &LevelRef, components: &[ComponentName]) -> Result<(), HomeError> {
+    let aside = home.root().join("tmp/opening");
+    each(home, level, components, &mut |path, metadata| {
+        if metadata.is_file() && metadata.nlink() > 1 {
+            // Another name for the bytes first: a kill leaves the old part or the new one.
+            remove_file(&aside)?;
+            fs::copy(path, &aside).map_err(HomeError::io("copy", path))?;
+            set_mode(&aside, metadata.mode() | 0o200)?;
+            fs::rename(&aside, path).map_err(HomeError::io("replace", path))
+        } else {
+            set_mode(path, metadata.mode() | 0o200)
+        }
+    })
+}
+
+/// Takes the permission to write away.
+pub(crate) fn seal(home: &Home, level: &LevelRef, components: &[ComponentName]) -> Result<(), HomeError> {
+    each(home, level, components, &mut |path, metadata| set_mode(path, metadata.mode() & !0o222))
+}
+
+fn set_mode(path: &Path, mode: u32) -> Result<(), HomeError> {
+    fs::set_permissions(path, Permissions::from_mode(mode & 0o7777))
+        .map_err(HomeError::io("set the mode of", path))
+}
+
+/// Does something with every file and directory, each directory before what is in it; links are left alone.
+fn each(
+    home: &Home,
+    level: &LevelRef,
+    components: &[ComponentName],
+    act: &mut dyn FnMut(&Path, &fs::Metadata) -> Result<(), HomeError>,
+) -> Result<(), HomeError> {
+    let dir = home.level_dir(level);
+    let mut work: Vec<_> = components.iter().map(|name| dir.join(name.as_str())).collect();
+    while let Some(path) = work.pop() {
+        let metadata = match fs::symlink_metadata(&path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(HomeError::io("look at", &path)(error)),
+        };
+        if !(metadata.is_file() || metadata.is_dir()) {
+            continue;
+        }
+        act(&path, &metadata)?;
+        if metadata.is_dir() {
+            for entry in fs::read_dir(&path).map_err(HomeError::io("list", &path))? {
+                work.push(entry.map_err(HomeError::io("list", &path))?.path());
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::executor::samples;
+    use crate::home::AgentConfig;
+
+    #[test]
+    fn part_changed_in_place_leaves_the_object_it_was_linked_to_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::create(dir.path(), &AgentConfig::named("VM01")).unwrap();
+        drop(home.store().unwrap());
+        let (level, http) = (samples::level("BLD1", 1), ComponentName::new("http").unwrap());
+        let bin = home.level_dir(&level).join("http/bin");
+        fs::create_dir_all(&bin).unwrap();
+        let (object, part) = (dir.path().join("object"), bin.join("httpd"));
+        fs::write(&object, "shared").unwrap();
+        fs::set_permissions(&object, Permissions::from_mode(0o555)).unwrap();
+        fs::hard_link(&object, &part).unwrap();
+        fs::set_permissions(&bin, Permissions::from_mode(0o555)).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+
+        // A run that was cut off left its file.
+        fs::write(home.root().join("tmp/opening"), "half").unwrap();
+        let components = [http];
+        for _ in 0..2 {
+            open_up(&home, &level, &components).unwrap();
+            assert_eq!((mode(&bin), mode(&part), mode(&object)), (0o755, 0o755, 0o555));
+        }
+        fs::write(&part, "repaired").unwrap();
+        assert_eq!(fs::read_to_string(&object).unwrap(), "shared");
+        seal(&home, &level, &components).unwrap();
+        assert_eq!((mode(&bin), mode(&part)), (0o555, 0o555));
+        fs::set_permissions(&bin, Permissions::from_mode(0o755)).unwrap();
+    }
+}

@@ -1,0 +1,369 @@
+//! What the product needs defined before it runs, for each of four security products.
+//!
+//! The definitions are one list of values; each product turns it into its own commands. On a mainframe the commands are
+//! printed, each with the command that shows whether it is needed. Here they are planned on the database: what is there
+//! already stays as it is, and a difference is reported, never overwritten.
+
+mod acf2;
+mod racf;
+mod top_secret;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::str::FromStr;
+
+use crate::command::{Command, CommandError, Context, Draft, Plan};
+use crate::database::Database;
+use crate::id::Id;
+use crate::level::AccessLevel;
+use crate::profile::Who;
+
+/// A security product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Esm {
+    /// Our own database.
+    Tender,
+    /// RACF.
+    Racf,
+    /// ACF2.
+    Acf2,
+    /// Top Secret.
+    TopSecret,
+}
+
+/// Says that a word is no security product.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a security product: tender, racf, acf2 or tss")]
+pub struct EsmError(String);
+
+impl FromStr for Esm {
+    type Err = EsmError;
+
+    fn from_str(text: &str) -> Result<Self, EsmError> {
+        match &*text.to_ascii_lowercase() {
+            "tender" => Ok(Self::Tender),
+            "racf" => Ok(Self::Racf),
+            "acf2" => Ok(Self::Acf2),
+            "tss" => Ok(Self::TopSecret),
+            _ => Err(EsmError(text.to_owned())),
+        }
+    }
+}
+
+/// The names that an installation may choose; the defaults are those of the security job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetupNames {
+    /// Group of the administrators (ADMINGRP).
+    pub admin_group: String,
+    /// Group of the users of started tasks (STCGRP).
+    pub task_group: String,
+    /// User of the main server (ZOWEUSER).
+    pub server_user: String,
+    /// User of the cross-memory server (XMEMUSER).
+    pub xmem_user: String,
+    /// User of the auxiliary servers (AUXUSER).
+    pub aux_user: String,
+    /// Started task of the main server (ZOWESTC).
+    pub server_task: String,
+    /// Started task of the launcher (ZLNCHSTC).
+    pub launcher_task: String,
+    /// Started task of the cross-memory server (XMEMSTC).
+    pub xmem_task: String,
+    /// Started task of the auxiliary servers (AUXSTC).
+    pub aux_task: String,
+    /// First qualifier of the data sets (HLQ).
+    pub prefix: String,
+    /// Who may change the data sets (SYSPROG).
+    pub system_group: String,
+    /// The product's own class.
+    pub class: String,
+    /// Numbers by symbol (ADMINGID, STCGID, ZOWEUID, XMEMUID, AUXUID); one left out is chosen by the product.
+    pub numbers: BTreeMap<String, u32>,
+    /// Departments and owners of Top Secret by symbol (ADMINDEP, STCGDEP, STCUDEP, ZOWEDEP, FACACID).
+    pub departments: BTreeMap<String, String>,
+}
+
+impl Default for SetupNames {
+    fn default() -> Self {
+        Self {
+            admin_group: "ZWEADMIN".to_owned(),
+            task_group: "ZWEADMIN".to_owned(),
+            server_user: "ZWESVUSR".to_owned(),
+            xmem_user: "ZWESIUSR".to_owned(),
+            aux_user: "ZWESIUSR".to_owned(),
+            server_task: "ZWESVSTC".to_owned(),
+            launcher_task: "ZWESLSTC".to_owned(),
+            xmem_task: "ZWESISTC".to_owned(),
+            aux_task: "ZWESASTC".to_owned(),
+            prefix: "ZWE".to_owned(),
+            system_group: "ZWEADMIN".to_owned(),
+            class: "ZOWE".to_owned(),
+            numbers: BTreeMap::new(),
+            departments: BTreeMap::new(),
+        }
+    }
+}
+
+impl SetupNames {
+    /// Returns the symbols of the security job with their values, for scripts that use them.
+    pub fn symbols(&self) -> BTreeMap<String, String> {
+        let named = [
+            ("ADMINGRP", &self.admin_group),
+            ("STCGRP", &self.task_group),
+            ("ZOWEUSER", &self.server_user),
+            ("XMEMUSER", &self.xmem_user),
+            ("ZISUSER", &self.xmem_user),
+            ("AUXUSER", &self.aux_user),
+            ("ZOWESTC", &self.server_task),
+            ("ZLNCHSTC", &self.launcher_task),
+            ("XMEMSTC", &self.xmem_task),
+            ("ZISSTC", &self.xmem_task),
+            ("AUXSTC", &self.aux_task),
+            ("HLQ", &self.prefix),
+            ("SYSPROG", &self.system_group),
+        ];
+        let mut symbols: BTreeMap<String, String> =
+            named.into_iter().map(|(symbol, value)| (symbol.to_owned(), value.clone())).collect();
+        symbols.extend(self.numbers.iter().map(|(symbol, number)| (symbol.clone(), number.to_string())));
+        symbols.extend(self.departments.clone());
+        symbols
+    }
+
+    fn department(&self, symbol: &str) -> Option<&str> {
+        self.departments.get(symbol).map(String::as_str)
+    }
+}
+
+/// Something to be defined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Definition<'a> {
+    /// Classes to be active.
+    Classes(&'static [&'static str]),
+    /// A group.
+    Group { id: &'a str, number: Option<u32>, department: Option<&'a str>, title: &'static str },
+    /// A user of started tasks.
+    User {
+        id: &'a str,
+        group: &'a str,
+        number: Option<u32>,
+        department: Option<&'a str>,
+        title: &'static str,
+    },
+    /// A started task and its user.
+    Task { task: &'a str, user: &'a str, group: &'a str, title: &'static str },
+    /// A resource and who may use it.
+    Resource {
+        class: &'a str,
+        name: &'static str,
+        users: Vec<&'a str>,
+        level: AccessLevel,
+        title: &'static str,
+    },
+    /// The product's data sets.
+    DataSets { prefix: &'a str, group: &'a str },
+    /// The product's own class.
+    Class { name: &'a str },
+}
+
+/// What is needed to make one definition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetupStep {
+    /// What it is for.
+    pub title: String,
+    /// The command that shows whether it is needed, where the product has one.
+    pub check: Option<String>,
+    /// The commands that make it.
+    pub commands: Vec<String>,
+}
+
+/// The option set of the product's own class.
+const CLASS_POSIT: u16 = 607;
+/// Longest profile name of the product's own class.
+const CLASS_LENGTH_MAX: u16 = 246;
+
+/// What the main server needs besides the gate of the cross-memory server.
+const SERVER_RESOURCES: &[(&str, &str, AccessLevel, bool, &str)] = &[
+    ("FACILITY", "BPX.DAEMON", AccessLevel::Update, true, "switch to the identity of a user"),
+    ("FACILITY", "BPX.SERVER", AccessLevel::Update, true, "act as a user in a thread"),
+    ("FACILITY", "BPX.JOBNAME", AccessLevel::Read, true, "give its processes names"),
+    ("FACILITY", "IRR.RUSERMAP", AccessLevel::Read, true, "map certificates to users"),
+    ("FACILITY", "IRR.IDIDMAP.QUERY", AccessLevel::Read, true, "map distributed identities to users"),
+    ("FACILITY", "IRR.RAUDITX", AccessLevel::Read, true, "write audit records"),
+    ("FACILITY", "IRR.DIGTCERT.LISTRING", AccessLevel::Read, true, "read its own key ring"),
+    (
+        "APPL",
+        "OMVSAPPL",
+        AccessLevel::Read,
+        false,
+        "be let in by the application check, where the site has one",
+    ),
+    (
+        "UNIXPRIV",
+        "SUPERUSER.FILESYS",
+        AccessLevel::Control,
+        false,
+        "write files of its users (not needed from v3 on)",
+    ),
+];
+
+fn definitions(names: &SetupNames, esm: Esm) -> Vec<Definition<'_>> {
+    let number = |symbol: &str| names.numbers.get(symbol).copied();
+    let mut list = vec![Definition::Classes(&["FACILITY", "STARTED", "UNIXPRIV"])];
+    list.push(Definition::Group {
+        id: &names.admin_group,
+        number: number("ADMINGID"),
+        department: names.department("ADMINDEP"),
+        title: "administrators",
+    });
+    if names.task_group != names.admin_group {
+        list.push(Definition::Group {
+            id: &names.task_group,
+            number: number("STCGID"),
+            department: names.department("STCGDEP"),
+            title: "users of started tasks",
+        });
+    }
+    let users = [
+        (&names.server_user, "ZOWEUID", "ZOWEDEP", "main server"),
+        (&names.xmem_user, "XMEMUID", "STCUDEP", "cross-memory server"),
+        (&names.aux_user, "AUXUID", "STCUDEP", "auxiliary servers"),
+    ];
+    for (index, (id, uid, department, title)) in users.into_iter().enumerate() {
+        if users[..index].iter().all(|(earlier, ..)| *earlier != id) {
+            let (number, department) = (number(uid), names.department(department));
+            list.push(Definition::User { id, group: &names.task_group, number, department, title });
+        }
+    }
+    for (task, user, title) in [
+        (&names.server_task, &names.server_user, "main server"),
+        (&names.launcher_task, &names.server_user, "launcher"),
+        (&names.xmem_task, &names.xmem_user, "cross-memory server"),
+        (&names.aux_task, &names.aux_user, "auxiliary servers"),
+    ] {
+        list.push(Definition::Task { task, user, group: &names.task_group, title });
+    }
+    let mut callers = vec![&*names.aux_user, &*names.server_user];
+    callers.dedup();
+    list.push(Definition::Resource {
+        class: "FACILITY",
+        name: "ZWES.IS",
+        users: callers,
+        level: AccessLevel::Read,
+        title: "call the cross-memory server",
+    });
+    for (class, name, level, is_for_linux, title) in SERVER_RESOURCES {
+        if esm != Esm::Tender || *is_for_linux {
+            let users = vec![&*names.server_user];
+            list.push(Definition::Resource { class, name, users, level: *level, title });
+        }
+    }
+    // Files on Linux are guarded by Linux.
+    if esm != Esm::Tender {
+        list.push(Definition::DataSets { prefix: &names.prefix, group: &names.system_group });
+    }
+    list.push(Definition::Class { name: &names.class });
+    list.push(Definition::Resource {
+        class: &names.class,
+        name: "APIML.SERVICES",
+        users: Vec::new(),
+        level: AccessLevel::Read,
+        title: "see the details of services; permit whom you like",
+    });
+    list
+}
+
+/// Returns what has to be defined, in a security product's own commands, in order.
+pub fn setup_steps(names: &SetupNames, esm: Esm) -> Vec<SetupStep> {
+    let step = match esm {
+        Esm::Tender | Esm::Racf => racf::step,
+        Esm::Acf2 => acf2::step,
+        Esm::TopSecret => top_secret::step,
+    };
+    let mut steps: Vec<SetupStep> = definitions(names, esm).iter().map(step).collect();
+    steps.push(match esm {
+        Esm::Tender | Esm::Racf => racf::refresh(),
+        Esm::Acf2 => acf2::refresh(),
+        Esm::TopSecret => top_secret::refresh(),
+    });
+    steps.retain(|step| !step.commands.is_empty());
+    steps
+}
+
+/// Returns the steps as text: comments say what each is for and how to see whether it is needed.
+pub fn setup_text(names: &SetupNames, esm: Esm) -> String {
+    let comment = |text: &str| match esm {
+        Esm::Acf2 => format!("* {text}\n"),
+        _ => format!("/* {text} */\n"),
+    };
+    let mut text = String::new();
+    for step in setup_steps(names, esm) {
+        text.push_str(&comment(&step.title));
+        if let Some(check) = &step.check {
+            text.push_str(&comment(&format!("needed unless this finds it: {check}")));
+        }
+        for command in &step.commands {
+            writeln!(text, "{command}").expect("writing to a string cannot fail");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Returns what setting up would change in a database of ours.
+///
+/// What is defined already stays as it is, with a warning where it differs; running it again changes nothing.
+pub fn setup_database(
+    database: &Database,
+    names: &SetupNames,
+    context: &Context,
+) -> Result<Plan, CommandError> {
+    let mut draft = Draft::new(database.clone(), context.clone());
+    for step in setup_steps(names, Esm::Tender) {
+        for text in &step.commands {
+            let command = Command::parse(text)?;
+            if let Some(difference) = permits_otherwise(&draft, text) {
+                draft.warn(difference);
+                continue;
+            }
+            match command.draft(&mut draft) {
+                Err(CommandError::AlreadyDefined { key, .. }) => {
+                    draft.warn(format!("{key} is already defined, and otherwise; it stays as it is"));
+                }
+                ended => ended?,
+            }
+        }
+    }
+    Ok(draft.into_plan(database))
+}
+
+/// Returns what is already there instead of what a PERMIT would set.
+fn permits_otherwise(draft: &Draft, text: &str) -> Option<String> {
+    let words: Vec<&str> = text.split([' ', '(', ')']).filter(|word| !word.is_empty()).collect();
+    let ["PERMIT", profile, "CLASS", class, "ID", id, "ACCESS", level] = words[..] else { return None };
+    let found = draft.database.profile(&class.parse().ok()?, profile)?;
+    let access = *found.access.get(&Who::Id(id.parse::<Id>().ok()?))?;
+    let wanted: AccessLevel = level.parse().ok()?;
+    (access != wanted)
+        .then(|| format!("profile {class} {profile} gives {id} {access} and not {wanted}; it stays as it is"))
+}
+
+/// Returns the users and groups as a file for systemd-sysusers, for machines that do not have them yet.
+pub fn sysusers_text(names: &SetupNames) -> String {
+    let mut text = String::new();
+    for definition in definitions(names, Esm::Tender) {
+        let number = |number: Option<u32>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+        let line = match definition {
+            Definition::Group { id, number: gid, .. } => format!("g {} {}\n", id.to_lowercase(), number(gid)),
+            Definition::User { id, group, number: uid, title, .. } => {
+                let (user, group) = (id.to_lowercase(), group.to_lowercase());
+                format!("u {user} {} \"{title}\" - -\nm {user} {group}\n", number(uid))
+            }
+            _ => continue,
+        };
+        text.push_str(&line);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
