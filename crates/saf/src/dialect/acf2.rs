@@ -302,6 +302,7 @@ fn user_profile(name: &str, mut operands: Operands) -> Result<Vec<Action>, Comma
 fn role(name: &str, mut operands: Operands) -> Result<Vec<Action>, CommandError> {
     let (mut members, excluded) = (operands.values("INCLUDE")?, operands.values("EXCLUDE")?);
     operands.has("ROLE");
+    operands.has("ADD");
     operands.finish()?;
     members.retain(|member| !excluded.contains(member));
     let mut actions = vec![action_or(&format!("ADDGROUP {name}"), &format!("ALTGROUP {name}"))?];

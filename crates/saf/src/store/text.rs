@@ -123,7 +123,7 @@ impl TextStore {
         names.sort_by_key(|name| order(name));
         for name in names {
             let failed = |source| StoreError::Text { path: self.path.join(name), source: Box::new(source) };
-            let script = Script::parse(&files[name], &BTreeMap::new()).map_err(failed)?;
+            let script = Script::parse_plain(&files[name]).map_err(failed)?;
             script.draft(&mut draft).map_err(failed)?;
             draft.effects.clear();
         }

@@ -1,0 +1,6 @@
+//! What is promised of the crate as a whole.
+
+mod generate;
+mod second_opinion;
+mod stores;
+mod watching;
