@@ -16,7 +16,7 @@ type Done = Result<(), Box<dyn Error>>;
 /// Slot switches for one measurement.
 const SWITCHES: usize = 101;
 /// Looks at a tree for one measurement; the best is reported, since other programs disturb the rest.
-const LOOKS: usize = 5;
+const LOOKS: usize = 25;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -27,7 +27,8 @@ fn main() -> ExitCode {
     };
     let done = match (verb.as_str(), paths.as_slice()) {
         ("import", [store, dir, tree]) => import(store, dir, tree),
-        ("build", [store, from, to, out]) => build(store, from, to, out),
+        ("build", [store, from, to, out]) => build(store, from, to, out, &BuildOptions::default()),
+        ("build", [store, from, to, out, memory_mib]) => build_in(store, from, to, out, memory_mib),
         ("apply", [store, from, servlink, tree]) => apply(store, from, servlink, tree),
         ("materialise", [store, tree, dest]) => make(store, tree, dest),
         ("scan", [dir, tree]) => compare(dir, tree),
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
 
 fn usage() -> ExitCode {
     eprintln!(
-        "usage: content import STORE DIR TREE | build STORE FROM TO OUT | apply STORE FROM SERVLINK TREE
+        "usage: content import STORE DIR TREE | build STORE FROM TO OUT [MEMORY_MIB] | apply STORE FROM SERVLINK TREE
                materialise STORE TREE DEST | scan DIR TREE | stat DIR TREE | switch LINK ONE OTHER"
     );
     ExitCode::FAILURE
@@ -68,10 +69,21 @@ fn import(store: &Path, dir: &Path, tree: &Path) -> Done {
     Ok(fs::write(tree, imported.encode())?)
 }
 
-fn build(store: &Path, from: &Path, to: &Path, out: &Path) -> Done {
+fn build(store: &Path, from: &Path, to: &Path, out: &Path, options: &BuildOptions) -> Done {
     let store = ObjectStore::open(store)?;
-    servlink::build(&read_tree(from)?, &read_tree(to)?, &store, out, &BuildOptions::default(), &NoProgress)?;
+    servlink::build(&read_tree(from)?, &read_tree(to)?, &store, out, options, &NoProgress)?;
     Ok(())
+}
+
+fn build_in(store: &Path, from: &Path, to: &Path, out: &Path, memory_mib: &Path) -> Done {
+    let memory_mib: u64 = memory_mib.to_string_lossy().parse()?;
+    build(
+        store,
+        from,
+        to,
+        out,
+        &BuildOptions { memory_bytes_max: memory_mib << 20, ..BuildOptions::default() },
+    )
 }
 
 fn apply(store: &Path, from: &Path, path: &Path, tree: &Path) -> Done {

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: figures that anyone can measure again, beside those of the best other tools.
 
+mod config;
 pub(crate) mod content;
 mod local;
 mod matching;
@@ -34,6 +35,8 @@ const REGISTRY_CLIENTS: &[Needed] = &[
 /// What can be measured.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
+    /// Measures reading, merging and validating 200 components against Python's libraries.
+    Config(config::Config),
     /// Measures servlinks against other delta tools, and drift scans and slot switches.
     Content(content::Content),
     /// Fetches the pairs of real releases and measures nothing.
@@ -51,6 +54,7 @@ impl Bench {
     /// Measures.
     pub(crate) fn run(&self, workspace: &Workspace) -> Result<(), Failure> {
         match self {
+            Self::Config(config) => config.run(workspace),
             Self::Content(content) => content.run(workspace),
             Self::Fetch { into } => {
                 debian::require(REGISTRY_CLIENTS)?;

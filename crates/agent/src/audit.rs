@@ -9,40 +9,13 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use tender_content::Digest;
+pub use tender_package::audit::{AuditEvent, AuditRecord};
+use tender_package::audit::{ChainError, beginning, follow_line};
 use tender_package::report::AuditHead;
 
 /// The longest line that is believed.
 const LINE_BYTES_MAX: u64 = 1 << 20;
-
-/// One line of the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AuditRecord {
-    /// Number of the line, from 1.
-    pub seq: u64,
-    /// When, by this machine's clock.
-    pub at: Timestamp,
-    /// Digest of the line before; of nothing for the first.
-    pub prev: Digest,
-    /// What happened.
-    #[serde(flatten)]
-    pub event: AuditEvent,
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuditEvent {
-    /// Who asked.
-    pub who: String,
-    /// The verb.
-    pub what: String,
-    /// What it was about: a level, a component, a request.
-    pub subject: String,
-    /// How it ended.
-    pub result: String,
-}
 
 /// What a whole log says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,23 +129,23 @@ fn last_line(file: &mut File) -> std::io::Result<(u64, Option<Vec<u8>>)> {
 
 /// Walks the whole chain and says how long it is, or where it breaks.
 pub fn verify(path: &Path) -> Result<AuditSummary, AuditError> {
-    let mut summary = AuditSummary { count: 0, last: Digest::of(b"") };
+    let mut end = beginning();
+    let summary = |end: AuditHead| AuditSummary { count: end.count, last: end.last };
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(summary),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(summary(end)),
         Err(error) => return Err(AuditError::io("open", path)(error)),
     };
     for line in BufReader::new(file).split(b'\n') {
         let line = line.map_err(AuditError::io("read", path))?;
-        let number = summary.count + 1;
-        let malformed = |source| AuditError::Malformed { path: path.to_owned(), line: number, source };
-        let record: AuditRecord = serde_json::from_slice(&line).map_err(malformed)?;
-        if record.seq != number || record.prev != summary.last {
-            return Err(AuditError::Broken { path: path.to_owned(), line: number });
-        }
-        summary = AuditSummary { count: number, last: Digest::of(&line) };
+        (end, _) = follow_line(end, &line).map_err(|error| match error {
+            ChainError::Malformed { line, source } => {
+                AuditError::Malformed { path: path.to_owned(), line, source }
+            }
+            ChainError::Broken { line } => AuditError::Broken { path: path.to_owned(), line },
+        })?;
     }
-    Ok(summary)
+    Ok(summary(end))
 }
 
 #[cfg(test)]

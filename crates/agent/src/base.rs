@@ -195,7 +195,7 @@ fn adopted_record(
         excluded: Vec::new(),
         actions: Vec::new(),
     };
-    LevelRecord { manifest, mode: Mode::Stable, loaded: now }
+    LevelRecord { manifest, mode: Mode::Stable, loaded: now, kept: Vec::new() }
 }
 
 /// Reads which BASE of a release is held.

@@ -11,6 +11,7 @@
 
 mod collect;
 mod enter;
+mod exception;
 mod fallback;
 mod leave;
 mod load;
@@ -45,7 +46,7 @@ use crate::queue::{self, Failure, Journal, Plan};
 use crate::{chain, fault};
 
 /// Every verb.
-const HANDLERS: [&dyn Handler; 8] = [
+const HANDLERS: [&dyn Handler; 9] = [
     &load::Load,
     &unload::Unload,
     &put2prod::Put2prod,
@@ -54,6 +55,7 @@ const HANDLERS: [&dyn Handler; 8] = [
     &managed::Managed,
     &enter::Enter,
     &leave::Leave,
+    &exception::Keep,
 ];
 
 /// How one verb is carried out.

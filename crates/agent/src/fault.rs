@@ -3,7 +3,7 @@
 pub(crate) use tender_content::fault::point;
 
 /// The verbs and the labels of their steps; those that undo begin with `undo.`.
-const VERBS: [(&str, &[&str]); 8] = [
+const VERBS: [(&str, &[&str]); 9] = [
     (
         "load",
         &[
@@ -15,6 +15,7 @@ const VERBS: [(&str, &[&str]); 8] = [
             "record",
             "slot",
             "test-run",
+            "state",
             "collect",
             "undo.collect",
         ],
@@ -28,6 +29,7 @@ const VERBS: [(&str, &[&str]); 8] = [
             "switch",
             "clear",
             "restart",
+            "state",
             "collect",
             "undo.switch",
             "undo.previous",
@@ -38,20 +40,23 @@ const VERBS: [(&str, &[&str]); 8] = [
     (
         "fallback",
         &[
+            "record",
             "materialise",
             "validate",
             "switch",
             "previous",
             "clear",
             "restart",
+            "state",
             "undo.switch",
             "undo.previous",
             "undo.clear",
             "undo.restart",
         ],
     ),
-    ("servcheck", &[]),
-    ("managed", &["state"]),
+    ("servcheck", &["state"]),
+    ("managed", &["seal", "state", "open"]),
+    ("exception", &["state", "record"]),
     ("enter", &["state"]),
     ("leave", &["state"]),
 ];

@@ -5,6 +5,7 @@
 //! state.json     managed or not, overrides           identity/            trusted root, certificates
 //! incoming/      all the receiver may write          objects/             parts by digest
 //! levels/<vrm>/<LEVEL>.<gen>/ and .json              test current previous  the slots, links into levels/
+//! changes/       parts changed by hand               (changes.json, and parts by digest)
 //! requests/<id>/ durable journal                     results/<id>.json .log until the principal has them
 //! logs/          audit.log, executor.log             run/                 locks      cache/  scan caches
 //! ```
@@ -160,9 +161,10 @@ pub struct Home {
     config: AgentConfig,
 }
 
-const DIRECTORIES: [&str; 11] = [
+const DIRECTORIES: [&str; 12] = [
     "bases",
     "cache",
+    "changes",
     "identity",
     "incoming/requests",
     "levels",
@@ -222,6 +224,18 @@ impl Home {
     #[must_use]
     pub fn results(&self) -> PathBuf {
         self.root.join("results")
+    }
+
+    /// Returns the directory of what was changed by hand, which the principal may read.
+    #[must_use]
+    pub fn changes(&self) -> PathBuf {
+        self.root.join("changes")
+    }
+
+    /// Returns the directory of logs, which the principal may read.
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
     }
 
     /// Returns the directory with keys, certificates and the trusted root.

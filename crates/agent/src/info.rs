@@ -5,8 +5,11 @@ use tender_package::manifest::FORMAT;
 use tender_package::report::{BaseInfo, SystemInfo};
 use tender_package::request::PROTOCOL;
 
+use tender_transport::revocation::Revocations;
+
 use crate::audit::{self, AuditError};
 use crate::base;
+use crate::changes;
 use crate::home::{Home, HomeError};
 use crate::managed::ManagedState;
 use crate::queue;
@@ -32,6 +35,7 @@ pub fn system(home: &Home) -> Result<SystemInfo, InfoError> {
     let state = ManagedState::read(home).map_err(InfoError::Home)?;
     let bases = base::all_held(home).map_err(InfoError::Home)?;
     let open = queue::open_requests(home).map_err(InfoError::Home)?;
+    let changes = changes::head(&state);
     Ok(SystemInfo {
         protocol: PROTOCOL,
         format: FORMAT,
@@ -45,6 +49,9 @@ pub fn system(home: &Home) -> Result<SystemInfo, InfoError> {
         current: slots.current.as_ref().map(Occupant::info),
         previous: slots.previous.as_ref().map(Occupant::info),
         overrides: state.overrides,
+        changes,
+        // A damaged list keeps everyone out, which is said at the login.
+        revocations: Revocations::of_identity(&home.identity()).map_or(0, |list| list.number),
         open_requests: open.into_iter().map(|request| request.id).collect(),
         free_bytes: home.free_bytes().map_err(InfoError::Home)?,
         audit: audit::head(&home.audit_log()).map_err(InfoError::Audit)?,

@@ -9,12 +9,14 @@
 
 pub mod audit;
 pub mod base;
+mod changes;
 pub mod executor;
 pub mod fault;
 pub mod home;
 pub mod hooks;
 pub mod info;
 pub mod managed;
+mod open_up;
 pub mod queue;
 pub mod receiver;
 pub mod slots;

@@ -5,9 +5,12 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tender_content::Digest;
 use tender_package::ComponentName;
+use tender_package::changes::{Changes, Diverged, Exception};
 use tender_package::report::Override;
 
+use crate::changes;
 use crate::home::{Home, HomeError, read_json, write_json};
 
 /// What `state.json` holds.
@@ -18,6 +21,15 @@ pub struct ManagedState {
     pub managed: Option<ManagedBy>,
     /// Components taken out.
     pub overrides: Vec<Override>,
+    /// Components of slot `current` with parts their level does not have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diverged: Vec<Diverged>,
+    /// Identity of the content of slot `current` with those parts, when it could be that of a level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diverged_content: Option<Digest>,
+    /// Parts that are kept as they are, whatever level is loaded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<Exception>,
 }
 
 /// Who made this system managed.
@@ -37,7 +49,20 @@ impl ManagedState {
     }
 
     pub(crate) fn write(&self, home: &Home) -> Result<(), HomeError> {
-        write_json(&home.root().join("state.json"), self)
+        write_json(&home.root().join("state.json"), self)?;
+        changes::publish(home, self)
+    }
+
+    /// Forgets what was changed by hand: another level is in slot `current`, or it was made again.
+    #[must_use]
+    pub(crate) fn without_changes(&self) -> Self {
+        Self { diverged: Vec::new(), diverged_content: None, ..self.clone() }
+    }
+
+    /// Returns what the principal may know of changes made here.
+    #[must_use]
+    pub(crate) fn changes(&self) -> Changes {
+        Changes { diverged: self.diverged.clone(), exceptions: self.exceptions.clone() }
     }
 
     /// Tells whether `component` may be serviced on this system itself.

@@ -5,6 +5,7 @@
 
 mod enrolment;
 mod intake;
+mod revocations;
 mod serve;
 
 use std::ffi::OsString;
@@ -25,7 +26,7 @@ pub use intake::IntakeError;
 pub use serve::{Listening, RunError, run, serve};
 
 /// The words a principal may say, besides the one that ends enrolment.
-pub const WORDS: [&str; 4] = ["CSMINFO", "CSMAGENT", "CSMSTAT", "CSMACK"];
+pub const WORDS: [&str; 5] = ["CSMINFO", "CSMAGENT", "CSMSTAT", "CSMACK", "CSMREVOKE"];
 
 /// How an answer to a word is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,12 +68,13 @@ impl Answer {
 }
 
 /// Answers the principal's words.
-#[derive(Debug)]
 pub struct Receiver {
     home: Home,
     executor: Vec<OsString>,
     /// The executor that was started last.
     child: Mutex<Option<Child>>,
+    /// Hears that certificates were revoked.
+    revoked: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 /// Says why the executor does not run.
@@ -95,11 +97,22 @@ pub enum SpawnError {
     },
 }
 
+impl std::fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Receiver").field("home", &self.home).finish_non_exhaustive()
+    }
+}
+
 impl Receiver {
     /// Makes a receiver that starts `executor`, a program with its arguments, when there is work.
     #[must_use]
     pub fn new(home: Home, executor: Vec<OsString>) -> Self {
-        Self { home, executor, child: Mutex::new(None) }
+        Self { home, executor, child: Mutex::new(None), revoked: Mutex::new(None) }
+    }
+
+    /// Has `hear` called once when certificates were revoked: whoever is logged in with one must leave.
+    pub fn on_revocation(&self, hear: impl FnOnce() + Send + 'static) {
+        *self.revoked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(hear));
     }
 
     /// Answers one word.
@@ -120,7 +133,23 @@ impl Receiver {
             },
             "CSMACK" => queue::acknowledge(&self.home, id)
                 .map_or_else(|error| Answer::failed(&error), |state| Answer::done(&state)),
-            _ => Answer::syntax("the words are CSMINFO, CSMAGENT, CSMSTAT and CSMACK"),
+            "CSMREVOKE" => self.revoke(),
+            _ => Answer::syntax("the words are CSMINFO, CSMAGENT, CSMSTAT, CSMACK and CSMREVOKE"),
+        }
+    }
+
+    /// Takes in the list of revoked certificates that was stored.
+    fn revoke(&self) -> Answer {
+        match revocations::accept(&self.home) {
+            Ok(taken) => {
+                if taken.is_new
+                    && let Some(hear) = self.revoked.lock().unwrap_or_else(PoisonError::into_inner).take()
+                {
+                    hear();
+                }
+                Answer::done(&taken.number)
+            }
+            Err(error) => Answer { kind: AnswerKind::Refused, text: format!("CSM0605E {}", chain(&error)) },
         }
     }
 

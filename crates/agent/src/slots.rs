@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tender_content::durable::DurableError;
 use tender_content::{Digest, slot};
+use tender_package::changes::Exception;
 use tender_package::manifest::LevelManifest;
 use tender_package::report::SlotInfo;
 use tender_package::{ComponentName, LevelName, LevelRef, Mode, Vrm};
@@ -51,6 +52,9 @@ pub struct LevelRecord {
     pub mode: Mode,
     /// When it was loaded.
     pub loaded: Timestamp,
+    /// Parts of this system that stand in its directory instead of the level's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<Exception>,
 }
 
 impl LevelRecord {
@@ -64,6 +68,7 @@ impl LevelRecord {
         Contents {
             level: self.manifest.level.clone(),
             trees: self.trees().map(|(name, tree)| (name.clone(), *tree)).collect(),
+            kept: self.kept.clone(),
         }
     }
 
@@ -74,11 +79,13 @@ impl LevelRecord {
     }
 }
 
-/// The trees that make up a level.
+/// The trees that make up a level, and the parts of this system that stand instead of theirs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Contents {
     pub(crate) level: LevelRef,
     pub(crate) trees: Vec<(ComponentName, Digest)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) kept: Vec<Exception>,
 }
 
 /// What a slot names.

@@ -9,7 +9,9 @@ use tender_content::scan::{Difference, DifferenceKind, ScanCache, ScanError, Sca
 use tender_content::store::{ObjectStore, StoreError};
 use tender_content::tree::TreeError;
 use tender_content::{Digest, Node, PartPath, Tree};
+use tender_package::changes::{Exception, is_same_part};
 use tender_package::report::{DriftItem, DriftKind};
+use tender_package::{ComponentName, LevelRef};
 
 use crate::home::Home;
 use crate::slots::Contents;
@@ -35,6 +37,23 @@ pub enum TreesError {
         #[source]
         source: Option<TreeError>,
     },
+    /// A part that is kept on this system was changed in the level.
+    #[error("keep parts of this system in {level}, which has something else there: {}", parts.join(", "))]
+    Rework {
+        /// The level.
+        level: LevelRef,
+        /// The parts, each with its component.
+        parts: Vec<String>,
+    },
+    /// The parts kept on this system do not go with those of the level.
+    #[error("lay the parts kept on this system over component `{component}`")]
+    Overlay {
+        /// The component.
+        component: String,
+        /// Why.
+        #[source]
+        source: TreeError,
+    },
     /// A directory cannot be compared with it.
     #[error("compare component `{component}` with its level")]
     Scan {
@@ -57,6 +76,49 @@ pub(crate) fn read(store: &ObjectStore, digest: &Digest) -> Result<Tree, TreesEr
     let text =
         String::from_utf8(bytes).map_err(|_| TreesError::Encoding { digest: *digest, source: None })?;
     Tree::decode(&text).map_err(|source| TreesError::Encoding { digest: *digest, source: Some(source) })
+}
+
+/// Reads the trees of a level with the parts of this system laid over them.
+///
+/// Errors: every part that the level changed under one that is kept here is named at once; people must look at it.
+pub(crate) fn effective(
+    store: &ObjectStore,
+    contents: &Contents,
+) -> Result<Vec<(ComponentName, Tree)>, TreesError> {
+    let mut conflicts = Vec::new();
+    let mut trees = Vec::new();
+    for (name, digest) in &contents.trees {
+        let mut tree = read(store, digest)?;
+        let kept: Vec<&Exception> = contents.kept.iter().filter(|one| one.component == *name).collect();
+        if !kept.is_empty() {
+            conflicts.extend(reworks(&tree, &kept).into_iter().map(|path| format!("{name}/{path}")));
+            tree = overlay(tree, &kept)
+                .map_err(|source| TreesError::Overlay { component: name.to_string(), source })?;
+        }
+        trees.push((name.clone(), tree));
+    }
+    if conflicts.is_empty() {
+        Ok(trees)
+    } else {
+        Err(TreesError::Rework { level: contents.level.clone(), parts: conflicts })
+    }
+}
+
+/// Lists the parts under which a tree has neither what was there when they were kept, nor the same as they.
+pub(crate) fn reworks(tree: &Tree, kept: &[&Exception]) -> Vec<PartPath> {
+    let has = |one: &Exception, node: &Option<Node>| is_same_part(tree.get(one.path.as_str()), node.as_ref());
+    kept.iter().filter(|one| !has(one, &one.was) && !has(one, &one.is)).map(|one| one.path.clone()).collect()
+}
+
+fn overlay(tree: Tree, kept: &[&Exception]) -> Result<Tree, TreeError> {
+    let mut nodes = tree.into_nodes();
+    for one in kept {
+        match &one.is {
+            Some(node) => nodes.insert(one.path.clone(), node.clone()),
+            None => nodes.remove(&one.path),
+        };
+    }
+    Tree::from_nodes(nodes)
 }
 
 /// Tells whether a tree and all its parts are in the store, as far as sizes show.
@@ -92,12 +154,11 @@ pub(crate) fn drift(
     let dir = home.level_dir(&contents.level);
     let cache = ScanCache::load(&home.root().join("cache/scan"));
     let mut items = Vec::new();
-    for (name, digest) in &contents.trees {
-        let tree = read(store, digest)?;
+    for (name, tree) in &effective(store, contents)? {
         let failed = |source| TreesError::Scan { component: name.to_string(), source };
         let differences =
-            scan(&dir.join(name.as_str()), &tree, Some(&cache), mode, progress).map_err(failed)?;
-        items.extend(differences.iter().filter_map(|one| item(slot, name.as_str(), &tree, one)));
+            scan(&dir.join(name.as_str()), tree, Some(&cache), mode, progress).map_err(failed)?;
+        items.extend(differences.iter().filter_map(|one| item(slot, name.as_str(), tree, one)));
     }
     items.extend(strangers(&dir, slot, contents));
     // A cache that cannot be kept costs time at the next scan, nothing else.
@@ -159,7 +220,7 @@ pub(crate) fn drop_damaged(
     drift: &[DriftItem],
 ) -> Result<Vec<Digest>, TreesError> {
     let mut dropped = Vec::new();
-    for (name, digest) in &contents.trees {
+    for (name, tree) in &effective(store, contents)? {
         let modified = |item: &&DriftItem| {
             item.component == name.as_str() && matches!(item.kind, DriftKind::Modified | DriftKind::Mode)
         };
@@ -167,7 +228,6 @@ pub(crate) fn drop_damaged(
         if suspects.is_empty() {
             continue;
         }
-        let tree = read(store, digest)?;
         for object in suspects.iter().filter_map(|item| tree.get(item.path.as_str())?.digest()) {
             if is_damaged(store, &object) {
                 dropped.push(object);

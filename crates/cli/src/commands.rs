@@ -1,11 +1,26 @@
 //! The commands: one file each, one line each in [`Command`].
 
 pub(crate) mod agent;
+mod certificate;
 mod completion;
+mod component;
+mod config;
+mod console;
 pub(crate) mod envelope;
+mod instance;
+pub(crate) mod launcher;
+mod logs;
 mod man;
 mod quickstart;
+mod reload;
+mod restart;
 pub(crate) mod servmgr;
+pub(crate) mod start;
+pub(crate) mod status;
+mod stop;
+mod support;
+pub(crate) mod validate;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -14,6 +29,7 @@ use tender_package::Outcome;
 
 use crate::error::CommandError;
 use crate::progress::Bars;
+use crate::render::Audience;
 
 /// What every command is given: where things are and how to behave.
 #[derive(Debug)]
@@ -26,12 +42,15 @@ pub(crate) struct Shell {
     pub(crate) operator: String,
     /// Progress bars.
     pub(crate) bars: Bars,
+    /// For whom a command writes that says something before its end.
+    pub(crate) audience: Audience,
 }
 
 impl Shell {
     /// Makes the surroundings of one command.
-    pub(crate) fn new(home: PathBuf, is_check: bool, is_quiet: bool) -> Self {
-        Self { home, is_check, operator: crate::home::operator(), bars: Bars::new(is_quiet) }
+    pub(crate) fn new(home: PathBuf, is_check: bool, is_quiet: bool, audience: Audience) -> Self {
+        let bars = Bars::new(is_quiet || audience == Audience::Machines);
+        Self { home, is_check, operator: crate::home::operator(), bars, audience }
     }
 }
 
@@ -47,6 +66,41 @@ pub(crate) enum Command {
     /// The managed system: set up, enrol, run, look
     #[command(subcommand)]
     Agent(agent::Agent),
+    /// Instances: the directories that hold what a launcher needs
+    #[command(subcommand)]
+    Instance(instance::Instance),
+    /// Starts the launcher of an instance, or components of a running one
+    Start(start::Args),
+    /// Stops an instance, or components of it
+    Stop(stop::Args),
+    /// Stops and starts components while the launcher stays
+    Restart(restart::Args),
+    /// Takes over changes; restarts only what they touch
+    Reload(reload::Args),
+    /// Shows the components of an instance: state, process, memory, ports
+    Status(status::Args),
+    /// Shows what components print
+    Logs(logs::Args),
+    /// Talks to the launcher in the operator's words
+    Console(console::Args),
+    /// The launcher itself, for service managers
+    #[command(subcommand)]
+    Launcher(launcher::Launcher),
+    /// Checks a configuration and everything it leads to; changes and starts nothing
+    Validate(validate::Args),
+    /// The configuration: values, where they come from, what components get
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Components and extensions: install, upgrade, enable, check
+    #[command(subcommand)]
+    Component(component::Component),
+    /// Certificates of an instance
+    #[command(subcommand)]
+    Certificate(certificate::Certificate),
+    /// Checks an instance from outside
+    Verify(verify::Args),
+    /// Collects what people need to find a fault, without secrets
+    Support(support::Args),
     /// Shows the whole path on this machine, step by step
     Quickstart(quickstart::Args),
     /// Writes the completion script of a shell
@@ -62,6 +116,21 @@ impl Command {
             Self::Servmgr(command) => command.run(shell),
             Self::Envelope(command) => command.run(shell),
             Self::Agent(command) => command.run(shell),
+            Self::Instance(command) => command.run(shell),
+            Self::Start(command) => command.run(shell),
+            Self::Stop(command) => command.run(shell),
+            Self::Restart(command) => command.run(shell),
+            Self::Reload(command) => command.run(shell),
+            Self::Status(command) => command.run(shell),
+            Self::Logs(command) => command.run(shell),
+            Self::Console(command) => command.run(shell),
+            Self::Launcher(command) => command.run(shell),
+            Self::Validate(command) => command.run(shell),
+            Self::Config(command) => command.run(shell),
+            Self::Component(command) => command.run(shell),
+            Self::Certificate(command) => command.run(shell),
+            Self::Verify(command) => command.run(shell),
+            Self::Support(command) => command.run(shell),
             Self::Quickstart(command) => command.run(shell),
             Self::Completion(command) => command.run(),
             Self::Man(command) => command.run(),

@@ -59,7 +59,55 @@ pub(crate) enum CommandError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Something of the running side: instances, launchers, components, certificates.
+    #[error(transparent)]
+    Runtime(Box<RuntimeFault>),
 }
+
+/// A fault of the running side, with its id, its return code and the way on.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub(crate) struct RuntimeFault {
+    /// A whole id such as `ZWEL0030E`.
+    pub(crate) id: &'static str,
+    /// What was being done to what.
+    pub(crate) text: String,
+    /// Its return code.
+    pub(crate) code: ReturnCode,
+    /// How to go on, when there is a way.
+    pub(crate) hint: Option<String>,
+    /// Why not.
+    #[source]
+    pub(crate) source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl RuntimeFault {
+    /// Makes a fault without a cause.
+    pub(crate) fn new(id: &'static str, code: ReturnCode, text: impl Into<String>) -> Self {
+        Self { id, text: text.into(), code, hint: None, source: None }
+    }
+
+    /// Adds the cause.
+    pub(crate) fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Adds how to go on.
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<RuntimeFault> for CommandError {
+    fn from(fault: RuntimeFault) -> Self {
+        Self::Runtime(Box::new(fault))
+    }
+}
+
+/// The message id of a command that was not understood.
+pub(crate) const WORDS_ID: &str = "CSM0024E";
 
 impl CommandError {
     /// Returns the return code.
@@ -69,13 +117,14 @@ impl CommandError {
             Self::NoHome => ReturnCode::Refused,
             Self::Print(_) | Self::File { .. } | Self::Keys(_) | Self::Quickstart(_) => ReturnCode::Outside,
             Self::Agent { code, .. } => *code,
+            Self::Runtime(fault) => fault.code,
         }
     }
 
     /// Returns the message id.
     pub(crate) fn id(&self) -> &'static str {
         match self {
-            Self::Grammar(_) | Self::Words(_) => "CSM0024E",
+            Self::Grammar(_) | Self::Words(_) => WORDS_ID,
             Self::NothingToCheck(_) => "CSM0025E",
             Self::NoHome => "CSM0026E",
             Self::Print(_) => "CSM0027E",
@@ -83,6 +132,7 @@ impl CommandError {
             Self::Keys(_) => "CSM0062E",
             Self::Quickstart(_) => "CSM0090E",
             Self::Agent { .. } => "CSM0070E",
+            Self::Runtime(fault) => fault.id,
         }
     }
 
@@ -94,6 +144,7 @@ impl CommandError {
             }
             Self::NoHome => "set TENDER_HOME to a directory of yours".into(),
             Self::Quickstart(fault) => fault.hint()?,
+            Self::Runtime(fault) => fault.hint.clone()?,
             _ => return None,
         })
     }

@@ -17,13 +17,14 @@ use tender_package::report::SystemInfo;
 use tender_package::request::{Request, RequestResult, RequestState};
 use tender_package::{SystemName, Vrm};
 use tender_service::link::{
-    Address, Enroller, Fleet, Invitation, LinkError, ManagedSystem, RepoFile, Welcome,
+    Address, Enroller, Fleet, Invitation, LinkError, ManagedSystem, Reading, RepoFile, Welcome,
 };
 use tender_transport::WORK_USER;
 use tender_transport::authority::{Authority, AuthorityError, CertificateUse};
 use tender_transport::client::{ConnectConfig, ConnectSecurity, FtpsLink, Link, LinkError as TransportError};
 use tender_transport::enrolment::{self, EnrolmentError, JoinToken, TokenError};
 use tender_transport::identity::{Identity, IdentityError};
+use tender_transport::revocation::{RevocationError, Revocations};
 
 /// How long a join token may be used.
 const TOKEN_VALID_HOURS: i64 = 72;
@@ -34,6 +35,9 @@ const CHANGE_OVER: Duration = Duration::from_secs(15);
 /// Largest result of a request; a SERVCHECK that finds everything changed fits.
 const RESULT_BYTES_MAX: u64 = 256 << 20;
 
+/// Largest part changed by hand that is fetched.
+const PART_BYTES_MAX: u64 = 1 << 30;
+
 /// Why the principal's keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeysError {
@@ -43,6 +47,18 @@ pub(crate) enum KeysError {
     /// The identity of CSMWORK.
     #[error("open the identity of CSMWORK")]
     Identity(#[source] IdentityError),
+    /// The list of revoked certificates.
+    #[error("use the list of revoked certificates")]
+    Revocation(#[source] RevocationError),
+    /// The old identity could not be put aside, or the list not be kept.
+    #[error("put `{}` in place", path.display())]
+    Place {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
 }
 
 /// The principal's way to its managed systems, over FTP with TLS.
@@ -71,7 +87,53 @@ impl FtpsFleet {
         self.keys.join("csmwork")
     }
 
+    fn revocations_path(&self) -> PathBuf {
+        self.keys.join("ca/revocations")
+    }
+
+    /// Reads the list of revoked certificates that systems must have; the empty one before the first revocation.
+    fn revocations(&self) -> Result<(Revocations, String), KeysError> {
+        let path = self.revocations_path();
+        match fs::read_to_string(&path) {
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(Default::default()),
+            Err(source) => Err(KeysError::Place { path, source }),
+            Ok(text) => {
+                let list = Revocations::verify(&text, self.authority.ca_pem());
+                Ok((list.map_err(KeysError::Revocation)?, text))
+            }
+        }
+    }
+
+    /// Revokes the certificate in use; the list is written first, so that a kill leaves it revoked and the next
+    /// command makes the new one.
+    fn revoke_work(&self) -> Result<String, KeysError> {
+        let identity = Identity::open(&self.work_identity()).map_err(KeysError::Identity)?;
+        let print = identity.fingerprint().map_err(KeysError::Identity)?;
+        let (mut list, _) = self.revocations()?;
+        list.number += 1;
+        list.certificates.insert(print.clone());
+        let text = self.authority.sign_revocations(&list).map_err(KeysError::Authority)?;
+        let path = self.revocations_path();
+        durable::write_atomically(&path, text.as_bytes())
+            .map_err(|source| KeysError::Place { path, source: io::Error::other(source) })?;
+        self.prepare_work_identity()?;
+        Ok(print)
+    }
+
+    /// Removes an identity whose certificate was revoked: the next one has a key of its own.
+    fn drop_revoked_identity(&self) -> Result<(), KeysError> {
+        let path = self.work_identity();
+        let (list, _) = self.revocations()?;
+        let Ok(identity) = Identity::open(&path) else { return Ok(()) };
+        let is_revoked = identity.fingerprint().is_ok_and(|print| list.certificates.contains(&print));
+        if !is_revoked {
+            return Ok(());
+        }
+        fs::remove_dir_all(&path).map_err(|source| KeysError::Place { path, source })
+    }
+
     fn prepare_work_identity(&self) -> Result<(), KeysError> {
+        self.drop_revoked_identity()?;
         let identity = Identity::open_or_create(&self.work_identity()).map_err(KeysError::Identity)?;
         let renew_from = Timestamp::now() + (RENEW_DAYS * 24).hours();
         if identity.is_enrolled() && identity.expires().map_err(KeysError::Identity)? > renew_from {
@@ -170,9 +232,33 @@ fn told(address: &Address, what: &str, fault: TransportError) -> LinkError {
 
 impl Fleet for FtpsFleet {
     fn connect(&self, address: &Address) -> Result<Box<dyn ManagedSystem>, LinkError> {
-        let config = self.config(address, self.security(address));
-        let link = FtpsLink::connect(&config).map_err(|fault| told(address, "the connection", fault))?;
-        Ok(Box::new(Connected { address: address.clone(), link: Box::new(link), made: BTreeSet::new() }))
+        let mut connected = self.dial(address)?;
+        let (list, text) = self.revocations().map_err(|fault| LinkError::Protocol {
+            address: shown(address),
+            what: "the list of revoked certificates".to_owned(),
+            source: Some(Box::new(fault)),
+        })?;
+        if list.number == 0 {
+            return Ok(Box::new(connected));
+        }
+        let info = connected.info()?;
+        if info.revocations >= list.number {
+            connected.first = Some(info);
+            return Ok(Box::new(connected));
+        }
+        connected.replace("revocations", text.as_bytes())?;
+        match connected.ask::<u64>("CSMREVOKE", "") {
+            // An older Tender there does not know the word.
+            Err(LinkError::Refused { .. }) => {
+                connected.first = Some(info);
+                return Ok(Box::new(connected));
+            }
+            answered => answered.map(drop)?,
+        }
+        // The system ends every session, so that nobody stays who came in with what is revoked now.
+        self.await_end(connected);
+        self.await_certificate(address)?;
+        self.dial(address).map(|connected| Box::new(connected) as Box<dyn ManagedSystem>)
     }
 }
 
@@ -228,6 +314,14 @@ impl Enroller for FtpsFleet {
             .map_err(|source| kept_fault(address, source))
     }
 
+    fn renew(&self) -> Result<String, LinkError> {
+        self.revoke_work().map_err(|fault| LinkError::Protocol {
+            address: WORK_USER.to_owned(),
+            what: "the revocation".to_owned(),
+            source: Some(Box::new(fault)),
+        })
+    }
+
     fn forget(&self, system: &SystemName) -> Result<(), LinkError> {
         let certificate = self.keys.join("systems").join(format!("{system}.pem"));
         for path in [certificate, self.keys.join("join").join(system.as_str())] {
@@ -247,6 +341,22 @@ impl Enroller for FtpsFleet {
 }
 
 impl FtpsFleet {
+    fn dial(&self, address: &Address) -> Result<Connected, LinkError> {
+        let config = self.config(address, self.security(address));
+        let link = FtpsLink::connect(&config).map_err(|fault| told(address, "the connection", fault))?;
+        Ok(Connected { address: address.clone(), link: Box::new(link), made: BTreeSet::new(), first: None })
+    }
+
+    /// Waits until the system has ended a session.
+    #[expect(clippy::unused_self, reason = "one of the ways to wait for a system")]
+    fn await_end(&self, mut connected: Connected) {
+        let began = Instant::now();
+        let (_keep, clock) = mpsc::channel::<()>();
+        while connected.info().is_ok() && began.elapsed() < CHANGE_OVER {
+            clock.recv_timeout(Duration::from_millis(50)).unwrap_or_default();
+        }
+    }
+
     /// Waits until the system has taken its certificate into use and lets CSMWORK in with it.
     fn await_certificate(&self, address: &Address) -> Result<(), LinkError> {
         let began = Instant::now();
@@ -322,6 +432,8 @@ struct Connected {
     link: Box<dyn Link>,
     /// Directories that were made on this connection.
     made: BTreeSet<String>,
+    /// What the system said of itself when it was connected to, until someone asks.
+    first: Option<SystemInfo>,
 }
 
 impl Connected {
@@ -366,7 +478,10 @@ impl Connected {
 
 impl ManagedSystem for Connected {
     fn info(&mut self) -> Result<SystemInfo, LinkError> {
-        self.ask("CSMINFO", "")
+        match self.first.take() {
+            Some(info) => Ok(info),
+            None => self.ask("CSMINFO", ""),
+        }
     }
 
     fn missing(&mut self, vrm: &Vrm, files: &[RepoFile]) -> Result<Vec<RepoFile>, LinkError> {
@@ -436,6 +551,16 @@ impl ManagedSystem for Connected {
             what: name,
             source: Some(Box::new(source)),
         })
+    }
+
+    fn read(&mut self, what: Reading, from: u64) -> Result<Vec<u8>, LinkError> {
+        let (name, bytes_max) = match what {
+            Reading::Changes => ("changes/changes.json".to_owned(), RESULT_BYTES_MAX),
+            Reading::Part(digest) => (format!("changes/{}", digest.to_hex()), PART_BYTES_MAX),
+            Reading::Audit => ("logs/audit.log".to_owned(), RESULT_BYTES_MAX),
+        };
+        let fault = self.told(&name);
+        self.link.retrieve_from(&name, from, bytes_max).map_err(fault)
     }
 
     fn acknowledge(&mut self, id: &str) -> Result<(), LinkError> {

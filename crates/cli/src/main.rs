@@ -2,16 +2,21 @@
 //!
 //! Parsing, printing, exit codes, and the joints between the crates. Nothing here decides about service.
 
+mod activation;
 mod commands;
 mod error;
 mod fleet;
 mod home;
+mod instance;
+mod live;
 mod media;
 mod progress;
 mod quickstart;
 mod render;
+mod zwe;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -58,7 +63,15 @@ pub(crate) struct Global {
 fn main() -> ExitCode {
     let is_json = std::env::args_os().any(|word| word == "--json");
     let audience = if is_json { Audience::Machines } else { Audience::People };
-    let words = match words_of(std::env::args_os()) {
+    let arguments = match arguments() {
+        Ok(arguments) => arguments,
+        Err(fault) => {
+            // When even the message cannot be written, the exit code still tells.
+            drop(writeln!(std::io::stderr(), "{fault}"));
+            return ExitCode::from(zwe::NEEDS_ZOS);
+        }
+    };
+    let words = match words_of(arguments.into_iter()) {
         Ok(words) => words,
         Err(fault) => return fail(&fault, audience),
     };
@@ -67,7 +80,7 @@ fn main() -> ExitCode {
         Err(fault) if fault.use_stderr() && is_json => return fail(&CommandError::Words(fault), audience),
         Err(fault) => {
             // When even the message cannot be written, the exit code still tells.
-            drop(fault.print());
+            drop(render::usage(&fault));
             let code = if fault.use_stderr() { ReturnCode::Syntax } else { ReturnCode::Done };
             return ExitCode::from(code as u8);
         }
@@ -75,7 +88,7 @@ fn main() -> ExitCode {
     let Some(home) = home::locate(tender.global.home) else {
         return fail(&CommandError::NoHome, audience);
     };
-    let shell = Shell::new(home, tender.global.check, tender.global.quiet || tender.global.json);
+    let shell = Shell::new(home, tender.global.check, tender.global.quiet, audience);
     match tender.command.run(&shell) {
         Ok(outcome) => match render::outcome(&outcome, audience) {
             Ok(()) => ExitCode::from(outcome.code as u8),
@@ -92,6 +105,19 @@ fn main() -> ExitCode {
 fn fail(fault: &CommandError, audience: Audience) -> ExitCode {
     drop(render::error(fault, audience));
     ExitCode::from(fault.code() as u8)
+}
+
+/// Returns what was typed; a line of `zwe` becomes one of ours first.
+fn arguments() -> Result<Vec<OsString>, zwe::ZweError> {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    let called = arguments.first().and_then(|first| Path::new(first).file_name());
+    if called.is_some_and(|name| name == "zwe") {
+        let operands: Vec<String> =
+            arguments[1..].iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        arguments.truncate(1);
+        arguments.extend(zwe::translated(&operands)?.into_iter().map(OsString::from));
+    }
+    Ok(arguments)
 }
 
 /// Returns the words to parse: SERVMGR lines become flags first, and the name `servmgr` stands for `tender servmgr`.

@@ -16,6 +16,18 @@ pub(crate) enum Audience {
     Machines,
 }
 
+/// Returns the tables and messages of an answer as text, for a screen that is drawn again and again.
+pub(crate) fn text(outcome: &Outcome) -> io::Result<String> {
+    let mut out = Vec::new();
+    for shown in outcome.tables.iter().filter(|table| !table.rows.is_empty()) {
+        write_table(&mut out, shown)?;
+    }
+    for told in &outcome.messages {
+        message(&mut out, told)?;
+    }
+    Ok(String::from_utf8_lossy(&out).into_owned())
+}
+
 /// Writes what a command answered: the answer to standard output, errors to standard error.
 pub(crate) fn outcome(outcome: &Outcome, audience: Audience) -> io::Result<()> {
     let mut out = io::stdout().lock();
@@ -63,6 +75,15 @@ fn write_table(out: &mut dyn Write, table: &Table) -> io::Result<()> {
     writeln!(out)
 }
 
+/// Writes what the parser of the command line says: help as it is, an error with its number.
+pub(crate) fn usage(fault: &clap::Error) -> io::Result<()> {
+    let text = fault.render().to_string();
+    match text.strip_prefix("error: ") {
+        Some(error) => write!(io::stderr().lock(), "{} {error}", crate::error::WORDS_ID),
+        None => fault.print(),
+    }
+}
+
 /// Writes an error with its causes and the way on.
 pub(crate) fn error(fault: &CommandError, audience: Audience) -> io::Result<()> {
     let code = fault.code();
@@ -75,6 +96,7 @@ pub(crate) fn error(fault: &CommandError, audience: Audience) -> io::Result<()> 
     if audience == Audience::Machines {
         let document = serde_json::json!({
             "code": code,
+            "id": fault.id(),
             "error": fault.to_string(),
             "causes": causes,
             "hint": fault.hint(),

@@ -4,11 +4,12 @@
 //! temporary file, which [`remove_leftovers`] finds by its name.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 const LEFTOVER_SUFFIX: &str = ".tender-tmp";
+const FILL_BUFFER_BYTES: usize = 128 * 1024;
 
 /// Says which step of a durable write failed.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,29 @@ pub fn write_secret_atomically(path: &Path, bytes: &[u8]) -> Result<(), DurableE
 }
 
 fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DurableError> {
+    write_with(path, mode, |file| file.write_all(bytes))
+}
+
+/// Replaces or creates the file at `path` by what `fill` writes, readable by all (less the umask).
+///
+/// For files that are not to be held in memory whole.
+pub fn fill_atomically<T>(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<T>,
+) -> Result<T, DurableError> {
+    write_with(path, 0o644, |file| {
+        let mut buffered = BufWriter::with_capacity(FILL_BUFFER_BYTES, file);
+        let filled = fill(&mut buffered)?;
+        buffered.flush()?;
+        Ok(filled)
+    })
+}
+
+fn write_with<T>(
+    path: &Path,
+    mode: u32,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<T>,
+) -> Result<T, DurableError> {
     let directory = parent_of(path);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let mut temporary = tempfile::Builder::new()
@@ -52,10 +76,11 @@ fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DurableEr
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(directory)
         .map_err(DurableError::at("create a temporary file in", directory))?;
-    temporary.write_all(bytes).map_err(DurableError::at("write", path))?;
+    let filled = fill(&mut temporary).map_err(DurableError::at("write", path))?;
     temporary.as_file().sync_all().map_err(DurableError::at("flush", path))?;
     temporary.persist(path).map_err(|e| DurableError::at("put in place", path)(e.error))?;
-    sync_directory(directory)
+    sync_directory(directory)?;
+    Ok(filled)
 }
 
 /// Renames `from` to `to` and makes the new name durable; both lie in one file system.

@@ -1,16 +1,37 @@
-//! The bytes of a file, mapped instead of read when the file is not small.
+//! Memory taken from the system directly: the bytes of a file, mapped instead of read when the file is not small; and
+//! blocks that go back to the system when they are freed.
 #![expect(
     unsafe_code,
-    reason = "a mapping is the only way to read big old files without holding them in memory"
+    reason = "mapping is the only way to read big files without holding them, and the allocator is told in C"
 )]
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::ops::Deref;
-use std::path::Path;
 
 /// Below this size a plain read is cheaper than setting a mapping up.
 const MAP_BYTES_MIN: u64 = 64 * 1024;
+
+/// From this size on a block is one that goes back to the system when it is freed.
+#[cfg(target_env = "gnu")]
+const BLOCK_BYTES_MIN: libc::c_int = 128 * 1024;
+
+/// Tells the allocator of this process to give back what is freed, so that a limit of memory can be kept.
+///
+/// Left to itself it raises the size from which it does so with every large block freed, up to 32 MiB, and then keeps
+/// several times of what is in use.
+#[cfg(target_env = "gnu")]
+pub(crate) fn give_back_freed_blocks() {
+    // SAFETY: `mallopt` takes two integers and may be called at any time by any thread. A refusal changes nothing.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, BLOCK_BYTES_MIN);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, BLOCK_BYTES_MIN);
+    }
+}
+
+/// Other C libraries give back large blocks unasked.
+#[cfg(not(target_env = "gnu"))]
+pub(crate) fn give_back_freed_blocks() {}
 
 /// Holds the bytes of one immutable file.
 #[derive(Debug)]
@@ -25,17 +46,19 @@ enum Bytes {
 }
 
 impl Mapped {
-    /// Opens a file that nothing changes while it is open: an object or a private temporary file.
-    pub(crate) fn open_immutable(path: &Path) -> io::Result<Self> {
-        Self::of_immutable(&File::open(path)?)
-    }
-
-    /// The same for a file that is already open.
-    pub(crate) fn of_immutable(mut file: &File) -> io::Result<Self> {
-        let size = file.metadata()?.len();
+    /// Takes the bytes of an open file that nothing changes: an object or a temporary file without a name.
+    pub(crate) fn of_immutable(file: &File) -> io::Result<Self> {
+        let size = rustix::fs::fstat(file)?.st_size;
+        let size = u64::try_from(size).unwrap_or(0);
         if size < MAP_BYTES_MIN {
-            let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-            file.read_to_end(&mut bytes)?;
+            let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
+            while (bytes.len() as u64) < size {
+                match rustix::io::read(file, rustix::buffer::spare_capacity(&mut bytes)) {
+                    Ok(0) => break,
+                    Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                    Err(e) => return Err(e.into()),
+                }
+            }
             return Ok(Self { bytes: Bytes::Read(bytes) });
         }
         // SAFETY: the callers pass objects of the store (mode 0444, only ever created under another name and

@@ -5,20 +5,21 @@
 //! remembers the digest of exactly this inode in exactly this state.
 
 mod cache;
+mod walk;
 
-use std::collections::{HashMap, HashSet};
-use std::fs::{self, File, Metadata};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
 use crate::progress::Progress;
-use crate::tree::{Node, Tree};
+use crate::tree::Tree;
 use crate::workers::{cores, try_map};
 
 pub use cache::ScanCache;
 use cache::StatKey;
+use walk::{Walked, walk};
 
 const READ_BYTES: usize = 128 * 1024;
 
@@ -89,14 +90,7 @@ pub fn scan(
     mode: ScanMode,
     progress: &dyn Progress,
 ) -> Result<Vec<Difference>, ScanError> {
-    let mut walk = Walk::new(tree);
-    walk.directory(dir, &mut String::new())?;
-    let Walk { expected, seen, to_compare, mut differences, .. } = walk;
-    for (path, (index, _)) in &expected {
-        if !seen[*index] {
-            differences.push(Difference { path: (*path).to_owned(), kind: DifferenceKind::Missing });
-        }
-    }
+    let Walked { mut differences, to_compare, .. } = walk(dir, tree, cores())?;
     let mut to_hash = Vec::new();
     for candidate in to_compare {
         match remembered(&candidate, cache, mode) {
@@ -116,6 +110,7 @@ fn remembered(candidate: &Candidate<'_>, cache: Option<&ScanCache>, mode: ScanMo
 }
 
 /// A file whose kind and size are right; its bytes are to be compared.
+#[derive(Debug)]
 struct Candidate<'t> {
     path: &'t str,
     key: StatKey,
@@ -168,105 +163,6 @@ fn hash_file(path: &Path, candidate: &Candidate<'_>, cache: Option<&ScanCache>) 
         cache.remember(candidate.key, digest);
     }
     Ok(digest)
-}
-
-fn unreadable(path: &Path, source: io::Error) -> ScanError {
-    ScanError::Read { path: path.to_owned(), source }
-}
-
-struct Walk<'t> {
-    /// Every part with a running number.
-    expected: HashMap<&'t str, (usize, &'t Node)>,
-    /// By that number, whether something stands at the path.
-    seen: Vec<bool>,
-    directories: HashSet<&'t str>,
-    to_compare: Vec<Candidate<'t>>,
-    differences: Vec<Difference>,
-}
-
-impl<'t> Walk<'t> {
-    fn new(tree: &'t Tree) -> Self {
-        let parts = tree.iter().enumerate();
-        let expected = parts.map(|(index, (path, node))| (path.as_str(), (index, node))).collect();
-        let directories = tree.iter().flat_map(|(path, _)| path.ancestors()).collect();
-        let seen = vec![false; tree.len()];
-        Self { expected, seen, directories, to_compare: Vec::new(), differences: Vec::new() }
-    }
-
-    fn differs(&mut self, path: &str, kind: DifferenceKind) {
-        self.differences.push(Difference { path: path.to_owned(), kind });
-    }
-
-    /// Compares what stands in one directory; `path` is its path with a slash, or empty, and comes back unchanged.
-    fn directory(&mut self, dir: &Path, path: &mut String) -> Result<(), ScanError> {
-        let entries = match fs::read_dir(dir) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound && path.is_empty() => return Ok(()),
-            entries => entries.map_err(|source| unreadable(dir, source))?,
-        };
-        let prefix_bytes = path.len();
-        for entry in entries {
-            let entry = entry.map_err(|source| unreadable(dir, source))?;
-            path.push_str(&entry.file_name().to_string_lossy());
-            let metadata = match entry.metadata() {
-                // Gone since it was listed: it is missing or it was extra, and both come out right by passing over.
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                    path.truncate(prefix_bytes);
-                    continue;
-                }
-                metadata => metadata.map_err(|source| unreadable(&entry.path(), source))?,
-            };
-            if metadata.is_dir() && !self.expected.contains_key(path.as_str()) {
-                self.enter(&entry.path(), path, &metadata)?;
-            } else {
-                let compared = self.part(&entry, path, &metadata);
-                compared.map_err(|source| unreadable(&entry.path(), source))?;
-            }
-            path.truncate(prefix_bytes);
-        }
-        Ok(())
-    }
-
-    fn enter(&mut self, dir: &Path, path: &mut String, metadata: &Metadata) -> Result<(), ScanError> {
-        if self.directories.contains(path.as_str()) {
-            let found = metadata.mode() & 0o5555;
-            if found != 0o555 {
-                self.differs(path, DifferenceKind::Mode { expected: 0o555, found });
-            }
-        } else {
-            self.differs(path, DifferenceKind::Extra);
-        }
-        path.push('/');
-        self.directory(dir, path)
-    }
-
-    fn part(&mut self, entry: &fs::DirEntry, path: &str, metadata: &Metadata) -> io::Result<()> {
-        let Some((path, (index, node))) = self.expected.get_key_value(path) else {
-            self.differs(path, DifferenceKind::Extra);
-            return Ok(());
-        };
-        let path: &'t str = path;
-        self.seen[*index] = true;
-        match node {
-            Node::File { mode, size, digest } if metadata.is_file() => {
-                let (expected, found) = (mode & 0o555, metadata.mode() & 0o7555);
-                if metadata.len() != *size {
-                    self.differs(path, DifferenceKind::Modified);
-                } else {
-                    self.to_compare.push(Candidate { path, key: StatKey::of(metadata), digest: *digest });
-                }
-                if expected != found {
-                    self.differs(path, DifferenceKind::Mode { expected, found });
-                }
-            }
-            Node::Symlink { target } if metadata.is_symlink() => {
-                if fs::read_link(entry.path())?.as_os_str() != target.as_str() {
-                    self.differs(path, DifferenceKind::Modified);
-                }
-            }
-            _ => self.differs(path, DifferenceKind::Kind),
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -28,6 +28,8 @@ mod lzma;
 mod matching;
 mod memory;
 mod plan;
+mod reference;
+mod spill;
 mod text;
 
 use std::io;
@@ -46,10 +48,15 @@ pub use build::build;
 pub use file::inspect;
 pub use plan::PlanError;
 
+/// Memory a builder stays within unless told otherwise: enough for the best difference of files up to 130 MB.
+pub const MEMORY_BYTES_DEFAULT: u64 = 640 << 20;
+
 /// How a servlink is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildOptions {
-    /// Memory to stay within, old and new files included; less memory makes a slightly larger servlink.
+    /// Memory to stay within: tables, buffers and lists of the builder's own. Old and new files, which are mapped,
+    /// and the temporary file with what is finished do not count. Less memory makes a larger servlink; too little
+    /// is refused with the least that suffices.
     pub memory_bytes_max: u64,
     /// Threads to use.
     pub threads: usize,
@@ -57,7 +64,7 @@ pub struct BuildOptions {
 
 impl Default for BuildOptions {
     fn default() -> Self {
-        Self { memory_bytes_max: 800 << 20, threads: crate::workers::cores() }
+        Self { memory_bytes_max: MEMORY_BYTES_DEFAULT, threads: crate::workers::cores() }
     }
 }
 
@@ -126,6 +133,26 @@ pub struct ServlinkSummary {
 /// Says why no servlink was built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
+    /// The memory allowed cannot be kept.
+    #[error(
+        "this servlink cannot be built in {limit_bytes} bytes of memory; the smallest limit is {} MiB",
+        smallest_bytes >> 20
+    )]
+    TooLittleMemory {
+        /// The memory allowed.
+        limit_bytes: u64,
+        /// The least that suffices, a whole number of MiB.
+        smallest_bytes: u64,
+    },
+    /// What is finished cannot be put aside.
+    #[error("make a temporary file in `{}`", directory.display())]
+    Spill {
+        /// Where: beside the servlink.
+        directory: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// An object of one of the trees cannot be had.
     #[error("take an object of the trees from the store")]
     Object(#[from] StoreError),

@@ -11,24 +11,32 @@
 //! batch of writes and the first thing that refers to them: before it, a power failure may take objects away or
 //! cut them short, which is why an object whose size is wrong is written again.
 
+mod writer;
+
 use std::collections::HashSet;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
+use rustix::fs::{AtFlags, Mode, OFlags};
 
 use crate::digest::Digest;
 use crate::durable::{self, DurableError};
 use crate::mapped::Mapped;
+pub(crate) use writer::ObjectWriter;
+use writer::{ObjectName, PLAIN_MODE, Temporary};
 
 const COPY_BYTES: usize = 256 * 1024;
+const EXECUTABLE_MODE: u32 = 0o555;
 
 /// Keeps objects below one directory.
 #[derive(Debug)]
 pub struct ObjectStore {
     root: PathBuf,
+    objects: OwnedFd,
+    tmp: OwnedFd,
 }
 
 /// Says what went wrong in the object store.
@@ -68,6 +76,14 @@ pub enum StoreError {
         /// The digest of what is there.
         found: Digest,
     },
+    /// The object is whole, but another size was expected of it.
+    #[error("object {digest} does not have the {size} bytes that are expected of it")]
+    OtherSize {
+        /// Its name.
+        digest: Digest,
+        /// The bytes expected.
+        size: u64,
+    },
     /// The barrier failed.
     #[error("make objects durable")]
     Sync(#[source] DurableError),
@@ -96,11 +112,14 @@ pub struct GcReport {
 impl ObjectStore {
     /// Opens the store at `root` and creates it when there is none.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let store = Self { root: root.to_owned() };
-        for directory in [store.objects_dir(), store.tmp_dir()] {
+        let open = |name: &str| {
+            let directory = root.join(name);
             fs::create_dir_all(&directory).map_err(StoreError::io("create", &directory))?;
-        }
-        Ok(store)
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            rustix::fs::open(&directory, flags, Mode::empty())
+                .map_err(|e| StoreError::io("open", &directory)(e.into()))
+        };
+        Ok(Self { objects: open("objects")?, tmp: open("tmp")?, root: root.to_owned() })
     }
 
     /// Returns the directory of the store.
@@ -120,19 +139,24 @@ impl ObjectStore {
     /// Returns where the object lies or would lie.
     #[must_use]
     pub fn object_path(&self, digest: &Digest) -> PathBuf {
-        let hex = digest.to_hex();
-        self.root.join("objects").join(&hex[..2]).join(&hex[2..])
+        ObjectName::plain(digest).below(self)
     }
 
     /// Stores bytes; storing what is there already changes nothing.
     pub fn put_bytes(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
-        if self.size_of(&digest) != Some(bytes.len() as u64) {
-            let mut writer = self.writer()?;
-            writer.file.write_all(bytes).map_err(StoreError::io("write in", &self.tmp_dir()))?;
-            self.place(writer.file, &digest)?;
-        }
+        self.put_hashed(&digest, bytes)?;
         Ok(digest)
+    }
+
+    /// Stores bytes whose digest was computed already.
+    pub(crate) fn put_hashed(&self, digest: &Digest, bytes: &[u8]) -> Result<(), StoreError> {
+        if self.size_of(digest) == Some(bytes.len() as u64) {
+            return Ok(());
+        }
+        let mut temporary = Temporary::new(self, PLAIN_MODE)?;
+        temporary.file.write_all(bytes).map_err(StoreError::io("write in", &self.tmp_dir()))?;
+        temporary.place(PLAIN_MODE, &ObjectName::plain(digest))
     }
 
     /// Stores what `reader` gives; returns the digest and the size in bytes.
@@ -169,32 +193,13 @@ impl ObjectStore {
 
     /// Starts an object whose digest is known only when all bytes are written.
     pub(crate) fn writer(&self) -> Result<ObjectWriter<'_>, StoreError> {
-        let tmp_dir = self.tmp_dir();
-        let file = tempfile::Builder::new()
-            .prefix("put.")
-            .permissions(Permissions::from_mode(0o644))
-            .tempfile_in(&tmp_dir)
-            .map_err(StoreError::io("create a file in", &tmp_dir))?;
-        Ok(ObjectWriter { store: self, file, hasher: blake3::Hasher::new(), size: 0 })
-    }
-
-    fn place(&self, file: NamedTempFile, digest: &Digest) -> Result<(), StoreError> {
-        let path = self.object_path(digest);
-        file.as_file()
-            .set_permissions(Permissions::from_mode(0o444))
-            .map_err(StoreError::io("set the mode of", &path))?;
-        let Err(failed) = file.persist(&path) else { return Ok(()) };
-        if failed.error.kind() != io::ErrorKind::NotFound {
-            return Err(StoreError::io("put in place", &path)(failed.error));
-        }
-        let directory = durable::parent_of(&path);
-        fs::create_dir_all(directory).map_err(StoreError::io("create", directory))?;
-        failed.file.persist(&path).map_err(|e| StoreError::io("put in place", &path)(e.error))?;
-        Ok(())
+        ObjectWriter::new(self)
     }
 
     fn size_of(&self, digest: &Digest) -> Option<u64> {
-        fs::symlink_metadata(self.object_path(digest)).ok().map(|m| m.len())
+        let name = ObjectName::plain(digest);
+        let found = rustix::fs::statat(&self.objects, name.as_str(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        u64::try_from(found.st_size).ok()
     }
 
     /// Tells whether the object is there; its bytes are not looked at.
@@ -211,23 +216,57 @@ impl ObjectStore {
 
     /// Reads an object and checks its digest.
     pub fn read(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
-        let path = self.object_path(digest);
-        let bytes = fs::read(&path).map_err(|e| self.unreadable(digest, &path, e))?;
+        let mut bytes = Vec::new();
+        self.open_object(digest)?
+            .read_to_end(&mut bytes)
+            .map_err(StoreError::io("read", &self.object_path(digest)))?;
         check(digest, Digest::of(&bytes))?;
         Ok(bytes)
     }
 
+    /// Appends an object of a known size to `into`, without looking at its digest.
+    pub(crate) fn append_to(&self, digest: &Digest, size: u64, into: &mut Vec<u8>) -> Result<(), StoreError> {
+        let file = self.open_object(digest)?;
+        let end = into.len() + usize::try_from(size).unwrap_or(usize::MAX - into.len());
+        into.reserve(end - into.len());
+        while into.len() < end {
+            // Small objects are the many: their bytes go where they are needed by one call.
+            match rustix::io::read(&file, rustix::buffer::spare_capacity(into)) {
+                Ok(0) => break,
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(e) => return Err(StoreError::io("read", &self.object_path(digest))(e.into())),
+            }
+        }
+        if into.len() == end {
+            return Ok(());
+        }
+        Err(match self.verify(digest) {
+            Err(error) => error,
+            Ok(()) => StoreError::OtherSize { digest: *digest, size },
+        })
+    }
+
+    fn open_object(&self, digest: &Digest) -> Result<File, StoreError> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let opened =
+            rustix::fs::openat(&self.objects, ObjectName::plain(digest).as_str(), flags, Mode::empty());
+        opened.map(File::from).map_err(|e| match e {
+            rustix::io::Errno::NOENT => StoreError::Missing { digest: *digest },
+            e => StoreError::io("read", &self.object_path(digest))(e.into()),
+        })
+    }
+
     /// Maps an object without looking at its bytes.
     pub fn map(&self, digest: &Digest) -> Result<Mapped, StoreError> {
-        let path = self.object_path(digest);
-        Mapped::open_immutable(&path).map_err(|e| self.unreadable(digest, &path, e))
+        let file = self.open_object(digest)?;
+        Mapped::of_immutable(&file).map_err(StoreError::io("read", &self.object_path(digest)))
     }
 
     /// Checks that an object's bytes have the digest of its name.
     pub fn verify(&self, digest: &Digest) -> Result<(), StoreError> {
         let path = self.object_path(digest);
         let mut hasher = blake3::Hasher::new();
-        let mut file = File::open(&path).map_err(|e| self.unreadable(digest, &path, e))?;
+        let mut file = self.open_object(digest)?;
         let mut buffer = vec![0; COPY_BYTES];
         loop {
             match file.read(&mut buffer).map_err(StoreError::io("read", &path))? {
@@ -239,14 +278,6 @@ impl ObjectStore {
         }
     }
 
-    #[expect(clippy::unused_self, reason = "reads as what it is: the store could not read")]
-    fn unreadable(&self, digest: &Digest, path: &Path, source: io::Error) -> StoreError {
-        match source.kind() {
-            io::ErrorKind::NotFound => StoreError::Missing { digest: *digest },
-            _ => StoreError::io("read", path)(source),
-        }
-    }
-
     /// Makes every object stored so far durable.
     pub fn sync(&self) -> Result<(), StoreError> {
         durable::sync_filesystem(&self.root).map_err(StoreError::Sync)
@@ -254,22 +285,17 @@ impl ObjectStore {
 
     /// Returns the object as a file of mode 0555, made the first time it is asked for.
     pub(crate) fn executable(&self, digest: &Digest) -> Result<PathBuf, StoreError> {
-        let plain = self.object_path(digest);
-        let mut name = plain.clone().into_os_string();
-        name.push("x");
-        let path = PathBuf::from(name);
+        let name = ObjectName::executable(digest);
+        let path = name.below(self);
         let size = self.size_of(digest).ok_or(StoreError::Missing { digest: *digest })?;
-        if fs::symlink_metadata(&path).is_ok_and(|m| m.len() == size) {
+        let twin = rustix::fs::statat(&self.objects, name.as_str(), AtFlags::SYMLINK_NOFOLLOW);
+        if twin.is_ok_and(|twin| u64::try_from(twin.st_size) == Ok(size)) {
             return Ok(path);
         }
-        let writer = self.writer()?;
-        clone_or_copy(&plain, writer.file.as_file()).map_err(StoreError::io("copy", &plain))?;
-        writer
-            .file
-            .as_file()
-            .set_permissions(Permissions::from_mode(0o555))
-            .map_err(StoreError::io("set the mode of", &path))?;
-        writer.file.persist(&path).map_err(|e| StoreError::io("put in place", &path)(e.error))?;
+        let plain = self.object_path(digest);
+        let temporary = Temporary::new(self, EXECUTABLE_MODE)?;
+        clone_or_copy(&plain, &temporary.file).map_err(StoreError::io("copy", &plain))?;
+        temporary.place(EXECUTABLE_MODE, &name)?;
         Ok(path)
     }
 
@@ -296,49 +322,6 @@ impl ObjectStore {
             }
         }
         Ok(report)
-    }
-}
-
-/// Receives the bytes of one object.
-#[derive(Debug)]
-pub(crate) struct ObjectWriter<'s> {
-    store: &'s ObjectStore,
-    file: NamedTempFile,
-    hasher: blake3::Hasher,
-    size: u64,
-}
-
-impl ObjectWriter<'_> {
-    /// Puts the object in its place under the digest of what was written.
-    pub(crate) fn finish(self) -> Result<(Digest, u64), StoreError> {
-        let digest = self.hasher.finalize().into();
-        if self.store.size_of(&digest) != Some(self.size) {
-            self.store.place(self.file, &digest)?;
-        }
-        Ok((digest, self.size))
-    }
-
-    /// Returns how many bytes were written so far.
-    pub(crate) fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// Returns the digest of what was written so far.
-    pub(crate) fn digest(&self) -> Digest {
-        self.hasher.finalize().into()
-    }
-}
-
-impl Write for ObjectWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write_all(bytes)?;
-        self.hasher.update(bytes);
-        self.size += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -124,10 +124,16 @@ impl Tree {
 
     /// Builds a tree from parts and checks its invariants.
     pub fn from_nodes(nodes: BTreeMap<PartPath, Node>) -> Result<Self, TreeError> {
+        let mut checked = "";
         for (path, node) in &nodes {
-            if let Some(above) = path.ancestors().find(|above| nodes.contains_key(*above)) {
+            // Parts of one directory stand together, and what is above them need be looked at once.
+            let directory = path.as_str().rsplit_once('/').map_or("", |(directory, _)| directory);
+            if directory != checked
+                && let Some(above) = path.ancestors().find(|above| nodes.contains_key(*above))
+            {
                 return Err(TreeError::BelowPart { path: path.clone(), above: above.to_owned() });
             }
+            checked = directory;
             match node {
                 Node::File { mode, .. } if *mode > 0o777 => {
                     return Err(TreeError::Mode { path: path.clone(), mode: *mode });

@@ -5,6 +5,8 @@
 //! their return codes.
 //! This crate knows no SQL and no sockets.
 
+pub mod audit;
+pub mod changes;
 pub mod manifest;
 pub mod message;
 pub mod name;
@@ -12,6 +14,7 @@ pub mod report;
 pub mod repository;
 pub mod request;
 
+pub use changes::{Changes, ChangesHead, Exception};
 pub use manifest::{LevelManifest, LevelRef, Mode};
 pub use message::{Message, Outcome, ReturnCode, Severity, Table};
 pub use name::{ComponentName, FixId, LevelName, SystemName, Variant, Vrm};

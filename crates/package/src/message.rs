@@ -89,6 +89,21 @@ impl Message {
         Self { id: format!("CSM{number:04}"), severity, text: text.into(), hint: None }
     }
 
+    /// Makes a message of a whole id such as `ZWEL0004I`; its last letter is the severity.
+    ///
+    /// Limits: an id that does not end in a severity letter is kept whole, for information.
+    #[must_use]
+    pub fn with_id(id: &str, text: impl Into<String>) -> Self {
+        let (stem, severity) = match id.as_bytes().last() {
+            Some(b'I') => (&id[..id.len() - 1], Severity::I),
+            Some(b'W') => (&id[..id.len() - 1], Severity::W),
+            Some(b'E') => (&id[..id.len() - 1], Severity::E),
+            Some(b'S') => (&id[..id.len() - 1], Severity::S),
+            _ => (id, Severity::I),
+        };
+        Self { id: stem.to_owned(), severity, text: text.into(), hint: None }
+    }
+
     /// Adds how to go on.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tender_content::{Digest, PartPath};
 
+use crate::changes::ChangesHead;
 use crate::manifest::{LevelRef, Mode};
 use crate::name::{ComponentName, FixId, Variant};
 
@@ -41,6 +42,12 @@ pub struct SystemInfo {
     /// Where its audit log ends; `None` when there is no log yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit: Option<AuditHead>,
+    /// What was changed on the system itself; `None` when nothing was, and from an older Tender.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<ChangesHead>,
+    /// Number of the list of revoked certificates it goes by; 0 without one.
+    #[serde(default)]
+    pub revocations: u64,
 }
 
 /// Where an audit log ended. Whoever keeps this can show later that the end of the log was not cut off.
@@ -136,7 +143,7 @@ pub struct ServcheckReport {
 /// The result of one check of specification 7.3.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckLine {
-    /// Its number in specification 7.3; 12 is ours, the audit log.
+    /// Its number in specification 7.3; 12, the audit log, and 13, exceptions, are ours.
     pub number: u8,
     /// What was checked.
     pub title: String,

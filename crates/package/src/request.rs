@@ -15,6 +15,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tender_content::{Node, PartPath};
 
 use crate::manifest::{LevelRef, Mode};
 use crate::message::{Outcome, ReturnCode};
@@ -54,6 +55,9 @@ pub enum Verb {
         lose: Vec<FixId>,
         /// Load although parts drifted, the component is overridden, or the level is older; with the reason.
         force: Option<String>,
+        /// Changed parts of the system that the level has too, so that they do not get lost with it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        brings: Vec<BroughtPart>,
     },
     /// Take the level out of slot `test`.
     Unload,
@@ -88,6 +92,29 @@ pub enum Verb {
         /// When an OFF should have ended.
         until: Option<Timestamp>,
     },
+    /// Keep changed parts of a component whatever level is loaded, or keep them no longer.
+    Exception {
+        /// `true` keeps them.
+        keep: bool,
+        /// The component.
+        component: ComponentName,
+        /// Which parts; an empty list means all that are changed, or all that are kept.
+        paths: Vec<PartPath>,
+        /// Why; needed to keep them.
+        reason: String,
+    },
+}
+
+/// A changed part that a level has in the very same state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BroughtPart {
+    /// The component.
+    pub component: ComponentName,
+    /// The part.
+    pub path: PartPath,
+    /// What stands there on the system and in the level.
+    pub is: Option<Node>,
 }
 
 impl Verb {
@@ -103,6 +130,7 @@ impl Verb {
             Self::Enter => "ENTER",
             Self::Leave => "LEAVE",
             Self::Managed { .. } => "MANAGED",
+            Self::Exception { .. } => "EXCEPTION",
         }
     }
 }

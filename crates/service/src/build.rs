@@ -164,6 +164,22 @@ pub(crate) fn known_tree(
     assemble(source, &outputs).map(Some)
 }
 
+/// Lists the objects of one component that were not built from the same inputs before.
+pub(crate) fn unbuilt_objects(
+    principal: &Principal,
+    source: &Tree,
+    recipes: &[Recipe],
+) -> Result<Vec<String>, BuildError> {
+    let mut names = Vec::new();
+    for recipe in recipes {
+        let inputs = recipe.inputs_of(source)?.digest();
+        if levels::built(&principal.tables(), &recipe.digest(), &inputs).map_err(service)?.is_none() {
+            names.push(recipe.object.clone());
+        }
+    }
+    Ok(names)
+}
+
 /// Builds the objects of one component that were not built from the same inputs before.
 pub(crate) fn build(principal: &Principal, work: &Path, source: &Tree, recipes: &[Recipe]) -> Built {
     let (mut built, mut failed, mut outputs) = (Vec::new(), Vec::new(), Vec::new());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tender_content::{Node, PartPath, Tree, tree::TreeError};
-use tender_package::{ComponentName, FixId};
+use tender_package::{ComponentName, FixId, SystemName};
 
 use crate::shapes::{Fix, PartChange, Requisite};
 
@@ -80,7 +80,11 @@ impl Requisite {
     #[must_use]
     pub fn fix(&self) -> &FixId {
         match self {
-            Self::Pre { fix } | Self::Co { fix } | Self::If { fix, .. } | Self::Npre { fix } => fix,
+            Self::Pre { fix }
+            | Self::Co { fix }
+            | Self::If { fix, .. }
+            | Self::Npre { fix }
+            | Self::Fleet { fix, .. } => fix,
         }
     }
 
@@ -91,6 +95,13 @@ impl Requisite {
             Self::Pre { fix } => format!("PRE {fix}"),
             Self::Co { fix } => format!("CO {fix}"),
             Self::Npre { fix } => format!("NPRE {fix}"),
+            Self::Fleet { fix, component, systems } => {
+                let systems: Vec<_> = systems.iter().map(SystemName::as_str).collect();
+                let systems = if systems.is_empty() { "every system".to_owned() } else { systems.join(" ") };
+                let having =
+                    component.as_ref().map_or_else(String::new, |component| format!(" with {component}"));
+                format!("FLEET {fix} on {systems}{having}")
+            }
             Self::If { component, when: on, fix } => {
                 let component = component.as_ref().map(ComponentName::as_str);
                 let on = on.as_ref().map(FixId::as_str);

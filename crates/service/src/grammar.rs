@@ -45,6 +45,17 @@ pub enum GrammarError {
         /// What it needs.
         needs: &'static str,
     },
+    /// A keyword where free text stands.
+    #[error(
+        "`{word}` after {keyword} could be a keyword or a word of the text: put keywords before {keyword}, or the \
+         text in quotes"
+    )]
+    Ambiguous {
+        /// The word.
+        word: String,
+        /// The keyword whose text it stands in.
+        keyword: String,
+    },
     /// An operand too many, or a misspelt keyword.
     #[error("`{word}` is not understood after `{verb}`; {verb} knows {}", knows.join(", "))]
     Unexpected {
@@ -205,6 +216,10 @@ impl Reader<'_> {
                 let (text, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
                 if text.is_empty() {
                     return Err(missing(needs));
+                }
+                if let Some(word) = text.iter().find(|word| self.phrase.keyword(word).is_some()) {
+                    let keyword = keyword.word.to_ascii_uppercase();
+                    return Err(GrammarError::Ambiguous { word: word.clone(), keyword });
                 }
                 self.out.push(format!("{}={}", keyword.flag, text.join(" ")));
                 self.rest = rest;

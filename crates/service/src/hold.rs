@@ -7,8 +7,10 @@
 //! | action   | no                | acknowledgement for each system before production                  |
 //! | category | no                | its curing fix; reported as missing until then                     |
 
+use jiff::Timestamp;
+use serde::Serialize;
 use tender_package::manifest::ActionItem;
-use tender_package::{FixId, LevelName};
+use tender_package::{FixId, LevelName, SystemName};
 
 use crate::shapes::{Fix, Hold, HoldClass, LevelFix};
 
@@ -21,8 +23,57 @@ pub struct ActiveHold {
     pub fix: FixId,
     /// The hold.
     pub hold: Hold,
-    /// The levels for which people accepted it.
-    pub accepted: Vec<String>,
+    /// For what people accepted it.
+    pub accepted: Vec<Acceptance>,
+}
+
+/// That people took the risk of a hold: for a level, everywhere or on one system, for ever or up to a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Acceptance {
+    /// The level.
+    pub level: String,
+    /// The only system where it counts; everywhere when absent.
+    pub system: Option<String>,
+    /// When it ends.
+    pub until: Option<Timestamp>,
+}
+
+impl Acceptance {
+    /// Reads what the tables hold: `LEVEL` or `LEVEL@SYSTEM`.
+    pub(crate) fn read(scope: &str, until: Option<Timestamp>) -> Self {
+        let (level, system) = match scope.split_once('@') {
+            Some((level, system)) => (level, Some(system.to_owned())),
+            None => (scope, None),
+        };
+        Self { level: level.to_owned(), system, until }
+    }
+
+    pub(crate) fn scope(&self) -> String {
+        match &self.system {
+            Some(system) => format!("{}@{system}", self.level),
+            None => self.level.clone(),
+        }
+    }
+
+    /// An acceptance whose time is over counts no more, and the hold blocks again.
+    fn counts(&self, levels: &[LevelName]) -> bool {
+        !self.is_over(Timestamp::now()) && levels.iter().any(|level| level.as_str() == self.level)
+    }
+
+    /// Tells whether its time is over.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+
+    /// Returns the words for people, such as `BLD1 on VM01 until 2026-12-24T18:00:00Z`.
+    #[must_use]
+    pub fn words(&self, now: Timestamp) -> String {
+        let system = self.system.as_ref().map_or_else(String::new, |system| format!(" on {system}"));
+        let until = self.until.map_or_else(String::new, |until| format!(" until {until:.0}"));
+        let over = if self.is_over(now) { " (expired)" } else { "" };
+        format!("{}{system}{until}{over}", self.level)
+    }
 }
 
 impl ActiveHold {
@@ -36,7 +87,14 @@ impl ActiveHold {
     /// Tells whether it was accepted for one of the levels: the level itself or one it is based on.
     #[must_use]
     pub fn is_accepted(&self, levels: &[LevelName]) -> bool {
-        levels.iter().any(|level| self.accepted.iter().any(|scope| scope == level.as_str()))
+        self.accepted.iter().any(|one| one.system.is_none() && one.counts(levels))
+    }
+
+    /// Tells whether it was accepted for one of the levels on this system.
+    #[must_use]
+    pub fn is_accepted_on(&self, levels: &[LevelName], system: &SystemName) -> bool {
+        let is_here = |one: &Acceptance| one.system.as_deref().is_none_or(|name| name == system.as_str());
+        self.accepted.iter().any(|one| is_here(one) && one.counts(levels))
     }
 
     /// Tells whether it keeps its fix off a level.
@@ -140,7 +198,7 @@ mod tests {
         assert_eq!(missing_for_category(&holds, &level, &[id("A")]).len(), 1);
         assert!(missing_for_category(&holds, &level, &[id("A"), id("B")]).is_empty());
         assert!(missing_for_category(&holds, &level, &[id("C")]).is_empty());
-        holds[0].accepted.push("L1".to_owned());
+        holds[0].accepted.push(Acceptance::read("L1", None));
         assert!(missing_for_category(&holds, &level, &[id("A")]).is_empty());
     }
 
@@ -149,8 +207,22 @@ mod tests {
         let mut hold = hold(HoldClass::User);
         let level = LevelName::new("L1").unwrap();
         assert!(hold.blocks(std::slice::from_ref(&level), &|_| true));
-        hold.accepted.push("L1".to_owned());
+        hold.accepted.push(Acceptance::read("L1", None));
         assert!(!hold.blocks(&[level], &|_| false));
+    }
+
+    #[test]
+    fn acceptance_counts_on_its_system_and_until_its_end() {
+        let (here, there) = (SystemName::new("VM01").unwrap(), SystemName::new("VM02").unwrap());
+        let levels = [LevelName::new("L1").unwrap()];
+        let mut hold = hold(HoldClass::User);
+        hold.accepted.push(Acceptance::read("L1@VM01", None));
+        assert!(hold.is_accepted_on(&levels, &here));
+        assert!(!hold.is_accepted_on(&levels, &there));
+        assert!(!hold.is_accepted(&levels));
+        hold.accepted = vec![Acceptance::read("L1", Some(Timestamp::UNIX_EPOCH))];
+        assert!(!hold.is_accepted_on(&levels, &here), "its time is over");
+        assert_eq!(hold.accepted[0].words(Timestamp::now()), "L1 until 1970-01-01T00:00:00Z (expired)");
     }
 
     #[test]

@@ -30,6 +30,6 @@ mod tables;
 pub mod verbs;
 
 pub use error::{Refusal, ServiceError};
-pub use link::{Address, Enroller, Fleet, Invitation, LinkError, ManagedSystem, Patience, Welcome};
+pub use link::{Address, Enroller, Fleet, Invitation, LinkError, ManagedSystem, Patience, Reading, Welcome};
 pub use principal::Principal;
 pub use verbs::{Context, Mode, Subject, Verb, perform};

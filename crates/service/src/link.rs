@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tender_content::Progress;
+use tender_content::{Digest, Progress};
 use tender_package::report::SystemInfo;
 use tender_package::repository::FileKind;
 use tender_package::request::{Request, RequestResult, RequestState};
@@ -136,6 +136,17 @@ impl From<tender_package::repository::RepoFile> for RepoFile {
     }
 }
 
+/// What a managed system lets the principal read besides results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// What was changed on it by hand, a [`tender_package::Changes`].
+    Changes,
+    /// The contents of a changed part.
+    Part(Digest),
+    /// Its audit log.
+    Audit,
+}
+
 /// Opens connections to managed systems.
 pub trait Fleet: Sync {
     /// Connects to one; bounded in time.
@@ -162,6 +173,10 @@ pub trait ManagedSystem: Send {
     fn state(&mut self, id: &str) -> Result<RequestState, LinkError>;
     /// Reads the result of an ended request.
     fn result(&mut self, id: &str) -> Result<RequestResult, LinkError>;
+    /// Reads what it lets the principal read, from byte `from` on.
+    ///
+    /// Errors: [`LinkError::Refused`] when there is no such thing, as with an older Tender.
+    fn read(&mut self, what: Reading, from: u64) -> Result<Vec<u8>, LinkError>;
     /// Tells it that the result was kept here.
     fn acknowledge(&mut self, id: &str) -> Result<(), LinkError>;
 }
@@ -192,6 +207,10 @@ pub trait Enroller: Sync {
     ///
     /// Errors: [`LinkError::NotEnrolled`] when the token was not used there yet.
     fn complete(&self, address: &Address, welcome: &Welcome) -> Result<(), LinkError>;
+    /// Revokes the certificate of CSMWORK and makes another with a new key; returns the digest of the revoked one.
+    ///
+    /// Each system learns of it when it is next connected to.
+    fn renew(&self) -> Result<String, LinkError>;
     /// Forgets that a system was invited or enrolled: the next SYSTEM ADD of the name begins with a new token.
     fn forget(&self, system: &SystemName) -> Result<(), LinkError>;
 }

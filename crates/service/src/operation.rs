@@ -401,6 +401,26 @@ pub(crate) fn unbuilt(
     Ok(unbuilt)
 }
 
+/// Names what is not built of these components, each object with its component; a component whose parts are not put
+/// together yet stands for all its objects.
+pub(crate) fn unbuilt_objects(
+    principal: &Principal,
+    content: &LevelContent,
+    names: &[ComponentName],
+) -> Result<Vec<String>, ServiceError> {
+    let mut objects = Vec::new();
+    for component in content.components.iter().filter(|component| names.contains(&component.name)) {
+        let name = &component.name;
+        let source = principal.tree(&component.source)?;
+        let recipes = manifest_of(principal, name, &source)?.tender.build;
+        let doing = format!("looking at the objects of {name}");
+        let open =
+            build::unbuilt_objects(principal, &source, &recipes).map_err(ServiceError::content(doing))?;
+        objects.extend(open.iter().map(|object| format!("{name}/{object}")));
+    }
+    Ok(objects)
+}
+
 /// Reads the trees of BASE: what was shipped runs as it is and is not built here.
 fn shipped(principal: &Principal, vrm: &Vrm) -> Result<HashMap<ComponentName, Digest>, ServiceError> {
     let components = releases::components(&principal.tables(), vrm)?;

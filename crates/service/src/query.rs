@@ -3,24 +3,26 @@
 pub mod bench;
 mod fixes;
 mod levels;
+mod requisites;
 mod systems;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 use tender_package::manifest::ActionItem;
-use tender_package::{FixId, LevelName, Message, Outcome, Severity, Vrm};
+use tender_package::{FixId, LevelName, Message, Outcome, Severity, SystemName, Vrm};
 
 pub(crate) use fixes::fix;
 pub(crate) use levels::{compare, level, levels_of, service_status};
-pub(crate) use systems::{change_on, send_preview, systems_of};
+pub(crate) use requisites::{fleet_requisites, open_requisites};
+pub(crate) use systems::{change_on, changes_of, exceptions_of, send_preview, systems_of};
 
 use crate::error::{Refusal, ServiceError};
 use crate::hold;
 use crate::level::Level;
 use crate::principal::Principal;
-use crate::shapes::{Fix, LevelContent, LocalModState, Requisite};
+use crate::shapes::{LevelContent, LocalModState};
 use crate::tables;
 
 /// Signatures with less time left than this are renewed before a SEND.
@@ -56,51 +58,6 @@ pub(crate) fn report_review(level: &Level, content: &LevelContent, outcome: &mut
         );
         outcome.say(Message::csm(230, Severity::W, text).with_hint(hint));
     }
-}
-
-/// Lists what fixes that are on need and do not have, conditions that hold now included.
-pub(crate) fn open_requisites(
-    tables: &Connection,
-    vrm: &Vrm,
-    on: &BTreeSet<FixId>,
-) -> Result<Vec<String>, ServiceError> {
-    let bodies = tables::fixes::all(tables, vrm)?;
-    let bodies: HashMap<&FixId, &Fix> = bodies.iter().map(|(fix, _)| (&fix.id, fix)).collect();
-    let mut met: HashSet<&FixId> = on.iter().collect();
-    let mut work: Vec<&FixId> = on.iter().collect();
-    while let Some(id) = work.pop() {
-        for older in bodies.get(id).into_iter().flat_map(|fix| &fix.supersedes) {
-            if met.insert(older) {
-                work.push(older);
-            }
-        }
-    }
-    let components: HashSet<_> =
-        tables::releases::components(tables, vrm)?.into_iter().map(|component| component.name).collect();
-    let mut open = Vec::new();
-    for fix in on.iter().filter_map(|id| bodies.get(id)) {
-        for requisite in &fix.requisites {
-            let other = requisite.fix();
-            let has = met.contains(other);
-            let id = &fix.id;
-            match requisite {
-                Requisite::Pre { .. } | Requisite::Co { .. } if !has => {
-                    open.push(format!("{id} needs {other}"));
-                }
-                Requisite::Npre { .. } if has => {
-                    open.push(format!("{id} must not be with {other}"));
-                }
-                Requisite::If { component, when, .. } if !has => {
-                    let is_there = component.as_ref().is_none_or(|name| components.contains(name));
-                    if is_there && when.as_ref().is_none_or(|when| met.contains(when)) {
-                        open.push(format!("{id} needs {other}, its condition holds now"));
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-    Ok(open)
 }
 
 /// Lists what people must read or do before a level goes into production, from the holds in force now.
@@ -149,10 +106,13 @@ pub(crate) fn report_held(
 }
 
 /// Refuses a level that has fixes on which are held, not cured, and not accepted.
+///
+/// With a system, what was accepted for that system alone counts too.
 pub(crate) fn refuse_holds(
     principal: &Principal,
     level: &Level,
     content: &LevelContent,
+    system: Option<&SystemName>,
 ) -> Result<(), ServiceError> {
     let tables = principal.tables();
     let on: Vec<FixId> = content.fixes.iter().map(|fix| fix.id.clone()).collect();
@@ -162,7 +122,10 @@ pub(crate) fn refuse_holds(
     let active = tables::holds::active(&tables, &level.vrm)?;
     let blocking = hold::blocking(&active, &scopes, &on);
     // A fix that is contained in another brings nothing of its own any more.
-    let blocking: Vec<_> = blocking.into_iter().filter(|hold| effective.contains(&hold.fix)).collect();
+    let is_accepted =
+        |hold: &hold::ActiveHold| system.is_some_and(|system| hold.is_accepted_on(&scopes, system));
+    let blocking: Vec<_> =
+        blocking.into_iter().filter(|hold| effective.contains(&hold.fix) && !is_accepted(hold)).collect();
     let Some(first) = blocking.first() else { return Ok(()) };
     let lines: Vec<String> = blocking
         .iter()
@@ -172,12 +135,30 @@ pub(crate) fn refuse_holds(
         })
         .collect();
     let text = format!("level {} has fixes that are held: {}", level.title(), lines.join("; "));
+    let only = system.map_or_else(String::new, |system| format!(" [--system {system}]"));
     let hint = format!(
-        "make a level with the curing fixes, or `tender servmgr hold accept {} {} --reason WHY`",
+        "make a level with the curing fixes, or `tender servmgr hold accept {} {}{only} --reason WHY`",
         level.title(),
         first.number
     );
     Err(Refusal::new(212, text).lines(lines).hint(hint).into())
+}
+
+/// Refuses to send a level that is under embargo, or has fixes that are.
+pub(crate) fn refuse_embargo(
+    principal: &Principal,
+    level: &Level,
+    content: &LevelContent,
+) -> Result<(), ServiceError> {
+    let on: Vec<FixId> = content.fixes.iter().map(|fix| fix.id.clone()).collect();
+    let embargoes = tables::holds::embargoes(&principal.tables(), &level.vrm, &level.name, &on)?;
+    if embargoes.is_empty() {
+        return Ok(());
+    }
+    let text = format!("level {} is under embargo: {}", level.title(), embargoes.join("; "));
+    let hint =
+        "lift it with `tender servmgr srvlvl embargo … off` or `fix embargo … off` when its reason is gone";
+    Err(Refusal::new(284, text).lines(embargoes).hint(hint).into())
 }
 
 /// Tells whether the signatures of a release's repository should be renewed.

@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tender_content::{Digest, Node, PartPath};
+use tender_package::report::AuditHead;
 use tender_package::{ComponentName, FixId, LevelName, SystemName, Variant, Vrm};
 
 /// A numbered set of part changes to one component.
@@ -70,6 +71,17 @@ pub enum Requisite {
     Npre {
         /// The other fix.
         fix: FixId,
+    },
+    /// Must be in production on other systems before this fix goes into production.
+    Fleet {
+        /// The other fix.
+        fix: FixId,
+        /// Only systems that have this component count.
+        #[serde(default)]
+        component: Option<ComponentName>,
+        /// Only these systems and groups count; all of the release when none is named.
+        #[serde(default)]
+        systems: Vec<SystemName>,
     },
 }
 
@@ -359,6 +371,18 @@ pub struct AuditEvent {
     pub code: u8,
     /// What it said.
     pub messages: Vec<String>,
+}
+
+/// How far the principal's copy of a system's audit log goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditCopy {
+    /// Where the log ends, as far as it is copied.
+    pub end: AuditHead,
+    /// Bytes of the copy that count.
+    pub bytes: u64,
+    /// Why the log there does not go on where the copy ends; nothing is copied then until people have looked.
+    pub fault: Option<String>,
 }
 
 /// Connection and standing of a managed system, as asked for.

@@ -1,6 +1,8 @@
 //! Managed systems: who is meant, how several are worked on at once, and how a request is carried through.
 
 mod ask;
+pub(crate) mod changes;
+pub(crate) mod contact;
 mod guard;
 
 use std::str::FromStr;

@@ -10,6 +10,7 @@ pub(crate) mod releases;
 pub(crate) mod requests;
 pub(crate) mod settings;
 pub(crate) mod systems;
+pub(crate) mod test_runs;
 
 use rusqlite::{Connection, Params, Row};
 use serde::Serialize;

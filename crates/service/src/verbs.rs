@@ -3,11 +3,14 @@
 //! `check` shows exactly what `run` would do and changes nothing. [`perform`] runs a verb, records it in the audit
 //! and in the release's log, and turns an error into an answer.
 
+mod embargo;
 mod fix_query;
 mod gc;
 mod group;
 mod hold;
 mod initialize;
+mod principal_renew;
+mod release_delete;
 mod setting;
 mod srvlvl_add;
 mod srvlvl_compare;
@@ -21,8 +24,11 @@ mod srvlvl_service;
 mod srvlvl_setlock;
 mod srvlvl_vmfsetup;
 mod srvlvl_withdraw;
+mod system_absorb;
 mod system_add;
+mod system_audit;
 mod system_delete;
+mod system_exception;
 mod system_fallback;
 mod system_modify;
 mod system_put2prod;
@@ -35,11 +41,14 @@ use jiff::Timestamp;
 use tender_content::Progress;
 use tender_package::{Outcome, Vrm};
 
+pub use embargo::{Embargo, EmbargoOn};
 pub use fix_query::FixQuery;
 pub use gc::StoreGc;
 pub use group::{GroupQuery, GroupSet};
 pub use hold::{HoldAccept, HoldAdd, HoldQuery, HoldRelease};
 pub use initialize::Initialize;
+pub use principal_renew::PrincipalRenew;
+pub use release_delete::ReleaseDelete;
 pub use setting::SettingSet;
 pub use srvlvl_add::SrvlvlAdd;
 pub use srvlvl_compare::SrvlvlCompare;
@@ -53,8 +62,11 @@ pub use srvlvl_service::{ServiceFunction, SrvlvlService};
 pub use srvlvl_setlock::SrvlvlSetlock;
 pub use srvlvl_vmfsetup::SrvlvlVmfsetup;
 pub use srvlvl_withdraw::SrvlvlWithdraw;
+pub use system_absorb::SystemAbsorb;
 pub use system_add::{PORT_DEFAULT, SystemAdd};
+pub use system_audit::SystemAudit;
 pub use system_delete::SystemDelete;
+pub use system_exception::{SystemException, SystemExceptionQuery};
 pub use system_fallback::SystemFallback;
 pub use system_modify::SystemModify;
 pub use system_put2prod::SystemPut2prod;

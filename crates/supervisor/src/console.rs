@@ -3,6 +3,8 @@
 //! The socket is `<instance directory>/.console-<HA id>` with mode 0600; the peer must be root or the user of the
 //! supervisor, by the kernel's credentials. A reply that [`Reply::is_last`] ends the answer to a request.
 
+pub(crate) mod socket;
+
 use serde::{Deserialize, Serialize};
 
 use crate::plan::LeftOut;
@@ -11,26 +13,61 @@ use crate::plan::LeftOut;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "kebab-case")]
 pub enum Request {
-    /// Start a stopped component, or all; waits until READY or FAILED unless told not to.
-    Start { components: Vec<String>, wait: bool },
-    /// Stop a component (and what requires it), or all with an empty list; the supervisor stays.
-    Stop { components: Vec<String>, wait: bool },
-    /// Stop and start; with `reconfigure` its plan is made anew first.
-    Restart { components: Vec<String>, reconfigure: bool, wait: bool },
-    /// Make a new plan, show what differs, restart only what it touches. With `check` only show.
-    Reload { check: bool, wait: bool },
-    /// Stop everything in reverse order and end.
+    /// Start stopped components with what they require, or all with an empty list; counters begin anew.
+    Start {
+        /// Names; upper and lower case are alike where that is clear.
+        components: Vec<String>,
+        /// Answer when they are READY or cannot become so: FAILED, three failures in a row, or a long back-off.
+        wait: bool,
+    },
+    /// Stop components and what requires them, or all with an empty list; the supervisor stays.
+    Stop {
+        /// Names.
+        components: Vec<String>,
+        /// Answer when they are at rest.
+        wait: bool,
+    },
+    /// Stop and start components, or all with an empty list, in order; others keep running.
+    Restart {
+        /// Names.
+        components: Vec<String>,
+        /// Make their plan anew first; when that fails nothing is stopped.
+        reconfigure: bool,
+        /// Answer when they are READY or cannot become so.
+        wait: bool,
+    },
+    /// Make a new plan, show what differs, restart only what it touches.
+    Reload {
+        /// Only show.
+        check: bool,
+        /// Answer when what was touched is READY or cannot become so.
+        wait: bool,
+    },
+    /// Stop everything in reverse order and end; the answer is done when everything has stopped.
     Shutdown,
     /// Tell the state of everything.
     Status,
     /// Answer once the instance is ready, or cannot become so, or the time is over.
-    AwaitReady { timeout_ms: u64 },
-    /// Lines of output, the newest last; with `follow` more as they come.
-    Logs { components: Vec<String>, lines: usize, follow: bool },
-    /// Changes of state as they come.
+    AwaitReady {
+        /// In milliseconds.
+        timeout_ms: u64,
+    },
+    /// Lines of output, the newest last.
+    Logs {
+        /// Names; all with an empty list.
+        components: Vec<String>,
+        /// So many of the last lines.
+        lines: usize,
+        /// More as they come, until the caller closes the connection.
+        follow: bool,
+    },
+    /// Changes of state as they come, until the caller closes the connection.
     Events,
-    /// An operator's line as typed: `START(c)`, `STOP(c)`, `DISP`, `RESTART(c)`, `RELOAD`.
-    Operator { line: String },
+    /// An operator's line as typed: `START(c)`, `STOP(c)`, `DISP`, `RESTART(c)`, `RESTART(c,RECONFIGURE)`, `RELOAD`.
+    Operator {
+        /// The line.
+        line: String,
+    },
 }
 
 /// What the supervisor answers.
@@ -41,14 +78,44 @@ pub enum Reply {
     Message(ConsoleMessage),
     /// The state of everything.
     Status(InstanceStatus),
-    /// What a reload would touch or touched.
-    Changes { added: Vec<String>, removed: Vec<String>, changed: Vec<String>, unchanged: Vec<String> },
+    /// What a reload would touch or touches.
+    Changes {
+        /// Started for the first time.
+        added: Vec<String>,
+        /// Stopped for good.
+        removed: Vec<String>,
+        /// Stopped and started with what is new.
+        changed: Vec<String>,
+        /// Left alone: they keep their processes and connections.
+        unchanged: Vec<String>,
+    },
     /// A line of output.
-    Line { component: String, text: String, at_ms: i64 },
+    Line {
+        /// Whose.
+        component: String,
+        /// The line, without control characters.
+        text: String,
+        /// When it was read, in milliseconds since 1970.
+        at_ms: i64,
+    },
     /// A change of state.
-    Event { component: String, from: State, to: State, reason: String, at_ms: i64 },
+    Event {
+        /// Whose.
+        component: String,
+        /// The state before.
+        from: State,
+        /// The state now.
+        to: State,
+        /// Why, or nothing.
+        reason: String,
+        /// When, in milliseconds since 1970.
+        at_ms: i64,
+    },
     /// The request is done.
-    Done { ok: bool },
+    Done {
+        /// Everything asked for was done or has come.
+        ok: bool,
+    },
 }
 
 impl Reply {
@@ -82,7 +149,7 @@ pub struct ConsoleMessage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum State {
-    /// Not running, nobody wants it to.
+    /// Not running, nobody wants it to, or it is done for good.
     Stopped,
     /// Waits for what it requires.
     Waiting,
@@ -113,7 +180,7 @@ pub struct InstanceStatus {
     pub pid: u32,
     /// Time since its start, in milliseconds.
     pub uptime_ms: u64,
-    /// Every component READY.
+    /// Every component is READY, or done for good; those left out do not count.
     pub is_ready: bool,
     /// How trees are held: `cgroup2`, or `sub-reaper` with the reason.
     pub containment: String,

@@ -14,9 +14,10 @@ use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
+    SigningKey as _,
 };
 
-use crate::{WORK_USER, certificate, durable};
+use crate::{WORK_USER, certificate, durable, revocation::Revocations};
 
 const KEY_FILE: &str = "ca.key";
 const CERTIFICATE_FILE: &str = "ca.pem";
@@ -177,6 +178,14 @@ impl Authority {
     /// SHA-256 of the authority's certificate in hexadecimal.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// Signs a list of certificates that count no more; returns the text that systems take in.
+    pub fn sign_revocations(&self, list: &Revocations) -> Result<String, AuthorityError> {
+        let sign =
+            |source| AuthorityError::Sign { name: "the list of revoked certificates".to_owned(), source };
+        let signature = self.key.sign(list.body().as_bytes()).map_err(sign)?;
+        Ok(list.signed(&signature))
     }
 
     /// Signs the key in `csr_pem` for `usage`, for two years from today.

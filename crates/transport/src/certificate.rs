@@ -45,6 +45,11 @@ pub(crate) fn public_key(der: &[u8]) -> Option<Vec<u8>> {
     Some(parse(der)?.public_key().raw.to_vec())
 }
 
+/// The public key itself, as a signature is checked with it.
+pub(crate) fn public_point(der: &[u8]) -> Option<Vec<u8>> {
+    Some(parse(der)?.public_key().subject_public_key.data.to_vec())
+}
+
 fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
     X509Certificate::from_der(der).ok().map(|(_, certificate)| certificate)
 }

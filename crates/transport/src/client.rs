@@ -177,7 +177,12 @@ pub trait Link: Send {
     ) -> Result<u64, LinkError>;
 
     /// Fetches a file whole, unless it is larger than `limit_bytes`.
-    fn retrieve(&mut self, name: &str, limit_bytes: u64) -> Result<Vec<u8>, LinkError>;
+    fn retrieve(&mut self, name: &str, limit_bytes: u64) -> Result<Vec<u8>, LinkError> {
+        self.retrieve_from(name, 0, limit_bytes)
+    }
+
+    /// Fetches what a file has from `offset` on, unless that is more than `limit_bytes`.
+    fn retrieve_from(&mut self, name: &str, offset: u64, limit_bytes: u64) -> Result<Vec<u8>, LinkError>;
 
     /// What is in a directory, sorted by name.
     fn list(&mut self, dir: &str) -> Result<Vec<Entry>, LinkError>;

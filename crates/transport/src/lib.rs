@@ -1,7 +1,7 @@
 //! How files and words travel between the principal and its managed systems.
 //!
 //! Both ends of one FTPS connection live here, and what makes each trust the other: the principal's own
-//! certificate [`authority`], the key and certificate of one end ([`identity`]), and the [`enrolment`] that
+//! certificate [`authority`] and its [`revocation`]s, the key and certificate of one end ([`identity`]), and the [`enrolment`] that
 //! brings the two together with a join token. [`server`] is CSMSERVE, the dedicated server of a managed
 //! system; [`client`] is what the principal talks to it with, behind the trait [`client::Link`].
 //!
@@ -11,6 +11,7 @@ pub mod authority;
 pub mod client;
 pub mod enrolment;
 pub mod identity;
+pub mod revocation;
 pub mod server;
 
 mod certificate;

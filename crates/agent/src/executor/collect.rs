@@ -9,6 +9,7 @@ use tender_content::store::StoreError;
 use super::Context;
 use crate::base;
 use crate::home::{HomeError, remove_file};
+use crate::managed::ManagedState;
 use crate::slots::{self, SlotError};
 use crate::trees::{self, TreesError};
 
@@ -38,18 +39,38 @@ pub(super) fn collect(context: &Context<'_>) -> Result<(), CollectError> {
         for (_, tree) in occupant.record.trees() {
             trees::keep_alive(&context.store, tree, &mut live).map_err(CollectError::Trees)?;
         }
+        live.extend(occupant.record.kept.iter().filter_map(|one| one.is.as_ref()?.digest()));
     }
+    let state = ManagedState::read(home).map_err(CollectError::Home)?;
+    live.extend(state.exceptions.iter().filter_map(|one| one.is.as_ref()?.digest()));
     for held in base::all_held(home).map_err(CollectError::Home)? {
         for (_, tree) in &held.components {
             trees::keep_alive(&context.store, tree, &mut live).map_err(CollectError::Trees)?;
         }
     }
-    for release in entries(&home.root().join("levels"))? {
+    let levels = home.root().join("levels");
+    kept.extend(in_use(&levels));
+    for release in entries(&levels)? {
         for path in entries(&release)? {
             remove_unless_kept(&path, &kept)?;
         }
     }
     context.store.gc(&live).map(drop).map_err(CollectError::Store)
+}
+
+/// Lists levels that processes work in: a component that no switch changed goes on running where it was started.
+///
+/// Limits: only processes that this user may look at; components run as another user need a level's files open or
+/// reached by way of the slot.
+fn in_use(levels: &Path) -> BTreeSet<PathBuf> {
+    let Ok(processes) = std::fs::read_dir("/proc") else { return BTreeSet::new() };
+    let places = processes.flatten().filter_map(|process| std::fs::read_link(process.path().join("cwd")).ok());
+    places
+        .filter_map(|place| {
+            let below: PathBuf = place.strip_prefix(levels).ok()?.iter().take(2).collect();
+            Some(levels.join(below))
+        })
+        .collect()
 }
 
 fn remove_unless_kept(path: &Path, kept: &BTreeSet<PathBuf>) -> Result<(), CollectError> {
@@ -70,4 +91,24 @@ fn entries(dir: &Path) -> Result<Vec<PathBuf>, CollectError> {
     let listed = std::fs::read_dir(dir).map_err(failed)?;
     let paths: Result<Vec<_>, _> = listed.map(|entry| entry.map(|entry| entry.path())).collect();
     paths.map_err(|error| CollectError::Home(HomeError::io("list", dir)(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn level_that_a_process_works_in_is_in_use_until_the_process_ends() {
+        let place = tempfile::tempdir().unwrap();
+        let levels = place.path().canonicalize().unwrap().join("levels");
+        let component = levels.join("720/ONE.1/ledger");
+        std::fs::create_dir_all(&component).unwrap();
+        std::fs::create_dir_all(levels.join("720/TWO.1")).unwrap();
+        let mut server =
+            std::process::Command::new("sleep").arg("1000").current_dir(&component).spawn().unwrap();
+        assert_eq!(in_use(&levels), BTreeSet::from([levels.join("720/ONE.1")]));
+        server.kill().unwrap();
+        server.wait().unwrap();
+        assert_eq!(in_use(&levels), BTreeSet::new());
+    }
 }

@@ -4,6 +4,7 @@
 //! name the same level, and no later PUT2PROD can overwrite the way back with it.
 
 use tender_content::scan::ScanMode;
+use tender_package::changes::Exception;
 use tender_package::report::DriftItem;
 use tender_package::request::Request;
 use tender_package::{LevelRef, Message, Mode, ReturnCode, Severity};
@@ -12,8 +13,9 @@ use super::signed::{self, Signed};
 use super::step::Step;
 use super::{Context, Handler, Refusal};
 use crate::chain;
+use crate::managed::ManagedState;
 use crate::queue::Plan;
-use crate::slots::{self, Slot, Slots};
+use crate::slots::{self, LevelRecord, Slot, Slots};
 use crate::trees;
 
 /// The verb FALLBACK.
@@ -28,6 +30,7 @@ impl Handler for Fallback {
     fn plan(&self, context: &Context<'_>, _request: &Request) -> Result<Plan, Refusal> {
         let failed = |error: &(dyn std::error::Error + 'static)| Refusal::failed(770, "FALLBACK", error);
         let slots = slots::read(context.home).map_err(|error| failed(&error))?;
+        let state = ManagedState::read(context.home).map_err(|error| failed(&error))?;
         let drift = |slot: Slot| match slots.get(slot) {
             None => Ok(Vec::new()),
             Some(occupant) => trees::drift(
@@ -48,6 +51,8 @@ impl Handler for Fallback {
             drifted_previous: drift(Slot::Previous).map_err(|error| failed(&error))?.len(),
             drift_current,
             uncompared,
+            exceptions: exceptions(context, &slots, &state).map_err(|error| failed(&error))?,
+            state,
             is_withdrawn: slots.previous.as_ref().is_some_and(|previous| {
                 signed::state(context, previous.level()) == Signed::State(Mode::Withdrawn)
             }),
@@ -65,8 +70,30 @@ pub(super) struct Found {
     pub(super) drift_current: Vec<DriftItem>,
     /// Why slot `current` could not be compared with its level.
     pub(super) uncompared: Option<String>,
+    /// The state of management.
+    pub(super) state: ManagedState,
+    /// The exceptions of this system that stand in slot `previous`, and those that cannot.
+    pub(super) exceptions: (Vec<Exception>, Vec<Exception>),
     /// Whether newer signed metadata took back the level gone back to.
     pub(super) is_withdrawn: bool,
+}
+
+/// Sorts the exceptions of this system into those that can stand in slot `previous` and those that cannot: whoever
+/// goes back is in need, and nothing may be in the way.
+fn exceptions(
+    context: &Context<'_>,
+    slots: &Slots,
+    state: &ManagedState,
+) -> Result<(Vec<Exception>, Vec<Exception>), trees::TreesError> {
+    let Some(previous) = &slots.previous else { return Ok(Default::default()) };
+    let (mut kept, mut out) = (Vec::new(), Vec::new());
+    for one in &state.exceptions {
+        let tree = previous.record.tree(&one.component);
+        let tree = tree.map(|digest| trees::read(&context.store, digest)).transpose()?;
+        let stands = tree.is_some_and(|tree| trees::reworks(&tree, &[one]).is_empty());
+        if stands { &mut kept } else { &mut out }.push(one.clone());
+    }
+    Ok((kept, out))
 }
 
 /// Decides the steps.
@@ -92,8 +119,13 @@ pub(super) fn plan(slots: &Slots, found: &Found) -> Result<Plan, Refusal> {
     let is_tested = slots.test.as_ref().is_some_and(|test| *test.level() == level);
     let mut steps = Vec::new();
     let mut notes = warnings(&level, found);
-    if found.drifted_previous > 0 {
-        steps.push(Step::Materialise { contents: previous.record.contents() });
+    let record = LevelRecord { kept: found.exceptions.0.clone(), ..previous.record.clone() };
+    let is_kept_anew = record != previous.record;
+    if is_kept_anew {
+        steps.push(Step::Record { record: Box::new(record.clone()) });
+    }
+    if is_kept_anew || found.drifted_previous > 0 {
+        steps.push(Step::Materialise { contents: record.contents() });
     }
     steps.extend([
         Step::Validate { level: level.clone() },
@@ -115,6 +147,9 @@ pub(super) fn plan(slots: &Slots, found: &Found) -> Result<Plan, Refusal> {
     }
     steps.push(Step::Restart { level: Some(level.clone()) });
     undo.push(Step::Restart { level: current.clone() });
+    if found.state.without_changes() != found.state {
+        steps.push(Step::State { state: found.state.without_changes() });
+    }
     let before = current.map_or_else(|| "nothing".to_owned(), |current| current.to_string());
     let done =
         Message::csm(773, Severity::I, format!("{level} is in production again; before it was {before}"));
@@ -141,6 +176,15 @@ fn warnings(level: &LevelRef, found: &Found) -> Vec<Message> {
             format!("changes by hand in production may be lost, as none can be found: {reason}"),
         ));
     }
+    texts.extend(found.exceptions.1.iter().map(|one| {
+        (
+            779,
+            format!(
+                "{level} has something else under exception {}/{}, which is left out",
+                one.component, one.path
+            ),
+        )
+    }));
     if found.is_withdrawn {
         texts.push((777, format!("{level} was withdrawn since it was in production")));
     }

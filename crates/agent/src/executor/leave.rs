@@ -24,14 +24,16 @@ impl Handler for Leave {
     }
 }
 
-/// A system that is not managed has nothing to override either.
+/// A system that is not managed has nothing to override either. What it keeps as exceptions stands in its slots, so
+/// it stays known: a principal to come must see it.
 fn plan(state: &ManagedState) -> Plan {
-    if *state == ManagedState::default() {
+    let left = ManagedState { exceptions: state.exceptions.clone(), ..ManagedState::default() };
+    if *state == left {
         let done = Message::csm(794, Severity::I, "this system is not managed");
         return Plan { done: Some(done), ..Plan::default() };
     }
     Plan {
-        steps: vec![Step::State { state: ManagedState::default() }],
+        steps: vec![Step::State { state: left }],
         done: Some(Message::csm(
             795,
             Severity::I,
@@ -49,7 +51,7 @@ mod tests {
     #[test]
     fn leave_of_a_managed_system_clears_its_state() {
         let by = ManagedBy { operator: "op".to_owned(), since: jiff::Timestamp::UNIX_EPOCH };
-        let state = ManagedState { managed: Some(by), overrides: Vec::new() };
+        let state = ManagedState { managed: Some(by), ..ManagedState::default() };
         assert_eq!(plan(&state).steps, [Step::State { state: ManagedState::default() }]);
         assert!(plan(&ManagedState::default()).steps.is_empty());
     }

@@ -7,16 +7,18 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use tender_content::scan::ScanMode;
-use tender_content::{Digest, servlink};
+use tender_content::{Digest, PartPath, servlink};
+use tender_package::changes::Exception;
 use tender_package::manifest::{LevelManifest, content_digest};
-use tender_package::report::{DriftItem, Override};
+use tender_package::report::DriftItem;
 use tender_package::repository::{RepositoryError, TargetCustom, Verified};
-use tender_package::request::{Request, Verb};
-use tender_package::{FixId, LevelRef, Message, Mode, ReturnCode, Severity, Variant};
+use tender_package::request::{BroughtPart, Request, Verb};
+use tender_package::{ComponentName, FixId, LevelRef, Message, Mode, ReturnCode, Severity, Variant};
 
 use super::step::Step;
 use super::{Context, Handler, Refusal, level_record, trusted_root};
 use crate::base::{self, BaseRecord};
+use crate::changes;
 use crate::home::Verifier;
 use crate::managed::ManagedState;
 use crate::queue::Plan;
@@ -48,7 +50,9 @@ struct Facts {
     held: Option<BaseRecord>,
     /// Trees whose objects are all there.
     complete: HashSet<Digest>,
-    overrides: Vec<Override>,
+    state: ManagedState,
+    /// Parts kept on this system that the level has something else under, as far as its trees are here.
+    reworks: Vec<(ComponentName, PartPath)>,
     /// Parts of slot `current` that are not as its level says, in components that this level changes.
     drift: Vec<DriftItem>,
     /// Bytes of new parts, for each servlink that was looked into.
@@ -64,9 +68,11 @@ impl Handler for Load {
     }
 
     fn plan(&self, context: &Context<'_>, request: &Request) -> Result<Plan, Refusal> {
-        let Verb::Load { level, mode, lose, force } = &request.verb else { return Ok(Plan::default()) };
+        let Verb::Load { level, mode, lose, force, brings } = &request.verb else {
+            return Ok(Plan::default());
+        };
         let wish = Wish { level, mode: *mode, lose, force: force.as_deref() };
-        let (facts, _) = gather(context, level, Verifier::Executor)?;
+        let (facts, _) = gather(context, level, brings, Verifier::Executor)?;
         guard::check(&facts, &wish)?;
         Ok(plan(&facts, &wish))
     }
@@ -76,14 +82,19 @@ impl Handler for Load {
 ///
 /// Returns received files that no package needs any more.
 pub(super) fn validate(context: &Context<'_>, request: &Request) -> Result<Vec<PathBuf>, Refusal> {
-    let Verb::Load { level, mode, lose, force } = &request.verb else { return Ok(Vec::new()) };
+    let Verb::Load { level, mode, lose, force, brings } = &request.verb else { return Ok(Vec::new()) };
     let wish = Wish { level, mode: *mode, lose, force: force.as_deref() };
-    let (facts, unreferenced) = gather(context, level, Verifier::Receiver)?;
+    let (facts, unreferenced) = gather(context, level, brings, Verifier::Receiver)?;
     guard::check(&facts, &wish)?;
     Ok(unreferenced)
 }
 
-fn gather(context: &Context<'_>, level: &LevelRef, who: Verifier) -> Result<(Facts, Vec<PathBuf>), Refusal> {
+fn gather(
+    context: &Context<'_>,
+    level: &LevelRef,
+    brings: &[BroughtPart],
+    who: Verifier,
+) -> Result<(Facts, Vec<PathBuf>), Refusal> {
     let home = context.home;
     let is_executor = who == Verifier::Executor;
     let failed =
@@ -107,19 +118,21 @@ fn gather(context: &Context<'_>, level: &LevelRef, who: Verifier) -> Result<(Fac
         unpacked_bytes.insert(needed.target.clone(), needed.size + header.changed_bytes);
     }
     let drift = match is_executor {
-        true => drift_in_the_way(context, &slots, &manifest).map_err(|error| failed(&error))?,
+        true => drift_in_the_way(context, &slots, &manifest, brings).map_err(|error| failed(&error))?,
         false => Vec::new(),
     };
+    let state = ManagedState::read(home).map_err(|error| failed(&error))?;
     let facts = Facts {
         drift,
-        manifest,
         custom,
         variant: home.config().variant.clone(),
         slots,
         loaded,
         held: base::held(home, &level.vrm).map_err(|error| failed(&error))?,
         complete,
-        overrides: ManagedState::read(home).map_err(|error| failed(&error))?.overrides,
+        reworks: reworks(context, &manifest, &state).map_err(|error| failed(&error))?,
+        state,
+        manifest,
         unpacked_bytes,
         free_bytes: home.free_bytes().map_err(|error| failed(&error))?,
         free_bytes_min: home.config().free_bytes_min,
@@ -159,6 +172,7 @@ fn drift_in_the_way(
     context: &Context<'_>,
     slots: &Slots,
     manifest: &LevelManifest,
+    brings: &[BroughtPart],
 ) -> Result<Vec<DriftItem>, trees::TreesError> {
     let Some(current) = &slots.current else { return Ok(Vec::new()) };
     let mut contents = current.record.contents();
@@ -169,7 +183,38 @@ fn drift_in_the_way(
         current.level() == &manifest.level || !is_kept
     });
     drift.retain(|item| contents.trees.iter().any(|(name, _)| name.as_str() == item.component));
-    Ok(drift)
+    let brought = |component: &str, path: &PartPath| {
+        let is_it = |one: &&BroughtPart| one.component.as_str() == component && one.path == *path;
+        brings.iter().find(is_it).map(|one| one.is.clone())
+    };
+    Ok(changes::not_brought(context.home, &current.record, drift, &brought))
+}
+
+/// Finds parts kept on this system that the level has something else under. What a servlink will bring is not known
+/// yet: then the step that makes the directory finds it.
+fn reworks(
+    context: &Context<'_>,
+    manifest: &LevelManifest,
+    state: &ManagedState,
+) -> Result<Vec<(ComponentName, PartPath)>, trees::TreesError> {
+    let mut found = Vec::new();
+    for one in &manifest.components {
+        let kept: Vec<&Exception> =
+            state.exceptions.iter().filter(|kept| kept.component == one.name).collect();
+        let Some(tree) = one.tree.filter(|tree| !kept.is_empty() && context.store.contains(tree)) else {
+            continue;
+        };
+        let tree = trees::read(&context.store, &tree)?;
+        found.extend(trees::reworks(&tree, &kept).into_iter().map(|path| (one.name.clone(), path)));
+    }
+    Ok(found)
+}
+
+/// Lists the parts of this system that stand in the directory of a level: those of components it has.
+pub(super) fn kept(state: &ManagedState, manifest: &LevelManifest) -> Vec<Exception> {
+    let has =
+        |name: &ComponentName| manifest.components.iter().any(|one| one.name == *name && one.tree.is_some());
+    state.exceptions.iter().filter(|one| has(&one.component)).cloned().collect()
 }
 
 /// Lists the servlinks that are needed: those of components whose tree is not there yet.
@@ -185,7 +230,12 @@ pub(crate) fn needed<'m>(
 /// Decides the steps; everything was checked before.
 fn plan(facts: &Facts, wish: &Wish<'_>) -> Plan {
     let level = wish.level;
-    let record = LevelRecord { manifest: facts.manifest.clone(), mode: mode(facts, wish), loaded: facts.now };
+    let record = LevelRecord {
+        manifest: facts.manifest.clone(),
+        mode: mode(facts, wish),
+        loaded: facts.now,
+        kept: kept(&facts.state, &facts.manifest),
+    };
     let contents = record.contents();
     let is_current = facts.slots.current.as_ref().is_some_and(|current| current.level() == level);
     let mut steps = Vec::new();
@@ -211,6 +261,8 @@ fn plan(facts: &Facts, wish: &Wish<'_>) -> Plan {
         if wish.mode == Mode::Test {
             steps.push(Step::TestRun { level: level.clone() });
         }
+    } else if facts.state.without_changes() != facts.state {
+        steps.push(Step::State { state: facts.state.without_changes() });
     }
     steps.push(Step::Collect);
     Plan { steps, undo: vec![Step::Collect], done: done(facts, wish, is_current), notes: notes(facts, wish) }
@@ -259,8 +311,16 @@ fn notes(facts: &Facts, wish: &Wish<'_>) -> Vec<Message> {
         let text = format!("component {removed} is in production and not in {}", wish.level);
         notes.push(Message::csm(715, Severity::W, text));
     }
+    for one in kept(&facts.state, &facts.manifest) {
+        let text = format!("exception: {}/{} stays as it is here: {}", one.component, one.path, one.reason);
+        notes.push(Message::csm(717, Severity::I, text));
+    }
     if let Some(reason) = wish.force {
         notes.push(Message::csm(716, Severity::W, format!("forced: {reason}")));
+        for item in &facts.drift {
+            let text = format!("a change by hand will get lost: {}/{}", item.component, item.path);
+            notes.push(Message::csm(718, Severity::W, text));
+        }
     }
     notes
 }
@@ -288,7 +348,8 @@ pub(super) fn plan_for(slots: &Slots, manifest: LevelManifest, mode: Mode) -> Pl
         slots: slots.clone(),
         loaded: None,
         held: None,
-        overrides: Vec::new(),
+        state: ManagedState::default(),
+        reworks: Vec::new(),
         drift: Vec::new(),
         unpacked_bytes: BTreeMap::new(),
         free_bytes: u64::MAX,

@@ -2,13 +2,15 @@
 
 use jiff::Timestamp;
 use tender_content::scan::ScanMode;
+use tender_package::changes::Diverged;
 use tender_package::report::{DriftItem, Override, ServcheckReport};
 use tender_package::request::{Request, Verb};
-use tender_package::{ComponentName, Message, ReturnCode, Severity};
+use tender_package::{ComponentName, LevelRef, Message, ReturnCode, Severity};
 
 use super::step::Step;
 use super::{Context, Handler, Refusal, servcheck};
 use crate::chain;
+use crate::changes;
 use crate::managed::ManagedState;
 use crate::queue::Plan;
 use crate::slots::{self, Occupant, Slot};
@@ -47,11 +49,13 @@ impl Handler for Managed {
             .flat_map(|current| current.record.trees())
             .map(|(name, _)| name.clone())
             .collect();
-        let mut plan = plan(state, &installed, &wish, Timestamp::now())?;
+        let now = Timestamp::now();
+        let Decision { mut state, names, done } = decide(state, &installed, &wish, now)?;
+        let mut notes = Vec::new();
         if let Some(current) = current.filter(|_| wish.on) {
-            plan.notes = inventory(context, current, components);
+            (state, notes) = inventory(context, current, state, components, now);
         }
-        Ok(plan)
+        Ok(plan(state, names, current.map(|current| current.level().clone()), wish.on, done, notes))
     }
 
     /// ON takes an inventory, so that the principal sees what was done by hand meanwhile.
@@ -63,27 +67,64 @@ impl Handler for Managed {
     }
 }
 
-/// Names what was changed by hand in the components given back.
-fn inventory(context: &Context<'_>, current: &Occupant, components: &[ComponentName]) -> Vec<Message> {
+/// What the words come to, before the inventory.
+#[derive(Debug)]
+struct Decision {
+    state: ManagedState,
+    /// The components that are taken out or given back.
+    names: Vec<ComponentName>,
+    done: Message,
+}
+
+/// Notes exactly what was changed by hand, and names it in the components given back.
+fn inventory(
+    context: &Context<'_>,
+    current: &Occupant,
+    state: ManagedState,
+    components: &[ComponentName],
+    now: Timestamp,
+) -> (ManagedState, Vec<Message>) {
+    let record = &current.record;
     let drift = trees::drift(
         context.home,
         &context.store,
         Slot::Current.word(),
-        &current.record.contents(),
+        &record.contents(),
         ScanMode::Cached,
         context.progress,
     );
-    match drift {
-        Ok(drift) => changes(&drift, components),
+    let found = drift.and_then(|drift| {
+        let state = changes::find(context.home, &context.store, &state, record, &drift, now)?;
+        Ok((state, drift))
+    });
+    match found {
+        Ok((state, drift)) => {
+            let mut notes = named(&drift, components);
+            notes.extend(state.diverged.iter().map(diverged));
+            (state, notes)
+        }
         // Damage must not keep a component from coming back; SERVCHECK says more.
         Err(error) => {
             let text = format!("changes by hand cannot be found: {}", chain(&error));
-            vec![Message::csm(787, Severity::W, text)]
+            (state, vec![Message::csm(787, Severity::W, text)])
         }
     }
 }
 
-fn changes(drift: &[DriftItem], components: &[ComponentName]) -> Vec<Message> {
+/// Says that a component is not as its level says, and what its principal can do.
+pub(super) fn diverged(one: &Diverged) -> Message {
+    let text = format!(
+        "component {} has DIVERGED from its level: {} parts, since {:.0}",
+        one.component,
+        one.parts.len(),
+        one.since
+    );
+    let hint =
+        "at the principal: SYSTEM ABSORB makes a level of it, SYSTEM EXCEPTION keeps it, SEND overwrites it";
+    Message::csm(788, Severity::W, text).with_hint(hint)
+}
+
+fn named(drift: &[DriftItem], components: &[ComponentName]) -> Vec<Message> {
     let is_meant = |item: &&DriftItem| {
         components.is_empty() || components.iter().any(|name| name.as_str() == item.component)
     };
@@ -93,12 +134,30 @@ fn changes(drift: &[DriftItem], components: &[ComponentName]) -> Vec<Message> {
     drift.iter().filter(is_meant).map(|item| Message::csm(786, Severity::W, text(item))).collect()
 }
 
+/// Orders the steps: parts are writable only while their component is out of management.
 fn plan(
+    state: ManagedState,
+    components: Vec<ComponentName>,
+    level: Option<LevelRef>,
+    on: bool,
+    done: Message,
+    notes: Vec<Message>,
+) -> Plan {
+    let state = Step::State { state };
+    let steps = match level.filter(|_| !components.is_empty()) {
+        None => vec![state],
+        Some(level) if on => vec![Step::Seal { level, components }, state],
+        Some(level) => vec![state, Step::OpenUp { level, components }],
+    };
+    Plan { steps, done: Some(done), notes, ..Plan::default() }
+}
+
+fn decide(
     mut state: ManagedState,
     installed: &[ComponentName],
     wish: &Wish<'_>,
     now: Timestamp,
-) -> Result<Plan, Refusal> {
+) -> Result<Decision, Refusal> {
     let mut refusal = Refusal::default();
     if !wish.on && wish.reason.trim().is_empty() {
         let message = Message::csm(781, Severity::E, "MANAGED OFF needs a reason");
@@ -128,9 +187,9 @@ fn plan(
     let (meant, kept): (Vec<_>, Vec<_>) =
         std::mem::take(&mut state.overrides).into_iter().partition(|one| is_meant(&one.component));
     state.overrides = kept;
-    let mut names: Vec<&ComponentName> = installed.iter().filter(|name| is_meant(name)).collect();
+    let mut names: Vec<ComponentName> = installed.iter().filter(|name| is_meant(name)).cloned().collect();
     if wish.on {
-        names = meant.iter().map(|one| &one.component).collect();
+        names = meant.into_iter().map(|one| one.component).collect();
     } else {
         state.overrides.extend(installed.iter().filter(|name| is_meant(name)).map(|name| Override {
             component: name.clone(),
@@ -141,14 +200,14 @@ fn plan(
         }));
         state.overrides.sort_by(|a, b| a.component.cmp(&b.component));
     }
-    let names: Vec<&str> = names.into_iter().map(ComponentName::as_str).collect();
-    let text = match (wish.on, names.join(", ").as_str()) {
+    let listed: Vec<&str> = names.iter().map(ComponentName::as_str).collect();
+    let text = match (wish.on, listed.join(", ").as_str()) {
         (true, "") => "MANAGED ON: no component was out of management".to_owned(),
         (true, names) => format!("MANAGED ON: {names} back in management"),
         (false, names) => format!("MANAGED OFF: {names} out of management"),
     };
     let done = Message::csm(784, Severity::I, text);
-    Ok(Plan { steps: vec![Step::State { state }], done: Some(done), ..Plan::default() })
+    Ok(Decision { state, names, done })
 }
 
 #[cfg(test)]
@@ -163,43 +222,48 @@ mod tests {
         Wish { on, components, reason, until: None, operator: "op" }
     }
 
-    fn after(plan: Plan) -> ManagedState {
-        match plan.steps.into_iter().next() {
-            Some(Step::State { state }) => state,
-            other => panic!("{other:?}"),
-        }
-    }
-
     #[test]
     fn off_for_one_component_leaves_the_others_managed() {
         let installed = names(&["http", "ftp"]);
         let one = names(&["http"]);
-        let state = after(
-            plan(ManagedState::default(), &installed, &wish(false, &one, "outage"), Timestamp::now())
-                .unwrap(),
-        );
+        let now = Timestamp::now();
+        let state =
+            decide(ManagedState::default(), &installed, &wish(false, &one, "outage"), now).unwrap().state;
         assert_eq!(state.overrides.len(), 1);
-        let state = after(plan(state, &installed, &wish(true, &[], ""), Timestamp::now()).unwrap());
+        let state = decide(state, &installed, &wish(true, &[], ""), now).unwrap().state;
         assert!(state.overrides.is_empty());
     }
 
     #[test]
     fn off_for_all_components_names_each() {
         let installed = names(&["http", "ftp"]);
-        let plan = plan(ManagedState::default(), &installed, &wish(false, &[], "outage"), Timestamp::now());
-        let plan = plan.unwrap();
-        assert_eq!(plan.done.as_ref().unwrap().text, "MANAGED OFF: http, ftp out of management");
-        let state = after(plan);
+        let decision =
+            decide(ManagedState::default(), &installed, &wish(false, &[], "outage"), Timestamp::now());
+        let Decision { state, done, .. } = decision.unwrap();
+        assert_eq!(done.text, "MANAGED OFF: http, ftp out of management");
         assert_eq!(state.overrides.len(), 2);
-        let back = super::plan(state, &installed, &wish(true, &names(&["ftp"]), ""), Timestamp::now());
-        assert_eq!(back.unwrap().done.unwrap().text, "MANAGED ON: ftp back in management");
+        let back = decide(state, &installed, &wish(true, &names(&["ftp"]), ""), Timestamp::now()).unwrap();
+        assert_eq!(back.done.text, "MANAGED ON: ftp back in management");
+        assert_eq!(back.names, names(&["ftp"]));
+    }
+
+    #[test]
+    fn parts_are_opened_after_it_is_noted_and_closed_before() {
+        let labels = |on| {
+            let level = crate::executor::samples::level("BLD1", 1);
+            let done = Message::csm(784, Severity::I, "done");
+            let plan = plan(ManagedState::default(), names(&["http"]), Some(level), on, done, Vec::new());
+            plan.steps.iter().map(|step| step.label("managed")).collect::<Vec<_>>()
+        };
+        assert_eq!(labels(false), ["state", "open"]);
+        assert_eq!(labels(true), ["seal", "state"]);
     }
 
     #[test]
     fn off_without_a_level_is_refused_as_nothing_could_be_recorded() {
         for components in [names(&[]), names(&["http"])] {
             let wish = wish(false, &components, "outage");
-            let refusal = plan(ManagedState::default(), &[], &wish, Timestamp::now()).unwrap_err();
+            let refusal = decide(ManagedState::default(), &[], &wish, Timestamp::now()).unwrap_err();
             assert_eq!(refusal.code, ReturnCode::Refused);
             assert!(refusal.messages[0].text.contains("no level is in production"), "{refusal:?}");
             assert_eq!(refusal.messages.len(), 1);
@@ -209,7 +273,8 @@ mod tests {
     #[test]
     fn off_without_a_reason_is_refused() {
         let wish = wish(false, &[], "\t ");
-        let refusal = plan(ManagedState::default(), &names(&["http"]), &wish, Timestamp::now()).unwrap_err();
+        let refusal =
+            decide(ManagedState::default(), &names(&["http"]), &wish, Timestamp::now()).unwrap_err();
         assert_eq!((refusal.code, refusal.messages.len()), (ReturnCode::Refused, 1));
     }
 
@@ -217,10 +282,10 @@ mod tests {
     fn on_names_what_was_changed_in_the_components_given_back() {
         let drift =
             ["http", "ftp"].map(|name| crate::executor::samples::drift("current", name, "bin/server"));
-        let changed = changes(&drift, &names(&["ftp"]));
+        let changed = named(&drift, &names(&["ftp"]));
         assert_eq!(changed.len(), 1);
         assert_eq!(changed[0].text, "component ftp comes back changed by hand: bin/server (Modified)");
-        assert_eq!(changes(&drift, &[]).len(), 2);
+        assert_eq!(named(&drift, &[]).len(), 2);
     }
 
     #[test]
@@ -229,7 +294,7 @@ mod tests {
         let unknown = names(&["smtp"]);
         let mut wish = wish(false, &unknown, " ");
         wish.until = Some(Timestamp::UNIX_EPOCH);
-        let refusal = plan(ManagedState::default(), &installed, &wish, Timestamp::now()).unwrap_err();
+        let refusal = decide(ManagedState::default(), &installed, &wish, Timestamp::now()).unwrap_err();
         assert_eq!(refusal.messages.len(), 3);
         assert_eq!(refusal.code, ReturnCode::Unknown);
     }

@@ -7,14 +7,17 @@
 
 use std::collections::BTreeSet;
 
+use tender_content::PartPath;
 use tender_content::scan::ScanMode;
-use tender_package::report::{DriftItem, Override};
+use tender_package::changes::Exception;
+use tender_package::report::DriftItem;
 use tender_package::request::{Request, Verb};
 use tender_package::{FixId, LevelRef, Message, Mode, ReturnCode, Severity};
 
 use super::signed::{self, Signed};
 use super::step::Step;
 use super::{Context, Handler, Refusal};
+use crate::changes;
 use crate::managed::ManagedState;
 use crate::queue::Plan;
 use crate::slots::{self, Occupant, Slot, Slots};
@@ -39,7 +42,7 @@ struct Facts {
     signed: Signed,
     drift_test: Vec<DriftItem>,
     drift_current: Vec<DriftItem>,
-    overrides: Vec<Override>,
+    state: ManagedState,
     free_bytes: u64,
 }
 
@@ -81,11 +84,29 @@ fn gather(context: &Context<'_>) -> Result<Facts, Refusal> {
             .as_ref()
             .map_or_else(|| Signed::Unavailable(String::new()), |test| signed::state(context, test.level())),
         drift_test: drift(Slot::Test).map_err(|error| failed(&error))?,
-        drift_current: drift(Slot::Current).map_err(|error| failed(&error))?,
-        overrides: ManagedState::read(home).map_err(|error| failed(&error))?.overrides,
+        drift_current: lost(context, &slots, drift(Slot::Current).map_err(|error| failed(&error))?)
+            .map_err(|error| failed(&error))?,
+        state: ManagedState::read(home).map_err(|error| failed(&error))?,
         free_bytes: home.free_bytes().map_err(|error| failed(&error))?,
         slots,
     })
+}
+
+/// Keeps of what was changed by hand what the level in slot `test` does not have in the very same state.
+fn lost(
+    context: &Context<'_>,
+    slots: &Slots,
+    drift: Vec<DriftItem>,
+) -> Result<Vec<DriftItem>, trees::TreesError> {
+    let (Some(current), Some(test), false) = (&slots.current, &slots.test, drift.is_empty()) else {
+        return Ok(drift);
+    };
+    let next = trees::effective(&context.store, &test.record.contents())?;
+    let brought = |component: &str, path: &PartPath| {
+        let (_, tree) = next.iter().find(|(name, _)| name.as_str() == component)?;
+        Some(tree.get(path.as_str()).cloned())
+    };
+    Ok(changes::not_brought(context.home, &current.record, drift, &brought))
 }
 
 fn plan(facts: &Facts, wish: &Wish<'_>) -> Result<Plan, Refusal> {
@@ -107,6 +128,7 @@ fn plan(facts: &Facts, wish: &Wish<'_>) -> Result<Plan, Refusal> {
         return Ok(in_production_already(test.level(), Some(test.level())));
     }
     check_level(facts, test, wish, &mut refusal);
+    check_exceptions(facts, test, &mut refusal);
     check_actions(facts, test, wish, &mut refusal);
     check_changes(facts, wish, &mut refusal);
     refusal.or_fine()?;
@@ -121,6 +143,10 @@ fn plan(facts: &Facts, wish: &Wish<'_>) -> Result<Plan, Refusal> {
     steps.push(Step::Slot { slot: Slot::Current, level: Some(level.clone()) });
     steps.push(Step::Slot { slot: Slot::Test, level: None });
     steps.push(Step::Restart { level: Some(level.clone()) });
+    if facts.state.without_changes() != facts.state {
+        // What was changed by hand stays in what is `previous` now.
+        steps.push(Step::State { state: facts.state.without_changes() });
+    }
     steps.push(Step::Collect);
     let undo = vec![
         Step::Slot { slot: Slot::Current, level: current.clone() },
@@ -177,6 +203,19 @@ fn check_level(facts: &Facts, test: &Occupant, wish: &Wish<'_>, refusal: &mut Re
     }
 }
 
+/// A level loaded before an exception was made, or dropped, does not have it, or has it still.
+fn check_exceptions(facts: &Facts, test: &Occupant, refusal: &mut Refusal) {
+    let wanted = super::load::kept(&facts.state, &test.record.manifest);
+    let parts = |list: &[Exception]| -> BTreeSet<String> {
+        list.iter().map(|one| format!("{}/{} {:?}", one.component, one.path, one.is)).collect()
+    };
+    if parts(&wanted) != parts(&test.record.kept) {
+        let text = format!("the exceptions of this system are others than when {} was loaded", test.level());
+        let message = Message::csm(764, Severity::E, text).with_hint("send the level again");
+        refusal.add(ReturnCode::Refused, message);
+    }
+}
+
 fn word(mode: Mode) -> String {
     format!("{mode:?}").to_uppercase()
 }
@@ -208,7 +247,7 @@ fn check_changes(facts: &Facts, wish: &Wish<'_>, refusal: &mut Refusal) {
     if wish.force.is_some() {
         return;
     }
-    for one in &facts.overrides {
+    for one in &facts.state.overrides {
         let text = format!(
             "component {} is out of management since {:.0}: {}",
             one.component, one.since, one.reason
@@ -256,7 +295,7 @@ pub(super) fn plan_for(slots: &Slots, signed: Mode) -> Result<Plan, Refusal> {
         signed: Signed::State(signed),
         drift_test: Vec::new(),
         drift_current: Vec::new(),
-        overrides: Vec::new(),
+        state: ManagedState::default(),
         free_bytes: u64::MAX,
     };
     plan(&facts, &Wish { expect: None, acknowledged: &[], force: None })

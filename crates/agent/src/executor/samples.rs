@@ -49,6 +49,7 @@ pub(crate) fn occupant(name: &str, generation: u32) -> Occupant {
         manifest: manifest(name, generation),
         mode: Mode::Stable,
         loaded: Timestamp::UNIX_EPOCH,
+        kept: Vec::new(),
     };
     Occupant { record, since: Timestamp::UNIX_EPOCH }
 }

@@ -5,16 +5,19 @@
 
 use jiff::{SignedDuration, Timestamp};
 use tender_content::scan::ScanMode;
+use tender_package::changes::{Diverged, Exception};
 use tender_package::manifest::{LevelManifest, content_digest};
 use tender_package::report::{CheckLine, DriftItem, DriftKind, ServcheckReport, Verdict};
 use tender_package::request::{PROTOCOL, Request, Verb};
 use tender_package::{Message, Mode, Severity};
 
+use super::step::Step;
 use super::{Context, Handler, Refusal};
 use crate::base::{self, ADOPTED, BaseRecord};
+use crate::changes;
 use crate::managed::ManagedState;
 use crate::queue::Plan;
-use crate::slots::{self, LevelRecord, Slots};
+use crate::slots::{self, LevelRecord, Slot, Slots};
 use crate::trees;
 
 /// How far two clocks may be apart before it is worth a look, and before it is wrong.
@@ -49,14 +52,39 @@ impl Handler for Servcheck {
         "SERVCHECK"
     }
 
-    fn plan(&self, _context: &Context<'_>, _request: &Request) -> Result<Plan, Refusal> {
-        Ok(Plan::default())
+    /// Notes what is not as the level in production says; the checks themselves change nothing.
+    fn plan(&self, context: &Context<'_>, request: &Request) -> Result<Plan, Refusal> {
+        let full = matches!(request.verb, Verb::Servcheck { full: true });
+        // What cannot be found out here is said by the checks.
+        let state = noted(context, full).ok().flatten();
+        Ok(Plan { steps: state.into_iter().map(|state| Step::State { state }).collect(), ..Plan::default() })
     }
 
     fn report(&self, context: &Context<'_>, request: &Request) -> Result<Option<ServcheckReport>, Refusal> {
         let full = matches!(request.verb, Verb::Servcheck { full: true });
         check(context, request, full).map(Some)
     }
+}
+
+/// Returns the state with what was changed by hand, when that is not what is known.
+fn noted(context: &Context<'_>, full: bool) -> Result<Option<ManagedState>, Refusal> {
+    let home = context.home;
+    let failed = |error: &(dyn std::error::Error + 'static)| Refusal::failed(820, "SERVCHECK", error);
+    let state = ManagedState::read(home).map_err(|error| failed(&error))?;
+    let slots = slots::read(home).map_err(|error| failed(&error))?;
+    let found = match slots.current.as_ref().filter(|_| state.managed.is_some()) {
+        None => state.without_changes(),
+        Some(current) => {
+            let mode = if full { ScanMode::Full } else { ScanMode::Cached };
+            let contents = current.record.contents();
+            let word = Slot::Current.word();
+            let drift = trees::drift(home, &context.store, word, &contents, mode, context.progress)
+                .map_err(|error| failed(&error))?;
+            changes::find(home, &context.store, &state, &current.record, &drift, Timestamp::now())
+                .map_err(|error| failed(&error))?
+        }
+    };
+    Ok((found != state).then_some(found))
 }
 
 /// Makes the report.
@@ -152,7 +180,7 @@ fn stray_local_mods(context: &Context<'_>, record: &LevelRecord) -> Vec<String> 
 }
 
 fn checks(facts: &Facts) -> Vec<CheckLine> {
-    let made: [(u8, &str, (Verdict, String)); 8] = [
+    let made: [(u8, &str, (Verdict, String)); 9] = [
         (1, "agent and clock", agent_and_clock(facts)),
         (2, "managed flag", managed_flag(facts)),
         (3, "inventory of fixes", inventory(facts)),
@@ -161,6 +189,7 @@ fn checks(facts: &Facts) -> Vec<CheckLine> {
         (6, "test against production", test_slot(facts)),
         (10, "space and way back", space(facts)),
         (11, "unknown components", unknown_components(facts)),
+        (13, "exceptions", exceptions(facts)),
     ];
     let line = |(number, title, (verdict, detail)): (u8, &str, (Verdict, String))| CheckLine {
         number,
@@ -204,6 +233,12 @@ fn managed_flag(facts: &Facts) -> (Verdict, String) {
         let open: Vec<String> =
             facts.state.overrides.iter().map(|one| format!("{} ({})", one.component, one.reason)).collect();
         return (Verdict::Warn, format!("out of management: {}", open.join(", ")));
+    }
+    if !facts.state.diverged.is_empty() {
+        let one =
+            |one: &Diverged| format!("{} ({} parts since {:.0})", one.component, one.parts.len(), one.since);
+        let all: Vec<String> = facts.state.diverged.iter().map(one).collect();
+        return (Verdict::Bad, format!("diverged from the level: {}", all.join(", ")));
     }
     match &facts.state.managed {
         Some(by) => (Verdict::Ok, format!("every component managed since {:.0}", by.since)),
@@ -305,6 +340,13 @@ fn unknown_components(facts: &Facts) -> (Verdict, String) {
     let unknown: Vec<String> =
         facts.drift.iter().filter(found).map(|item| format!("{}/{}", item.slot, item.component)).collect();
     if unknown.is_empty() { (Verdict::Ok, "none".to_owned()) } else { (Verdict::Warn, unknown.join(", ")) }
+}
+
+/// Parts kept on purpose are no drift, but nobody must forget them.
+fn exceptions(facts: &Facts) -> (Verdict, String) {
+    let one = |one: &Exception| format!("{}/{} ({})", one.component, one.path, one.reason);
+    let all: Vec<String> = facts.state.exceptions.iter().map(one).collect();
+    if all.is_empty() { (Verdict::Ok, "none".to_owned()) } else { (Verdict::Ok, all.join(", ")) }
 }
 
 #[cfg(test)]

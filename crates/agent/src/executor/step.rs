@@ -14,9 +14,11 @@ use tender_package::{ComponentName, LevelRef, ReturnCode, Vrm};
 
 use super::{Context, collect, trusted_root};
 use crate::base::BaseRecord;
+use crate::changes::{self, ChangesError};
 use crate::home::{HomeError, Verifier, write_json};
 use crate::hooks::HookError;
 use crate::managed::ManagedState;
+use crate::open_up;
 use crate::slots::{Contents, LevelRecord, Slot};
 use crate::trees::{self, TreesError};
 
@@ -46,6 +48,10 @@ pub(crate) enum Step {
     TestRun { level: LevelRef },
     /// Remembers whether this system is managed, and its overrides.
     State { state: ManagedState },
+    /// Makes components of slot `current` writable for emergency service, apart from the objects they share.
+    OpenUp { level: LevelRef, components: Vec<ComponentName> },
+    /// Takes write permission away again.
+    Seal { level: LevelRef, components: Vec<ComponentName> },
     /// Removes levels and objects that no slot and no BASE needs.
     Collect,
 }
@@ -99,6 +105,8 @@ pub(crate) enum StepError {
     Hook(#[source] HookError),
     #[error("remove what is no longer needed")]
     Collect(#[source] collect::CollectError),
+    #[error("keep what was changed by hand")]
+    Changes(#[source] ChangesError),
     #[error("exchange `{}` for the directory made again", path.display())]
     Exchange {
         path: PathBuf,
@@ -116,6 +124,7 @@ impl StepError {
     pub(crate) fn code(&self) -> ReturnCode {
         match self {
             Self::Hook(_) => ReturnCode::Outside,
+            Self::Changes(ChangesError::Moved { .. }) => ReturnCode::Outside,
             other => code_of(other),
         }
     }
@@ -132,6 +141,9 @@ pub(crate) fn code_of(error: &(dyn Error + 'static)) -> ReturnCode {
                 other if other.is_integrity() => ReturnCode::Integrity,
                 _ => ReturnCode::Outside,
             };
+        }
+        if let Some(TreesError::Rework { .. }) = cause.downcast_ref::<TreesError>() {
+            return ReturnCode::Refused;
         }
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {
             return match io.kind() {
@@ -162,6 +174,8 @@ impl Step {
             Self::Restart { .. } => "restart",
             Self::TestRun { .. } => "test-run",
             Self::State { .. } => "state",
+            Self::OpenUp { .. } => "open",
+            Self::Seal { .. } => "seal",
             Self::Collect => "collect",
         }
     }
@@ -187,6 +201,8 @@ impl Step {
             Self::Restart { .. } => "restart what changed and wait until it is ready".to_owned(),
             Self::TestRun { level } => format!("run a test instance of {level}, when there is one"),
             Self::State { .. } => "remember the state of management".to_owned(),
+            Self::OpenUp { level, .. } => format!("make components of {level} ready for service by hand"),
+            Self::Seal { level, .. } => format!("close components of {level} to service by hand"),
             Self::Collect => "remove what is no longer needed".to_owned(),
         }
     }
@@ -216,7 +232,16 @@ impl Step {
                 context.hooks.restart_and_ready(&home.slot_link(Slot::Current)).map_err(StepError::Hook)
             }
             Self::TestRun { level } => test_run(context, level, staging),
-            Self::State { state } => state.write(home).map_err(StepError::Home),
+            Self::State { state } => {
+                changes::keep(home, &context.store, state).map_err(StepError::Changes)?;
+                state.write(home).map_err(StepError::Home)
+            }
+            Self::OpenUp { level, components } => {
+                open_up::open_up(home, level, components).map_err(StepError::Home)
+            }
+            Self::Seal { level, components } => {
+                open_up::seal(home, level, components).map_err(StepError::Home)
+            }
             Self::Collect => collect::collect(context).map_err(StepError::Collect),
         }
     }
@@ -283,13 +308,9 @@ fn materialise(context: &Context<'_>, contents: &Contents) -> Result<(), StepErr
     std::fs::create_dir_all(parent)
         .map_err(HomeError::io("make directory", parent))
         .map_err(StepError::Home)?;
-    let trees = contents
-        .trees
-        .iter()
-        .map(|(name, digest)| Ok((name.as_str(), trees::read(&context.store, digest)?)))
-        .collect::<Result<Vec<_>, TreesError>>()
+    let trees = trees::effective(&context.store, contents)
         .map_err(|source| StepError::trees(&contents.level, source))?;
-    let named: Vec<(&str, &Tree)> = trees.iter().map(|(name, tree)| (*name, tree)).collect();
+    let named: Vec<(&str, &Tree)> = trees.iter().map(|(name, tree)| (name.as_str(), tree)).collect();
     if !dir.exists() {
         return materialise_into(&context.store, &named, &dir).map(drop).map_err(failed);
     }

@@ -19,6 +19,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::enrolment::{self, EnrolError, EnrolmentWords};
 use super::{Answer, AnswerKind, Receiver, SpawnError, WORDS};
+use crate::changes;
 use crate::home::{Home, HomeError};
 
 /// How long the answer that ends enrolment may take to reach the principal before its connection is closed.
@@ -47,6 +48,9 @@ pub enum RunError {
         "this system is not enrolled; get a join token from the principal and give it to `tender agent enrol`"
     )]
     NotEnrolled,
+    /// A directory of this system could not be made.
+    #[error("prepare the directories of this system")]
+    Home(#[source] HomeError),
     /// The executor for requests left over does not start.
     #[error("go on with the requests left over")]
     Resume(#[source] SpawnError),
@@ -141,12 +145,35 @@ pub async fn serve(
     if !home.trusted_root().exists() {
         return Err(RunError::NotEnrolled);
     }
+    changes::prepare(home).map_err(RunError::Home)?;
+    while !*stopped.borrow() {
+        serve_requests(home, &executor, on_ready, stopped.clone()).await?;
+    }
+    Ok(())
+}
+
+/// Takes requests until `stopped` turns true, or certificates were revoked: ending ends every session, those too
+/// that are logged in with a revoked certificate.
+async fn serve_requests(
+    home: &Home,
+    executor: &[OsString],
+    on_ready: &mut dyn FnMut(Listening),
+    stopped: watch::Receiver<bool>,
+) -> Result<(), RunError> {
     let security = security(home)?;
-    let receiver = Receiver::new(home.clone(), executor);
+    let receiver = Receiver::new(home.clone(), executor.to_vec());
+    let (revoke, revoked) = oneshot::channel();
+    // The other end is gone only when the server is ending anyway.
+    receiver.on_revocation(move || revoke.send(()).unwrap_or_default());
     receiver.resume().map_err(RunError::Resume)?;
     let answer = Box::new(move |word: &str, arguments: &str| receiver.answer(word, arguments));
     let adapter = Adapter { home: home.clone(), answer };
-    let until = turned_true(stopped);
+    let until = async move {
+        tokio::select! {
+            () = turned_true(stopped) => {}
+            Ok(()) = revoked => tokio::time::sleep(GOODBYE).await,
+        }
+    };
     serve_until(
         config(home, security),
         Words(adapter, &WORDS),
@@ -182,7 +209,9 @@ fn config(home: &Home, security: Security) -> ServeConfig {
     let mut config = ServeConfig::new(home.incoming(), security);
     config.listen = SocketAddr::new(wanted.listen, wanted.port);
     config.passive_ports = wanted.passive_ports.0..=wanted.passive_ports.1;
-    config.views = vec![View { name: "results".to_owned(), path: home.results() }];
+    let view = |name: &str, path| View { name: name.to_owned(), path };
+    config.views =
+        vec![view("results", home.results()), view("changes", home.changes()), view("logs", home.logs())];
     config.limits = Limits {
         file_bytes_max: wanted.quota_bytes,
         total_bytes_max: wanted.quota_bytes,

@@ -55,7 +55,7 @@ fn level_jumped_to_from_a_later_one_must_name_the_fixes_it_loses() {
     let result = system.ask(load("BLD1", Mode::Test));
     assert_eq!((result.outcome.code, ids(&result)), (ReturnCode::Refused, vec!["CSM0727"]));
     let lose = vec![FixId::new("UM00002").unwrap()];
-    let verb = Verb::Load { level: level("BLD1"), mode: Mode::Test, lose, force: None };
+    let verb = Verb::Load { level: level("BLD1"), mode: Mode::Test, lose, force: None, brings: Vec::new() };
     let result = system.done(verb);
     // Named: the fix that goes and the component that goes with it.
     assert!(ids(&result).contains(&"CSM0714") && ids(&result).contains(&"CSM0715"), "{:?}", ids(&result));
@@ -69,7 +69,13 @@ fn level_tested_again_and_fallen_back_to_leaves_slot_test_and_the_way_back_stays
     system.produce(&principal, "BLD1");
     system.produce(&principal, "BLD2");
     let lose = vec![FixId::new("UM00002").unwrap()];
-    system.done(Verb::Load { level: level("BLD1"), mode: Mode::Stable, lose, force: None });
+    system.done(Verb::Load {
+        level: level("BLD1"),
+        mode: Mode::Stable,
+        lose,
+        force: None,
+        brings: Vec::new(),
+    });
     assert_eq!(system.slots(), ["BLD1", "BLD2", "BLD1"]);
     system.done(Verb::Fallback);
     assert_eq!(system.slots(), ["-", "BLD1", "BLD2"]);
@@ -372,6 +378,12 @@ fn base_imported_again_heals_damaged_objects() {
         "what is in production is not touched"
     );
     let force = Some("repair".to_owned());
-    system.done(Verb::Load { level: level("BLD1"), mode: Mode::Stable, lose: Vec::new(), force });
+    system.done(Verb::Load {
+        level: level("BLD1"),
+        mode: Mode::Stable,
+        lose: Vec::new(),
+        force,
+        brings: Vec::new(),
+    });
     system.check_slots_are_whole(&principal);
 }

@@ -90,7 +90,8 @@ fn fallback_scenarios() -> Vec<Scenario> {
             Verb::Fallback,
             ["-", "BLD1", "BLD2"],
             points("fallback.", |point| {
-                is_undo(point) || point.contains("materialise") || point.contains("clear")
+                let others = ["materialise", "clear", "record", "state"];
+                is_undo(point) || others.iter().any(|other| point.contains(other))
             }),
         ),
         scenario("retested", Verb::Fallback, ["-", "BLD1", "BLD2"], points("fallback.clear", |_| false)),
@@ -137,11 +138,18 @@ fn scenarios() -> Vec<Scenario> {
             "received",
             load("BLD1", Mode::Test),
             ["BLD1", "-", "-"],
-            points("load.", |point| is_undo(point) || point.starts_with("load.base")),
+            points("load.", |point| {
+                is_undo(point) || point.starts_with("load.base") || point.starts_with("load.state")
+            }),
         ),
         scenario("bare", load("BASE", Mode::Test), ["BASE", "-", "-"], points("load.base", is_undo)),
         scenario("waiting", Verb::Unload, ["-", "BLD1", "-"], points("unload.", is_undo)),
-        scenario("waiting", put2prod(), ["-", "BLD2", "BLD1"], points("put2prod.", is_undo)),
+        scenario(
+            "waiting",
+            put2prod(),
+            ["-", "BLD2", "BLD1"],
+            points("put2prod.", |point| is_undo(point) || point.starts_with("put2prod.state")),
+        ),
         failed(scenario("waiting", put2prod(), ["BLD2", "BLD1", "-"], only_undo("put2prod.")), "build 1"),
         Scenario {
             // Not managed, which the check says.
@@ -150,12 +158,43 @@ fn scenarios() -> Vec<Scenario> {
                 "produced",
                 Verb::Servcheck { full: false },
                 ["-", "BLD2", "BLD1"],
-                points("servcheck.", |_| false),
+                points("servcheck.", |point| point.contains("state")),
             )
         },
-        scenario("produced", managed, ["-", "BLD2", "BLD1"], points("managed.", |_| false)),
+        scenario(
+            "produced",
+            managed,
+            ["-", "BLD2", "BLD1"],
+            points("managed.", |point| point.contains("seal")),
+        ),
         scenario("produced", Verb::Enter, ["-", "BLD2", "BLD1"], points("enter.", |_| false)),
         scenario("entered", Verb::Leave, ["-", "BLD2", "BLD1"], points("leave.", |_| false)),
+    ]
+}
+
+/// Work on systems where people changed parts by hand.
+fn changed_scenarios() -> Vec<Scenario> {
+    let force = Some("the change is obsolete".to_owned());
+    let http = || ComponentName::new("http").unwrap();
+    let keep =
+        Verb::Exception { keep: true, component: http(), paths: Vec::new(), reason: "slow disk".to_owned() };
+    let on = Verb::Managed { on: true, components: Vec::new(), reason: String::new(), until: None };
+    let mut again = load("BLD2", Mode::Stable);
+    if let Verb::Load { force: forced, .. } = &mut again {
+        forced.clone_from(&force);
+    }
+    let put2prod = Verb::Put2prod { expect: None, acknowledged: Vec::new(), force };
+    let produced = ["-", "BLD2", "BLD1"];
+    let warned = |scenario| Scenario { code: ReturnCode::Warning, ..scenario };
+    let state = |verb: &str| points(&format!("{verb}.state"), |_| false);
+    vec![
+        warned(scenario("touched", Verb::Servcheck { full: false }, produced, state("servcheck"))),
+        scenario("noted", keep, produced, points("exception.", |_| false)),
+        warned(scenario("noted", again, produced, state("load"))),
+        warned(scenario("noted", Verb::Fallback, ["-", "BLD1", "BLD2"], state("fallback"))),
+        scenario("kept", Verb::Fallback, ["-", "BLD1", "BLD2"], points("fallback.record", |_| false)),
+        warned(scenario("noted-waiting", put2prod, produced, state("put2prod"))),
+        scenario("off", on, produced, points("managed.seal", |_| false)),
     ]
 }
 
@@ -193,6 +232,7 @@ impl Templates {
             mode: Mode::Stable,
             lose,
             force: None,
+            brings: Vec::new(),
         });
         let changed = templates.copy("produced", "changed");
         vandalise(&changed, "previous/http/etc/http.conf", b"build X\n");
@@ -203,7 +243,42 @@ impl Templates {
         let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
         std::fs::set_permissions(&etc, mode(0o755)).unwrap();
         std::fs::write(etc.join("extra"), b"x").unwrap();
+        templates.add_changed();
         templates
+    }
+
+    /// Adds systems where only the permissions of a part differ: its bytes are what the level says all the time.
+    fn add_changed(&self) {
+        let touch = |system: &System| {
+            let part = system.home.root().join("current/http/share/data");
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o555);
+            // A part of its own, as the object is shared with other levels.
+            let bytes = std::fs::read(&part).unwrap();
+            let directory = part.parent().unwrap();
+            std::fs::write(directory.join("new"), bytes).unwrap();
+            std::fs::rename(directory.join("new"), &part).unwrap();
+            std::fs::set_permissions(&part, mode).unwrap();
+        };
+        let touched = self.copy("entered", "touched");
+        touch(&touched);
+        self.copy("touched", "noted").done(Verb::Servcheck { full: false });
+        self.copy("noted", "kept").done(Verb::Exception {
+            keep: true,
+            component: ComponentName::new("http").unwrap(),
+            paths: Vec::new(),
+            reason: "slow disk".to_owned(),
+        });
+        let waiting = self.copy("waiting", "noted-waiting");
+        waiting.done(Verb::Enter);
+        touch(&waiting);
+        waiting.done(Verb::Servcheck { full: false });
+        let off = self.copy("entered", "off");
+        off.done(Verb::Managed {
+            on: false,
+            components: vec![ComponentName::new("http").unwrap()],
+            reason: "outage".to_owned(),
+            until: None,
+        });
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -233,7 +308,7 @@ fn run(home: &Path, fault: Option<&str>, ready: Option<&str>) -> ExitStatus {
 fn executor_killed_at_any_point_is_made_good_by_the_next() {
     let templates = Templates::new();
     let mut driven = BTreeSet::new();
-    for scenario in scenarios().into_iter().chain(fallback_scenarios()) {
+    for scenario in scenarios().into_iter().chain(fallback_scenarios()).chain(changed_scenarios()) {
         for point in &scenario.points {
             let system = templates.copy(scenario.template, "now");
             let home = system.home.root().to_owned();

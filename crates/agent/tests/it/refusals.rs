@@ -151,7 +151,8 @@ fn level_that_was_never_packaged_is_unknown() {
     let system = produced(&principal);
     let mut unknown = level("BLD2");
     unknown.generation = 9;
-    let verb = Verb::Load { level: unknown, mode: Mode::Test, lose: Vec::new(), force: None };
+    let verb =
+        Verb::Load { level: unknown, mode: Mode::Test, lose: Vec::new(), force: None, brings: Vec::new() };
     assert_eq!(system.ask(verb).outcome.code, ReturnCode::Unknown);
 }
 

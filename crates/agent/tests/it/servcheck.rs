@@ -27,7 +27,7 @@ fn system_in_order_passes_and_lists_its_fixes() {
     assert!(report.drift.is_empty());
     assert!(report.checks.iter().all(|line| line.verdict == Verdict::Ok), "{:?}", report.checks);
     let numbers: Vec<u8> = report.checks.iter().map(|line| line.number).collect();
-    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 10, 11]);
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 10, 11, 13]);
     let http = report.fixes.iter().find(|(name, _)| name.as_str() == "http").unwrap();
     assert_eq!(http.1.len(), 2);
 }

@@ -350,7 +350,7 @@ pub(crate) fn request(id: &str, verb: Verb) -> Request {
 }
 
 pub(crate) fn load(name: &str, mode: Mode) -> Verb {
-    Verb::Load { level: level(name), mode, lose: Vec::new(), force: None }
+    Verb::Load { level: level(name), mode, lose: Vec::new(), force: None, brings: Vec::new() }
 }
 
 pub(crate) fn put2prod() -> Verb {

@@ -3,6 +3,7 @@
 mod base;
 mod enrol;
 mod init;
+mod instance;
 mod run;
 mod status;
 
@@ -33,6 +34,8 @@ pub(crate) enum Agent {
     Base(base::Args),
     /// Takes over a runtime directory that is in use already
     Adopt(base::AdoptArgs),
+    /// Says which instances follow the slots: one that runs production, one for tests
+    Instance(instance::Args),
     /// Shows what is loaded, in production and under way
     #[command(after_help = "Example:\n  tender agent status --json")]
     Status,
@@ -48,6 +51,7 @@ impl Agent {
             Self::Execute => run::execute(shell),
             Self::Base(command) => command.run(shell),
             Self::Adopt(command) => command.run(shell),
+            Self::Instance(command) => command.run(shell),
             Self::Status => status::run(shell),
         }
     }

@@ -93,6 +93,12 @@ pub(crate) enum Servmgr {
         #[arg(long, value_name = "DIR")]
         from: Option<PathBuf>,
     },
+    /// The principal's own certificate
+    #[command(subcommand, name = "principal")]
+    Own(fix::Own),
+    /// Releases as a whole
+    #[command(subcommand, name = "release")]
+    Releases(fix::Releases),
     /// Service levels
     #[command(subcommand)]
     Srvlvl(srvlvl::Srvlvl),
@@ -188,6 +194,8 @@ impl Servmgr {
                 let from = from.unwrap_or_else(|| principal.home().join("media").join(vrm.as_str()));
                 Box::new(Initialize { vrm, from })
             }
+            Self::Own(verb) => verb.verb(),
+            Self::Releases(verb) => verb.verb(),
             Self::Srvlvl(verb) => return verb.verb(principal),
             Self::System(verb) => return verb.verb(principal),
             Self::Group(verb) => verb.verb(),
@@ -246,7 +254,7 @@ fn managed(
         &home,
         verb,
         &shell.operator,
-        &tender_agent::NoHooks,
+        crate::activation::hooks(&home)?.as_ref(),
         &shell.bars,
     )
     .map_err(|fault| agent::failed("carry out MANAGED", fault.code())(fault))?;

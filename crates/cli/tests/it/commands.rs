@@ -25,6 +25,16 @@ fn every_command_has_help_with_an_example() {
         "servmgr system servcheck",
         "servmgr system put2prod",
         "servmgr system fallback",
+        "servmgr system absorb",
+        "servmgr system audit",
+        "servmgr system exception add",
+        "servmgr system exception delete",
+        "servmgr system exception query",
+        "servmgr srvlvl embargo",
+        "servmgr fix embargo",
+        "servmgr hold accept",
+        "servmgr release delete",
+        "servmgr principal renew",
         "servmgr initialize",
         "servmgr managed",
         "envelope create",
@@ -84,4 +94,71 @@ fn command_named_servmgr_takes_lines_of_the_seed() {
         .unwrap();
     assert!(output.status.success());
     assert!(String::from_utf8_lossy(&output.stdout).contains("ONE"));
+}
+
+#[test]
+fn words_that_are_not_understood_get_a_number_in_text_and_for_machines() {
+    let world = World::new();
+    world.run("principal", "servmgr srvlvl package").ends(24).says("CSM0024E");
+    world.run("principal", "frobnicate").ends(24).says("CSM0024E");
+    let refused = "servmgr managed off ledger reason wait until monday";
+    world.run("principal", refused).ends(24).says("CSM0024E").says("`until` after REASON");
+}
+
+#[test]
+fn systems_fit_a_terminal_of_eighty_columns() {
+    let mut world = World::with_level_one();
+    world.add_system("vm01");
+    world.run("principal", "servmgr srvlvl send 720 one vm01 '(test'").ends(0);
+    world.run("principal", "servmgr srvlvl send 720 one vm01 '(stable'").ends(0);
+    world.run("principal", "servmgr system put2prod 720 vm01 --acknowledge ALL").ends(0);
+    world.run("principal", "servmgr system servcheck 720 vm01").ends(0);
+    let query = world.run("principal", "servmgr system query 720 all").ends(0).text;
+    for line in query.lines() {
+        assert!(line.chars().count() <= 80, "{} columns: {line}", line.chars().count());
+    }
+}
+
+#[test]
+fn release_is_dropped_when_no_system_is_on_it() {
+    let mut world = World::with_level_one();
+    world.add_system("vm01");
+    world.run("principal", "servmgr release delete 720").ends(16).says("VM01");
+    world.run("principal", "servmgr system delete 720 vm01").ends(0);
+    world.run("principal", "servmgr release delete 720").ends(16).says("ONE");
+    world.run("principal", "servmgr release delete 720 --force 'a new start' --check").ends(0).says("ONE");
+    world.run("principal", "servmgr srvlvl add 720 two basedon one").ends(0);
+    world.run("principal", "servmgr release delete 720 --force 'a new start'").ends(0).says("TWO");
+    world.run("principal", "servmgr release delete 720").ends(28);
+    world.run("principal", "servmgr srvlvl query 720 all").ends(28);
+    assert!(!world.path("principal/principal/releases/720").exists());
+    world.run("principal", "servmgr store gc").ends(0);
+    world.run("principal", "servmgr initialize 720 --from media/base").ends(0);
+    world.run("principal", "servmgr srvlvl query 720 all").ends(0).says("BASE");
+}
+
+#[test]
+fn send_with_repack_stays_within_memory() {
+    let mut world = World::with_level_one();
+    world.add_system("vm01");
+    world.run("principal", "servmgr srvlvl add 720 two basedon one").ends(0);
+    world.run("principal", "servmgr srvlvl service 720 two all rsu0802.envelope").ends(0);
+    let send = "servmgr srvlvl send 720 two vm01 '(test'";
+    world.run("principal", &format!("{send} --max-memory 512M")).ends(24);
+    world.run("principal", &format!("{send} --repack --max-memory 512M")).ends(0);
+    assert_eq!(world.slot("vm01", "test").as_deref(), Some("TWO.1"));
+}
+
+#[test]
+fn objects_that_are_not_built_are_named() {
+    let world = World::with_level_one();
+    world.run("principal", "servmgr srvlvl add 720 two basedon BASE").ends(0);
+    std::fs::create_dir_all(world.path("broken/portal/src")).unwrap();
+    std::fs::write(world.path("broken/portal/src/build.sh"), "exit 1\n").unwrap();
+    let create = "envelope create broken.envelope --from media/base --to broken --overlay --fix UM30001 \
+                  --vendor example --key vendor.key";
+    world.run("principal", create).ends(0);
+    world.run("principal", "servmgr srvlvl service 720 two all broken.envelope").ends(8);
+    world.run("principal", "servmgr srvlvl query 720 two").ends(4).says("portal/");
+    world.run("principal", "servmgr srvlvl service 720 two --status").ends(4).says("portal/");
 }

@@ -2,9 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+mod activation;
 mod bad_input;
 mod commands;
+mod components;
+mod configuration;
+mod emergency;
 mod faults;
+mod installation;
+mod rules;
+mod runtime;
 mod scenario;
 mod systems;
 mod world;

@@ -59,3 +59,34 @@ fn release_in_an_archive_is_the_same_base() {
     assert_eq!(digest(identity("principal")), digest(identity("other")));
     assert!(digest(identity("other")).is_some());
 }
+
+#[test]
+fn stolen_certificate_of_the_principal_is_shut_out_without_enrolling_again() {
+    let mut world = World::with_level_one();
+    world.add_system("vm01");
+    world.add_system("vm02");
+    // The thief works with a copy that was taken before.
+    crate::world::copy(&world.path("principal"), &world.path("thief"));
+    let send = "servmgr srvlvl send 720 one vm01 '(test'";
+    world.run("thief", send).ends(0);
+
+    // One system is down while the certificate is renewed.
+    world.kill_agent("vm02");
+    let renew = world.run("principal", "servmgr principal renew --reason 'a tape was stolen'").ends(12);
+    renew.says("VM01").says("is revoked").says("lets the new certificate in");
+    world.run("principal", send).ends(0);
+    world.run("thief", send).ends(32).says("refused");
+
+    // It learns of it when the principal is next there.
+    world.start_agent("vm02", &[]);
+    world.run("principal", "servmgr system servcheck 720 vm02").ends(4);
+    world.run("thief", "servmgr system servcheck 720 vm02").ends(32);
+    world.run("principal", "servmgr principal renew --reason 'once more'").ends(0);
+    world.run("principal", "servmgr srvlvl send 720 one vm02 '(test'").ends(0);
+    world.run("principal", "servmgr system audit 720 vm02").ends(0).says("REVOKE");
+    // A system that comes later gets the list with its first contact.
+    world.add_system("vm03");
+    world.run("principal", "servmgr srvlvl send 720 one vm03 '(test'").ends(0);
+    let info = world.json("vm03", "agent status");
+    assert_eq!(info["data"]["revocations"], 2);
+}

@@ -193,7 +193,7 @@ impl World {
     }
 }
 
-fn answer(line: &str, output: &Output) -> Answer {
+pub(crate) fn answer(line: &str, output: &Output) -> Answer {
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));
     Answer { line: line.to_owned(), code: output.status.code(), text }
@@ -211,7 +211,7 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// Splits a line the way a shell does; single quotes keep words together.
-fn words(line: &str) -> Vec<String> {
+pub(crate) fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     for (index, piece) in line.split('\'').enumerate() {
         if index % 2 == 1 {

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rustix::fs::Statx;
+
 use super::ScanError;
 use crate::digest::Digest;
 use crate::durable::write_atomically;
@@ -35,6 +37,20 @@ impl StatKey {
             inode: metadata.ino(),
             mtime_ns: metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec()),
             ctime_ns: metadata.ctime().saturating_mul(1_000_000_000).saturating_add(metadata.ctime_nsec()),
+        }
+    }
+
+    /// The same of what `statx` says.
+    pub(super) fn of_statx(stat: &Statx) -> Self {
+        let time_ns = |time: &rustix::fs::StatxTimestamp| {
+            time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec.into())
+        };
+        Self {
+            size: stat.stx_size,
+            device: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
+            inode: stat.stx_ino,
+            mtime_ns: time_ns(&stat.stx_mtime),
+            ctime_ns: time_ns(&stat.stx_ctime),
         }
     }
 

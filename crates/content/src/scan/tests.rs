@@ -1,3 +1,4 @@
+use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, Instant};
 
@@ -151,4 +152,51 @@ fn cache_that_is_damaged_is_empty() {
     fs::write(&path, bytes).unwrap();
     assert!(ScanCache::load(&path).is_empty());
     assert!(ScanCache::load(&dir.path().join("none")).is_empty());
+}
+
+#[test]
+fn scan_of_many_directories_on_many_threads_finds_the_same_as_on_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("slot");
+    for number in 0..150 {
+        let directory = root.join(format!("d{}/e{number}/f", number % 7));
+        fs::create_dir_all(&directory).unwrap();
+        for name in ["one", "two"] {
+            fs::write(directory.join(name), format!("{name} {number}")).unwrap();
+        }
+    }
+    let store = ObjectStore::open(&dir.path().join("store")).unwrap();
+    let tree = import_dir(&store, &root, &NoProgress).unwrap();
+    fs::remove_dir_all(root.join("d3/e3")).unwrap();
+    fs::write(root.join("d4/e4/f/one"), "of another size").unwrap();
+    fs::write(root.join("d5/e5/f/extra"), "").unwrap();
+    fs::create_dir_all(root.join("d6/extra/below")).unwrap();
+    let found = |threads| {
+        let mut differences = walk(&root, &tree, threads).unwrap().differences;
+        differences.sort_unstable();
+        differences
+    };
+    let alone = found(1);
+    let paths: Vec<_> = alone.iter().map(|difference| difference.path.as_str()).collect();
+    let expected =
+        ["d3/e3/f/one", "d3/e3/f/two", "d4/e4/f/one", "d5/e5/f/extra", "d6/extra", "d6/extra/below"];
+    assert_eq!(paths, expected);
+    for threads in [2, 5] {
+        assert_eq!(found(threads), alone);
+    }
+}
+
+#[test]
+fn scan_names_the_directory_that_it_cannot_look_at() {
+    let (dir, tree) = setup();
+    let file = dir.path().join("slot/a");
+    let error = scan(&file, &tree, None, ScanMode::StatOnly, &NoProgress).unwrap_err();
+    assert!(error.to_string().contains("slot/a"), "{error}");
+}
+
+#[test]
+fn scan_through_a_link_compares_what_it_leads_to() {
+    let (dir, tree) = setup();
+    symlink("slot", dir.path().join("current")).unwrap();
+    assert_eq!(scan(&dir.path().join("current"), &tree, None, ScanMode::Full, &NoProgress).unwrap(), []);
 }

@@ -5,16 +5,17 @@
 //! the tree made of them must have the digest the header promises, or it is not returned.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Read};
 use std::path::Path;
 
 use super::delta::{Decoder, STREAMS};
 use super::file::{ServlinkFile, changed_meanwhile};
 use super::plan::{Change, Check, DeltaObject, Plan, Source, TextGroup, TextObject, check_of};
+use super::reference::{Laid, Reference};
 use super::{ApplyError, ApplyLimits};
 use super::{deflate, lzma, text};
 use crate::digest::Digest;
+use crate::fault;
 use crate::mapped::Mapped;
 use crate::path::PartPath;
 use crate::progress::Progress;
@@ -23,7 +24,6 @@ use crate::tree::{Node, Tree};
 
 const PLAN_BYTES_MAX: u64 = 256 << 20;
 const CORRECTIONS_BYTES_MAX: u64 = 8 << 20;
-const REFERENCE_BYTES_MAX: u64 = 4 * text::REFERENCE_BYTES_MAX;
 const WRITE_BYTES: usize = 128 * 1024;
 
 /// Makes the tree a servlink leads to; returns it when its digest is the promised one.
@@ -56,6 +56,7 @@ pub fn apply(
     if found != file.header.new {
         return Err(ApplyError::TreeDigest { wanted: file.header.new, found });
     }
+    fault::point("content.sync");
     store.sync().map_err(|source| ApplyError::Store { part: "all".to_owned(), source })?;
     Ok(tree)
 }
@@ -168,15 +169,15 @@ impl Applier<'_> {
         Ok(section.1)
     }
 
-    fn old_part(&self, index: usize) -> Result<(&PartPath, Digest), ApplyError> {
-        let part = self.old.get(index).and_then(|(path, node)| Some((*path, node.digest()?)));
+    fn old_part(&self, index: usize) -> Result<(&PartPath, Digest, u64), ApplyError> {
+        let part = self.old.get(index).and_then(|(path, node)| Some((*path, node.digest()?, node.size())));
         part.ok_or_else(|| {
             mismatch(format!("part `{}` is made from something that is no old file", self.name()))
         })
     }
 
     fn old_bytes(&self, index: usize) -> Result<Mapped, ApplyError> {
-        let (path, digest) = self.old_part(index)?;
+        let (path, digest, _) = self.old_part(index)?;
         self.store.map(&digest).map_err(|source| ApplyError::OldPart { part: path.to_string(), source })
     }
 
@@ -229,7 +230,7 @@ impl Applier<'_> {
             if check_of(&digest) != object.check || own.len() as u64 != object.size {
                 return Err(ApplyError::PartDigest { part: self.name() });
             }
-            self.store.put_bytes(own).map_err(self.unstored())?;
+            self.store.put_hashed(&digest, own).map_err(self.unstored())?;
             self.objects.push((digest, object.size));
             self.progress.advance(object.size);
             return Ok(());
@@ -239,22 +240,23 @@ impl Applier<'_> {
         self.finish(writer, object.size, object.check, None)
     }
 
-    /// Lays the bytes a group refers to out in a file without a name, so that they are mapped and not held.
-    fn reference(&self, group: &TextGroup) -> Result<Mapped, ApplyError> {
-        let tmp_dir = self.store.tmp_dir();
-        let file = tempfile::tempfile_in(tmp_dir).map_err(self.broken())?;
-        let mut writer = BufWriter::with_capacity(WRITE_BYTES, Counted { file: &file, written: 0 });
-        for reference in &group.references {
-            let old = self.old_bytes(reference.old)?;
-            deflate::open_old(&old, &reference.pieces, &mut writer).map_err(|source| ApplyError::Stream {
-                part: self.old_part(reference.old).map_or_else(|_| self.name(), |(path, _)| path.to_string()),
-                source,
-            })?;
+    /// Lays out the bytes a group refers to: in memory when they are few, else in a file that is mapped.
+    fn reference(&self, group: &TextGroup) -> Result<Reference, ApplyError> {
+        let mut reference = Laid::new(self.store.tmp_dir());
+        for part in &group.references {
+            let (path, digest, size) = self.old_part(part.old)?;
+            let unusable = |source| ApplyError::OldPart { part: path.to_string(), source };
+            let broken = |source| ApplyError::Stream { part: path.to_string(), source };
+            if part.pieces.is_empty()
+                && let Some(memory) = reference.room(size)
+            {
+                self.store.append_to(&digest, size, memory).map_err(unusable)?;
+                continue;
+            }
+            let old = self.store.map(&digest).map_err(unusable)?;
+            deflate::open_old(&old, &part.pieces, &mut reference).map_err(broken)?;
         }
-        writer.flush().map_err(self.broken())?;
-        drop(writer);
-        io::Seek::rewind(&mut &file).map_err(self.broken())?;
-        Mapped::of_immutable(&file).map_err(self.broken())
+        reference.finish().map_err(self.broken())
     }
 
     fn finish(
@@ -277,34 +279,13 @@ impl Applier<'_> {
     /// Says whether the old part or the servlink is to blame for wrong bytes.
     fn wrong_digest(&self, old: Option<usize>) -> ApplyError {
         let part = self.name();
-        let Some((old_path, digest)) = old.and_then(|old| self.old_part(old).ok()) else {
+        let Some((old_path, digest, _)) = old.and_then(|old| self.old_part(old).ok()) else {
             return ApplyError::PartDigest { part };
         };
         match self.store.verify(&digest) {
             Ok(()) => ApplyError::PartDigest { part },
             Err(source) => ApplyError::OldPart { part: old_path.to_string(), source },
         }
-    }
-}
-
-/// Refuses a reference that grows beyond what a builder makes.
-struct Counted<'f> {
-    file: &'f File,
-    written: u64,
-}
-
-impl Write for Counted<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.written += bytes.len() as u64;
-        if self.written > REFERENCE_BYTES_MAX {
-            return Err(io::Error::other("a text group refers to more than is allowed"));
-        }
-        self.file.write_all(bytes)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -1,29 +1,35 @@
 //! Builds servlinks.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod groups;
+mod sort;
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::path::Path;
 
-use super::delta::{self, STREAM_KINDS, Streams};
-use super::file::{PackedSection, assemble};
-use super::matching::{NewObject, OldPart, new_objects, old_parts};
-use super::memory::MemoryBudget;
-use super::plan::{DeltaObject, Plan, Reference, TextGroup, TextObject, check_of, tree_changes};
-use super::{BuildError, BuildOptions, ServlinkHeader, ServlinkSummary};
-use super::{deflate, differ, lzma, text};
-use crate::durable::write_atomically;
+use self::groups::Group;
+use self::sort::{Sorted, TextJob};
+use super::file::assemble;
+use super::matching::{NewObject, new_objects, old_parts};
+use super::memory::{MemoryBudget, TooLittle};
+use super::plan::{Plan, tree_changes};
+use super::spill::{Spill, Spilled};
+use super::{BuildError, BuildOptions, Section, ServlinkHeader, ServlinkSummary, lzma};
+use crate::digest::Digest;
+use crate::durable::{fill_atomically, parent_of};
+use crate::mapped::give_back_freed_blocks;
 use crate::progress::Progress;
 use crate::store::ObjectStore;
 use crate::tree::Tree;
 use crate::workers::try_map;
 
-/// Files above this go through the differ whatever they are.
-const TEXT_FILE_BYTES_MAX: u64 = 1 << 20;
 /// A difference above this part (in percent) of a quick estimate of the whole is compared with the real whole.
 const DOUBTFUL_PERCENT: u64 = 60;
 
 /// Builds the servlink that leads from one tree to another and writes it to `out`, atomically.
 ///
-/// The store has the objects of both trees. `from` may be empty: then everything is sent whole.
+/// The store has the objects of both trees. `from` may be empty: then everything is sent whole. What is finished lies
+/// in a temporary file beside `out`, without a name, until all is.
 pub fn build(
     from: &Tree,
     to: &Tree,
@@ -32,19 +38,22 @@ pub fn build(
     options: &BuildOptions,
     progress: &dyn Progress,
 ) -> Result<ServlinkSummary, BuildError> {
-    let builder = Builder {
-        from,
-        to,
-        store,
-        threads: options.threads.max(1),
-        budget: MemoryBudget::new(options.memory_bytes_max),
-        progress,
-    };
+    let limit_bytes = options.memory_bytes_max;
+    let budget =
+        MemoryBudget::new(limit_bytes, from.len() + to.len()).map_err(|TooLittle { smallest_bytes }| {
+            BuildError::TooLittleMemory { limit_bytes, smallest_bytes }
+        })?;
+    give_back_freed_blocks();
+    let directory = parent_of(out);
+    let spill = Spill::new_in(directory)
+        .map_err(|source| BuildError::Spill { directory: directory.to_owned(), source })?;
+    let threads = options.threads.max(1);
+    let builder = Builder { from, to, store, directory, threads, budget, spill, progress };
     let old = old_parts(from, to);
     let objects = new_objects(&old, to, store)?;
     let changed_bytes: u64 = objects.iter().map(|object| object.size).sum();
     progress.begin("comparing parts", changed_bytes);
-    let built = builder.smallest(&objects, &old);
+    let built = builder.smallest(&objects);
     progress.end();
     let Built { sections, plan, is_whole } = built?;
     let header = ServlinkHeader {
@@ -56,20 +65,27 @@ pub fn build(
         base_bytes: from.total_bytes(),
         new_bytes: to.total_bytes(),
         changed_bytes,
-        sections: sections.iter().map(PackedSection::describe).collect(),
+        sections: sections.iter().map(|section| section.section.clone()).collect(),
     };
-    let compress = |source| BuildError::Compress { what: "the header".to_owned(), source };
-    let bytes = assemble(&header, &sections).map_err(compress)?;
-    write_atomically(out, &bytes).map_err(|source| BuildError::Write { path: out.to_owned(), source })?;
-    Ok(ServlinkSummary { header, servlink_bytes: bytes.len() as u64, is_whole })
+    let write = |into: &mut dyn Write| {
+        assemble(&header, into, |into| {
+            sections.iter().try_for_each(|section| builder.spill.copy(&section.packed, into))
+        })
+    };
+    let servlink_bytes =
+        fill_atomically(out, write).map_err(|source| BuildError::Write { path: out.to_owned(), source })?;
+    Ok(ServlinkSummary { header, servlink_bytes, is_whole })
 }
 
 struct Builder<'b> {
     from: &'b Tree,
     to: &'b Tree,
     store: &'b ObjectStore,
+    /// Where temporary files go.
+    directory: &'b Path,
     threads: usize,
     budget: MemoryBudget,
+    spill: Spill,
     progress: &'b dyn Progress,
 }
 
@@ -79,32 +95,25 @@ struct Built {
     is_whole: bool,
 }
 
-/// What one group came to.
-enum Group {
-    Delta { objects: Vec<DeltaObject>, sections: Vec<PackedSection> },
-    Text { group: TextGroup, sections: Vec<PackedSection> },
-}
-
-/// A new file for a text group, opened where it holds deflate streams.
-struct TextFile<'t> {
-    object: NewObject<'t>,
-    opened: Option<deflate::Opened>,
-    old_pieces: Vec<deflate::OldPiece>,
+/// A section on its way into a file.
+struct PackedSection {
+    section: Section,
+    packed: Spilled,
 }
 
 impl<'b> Builder<'b> {
     /// Builds the difference, and the whole when there is doubt which is smaller.
-    fn smallest(&self, objects: &[NewObject<'b>], old: &[OldPart<'b>]) -> Result<Built, BuildError> {
-        let difference = self.sections(objects, old, false)?;
+    fn smallest(&self, objects: &[NewObject<'b>]) -> Result<Built, BuildError> {
+        let difference = self.sections(objects, false)?;
         if objects.iter().all(|object| object.old.is_none()) {
             return Ok(difference);
         }
-        let packed = |built: &Built| built.sections.iter().map(|s| s.packed.len() as u64).sum::<u64>();
+        let packed = |built: &Built| built.sections.iter().map(|s| s.packed.bytes).sum::<u64>();
         if packed(&difference) < self.whole_estimate(objects)? * DOUBTFUL_PERCENT / 100 {
             return Ok(difference);
         }
         let alone: Vec<_> = objects.iter().map(|object| NewObject { old: None, ..*object }).collect();
-        let whole = self.sections(&alone, &[], true)?;
+        let whole = self.sections(&alone, true)?;
         Ok(if packed(&whole) < packed(&difference) { whole } else { difference })
     }
 
@@ -112,28 +121,13 @@ impl<'b> Builder<'b> {
     fn whole_estimate(&self, objects: &[NewObject<'b>]) -> Result<u64, BuildError> {
         let sizes = try_map(self.threads, objects, |object| {
             let bytes = self.store.map(&object.digest)?;
-            let packed = zstd::bulk::compress(&bytes, 1);
-            packed.map(|p| p.len() as u64).map_err(|source| compress_error(object.path.as_str(), source))
+            estimate(&bytes).map_err(|source| compress_error(object.path.as_str(), source))
         });
         Ok(sizes?.iter().sum())
     }
 
-    fn sections(
-        &self,
-        objects: &[NewObject<'b>],
-        old: &[OldPart<'b>],
-        is_whole: bool,
-    ) -> Result<Built, BuildError> {
-        let mut large = Vec::new();
-        let mut textual = Vec::new();
-        for file in try_map(self.threads, objects, |object| self.classify(object))? {
-            match file {
-                Class::Large(object) => large.push(object),
-                Class::Textual(file) => textual.push(file),
-            }
-        }
-        let delta_jobs = delta_groups(large, self.budget.delta_group_bytes());
-        let text_jobs = self.text_groups(textual, old);
+    fn sections(&self, objects: &[NewObject<'b>], is_whole: bool) -> Result<Built, BuildError> {
+        let Sorted { delta_jobs, text_jobs } = self.sort(objects)?;
         let order: Vec<_> = delta_jobs
             .iter()
             .flatten()
@@ -166,150 +160,42 @@ impl<'b> Builder<'b> {
             }
         }
         let plain = plan.encode();
-        let packed =
-            lzma::pack(&plain, lzma::Content::Code).map_err(|source| compress_error("the plan", source))?;
-        let mut sections =
-            vec![PackedSection { name: "plan".to_owned(), plain_bytes: plain.len() as u64, packed }];
+        let mut sections = vec![self.packed(
+            "the plan",
+            "plan".to_owned(),
+            &mut &plain[..],
+            plain.len() as u64,
+            lzma::Content::Code,
+        )?];
         sections.append(&mut delta_sections);
         sections.append(&mut text_sections);
         Ok(Built { sections, plan, is_whole })
     }
 
-    /// Decides how a new file is treated; opens its deflate streams when it has any.
-    fn classify(&self, object: &NewObject<'b>) -> Result<Class<'b>, BuildError> {
-        let new = self.store.map(&object.digest)?;
-        let is_small = object.size <= text::GROUP_BYTES_MAX as u64;
-        if is_small && let Some(old) = object.old {
-            let old = self.store.map(&old.digest)?;
-            if let Some((opened, old_pieces)) = deflate::open(&old, &new)
-                && opened.bytes.len() <= text::GROUP_BYTES_MAX
-            {
-                return Ok(Class::Textual(TextFile { object: *object, opened: Some(opened), old_pieces }));
-            }
-        }
-        if object.size > TEXT_FILE_BYTES_MAX || new.starts_with(b"\x7fELF") {
-            return Ok(Class::Large(*object));
-        }
-        Ok(Class::Textual(TextFile { object: *object, opened: None, old_pieces: Vec::new() }))
-    }
-
-    fn delta_group(&self, number: usize, objects: &[NewObject<'b>]) -> Result<Group, BuildError> {
-        let parts = try_map(self.threads, objects, |object| self.delta(object))?;
-        let mut streams = Streams::default();
-        parts.iter().for_each(|part| streams.append(part));
-        drop(parts);
-        let jobs: Vec<_> = streams.in_order().into_iter().zip(STREAM_KINDS).collect();
-        let sections = try_map(self.threads, &jobs, |(plain, (name, content))| {
-            let name = format!("delta group {number}: {name}");
-            let packed =
-                self.budget.with(lzma::pack_memory_bytes(plain.len()), || lzma::pack(plain, *content));
-            let packed = packed.map_err(|source| compress_error(&name, source))?;
-            Ok::<_, BuildError>(PackedSection { name, plain_bytes: plain.len() as u64, packed })
-        })?;
-        let objects = objects.iter().map(|object| DeltaObject {
-            size: object.size,
-            check: check_of(&object.digest),
-            old: object.old.map(|old| old.index),
+    /// Compresses what `plain` gives to a section.
+    fn packed(
+        &self,
+        what: &str,
+        name: String,
+        plain: &mut dyn io::Read,
+        plain_bytes: u64,
+        content: lzma::Content,
+    ) -> Result<PackedSection, BuildError> {
+        let most = self.budget.dictionary_bytes_max();
+        let packed = self.budget.with(lzma::pack_memory_bytes(plain_bytes, most), || {
+            let mut into = Digested { inner: self.spill.writer(), hasher: blake3::Hasher::new() };
+            lzma::pack_into(plain, plain_bytes, content, most, &mut into)?;
+            into.finish()
         });
-        Ok(Group::Delta { objects: objects.collect(), sections })
-    }
-
-    fn delta(&self, object: &NewObject<'b>) -> Result<Streams, BuildError> {
-        let new = self.store.map(&object.digest)?;
-        let old = object.old.map(|old| self.store.map(&old.digest)).transpose()?;
-        let old: &[u8] = old.as_deref().unwrap_or_default();
-        let window_bytes_max = self.budget.window_bytes_max(old.len(), new.len());
-        let index_bytes = old.len().min(window_bytes_max) as u64 * differ::INDEX_BYTES_PER_OLD_BYTE;
-        let memory_bytes = index_bytes + differ::table_bytes(old.len()) + old.len() as u64 + new.len() as u64;
-        let steps = self.budget.with(memory_bytes, || differ::diff(old, &new, window_bytes_max));
-        self.progress.advance(object.size);
-        Ok(delta::encode(old, &new, &steps))
-    }
-
-    fn text_groups(&self, files: Vec<TextFile<'b>>, old: &[OldPart<'b>]) -> Vec<TextJob<'b>> {
-        let bytes_max = self.budget.text_bytes_max();
-        let new_max = text::GROUP_BYTES_MAX.min(bytes_max / 2);
-        let reference_max = (bytes_max - new_max) as u64;
-        let mut jobs: Vec<TextJob<'b>> = Vec::new();
-        for file in files {
-            let bytes = file.stretch_bytes();
-            let old_bytes = file.object.old.map_or(0, |old| old.size);
-            let fits = jobs.last().is_some_and(|job| {
-                job.new_bytes + bytes <= new_max as u64 && job.reference_bytes + old_bytes <= reference_max
-            });
-            if !fits {
-                jobs.push(TextJob::default());
-            }
-            let job = jobs.last_mut().expect("a job was pushed when there was none");
-            job.new_bytes += bytes;
-            if let Some(old) = file.object.old
-                && let std::collections::btree_map::Entry::Vacant(entry) = job.references.entry(old.index)
-            {
-                job.reference_bytes += old_bytes;
-                entry.insert((old, file.old_pieces.clone()));
-            }
-            job.files.push(file);
-        }
-        for job in &mut jobs {
-            job.add_context(old, reference_max);
-        }
-        jobs
-    }
-
-    fn text_group(&self, number: usize, job: &TextJob<'b>) -> Result<Group, BuildError> {
-        let memory_bytes = text::pack_memory_bytes(as_usize(job.new_bytes + job.reference_bytes));
-        let name = format!("text group {number}: content");
-        let (plain_bytes, packed) =
-            self.budget.with(memory_bytes + job.new_bytes + job.reference_bytes, || {
-                let mut reference = Vec::new();
-                for (old, pieces) in job.references.values() {
-                    let bytes = self.store.map(&old.digest)?;
-                    deflate::open_old(&bytes, pieces, &mut reference)
-                        .map_err(|e| compress_error(&name, e))?;
-                }
-                let mut plain = Vec::new();
-                for file in &job.files {
-                    match &file.opened {
-                        Some(opened) => plain.extend_from_slice(&opened.bytes),
-                        None => plain.extend_from_slice(&self.store.map(&file.object.digest)?),
-                    }
-                    self.progress.advance(file.object.size);
-                }
-                let packed =
-                    text::pack(&reference, &plain).map_err(|source| compress_error(&name, source))?;
-                Ok::<_, BuildError>((plain.len() as u64, packed))
-            })?;
-        let opened = job.files.iter().filter_map(|file| file.opened.as_ref());
-        let corrections = opened.flat_map(|opened| &opened.corrections).copied().collect::<Vec<u8>>();
-        let corrections_name = format!("text group {number}: corrections");
-        let packed_corrections = lzma::pack(&corrections, lzma::Content::Numbers);
-        let packed_corrections =
-            packed_corrections.map_err(|source| compress_error(&corrections_name, source))?;
-        let objects = job.files.iter().map(|file| TextObject {
-            size: file.object.size,
-            check: check_of(&file.object.digest),
-            stretch: file.stretch_bytes(),
-            pieces: file.opened.as_ref().map(|opened| opened.pieces.clone()).unwrap_or_default(),
-        });
-        let references =
-            job.references.iter().map(|(old, (_, pieces))| Reference { old: *old, pieces: pieces.clone() });
-        let group = TextGroup { references: references.collect(), objects: objects.collect() };
-        let plain_corrections = corrections.len() as u64;
-        let sections = vec![
-            PackedSection { name, plain_bytes, packed },
-            PackedSection {
-                name: corrections_name,
-                plain_bytes: plain_corrections,
-                packed: packed_corrections,
-            },
-        ];
-        Ok(Group::Text { group, sections })
+        let packed = packed.map_err(|source| compress_error(what, source))?;
+        Ok(PackedSection::new(name, plain_bytes, packed))
     }
 }
 
-enum Class<'t> {
-    Large(NewObject<'t>),
-    Textual(TextFile<'t>),
+impl PackedSection {
+    fn new(name: String, plain_bytes: u64, (packed, digest): (Spilled, Digest)) -> Self {
+        Self { section: Section { name, plain_bytes, packed_bytes: packed.bytes, digest }, packed }
+    }
 }
 
 enum Job<'j, 't> {
@@ -317,62 +203,47 @@ enum Job<'j, 't> {
     Text(usize, &'j TextJob<'t>),
 }
 
-impl TextFile<'_> {
-    /// Bytes the file takes in the plain stream of its group.
-    fn stretch_bytes(&self) -> u64 {
-        self.opened.as_ref().map_or(self.object.size, |opened| opened.bytes.len() as u64)
+/// Computes the digest of what is spilled.
+struct Digested<'s> {
+    inner: super::spill::SpillWriter<'s>,
+    hasher: blake3::Hasher,
+}
+
+impl Digested<'_> {
+    fn finish(self) -> io::Result<(Spilled, Digest)> {
+        Ok((self.inner.finish()?, self.hasher.finalize().into()))
     }
 }
 
-/// The files of one text group and what they refer to.
-#[derive(Default)]
-struct TextJob<'t> {
-    files: Vec<TextFile<'t>>,
-    references: BTreeMap<usize, (OldPart<'t>, Vec<deflate::OldPiece>)>,
-    new_bytes: u64,
-    reference_bytes: u64,
+impl Write for Digested<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.inner.write_all(bytes)?;
+        self.hasher.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
-impl<'t> TextJob<'t> {
-    /// Adds old parts that are no file's counterpart but likely resemble some: first those that go, then those in
-    /// the directories of the new files. Not more than there is new: every byte of context costs the builder time.
-    fn add_context(&mut self, old: &[OldPart<'t>], reference_bytes_max: u64) {
-        let directories: BTreeSet<&str> =
-            self.files.iter().filter_map(|file| file.object.path.ancestors().next()).collect();
-        let is_near =
-            |part: &OldPart<'_>| part.path.ancestors().next().is_some_and(|d| directories.contains(d));
-        let reference_bytes_max = reference_bytes_max.min(self.new_bytes * 2);
-        let removed = old.iter().filter(|part| part.is_removed);
-        let near = old.iter().filter(|part| !part.is_removed && is_near(part));
-        for part in removed.chain(near) {
-            let fits =
-                part.size <= TEXT_FILE_BYTES_MAX && self.reference_bytes + part.size <= reference_bytes_max;
-            if fits && !self.references.contains_key(&part.index) {
-                self.references.insert(part.index, (*part, Vec::new()));
-                self.reference_bytes += part.size;
-            }
+/// Returns about what `bytes` take compressed quickly.
+fn estimate(bytes: &[u8]) -> io::Result<u64> {
+    struct Counted(u64);
+    impl Write for Counted {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len() as u64;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
         }
     }
+    let mut encoder = zstd::stream::write::Encoder::new(Counted(0), 1)?;
+    encoder.write_all(bytes)?;
+    Ok(encoder.finish()?.0)
 }
 
-fn delta_groups<'t>(objects: Vec<NewObject<'t>>, bytes_max: u64) -> Vec<Vec<NewObject<'t>>> {
-    let mut groups: Vec<Vec<NewObject<'t>>> = Vec::new();
-    let mut bytes = u64::MAX;
-    for object in objects {
-        bytes = bytes.saturating_add(object.size);
-        if bytes > bytes_max {
-            groups.push(Vec::new());
-            bytes = object.size;
-        }
-        groups.last_mut().expect("the first object opens a group").push(object);
-    }
-    groups
-}
-
-fn compress_error(what: &str, source: std::io::Error) -> BuildError {
+fn compress_error(what: &str, source: io::Error) -> BuildError {
     BuildError::Compress { what: what.to_owned(), source }
-}
-
-fn as_usize(bytes: u64) -> usize {
-    usize::try_from(bytes).unwrap_or(usize::MAX)
 }

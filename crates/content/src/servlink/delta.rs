@@ -32,72 +32,80 @@ pub(super) const STREAM_KINDS: [(&str, Content); STREAMS] = [
     ("new bytes", Content::Code),
 ];
 
-/// The streams of a group before they are compressed.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Streams {
-    seeks: Vec<u8>,
-    adds: Vec<u8>,
-    inserts: Vec<u8>,
-    runs: Vec<u8>,
-    diff: Vec<u8>,
-    extra: Vec<u8>,
+/// Writes the steps that make one file of another as streams.
+pub(super) struct Encoder<'b, W> {
+    old: &'b [u8],
+    new: &'b [u8],
+    seeks: W,
+    adds: W,
+    inserts: W,
+    runs: W,
+    diff: W,
+    extra: W,
+    old_end: i64,
+    new_at: usize,
+    scratch: Vec<u8>,
 }
 
-impl Streams {
-    pub(super) fn append(&mut self, other: &Self) {
-        self.seeks.extend_from_slice(&other.seeks);
-        self.adds.extend_from_slice(&other.adds);
-        self.inserts.extend_from_slice(&other.inserts);
-        self.runs.extend_from_slice(&other.runs);
-        self.diff.extend_from_slice(&other.diff);
-        self.extra.extend_from_slice(&other.extra);
+impl<'b, W: Write> Encoder<'b, W> {
+    /// Starts with the streams in their order.
+    pub(super) fn new(old: &'b [u8], new: &'b [u8], streams: [W; STREAMS]) -> Self {
+        let [seeks, adds, inserts, runs, diff, extra] = streams;
+        Self { old, new, seeks, adds, inserts, runs, diff, extra, old_end: 0, new_at: 0, scratch: Vec::new() }
     }
 
-    pub(super) fn in_order(&self) -> [&[u8]; STREAMS] {
-        [&self.seeks, &self.adds, &self.inserts, &self.runs, &self.diff, &self.extra]
+    /// Returns the streams in their order.
+    pub(super) fn finish(self) -> [W; STREAMS] {
+        [self.seeks, self.adds, self.inserts, self.runs, self.diff, self.extra]
     }
-}
 
-/// Writes the steps that make `new` of `old` as streams.
-pub(super) fn encode(old: &[u8], new: &[u8], steps: &[Step]) -> Streams {
-    let mut streams = Streams::default();
-    let mut old_end = 0_i64;
-    let mut new_at = 0;
-    for step in steps {
+    /// Writes the next step.
+    pub(super) fn step(&mut self, step: Step) -> io::Result<()> {
         let old_at = i64::try_from(step.old_at).expect("a file is smaller than 2^63");
-        put_signed(&mut streams.seeks, old_at - old_end);
-        put_number(&mut streams.adds, step.add as u64);
-        put_number(&mut streams.inserts, step.insert as u64);
-        let new_end = new_at + step.add;
-        encode_added(&old[step.old_at..step.old_at + step.add], &new[new_at..new_end], &mut streams);
-        streams.extra.extend_from_slice(&new[new_end..new_end + step.insert]);
-        old_end = old_at + i64::try_from(step.add).expect("a file is smaller than 2^63");
-        new_at = new_end + step.insert;
+        self.scratch.clear();
+        put_signed(&mut self.scratch, old_at - self.old_end);
+        self.seeks.write_all(&self.scratch)?;
+        number_into(&mut self.adds, step.add, &mut self.scratch)?;
+        number_into(&mut self.inserts, step.insert, &mut self.scratch)?;
+        let new_end = self.new_at + step.add;
+        self.added(&self.old[step.old_at..step.old_at + step.add], &self.new[self.new_at..new_end])?;
+        self.extra.write_all(&self.new[new_end..new_end + step.insert])?;
+        self.old_end = old_at + i64::try_from(step.add).expect("a file is smaller than 2^63");
+        self.new_at = new_end + step.insert;
+        Ok(())
     }
-    streams
+
+    fn added(&mut self, old: &[u8], new: &[u8]) -> io::Result<()> {
+        let mut at = 0;
+        while at < new.len() {
+            let start = at + common_prefix(&old[at..], &new[at..]);
+            // A differing run ends where a long equal run, or the equal rest, begins.
+            let mut end = start;
+            let mut probe = start;
+            while probe < new.len() {
+                let equal = common_prefix(&old[probe..], &new[probe..]);
+                if equal >= EQUAL_RUN_MIN || probe + equal == new.len() {
+                    break;
+                }
+                probe += equal + 1;
+                end = probe;
+            }
+            number_into(&mut self.runs, start - at, &mut self.scratch)?;
+            number_into(&mut self.runs, end - start, &mut self.scratch)?;
+            let pairs = new[start..end].iter().zip(&old[start..end]);
+            self.scratch.clear();
+            self.scratch.extend(pairs.map(|(new, old)| new.wrapping_sub(*old)));
+            self.diff.write_all(&self.scratch)?;
+            at = end;
+        }
+        Ok(())
+    }
 }
 
-fn encode_added(old: &[u8], new: &[u8], streams: &mut Streams) {
-    let mut at = 0;
-    while at < new.len() {
-        let start = at + common_prefix(&old[at..], &new[at..]);
-        // A differing run ends where a long equal run, or the equal rest, begins.
-        let mut end = start;
-        let mut probe = start;
-        while probe < new.len() {
-            let equal = common_prefix(&old[probe..], &new[probe..]);
-            if equal >= EQUAL_RUN_MIN || probe + equal == new.len() {
-                break;
-            }
-            probe += equal + 1;
-            end = probe;
-        }
-        put_number(&mut streams.runs, (start - at) as u64);
-        put_number(&mut streams.runs, (end - start) as u64);
-        let pairs = new[start..end].iter().zip(&old[start..end]);
-        streams.diff.extend(pairs.map(|(new, old)| new.wrapping_sub(*old)));
-        at = end;
-    }
+fn number_into(into: &mut impl Write, number: usize, scratch: &mut Vec<u8>) -> io::Result<()> {
+    scratch.clear();
+    put_number(scratch, number as u64);
+    into.write_all(scratch)
 }
 
 /// Reads the streams of a group and makes its objects, one after the other.
@@ -257,9 +265,11 @@ mod tests {
     use super::*;
     use crate::servlink::differ::diff;
 
-    fn packed(streams: &Streams) -> [Vec<u8>; STREAMS] {
-        let plain = streams.in_order();
-        std::array::from_fn(|i| lzma::pack(plain[i], STREAM_KINDS[i].1).unwrap())
+    fn packed(old: &[u8], new: &[u8]) -> [Vec<u8>; STREAMS] {
+        let mut encoder = Encoder::new(old, new, std::array::from_fn(|_| Vec::new()));
+        diff(old, new, usize::MAX, |step| encoder.step(step)).unwrap();
+        let plain = encoder.finish();
+        std::array::from_fn(|i| lzma::pack(&plain[i], STREAM_KINDS[i].1).unwrap())
     }
 
     fn decode(packed: &[Vec<u8>; STREAMS], old: &[u8], size: usize) -> io::Result<Vec<u8>> {
@@ -283,8 +293,7 @@ mod tests {
                 }
             }
             new.rotate_left(cut.min(old.len()));
-            let streams = encode(&old, &new, &diff(&old, &new, usize::MAX));
-            prop_assert_eq!(decode(&packed(&streams), &old, new.len()).unwrap(), new);
+            prop_assert_eq!(decode(&packed(&old, &new), &old, new.len()).unwrap(), new);
         }
     }
 
@@ -292,14 +301,14 @@ mod tests {
     fn delta_against_another_old_part_is_refused_or_differs() {
         let old: Vec<u8> = (0..9000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
         let new: Vec<u8> = old[500..].to_vec();
-        let packed = packed(&encode(&old, &new, &diff(&old, &new, usize::MAX)));
+        let packed = packed(&old, &new);
         let error = decode(&packed, &old[..1000], new.len()).unwrap_err();
         assert!(error.to_string().contains("outside"), "{error}");
     }
 
     #[test]
     fn delta_that_makes_more_than_declared_is_refused() {
-        let packed = packed(&encode(b"", b"hello", &diff(b"", b"hello", usize::MAX)));
+        let packed = packed(b"", b"hello");
         assert!(decode(&packed, b"", 4).is_err());
         assert!(decode(&packed, b"", 6).is_err());
     }

@@ -20,48 +20,50 @@ const CARRY_MIN: usize = 16;
 /// Memory of the differ for each byte of the old window: its suffix array.
 pub(super) const INDEX_BYTES_PER_OLD_BYTE: u64 = 4;
 /// From this size on the table is made for three bytes instead of two.
-const LARGE_WINDOW_BYTES: usize = 4 << 20;
-/// Memory of that table.
-pub(super) const TABLE_BYTES: u64 = 4 << 24;
-/// Returns the memory of the table for an old file of this size.
-pub(super) fn table_bytes(old_bytes: usize) -> u64 {
-    if old_bytes < LARGE_WINDOW_BYTES { 1 << 18 } else { TABLE_BYTES }
+pub(super) const LARGE_WINDOW_BYTES: usize = 4 << 20;
+
+/// Returns the memory of the table for an old window of this size.
+pub(super) fn table_bytes(window_bytes: usize) -> u64 {
+    if window_bytes < LARGE_WINDOW_BYTES { 1 << 18 } else { 4 << 24 }
 }
 
 /// Longest old window: the suffix array counts in 32 bits.
 const WINDOW_BYTES_MAX: usize = i32::MAX as usize;
 
-/// Returns the steps that make `new` of `old`, in order.
+/// Finds the steps that make `new` of `old` and hands them on in order; stops when `emit` fails.
 ///
 /// When `old` is larger than `window_bytes_max`, `new` is cut into pieces and each looks only at the part of `old`
 /// around its own place, so that memory stays within bounds.
-pub(super) fn diff(old: &[u8], new: &[u8], window_bytes_max: usize) -> Vec<Step> {
+pub(super) fn diff<E>(
+    old: &[u8],
+    new: &[u8],
+    window_bytes_max: usize,
+    mut emit: impl FnMut(Step) -> Result<(), E>,
+) -> Result<(), E> {
     let window_bytes = window_bytes_max.clamp(64 * 1024, WINDOW_BYTES_MAX);
     if old.is_empty() || new.is_empty() {
-        return vec![Step { old_at: 0, add: 0, insert: new.len() }];
+        return emit(Step { old_at: 0, add: 0, insert: new.len() });
     }
     if old.len() <= window_bytes {
-        return Scan::new(old, new).run();
+        return Scan::new(old, new, emit).run();
     }
     // Each piece advances by three quarters of a window, so what moved by less than an eighth is still in sight.
     let pieces = old.len().div_ceil(window_bytes / 4 * 3);
     let piece_bytes = new.len().div_ceil(pieces);
-    let mut steps = Vec::new();
     for (index, piece) in new.chunks(piece_bytes).enumerate() {
         let centre = (index * piece_bytes + piece.len() / 2) * old.len() / new.len();
         let start = centre.saturating_sub(window_bytes / 2).min(old.len() - window_bytes);
         let window = &old[start..start + window_bytes];
-        let found = Scan::new(window, piece).run();
-        steps.extend(found.into_iter().map(|step| Step { old_at: step.old_at + start, ..step }));
+        Scan::new(window, piece, |step: Step| emit(Step { old_at: step.old_at + start, ..step })).run()?;
     }
-    steps
+    Ok(())
 }
 
-struct Scan<'b> {
+struct Scan<'b, F> {
     old: &'b [u8],
     new: &'b [u8],
     index: Index<'b>,
-    steps: Vec<Step>,
+    emit: F,
     /// Where the run under way starts in new and old.
     run_new: usize,
     run_old: usize,
@@ -74,9 +76,9 @@ struct Match {
     len: usize,
 }
 
-impl<'b> Scan<'b> {
-    fn new(old: &'b [u8], new: &'b [u8]) -> Self {
-        Self { old, new, index: Index::new(old), steps: Vec::new(), run_new: 0, run_old: 0 }
+impl<'b, E, F: FnMut(Step) -> Result<(), E>> Scan<'b, F> {
+    fn new(old: &'b [u8], new: &'b [u8], emit: F) -> Self {
+        Self { old, new, index: Index::new(old), emit, run_new: 0, run_old: 0 }
     }
 
     /// Returns how many bytes from `new_at` on the run under way has exactly right.
@@ -90,7 +92,7 @@ impl<'b> Scan<'b> {
         self.old.get(self.run_old + (new_at - self.run_new)) == Some(&self.new[new_at])
     }
 
-    fn run(mut self) -> Vec<Step> {
+    fn run(mut self) -> Result<(), E> {
         let mut at = 0;
         let mut found = Match { old_at: 0, len: 0 };
         while at < self.new.len() {
@@ -122,14 +124,14 @@ impl<'b> Scan<'b> {
                 found.len = 0;
             }
             if found.len != agreeing || at >= self.new.len() {
-                self.end_run(at.min(self.new.len()), found);
+                self.end_run(at.min(self.new.len()), found)?;
             }
         }
-        self.steps
+        Ok(())
     }
 
     /// Ends the run under way before the match found at `at`, and starts the next one at that match.
-    fn end_run(&mut self, at: usize, found: Match) {
+    fn end_run(&mut self, at: usize, found: Match) -> Result<(), E> {
         let is_last = at >= self.new.len();
         let mut forward = self.forward(at);
         let mut backward = if is_last { 0 } else { self.backward(at, found.old_at) };
@@ -142,10 +144,11 @@ impl<'b> Scan<'b> {
         }
         let insert = gap - forward - backward;
         if forward + insert > 0 {
-            self.steps.push(Step { old_at: self.run_old, add: forward, insert });
+            (self.emit)(Step { old_at: self.run_old, add: forward, insert })?;
         }
         self.run_new = at - backward;
         self.run_old = found.old_at.saturating_sub(backward);
+        Ok(())
     }
 
     /// How far the run under way reaches with at least half of its bytes agreeing.
@@ -287,6 +290,16 @@ mod tests {
 
     use super::*;
 
+    fn steps_of(old: &[u8], new: &[u8], window_bytes_max: usize) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let emitted = diff(old, new, window_bytes_max, |step| {
+            steps.push(step);
+            Ok::<_, ()>(())
+        });
+        emitted.unwrap();
+        steps
+    }
+
     fn patch(old: &[u8], new: &[u8], steps: &[Step]) -> Vec<u8> {
         let mut made = Vec::new();
         for step in steps {
@@ -309,7 +322,7 @@ mod tests {
         for at in (0..new.len()).step_by(500) {
             new[at] ^= 0x55;
         }
-        let steps = diff(&old, &new, usize::MAX);
+        let steps = steps_of(&old, &new, usize::MAX);
         assert_eq!(patch(&old, &new, &steps), new);
         assert!(steps.iter().map(|s| s.insert).sum::<usize>() < 1000);
     }
@@ -324,7 +337,7 @@ mod tests {
             let mut mixed = new.clone();
             mixed.extend(&old[cut.min(old.len())..]);
             mixed.extend(&new);
-            let steps = diff(&old, &mixed, usize::MAX);
+            let steps = steps_of(&old, &mixed, usize::MAX);
             prop_assert_eq!(patch(&old, &mixed, &steps), mixed);
         }
     }
@@ -337,7 +350,7 @@ mod tests {
         let mut new = old[2_000_000..].to_vec();
         new.extend([9; 333]);
         new.extend(&old[..2_000_000]);
-        let steps = diff(&old, &new, usize::MAX);
+        let steps = steps_of(&old, &new, usize::MAX);
         assert_eq!(patch(&old, &new, &steps), new);
         assert!(steps.iter().map(|s| s.insert).sum::<usize>() < 400);
     }
@@ -348,7 +361,7 @@ mod tests {
             (0..300_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
         let mut new = old.clone();
         new.splice(1000..1000, [9; 777]);
-        let steps = diff(&old, &new, 200_000);
+        let steps = steps_of(&old, &new, 200_000);
         assert_eq!(patch(&old, &new, &steps), new);
         assert!(steps.iter().map(|s| s.insert).sum::<usize>() < 20_000);
     }

@@ -1,7 +1,7 @@
 //! The servlink as a file: header, sections, seal.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -14,39 +14,49 @@ const HEADER_BYTES_MAX: usize = 16 << 20;
 const PREFIX_BYTES: u64 = 12;
 const SEAL_BYTES: u64 = 32;
 const BUFFER_BYTES: usize = 128 * 1024;
+/// The header is small; a stronger level would take more memory than all the rest of a small build.
+const HEADER_LEVEL: i32 = 9;
 
-/// A section on its way into a file.
-#[derive(Debug)]
-pub(super) struct PackedSection {
-    pub(super) name: String,
-    pub(super) plain_bytes: u64,
-    pub(super) packed: Vec<u8>,
-}
-
-impl PackedSection {
-    pub(super) fn describe(&self) -> Section {
-        Section {
-            name: self.name.clone(),
-            plain_bytes: self.plain_bytes,
-            packed_bytes: self.packed.len() as u64,
-            digest: Digest::of(&self.packed),
-        }
-    }
-}
-
-/// Puts header, sections and seal together.
-pub(super) fn assemble(header: &ServlinkHeader, sections: &[PackedSection]) -> io::Result<Vec<u8>> {
+/// Writes header, sections and seal; returns how many bytes that were.
+///
+/// `sections` writes what the header describes, in that order.
+pub(super) fn assemble(
+    header: &ServlinkHeader,
+    into: &mut dyn Write,
+    sections: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<u64> {
     let json = serde_json::to_vec(header)?;
-    let packed = zstd::bulk::compress(&json, 19)?;
+    let packed = zstd::bulk::compress(&json, HEADER_LEVEL)?;
     let packed_bytes =
         u32::try_from(packed.len()).map_err(|_| io::Error::other("the header is too large"))?;
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend(packed_bytes.to_le_bytes());
-    bytes.extend(packed);
-    sections.iter().for_each(|section| bytes.extend_from_slice(&section.packed));
-    let seal = Digest::of(&bytes);
-    bytes.extend(seal.as_bytes());
-    Ok(bytes)
+    let mut sealing = Sealing { into, hasher: blake3::Hasher::new(), bytes: 0 };
+    sealing.write_all(MAGIC)?;
+    sealing.write_all(&packed_bytes.to_le_bytes())?;
+    sealing.write_all(&packed)?;
+    sections(&mut sealing)?;
+    let seal = sealing.hasher.finalize();
+    sealing.into.write_all(seal.as_bytes())?;
+    Ok(sealing.bytes + SEAL_BYTES)
+}
+
+/// Computes the seal of what passes.
+struct Sealing<'w> {
+    into: &'w mut dyn Write,
+    hasher: blake3::Hasher,
+    bytes: u64,
+}
+
+impl Write for Sealing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.into.write_all(bytes)?;
+        self.hasher.update(bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.into.flush()
+    }
 }
 
 /// An open servlink whose seal has been checked.

@@ -13,16 +13,20 @@ const WINDOW_LOG_MIN: u32 = 17;
 const WINDOW_LOG_MAX: u32 = 27;
 const CHAIN_LOG_MAX: u32 = 27;
 const HASH_LOG_MAX: u32 = 24;
+/// The coder's own state beyond its tables of positions.
+const CODER_BYTES: u64 = 8 << 20;
 
 /// Returns the logarithm of the window that spans `bytes`.
 fn window_log(bytes: usize) -> u32 {
     bytes.max(1).next_power_of_two().ilog2().clamp(WINDOW_LOG_MIN, WINDOW_LOG_MAX)
 }
 
-/// Returns what compressing a group takes in memory, the bytes themselves aside.
-pub(super) fn pack_memory_bytes(bytes: usize) -> u64 {
+/// Returns what compressing a group takes in memory: `bytes` old and new ones, of which `new_bytes` are new.
+///
+/// The bytes themselves are mapped; what comes out may be as large as the new ones.
+pub(super) fn pack_memory_bytes(bytes: usize, new_bytes: usize) -> u64 {
     let log = window_log(bytes);
-    (4 << (log + 1).min(CHAIN_LOG_MAX)) + (4 << log.min(HASH_LOG_MAX)) + (8 << 20)
+    (4 << (log + 1).min(CHAIN_LOG_MAX)) + (4 << log.min(HASH_LOG_MAX)) + CODER_BYTES + new_bytes as u64
 }
 
 /// Compresses `bytes` with `reference` as the bytes before them.

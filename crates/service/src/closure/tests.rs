@@ -196,7 +196,7 @@ fn held_fix_is_refused_until_its_cure_goes_on_too() {
     ask.want = ids(&["N", "B"]);
     assert_eq!(ask.added(), ["A", "B", "N"]);
     ask.want = ids(&["N"]);
-    ask.holds[0].accepted.push("L".to_owned());
+    ask.holds[0].accepted.push(crate::hold::Acceptance::read("L", None));
     assert_eq!(ask.added(), ["A", "N"]);
 }
 

@@ -166,6 +166,7 @@ static PHRASES: &[Phrase] = &[
             CHECK,
         ],
     ),
+    level("embargo", 3, &[rest("reason", "--reason", "the reason"), CHECK]),
     level("query", 2, &[word("system", "--system", "a system")]),
     level("vmfsetup", 3, &[]),
     level("compare", 3, &[]),
@@ -196,6 +197,16 @@ static PHRASES: &[Phrase] = &[
     system("put2prod", 4, &[word("acknowledge", "--acknowledge", "a fix, or ALL"), FORCE, CHECK]),
     system("fallback", 2, &[CHECK]),
     system("unload", 2, &[CHECK]),
+    system("absorb", MANY, &[word("into", "--into", "the new level"), CHECK]),
+    system("audit", 2, &[word("last", "--last", "a number"), rest("renew", "--renew", "the reason"), CHECK]),
+    Phrase {
+        group: "system",
+        verb: Some("exception"),
+        has_release: false,
+        names_min: 3,
+        names_max: MANY,
+        keywords: &[rest("reason", "--reason", "the reason"), CHECK],
+    },
 ];
 
 /// Lists every verb of the seed's grammar.

@@ -121,3 +121,34 @@ proptest! {
         prop_assert_eq!(canonical(&once, &takes_value).unwrap(), once);
     }
 }
+
+#[test]
+fn keyword_in_free_text_is_refused_as_it_could_be_either() {
+    for line in [
+        "managed off ledger reason outage until 2099-01-01T00:00Z",
+        "srvlvl delete 720 one force not needed check",
+        "srvlvl add 720 one desc first basedon BASE",
+    ] {
+        let error = refusal(line);
+        assert!(matches!(error, GrammarError::Ambiguous { .. }), "{line}: {error}");
+    }
+    check(
+        "managed off ledger until 2099-01-01T00:00Z reason outage",
+        &["managed", "off", "ledger", "--until=2099-01-01T00:00Z", "--reason=outage"],
+    );
+    let quoted = ["srvlvl", "delete", "720", "one", "force", "did not check it"].map(str::to_owned);
+    let words = canonical(&quoted, &takes_value).unwrap();
+    assert_eq!(words.last().unwrap(), "--force=did not check it");
+}
+
+#[test]
+fn exceptions_have_a_verb_of_their_own_behind_the_group() {
+    check(
+        "system exception add 720 vm01 ledger etc/x.ini reason other printer",
+        &["system", "exception", "add", "720", "vm01", "ledger", "etc/x.ini", "--reason=other printer"],
+    );
+    check(
+        "system absorb 720 vm01 ledger into hot1",
+        &["system", "absorb", "720", "vm01", "ledger", "--into=hot1"],
+    );
+}

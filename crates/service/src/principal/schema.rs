@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::error::{ServiceError, TablesContext};
 
 /// One step per version; step N brings version N to N+1.
-const STEPS: &[&str] = &[VERSION_1];
+const STEPS: &[&str] = &[VERSION_1, VERSION_2];
 
 const VERSION_1: &str = "
 CREATE TABLE migration (version INTEGER PRIMARY KEY, at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);
@@ -118,6 +118,19 @@ WHEN OLD.state <> 'TEST' AND NOT NEW.is_locked
 BEGIN SELECT RAISE(ABORT, 'a stable level cannot be unlocked'); END;
 CREATE TRIGGER level_is_kept BEFORE DELETE ON level WHEN OLD.work <> 'DELETING'
 BEGIN SELECT RAISE(ABORT, 'only SRVLVL DELETE deletes a level'); END;
+";
+
+/// Changes made on systems themselves, the copies of their audit logs, acceptances that end, embargoes, test runs.
+const VERSION_2: &str = "
+ALTER TABLE system ADD COLUMN changes TEXT;
+ALTER TABLE system ADD COLUMN audit TEXT;
+ALTER TABLE acceptance ADD COLUMN until TEXT;
+CREATE TABLE embargo (
+    vrm TEXT NOT NULL REFERENCES release, kind TEXT NOT NULL CHECK (kind IN ('LEVEL', 'FIX')), name TEXT NOT NULL,
+    who TEXT NOT NULL, why TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (vrm, kind, name)) WITHOUT ROWID;
+CREATE TABLE test_run (
+    system TEXT NOT NULL REFERENCES system ON DELETE CASCADE, vrm TEXT NOT NULL, level TEXT NOT NULL,
+    generation INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (system, vrm, level, generation)) WITHOUT ROWID;
 ";
 
 /// The tables whose rows are the content of a level, and the columns that name it.

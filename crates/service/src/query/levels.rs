@@ -90,6 +90,9 @@ fn summary(
     })
 }
 
+/// Objects that are named in one message.
+const OBJECTS_NAMED_MAX: usize = 10;
+
 /// Shows one level in full.
 pub(crate) fn level(principal: &Principal, vrm: &Vrm, name: &LevelName) -> Result<Outcome, ServiceError> {
     let (level, content, running) = {
@@ -108,9 +111,17 @@ pub(crate) fn level(principal: &Principal, vrm: &Vrm, name: &LevelName) -> Resul
     }
     let open = levels::operation(&principal.tables(), vrm, name)?;
     if let Some(open) = &open {
-        say_open(&level, open, &mut outcome);
+        say_open(principal, &level, open, &mut outcome)?;
     }
     say_missing(principal, &level, &content, &mut outcome)?;
+    let on: Vec<FixId> = content.fixes.iter().map(|fix| fix.id.clone()).collect();
+    for embargo in holds::embargoes(&principal.tables(), vrm, name, &on)? {
+        outcome.say(Message::csm(
+            284,
+            Severity::W,
+            format!("level {vrm} {name} is under embargo: {embargo}"),
+        ));
+    }
     let actions = super::actions_of(&principal.tables(), vrm, &content)?;
     if !actions.is_empty() {
         let mut table = Table::new("To read or do before production", &["acknowledge", "reason", "text"]);
@@ -177,8 +188,12 @@ fn facts(principal: &Principal, level: &Level, content: &LevelContent) -> Result
     let excluded: Vec<_> = content.excluded.iter().map(ToString::to_string).collect();
     let active = holds::active(&tables, &level.vrm)?;
     let accepted =
-        active.iter().filter(|hold| hold.accepted.iter().any(|scope| scope == level.name.as_str()));
-    let accepted: Vec<_> = accepted.map(|hold| format!("{} {}", hold.fix, hold.words())).collect();
+        active.iter().flat_map(|hold| hold.accepted.iter().map(move |acceptance| (hold, acceptance)));
+    let now = jiff::Timestamp::now();
+    let accepted: Vec<_> = accepted
+        .filter(|(_, acceptance)| acceptance.level == level.name.as_str())
+        .map(|(hold, acceptance)| format!("{} {}: {}", hold.fix, hold.words(), acceptance.words(now)))
+        .collect();
     let package = packages::find(&tables, &level.vrm, &level.name, level.generation)?;
     let package = package.map_or_else(
         || package_word(level),
@@ -254,18 +269,38 @@ fn mods_table(content: &LevelContent) -> Table {
 }
 
 /// Says what an unfinished operation waits for.
-fn say_open(level: &Level, open: &crate::shapes::Operation, outcome: &mut Outcome) {
+fn say_open(
+    principal: &Principal,
+    level: &Level,
+    open: &crate::shapes::Operation,
+    outcome: &mut Outcome,
+) -> Result<(), ServiceError> {
+    let objects = operation::unbuilt_objects(principal, &open.after, &open.dirty)?;
     let list = |names: Vec<String>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let text = format!(
-        "unfinished since {:.0}: {} {}; components not built: {}; local modifications to rework: {}",
+        "unfinished since {:.0}: {} {}; components not built: {}{}; local modifications to rework: {}",
         open.began,
         open.verb,
         open.command,
         list(open.dirty.iter().map(ToString::to_string).collect()),
+        objects_words(&objects),
         list(open.conflicts.iter().map(ToString::to_string).collect())
     );
     let hint = format!("tender servmgr srvlvl service {} --restart, or --abandon", level.title());
     outcome.say(Message::csm(214, Severity::W, text).with_hint(hint));
+    Ok(())
+}
+
+/// Names objects that are not built, the first of them at least.
+fn objects_words(objects: &[String]) -> String {
+    let named = objects.iter().take(OBJECTS_NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
+    match objects.len() {
+        0 => String::new(),
+        count if count > OBJECTS_NAMED_MAX => {
+            format!(" (objects {named} and {} more)", count - OBJECTS_NAMED_MAX)
+        }
+        _ => format!(" (objects {named})"),
+    }
 }
 
 /// Shows what is on, held and not built.
@@ -291,18 +326,20 @@ pub(crate) fn service_status(principal: &Principal, level: &Level) -> Result<Out
         ]);
     }
     outcome.tables.push(table);
+    let objects = operation::unbuilt_objects(principal, &content, &unbuilt)?;
     let text = format!(
-        "level {}: {} fixes, {} components not built",
+        "level {}: {} fixes, {} components not built{}",
         level.title(),
         content.fixes.len(),
-        unbuilt.len()
+        unbuilt.len(),
+        objects_words(&objects)
     );
     outcome.say(Message::csm(213, Severity::I, text));
     if let Some(open) = &open {
-        say_open(level, open, &mut outcome);
+        say_open(principal, level, open, &mut outcome)?;
     }
     outcome.data = serde_json::json!({
-        "fixes": content.fixes, "unbuilt": unbuilt, "unfinished": open.is_some(),
+        "fixes": content.fixes, "unbuilt": unbuilt, "objects": objects, "unfinished": open.is_some(),
     });
     Ok(outcome)
 }

@@ -1,7 +1,7 @@
 //! What is known of systems, and what a level would change on them.
 
 use jiff::Timestamp;
-use tender_package::report::SlotInfo;
+use tender_package::report::{SlotInfo, TestRun};
 use tender_package::{FixId, LevelName, Message, Outcome, Severity, SystemName, Table, Vrm};
 
 use super::levels::differences;
@@ -10,7 +10,7 @@ use crate::level::Level;
 use crate::principal::Principal;
 use crate::system::{self, SystemContent, Target};
 use crate::tables::systems::{self, SystemRow};
-use crate::tables::{levels, packages};
+use crate::tables::{levels, packages, test_runs};
 
 fn slot(slot: Option<&SlotInfo>) -> String {
     slot.map_or_else(String::new, |slot| {
@@ -28,45 +28,61 @@ pub(crate) fn systems_of(
     let tables = principal.tables();
     crate::tables::releases::expect(&tables, vrm)?;
     let rows = system::expand(&tables, vrm, target)?;
-    let head = [
-        "system",
-        "state",
-        "variant",
-        "address",
-        "production",
-        "test",
-        "previous",
-        "managed",
-        "last verb",
-        "contact",
-        "servcheck",
-    ];
+    let head = ["system", "state", "production", "test", "previous", "managed"];
     let mut table = Table::new(format!("Systems of release {vrm}"), &head);
+    let mut contacts = Table::new("Contact", &["system", "last verb", "contact", "servcheck"]);
+    let mut addresses = Table::new("Addresses", &["system", "address", "security", "variant"]);
     let mut outcome = Outcome::default();
     let mut data = Vec::new();
     for row in &rows {
         table.row(cells(row));
+        contacts.row(contact_cells(row));
+        addresses.row(address_cells(row));
         warn(&tables, row, now, &mut outcome)?;
         let drift = systems::drift(&tables, &row.record.name)?;
         data.push(serde_json::json!({
-            "record": row.record, "state": if row.is_added { "ADDED" } else { "ADDING" }, "production": row.prod,
+            "record": row.record, "state": state(row), "production": row.prod,
             "info": row.info, "servcheck": row.servcheck, "drift": drift, "last": row.last,
-            "last_contact": row.last_contact,
+            "last_contact": row.last_contact, "diverged": row.diverged(), "changes": row.changes,
+            "audit": row.audit,
         }));
     }
     outcome.tables.push(table);
+    outcome.tables.push(contacts);
+    outcome.tables.push(addresses);
+    outcome.tables.extend(changes_of(&rows));
     outcome.tables.push(by_level(&rows));
     outcome.tables.push(deployments(&tables, vrm, &rows)?);
-    outcome.data = serde_json::json!({ "vrm": vrm, "systems": data });
+    let mut runs = test_runs::of_release(&tables, vrm)?;
+    runs.retain(|(name, _)| rows.iter().any(|row| row.record.name == *name));
+    outcome.tables.push(test_runs_table(&runs));
+    let runs: Vec<_> =
+        runs.iter().map(|(system, run)| serde_json::json!({ "system": system, "run": run })).collect();
+    outcome.data = serde_json::json!({ "vrm": vrm, "systems": data, "test_runs": runs });
     Ok(outcome)
 }
 
-fn cells(row: &SystemRow) -> [String; 11] {
+fn state(row: &SystemRow) -> &'static str {
+    match row.is_added {
+        false => "ADDING",
+        true if row.diverged().is_empty() => "ADDED",
+        true => "DIVERGED",
+    }
+}
+
+/// Shows a time in few columns, as a table has to fit a terminal.
+fn short(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%MZ").to_string()
+}
+
+fn cells(row: &SystemRow) -> [String; 6] {
     let info = row.info.as_ref();
-    let security = if row.record.is_tls_required { "tls" } else { "clear text allowed" };
     let production = info
         .and_then(|info| info.current.as_ref())
-        .map(|current| slot(Some(current)))
+        .map(|current| match row.absorbed() {
+            Some(level) => format!("{} = {level}", slot(Some(current))),
+            None => slot(Some(current)),
+        })
         .or_else(|| row.prod.as_ref().map(|(level, generation)| format!("{level}.{generation}")));
     let managed = match info {
         None => String::new(),
@@ -77,23 +93,73 @@ fn cells(row: &SystemRow) -> [String; 11] {
             format!("ON except {}", names.join(" "))
         }
     };
-    let servcheck = row.servcheck.as_ref();
     [
         row.record.name.to_string(),
-        if row.is_added { "ADDED".to_owned() } else { "ADDING".to_owned() },
-        row.record.variant.to_string(),
-        format!("{}:{} {security}", row.record.host, row.record.port),
+        state(row).to_owned(),
         production.unwrap_or_default(),
         slot(info.and_then(|info| info.test.as_ref())),
         slot(info.and_then(|info| info.previous.as_ref())),
         managed,
-        row.last.as_ref().map_or_else(String::new, |(verb, code, at)| format!("{verb} RC {code} {at:.0}")),
-        row.last_contact.map_or_else(|| "never".to_owned(), |at| format!("{at:.0}")),
-        servcheck.map_or_else(
+    ]
+}
+
+fn contact_cells(row: &SystemRow) -> [String; 4] {
+    [
+        row.record.name.to_string(),
+        row.last.as_ref().map_or_else(String::new, |(verb, code, _)| format!("{verb} RC {code}")),
+        row.last_contact.map_or_else(|| "never".to_owned(), short),
+        row.servcheck.as_ref().map_or_else(
             || "never".to_owned(),
-            |report| format!("{:.0}, {} drifted", report.made, report.drift.len()),
+            |report| format!("{}, {} drifted", short(report.made), report.drift.len()),
         ),
     ]
+}
+
+fn address_cells(row: &SystemRow) -> [String; 4] {
+    let security = if row.record.is_tls_required { "tls" } else { "clear text allowed" };
+    [
+        row.record.name.to_string(),
+        format!("{}:{}", row.record.host, row.record.port),
+        security.to_owned(),
+        row.record.variant.to_string(),
+    ]
+}
+
+/// Shows what was changed on systems by hand, and what they keep.
+pub(crate) fn changes_of(rows: &[SystemRow]) -> [Table; 2] {
+    let mut table = Table::new("Diverged", &["system", "component", "part", "what", "since"]);
+    for row in rows.iter().filter(|row| !row.diverged().is_empty()) {
+        for one in row.changes.iter().flat_map(|changes| &changes.diverged) {
+            for part in &one.parts {
+                table.row([
+                    row.record.name.to_string(),
+                    one.component.to_string(),
+                    part.path.to_string(),
+                    part.fault.clone().unwrap_or_else(|| part.word().to_owned()),
+                    short(one.since),
+                ]);
+            }
+        }
+    }
+    [table, exceptions_of(rows)]
+}
+
+/// Shows what systems keep as exceptions.
+pub(crate) fn exceptions_of(rows: &[SystemRow]) -> Table {
+    let mut table = Table::new("Exceptions", &["system", "component", "part", "since", "by", "reason"]);
+    for row in rows {
+        for one in row.changes.iter().flat_map(|changes| &changes.exceptions) {
+            table.row([
+                row.record.name.to_string(),
+                one.component.to_string(),
+                one.path.to_string(),
+                short(one.since),
+                one.by.clone(),
+                one.reason.clone(),
+            ]);
+        }
+    }
+    table
 }
 
 /// Says what does not fit together: what is said to run and what runs, overdue overrides, unread results.
@@ -116,6 +182,29 @@ fn warn(
             if overdue { " (overdue)" } else { "" }
         );
         outcome.say(Message::csm(216, Severity::W, text));
+    }
+    for one in row.diverged() {
+        let text = format!(
+            "system {name} has DIVERGED: component {}, {} parts, since {:.0}",
+            one.component, one.parts, one.since
+        );
+        let hint = format!(
+            "tender servmgr system absorb {vrm} {name} {} into LEVEL, or system exception add {vrm} {name} {} reason WHY, or send a level with --force REASON",
+            one.component,
+            one.component,
+            vrm = row.record.vrm
+        );
+        outcome.say(Message::csm(266, Severity::W, text).with_hint(hint));
+    }
+    let count = row.changes.as_ref().map_or(0, |changes| changes.exceptions.len());
+    if count > 0 {
+        let text = format!("system {name} keeps {count} parts as exceptions");
+        outcome.say(Message::csm(267, Severity::I, text));
+    }
+    if let Some(fault) = row.audit.as_ref().and_then(|copy| copy.fault.as_ref()) {
+        let text = format!("system {name}: the audit log there is not what was copied of it: {fault}");
+        let hint = format!("tender servmgr system audit {} {name}", row.record.vrm);
+        outcome.say(Message::csm(268, Severity::W, text).with_hint(hint));
     }
     let Some(current) = &info.current else { return Ok(()) };
     if let Some(level) = levels::find(tables, &row.record.vrm, &current.level.level)? {
@@ -155,10 +244,24 @@ fn deployments(tables: &rusqlite::Connection, vrm: &Vrm, rows: &[SystemRow]) -> 
             row.state.clone(),
             row.code.map_or_else(String::new, |code| code.to_string()),
             row.attempts.to_string(),
-            format!("{:.0}", row.at),
+            short(row.at),
         ]);
     }
     Ok(table)
+}
+
+/// Shows what test instances showed.
+fn test_runs_table(runs: &[(SystemName, TestRun)]) -> Table {
+    let mut table = Table::new("Test runs", &["system", "level", "result", "at"]);
+    for (system, run) in runs {
+        table.row([
+            system.to_string(),
+            format!("{}.{}", run.level.level, run.level.generation),
+            run.summary.clone(),
+            short(run.began),
+        ]);
+    }
+    table
 }
 
 /// Shows what a level would change on a system, from what the system was last seen to run.

@@ -7,6 +7,7 @@ use tender_package::manifest::FORMAT;
 use tender_package::report::SystemInfo;
 use tender_package::request::{PROTOCOL, Request, RequestResult, RequestState, Verb};
 
+use super::contact;
 use crate::error::{Refusal, ServiceError};
 use crate::fault;
 use crate::link::{LinkError, ManagedSystem, wait_for_result};
@@ -96,6 +97,7 @@ fn carry_through(
     if let Some((_, ended)) = points {
         fault::point(ended);
     }
+    contact::follow(principal, record, link, &result.info)?;
     link.acknowledge(&request.id).map_err(&wrap)?;
     Ok(result)
 }
@@ -122,8 +124,9 @@ pub(crate) fn visit(
     let mut link = context.fleet.connect(&super::address(record)).map_err(link_error(record))?;
     let info = link.info().map_err(link_error(record))?;
     check_info(record, &info)?;
-    systems::set_info(&principal.tables(), &record.name, &info, (context.now)())?;
-    let mut system = system.clone();
+    contact::note(principal, context, record, link.as_mut(), &info)?;
+    let found = systems::find(&principal.tables(), &record.name)?;
+    let mut system = found.unwrap_or_else(|| system.clone());
     system.info = Some(info);
     Ok(Visit { link, system, _lock: lock })
 }

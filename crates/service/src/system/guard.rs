@@ -91,6 +91,11 @@ impl SystemContent {
         prod: Option<&(LevelName, u32)>,
     ) -> Result<Self, ServiceError> {
         let Some(current) = &info.current else { return Ok(Self::default()) };
+        // What was changed by hand may have become a level here, which then counts as what runs.
+        let is_changed = info.changes.as_ref().is_some_and(|head| !head.diverged.is_empty());
+        if let Some((level, generation)) = prod.filter(|_| is_changed) {
+            return Self::of_level(tables, vrm, level, *generation);
+        }
         if levels::find(tables, vrm, &current.level.level)?.is_some() {
             return Self::of_level(tables, vrm, &current.level.level, current.level.generation);
         }

@@ -95,3 +95,20 @@ pub(crate) fn components(tables: &Connection, vrm: &Vrm) -> Result<Vec<BaseCompo
         |row| Ok(BaseComponent { name: parse(row, 0)?, tree: parse(row, 1)?, restart: row.get(2)? }),
     )
 }
+
+/// Deletes a release whose levels are gone, with its components, envelopes, fixes, holds and embargoes.
+pub(crate) fn delete(tables: &Connection, vrm: &Vrm) -> Result<(), ServiceError> {
+    for sql in [
+        "DELETE FROM acceptance WHERE hold IN (SELECT id FROM hold WHERE vrm = ?1)",
+        "DELETE FROM hold WHERE vrm = ?1",
+        "DELETE FROM embargo WHERE vrm = ?1",
+        "DELETE FROM envelope_fix WHERE vrm = ?1",
+        "DELETE FROM envelope WHERE vrm = ?1",
+        "DELETE FROM fix WHERE vrm = ?1",
+        "DELETE FROM component WHERE vrm = ?1",
+        "DELETE FROM release WHERE vrm = ?1",
+    ] {
+        tables.execute(sql, [vrm.as_str()]).doing("deleting the release")?;
+    }
+    Ok(())
+}

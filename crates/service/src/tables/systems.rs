@@ -2,12 +2,14 @@
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use tender_content::Digest;
+use tender_package::changes::{Changes, DivergedHead};
 use tender_package::report::{DriftItem, ServcheckReport, SystemInfo};
 use tender_package::{FixId, LevelName, ReturnCode, SystemName, Vrm};
 
 use super::{collect, json, parse, parse_json, parse_json_optional, parse_optional};
 use crate::error::{ServiceError, TablesContext};
-use crate::shapes::{PairState, SystemRecord};
+use crate::shapes::{AuditCopy, PairState, SystemRecord};
 
 /// A managed system as the tables know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +28,28 @@ pub(crate) struct SystemRow {
     pub(crate) last: Option<(String, u8, Timestamp)>,
     /// When it was last reached.
     pub(crate) last_contact: Option<Timestamp>,
+    /// What was changed on it by hand, as last read.
+    pub(crate) changes: Option<Changes>,
+    /// How far the copy of its audit log goes.
+    pub(crate) audit: Option<AuditCopy>,
+}
+
+impl SystemRow {
+    /// Returns the level whose content it has because of what was changed by hand, when there is one: the system
+    /// counts as running it.
+    pub(crate) fn absorbed(&self) -> Option<&LevelName> {
+        let info = self.info.as_ref()?;
+        let current = info.current.as_ref()?;
+        let is_diverged = info.changes.as_ref().is_some_and(|head| !head.diverged.is_empty());
+        let (level, _) = self.prod.as_ref()?;
+        (is_diverged && *level != current.level.level).then_some(level)
+    }
+
+    /// Returns the components that are not as any level here says.
+    pub(crate) fn diverged(&self) -> &[DivergedHead] {
+        let head = self.info.as_ref().and_then(|info| info.changes.as_ref());
+        if self.absorbed().is_some() { &[] } else { head.map_or(&[], |head| &head.diverged) }
+    }
 }
 
 /// How far a level is with a system.
@@ -49,7 +73,7 @@ pub(crate) struct DeploymentRow {
 
 const COLUMNS: &str =
     "body, state, prod_level, prod_generation, info, servcheck, last_verb, last_code, last_at,
-    last_contact";
+    last_contact, changes, audit";
 
 fn system_of(row: &Row<'_>) -> Result<SystemRow, rusqlite::Error> {
     let state: String = row.get(1)?;
@@ -66,6 +90,8 @@ fn system_of(row: &Row<'_>) -> Result<SystemRow, rusqlite::Error> {
         servcheck: parse_json_optional(row, 5)?,
         last: verb.zip(code).zip(at).map(|((verb, code), at)| (verb, code, at)),
         last_contact: parse_optional(row, 9)?,
+        changes: parse_json_optional(row, 10)?,
+        audit: parse_json_optional(row, 11)?,
     })
 }
 
@@ -154,6 +180,30 @@ pub(crate) fn set_info(
         .map(drop)
 }
 
+/// Keeps what was changed on a system by hand; `None` when nothing was.
+pub(crate) fn set_changes(
+    tables: &Connection,
+    name: &SystemName,
+    changes: Option<&Changes>,
+) -> Result<(), ServiceError> {
+    tables
+        .execute("UPDATE system SET changes = ?2 WHERE name = ?1", params![name.as_str(), changes.map(json)])
+        .doing("keeping what was changed on the system")
+        .map(drop)
+}
+
+/// Keeps how far the copy of a system's audit log goes.
+pub(crate) fn set_audit(
+    tables: &Connection,
+    name: &SystemName,
+    audit: Option<&AuditCopy>,
+) -> Result<(), ServiceError> {
+    tables
+        .execute("UPDATE system SET audit = ?2 WHERE name = ?1", params![name.as_str(), audit.map(json)])
+        .doing("keeping how far the copy of the audit log goes")
+        .map(drop)
+}
+
 /// Tells which level a system has in production: the one it names, or one with equal content when what it runs was
 /// only taken over; none when no level here has that content.
 fn production_of(
@@ -163,9 +213,22 @@ fn production_of(
 ) -> Result<Option<(LevelName, u32)>, ServiceError> {
     let Some(current) = &info.current else { return Ok(None) };
     let vrm = &row.record.vrm;
+    let changed = info.changes.as_ref().and_then(|head| head.content);
+    if let Some(level) = changed.map(|content| with_content(tables, row, &content)).transpose()?.flatten() {
+        return Ok(Some(level));
+    }
     if current.level.vrm == *vrm && super::levels::find(tables, vrm, &current.level.level)?.is_some() {
         return Ok(Some((current.level.level.clone(), current.level.generation)));
     }
+    with_content(tables, row, &current.content)
+}
+
+/// Finds a level or package with this content; what the system is said to run counts first.
+fn with_content(
+    tables: &Connection,
+    row: &SystemRow,
+    content: &Digest,
+) -> Result<Option<(LevelName, u32)>, ServiceError> {
     let known = row.prod.as_ref().map_or("", |(level, _)| level.as_str());
     tables
         .query_row(
@@ -173,7 +236,7 @@ fn production_of(
                 SELECT name, 0 AS generation FROM level WHERE vrm = ?1 AND content = ?2
                 UNION ALL SELECT level, generation FROM package WHERE vrm = ?1 AND content = ?2)
              ORDER BY name <> ?3, name <> ?4, name <> 'BASE', generation DESC, name LIMIT 1",
-            [vrm.as_str(), &current.content.to_hex(), row.record.asserted.as_str(), known],
+            [row.record.vrm.as_str(), &content.to_hex(), row.record.asserted.as_str(), known],
             |row| Ok((parse(row, 0)?, row.get(1)?)),
         )
         .optional()

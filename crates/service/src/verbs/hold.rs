@@ -1,13 +1,15 @@
 //! HOLD ADD, ACCEPT, RELEASE and QUERY.
 
+use jiff::Timestamp;
 use tender_package::{FixId, LevelName, Message, Outcome, Severity, Table, Vrm};
 
 use super::{Context, Subject, Verb};
 use crate::error::{Refusal, ServiceError};
-use crate::hold::ActiveHold;
+use crate::hold::{Acceptance, ActiveHold};
 use crate::principal::Principal;
 use crate::query;
 use crate::shapes::{Hold, HoldClass};
+use crate::system::{self, Target};
 use crate::tables::{fixes, holds, levels, releases};
 
 /// HOLD ADD vrm fix …: holds a fix, also one that is on somewhere.
@@ -75,7 +77,7 @@ fn find(principal: &Principal, vrm: &Vrm, number: i64) -> Result<ActiveHold, Ser
     })
 }
 
-/// HOLD ACCEPT vrm level number: takes the risk of a hold for one level.
+/// HOLD ACCEPT vrm level number: takes the risk of a hold for one level, everywhere or on some systems.
 #[derive(Debug, Clone)]
 pub struct HoldAccept {
     /// The release.
@@ -84,6 +86,10 @@ pub struct HoldAccept {
     pub level: LevelName,
     /// The hold.
     pub number: i64,
+    /// Only on these systems; everywhere when absent.
+    pub target: Option<Target>,
+    /// When it ends; the hold blocks again then.
+    pub until: Option<Timestamp>,
     /// Why.
     pub reason: String,
 }
@@ -94,34 +100,66 @@ impl Verb for HoldAccept {
     }
 
     fn subject(&self) -> Subject {
-        Subject::new(&self.vrm, format!("{} {} REASON {}", self.level, self.number, self.reason))
+        let system = self.target.as_ref().map_or_else(String::new, |target| format!(" SYSTEM {target}"));
+        let until = self.until.map_or_else(String::new, |until| format!(" UNTIL {until}"));
+        let text = format!("{} {}{system}{until} REASON {}", self.level, self.number, self.reason);
+        Subject::new(&self.vrm, text)
     }
 
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
-        self.plan(principal, "would be")
+        self.plan(principal, "would be", Timestamp::now()).map(|(outcome, _)| outcome)
     }
 
     fn run(&self, principal: &Principal, context: &Context<'_>) -> Result<Outcome, ServiceError> {
-        let outcome = self.plan(principal, "is")?;
         let now = (context.now)();
-        let tables = principal.tables();
-        holds::accept(&tables, self.number, &self.level, &context.operator, &self.reason, now)?;
+        let (outcome, acceptances) = self.plan(principal, "is", now)?;
+        principal.transaction(|tables| {
+            acceptances.iter().try_for_each(|one| {
+                holds::accept(tables, self.number, one, &context.operator, &self.reason, now)
+            })
+        })?;
         Ok(outcome)
     }
 }
 
 impl HoldAccept {
-    fn plan(&self, principal: &Principal, verb: &str) -> Result<Outcome, ServiceError> {
+    fn plan(
+        &self,
+        principal: &Principal,
+        verb: &str,
+        now: Timestamp,
+    ) -> Result<(Outcome, Vec<Acceptance>), ServiceError> {
         let hold = find(principal, &self.vrm, self.number)?;
         let level = levels::expect(&principal.tables(), &self.vrm, &self.level)?;
         if self.reason.trim().is_empty() {
             return Err(Refusal::new(199, "accepting a hold needs a reason").into());
         }
+        if self.until.is_some_and(|until| until <= now) {
+            return Err(Refusal::new(283, "the end of the acceptance lies in the past")
+                .hint("give a time to come")
+                .into());
+        }
+        let of =
+            |system: Option<String>| Acceptance { level: self.level.to_string(), system, until: self.until };
+        let acceptances = match &self.target {
+            None => vec![of(None)],
+            Some(target) => {
+                let rows = system::expand(&principal.tables(), &self.vrm, target)?;
+                rows.iter().map(|row| of(Some(row.record.name.to_string()))).collect()
+            }
+        };
         let mut outcome = Outcome::default();
-        let text =
-            format!("{} of fix {} {verb} accepted for level {}", hold.words(), hold.fix, level.title());
-        outcome.say(Message::csm(200, Severity::I, text));
-        Ok(outcome)
+        for one in &acceptances {
+            let text = format!(
+                "{} of fix {} {verb} accepted for level {} {}",
+                hold.words(),
+                hold.fix,
+                level.vrm,
+                one.words(now)
+            );
+            outcome.say(Message::csm(200, Severity::I, text));
+        }
+        Ok((outcome, acceptances))
     }
 }
 
@@ -212,7 +250,7 @@ impl Verb for HoldQuery {
                 hold.hold.resolved_by.as_ref().map_or_else(String::new, ToString::to_string),
                 levels.join(" "),
                 systems.join(" "),
-                hold.accepted.join(" "),
+                hold.accepted.iter().map(|one| one.words(Timestamp::now())).collect::<Vec<_>>().join(", "),
                 hold.hold.text.clone(),
             ]);
             data.push(serde_json::json!({

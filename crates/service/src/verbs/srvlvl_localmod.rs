@@ -263,7 +263,7 @@ impl SrvlvlLocalmod {
     }
 }
 
-fn next_id(content: &LevelContent) -> FixId {
+pub(super) fn next_id(content: &LevelContent) -> FixId {
     let numbers =
         content.mods.iter().filter_map(|one| one.id.as_str().strip_prefix('L')?.parse::<u32>().ok());
     let next = numbers.max().unwrap_or(0) + 1;

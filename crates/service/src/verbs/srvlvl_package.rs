@@ -48,7 +48,7 @@ impl SrvlvlPackage {
                 .hint(format!("tender servmgr srvlvl service {} --build", level.title()))
                 .into());
         }
-        query::refuse_holds(principal, &level, &content)?;
+        query::refuse_holds(principal, &level, &content, None)?;
         let manifest = self.manifest(principal, &level, &content, now)?;
         Ok((level, manifest))
     }

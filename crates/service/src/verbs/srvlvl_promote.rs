@@ -11,7 +11,7 @@ use crate::fault;
 use crate::level::{Level, Operation};
 use crate::principal::{Principal, Share};
 use crate::query;
-use crate::tables::{levels, packages};
+use crate::tables::{levels, packages, test_runs};
 
 /// SRVLVL PROMOTE vrm level.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ pub(super) fn plan(
         return Ok((!level.is_signed).then_some(level));
     }
     level.permits(Operation::Promote)?;
-    query::refuse_holds(principal, &level, &content)?;
+    query::refuse_holds(principal, &level, &content, None)?;
     let package = packages::find(&principal.tables(), vrm, name, level.generation)?;
     if !package.is_some_and(|package| package.is_tested) && force.is_none() {
         let text = format!(
@@ -51,6 +51,15 @@ pub(super) fn plan(
             .hint(format!(
                 "tender servmgr srvlvl send {} SYSTEM --test, or give --force REASON",
                 level.title()
+            ))
+            .into());
+    }
+    let failed = test_runs::failed(&principal.tables(), vrm, name, level.generation)?;
+    if let (Some((system, run)), None) = (failed.first(), force) {
+        let text = format!("the test instance of {system} did not take {}: {}", run.level, run.summary);
+        return Err(Refusal::new(149, text)
+            .hint(format!(
+                "correct the level and send it again for a test; servmgr system query {vrm} {system}"
             ))
             .into());
     }

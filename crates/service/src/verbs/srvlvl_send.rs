@@ -15,10 +15,10 @@ use crate::link::{LinkError, RepoFile};
 use crate::package_plan;
 use crate::principal::{Principal, Share};
 use crate::query;
-use crate::shapes::PairState;
+use crate::shapes::{LevelContent, PairState};
 use crate::system::{self, SystemContent, Target};
 use crate::tables::systems::{self, DeploymentStep, SystemRow};
-use crate::tables::{levels, packages, releases, settings};
+use crate::tables::{levels, packages, releases, settings, test_runs};
 
 /// SRVLVL SEND vrm level target (TEST|STABLE.
 #[derive(Debug, Clone)]
@@ -35,6 +35,8 @@ pub struct SrvlvlSend {
     pub lose: Vec<FixId>,
     /// Make a new package first when the content changed since the last.
     pub is_repacked: bool,
+    /// Memory to stay within when a new package is made.
+    pub memory_bytes_max: Option<u64>,
     /// Go on past drift, overrides and a missing test, with the reason.
     pub force: Option<String>,
     /// How many systems at once; the setting when absent.
@@ -79,13 +81,30 @@ impl SrvlvlSend {
             packaged.package = PackageState::Current;
         }
         packaged.permits(if self.is_stable { Operation::SendStable } else { Operation::SendTest })?;
-        query::refuse_holds(principal, &level, &content)?;
+        query::refuse_embargo(principal, &level, &content)?;
+        self.refuse_holds(principal, &level, &content, &targets)?;
         if targets.is_empty() {
             return Err(Refusal::new(161, format!("release {} has no systems", self.vrm))
                 .hint(format!("tender servmgr system add {} …", self.vrm))
                 .into());
         }
         Ok((level, targets))
+    }
+
+    /// Refuses a level that may go to none of the systems; one it may not go to is refused alone.
+    fn refuse_holds(
+        &self,
+        principal: &Principal,
+        level: &Level,
+        content: &LevelContent,
+        targets: &[SystemRow],
+    ) -> Result<(), ServiceError> {
+        let names: Vec<&SystemName> = targets.iter().map(|system| &system.record.name).collect();
+        let may_go = |name: &&SystemName| query::refuse_holds(principal, level, content, Some(name)).is_ok();
+        if names.iter().any(may_go) {
+            return Ok(());
+        }
+        query::refuse_holds(principal, level, content, names.first().copied())
     }
 
     /// Makes the level ready to be sent: packaged, promoted, its signatures fresh.
@@ -97,8 +116,9 @@ impl SrvlvlSend {
     ) -> Result<(), ServiceError> {
         let level = levels::expect(&principal.tables(), &self.vrm, &self.level)?;
         if self.makes_package(&level) {
+            let memory_bytes_max = self.memory_bytes_max;
             let package =
-                SrvlvlPackage { vrm: self.vrm.clone(), level: self.level.clone(), memory_bytes_max: None };
+                SrvlvlPackage { vrm: self.vrm.clone(), level: self.level.clone(), memory_bytes_max };
             outcome.messages.extend(make(&package, principal, context)?.messages);
         }
         if self.is_stable {
@@ -136,6 +156,8 @@ impl SrvlvlSend {
     ) -> Result<(), ServiceError> {
         let name = &system.record.name;
         system::check_info(&system.record, info)?;
+        let content = levels::content(&principal.tables(), &self.vrm, &self.level)?;
+        query::refuse_holds(principal, &load.level, &content, Some(name))?;
         if load.level.variant != system.record.variant {
             let text = format!(
                 "level {} has variant {}, system {name} has {}",
@@ -175,6 +197,7 @@ impl SrvlvlSend {
                 .hint("run `tender servmgr managed on` there, or give --force REASON")
                 .into());
         }
+        system::changes::refuse_reworks(principal, system, &load.manifest)?;
         let now = SystemContent::of_system(&principal.tables(), &self.vrm, info, system.prod.as_ref())?;
         let lost = system::losses(&now, &SystemContent::from(&load.manifest), &self.lose);
         if !lost.is_empty() {
@@ -184,6 +207,9 @@ impl SrvlvlSend {
             return Err(Refusal::new(165, text)
                 .hint(format!("service the level with them, or say {}", ids.join(" ")))
                 .into());
+        }
+        if self.force.is_none() {
+            system::changes::refuse_losses(principal, system, &load.manifest)?;
         }
         Ok(())
     }
@@ -240,7 +266,7 @@ impl SrvlvlSend {
         fault::point("send.begun");
         let result = self.send_and_load(principal, context, load, system);
         match result {
-            Ok((outcome, is_current)) => {
+            Ok(Sent { outcome, is_current, is_tested }) => {
                 let state = match (outcome.code <= ReturnCode::Warning, self.is_stable) {
                     _ if is_current => PairState::Prod,
                     (true, true) => PairState::LoadedStable,
@@ -248,7 +274,7 @@ impl SrvlvlSend {
                     (false, _) => PairState::LoadFailed,
                 };
                 step(state, Some(outcome.code))?;
-                if outcome.code <= ReturnCode::Warning {
+                if outcome.code <= ReturnCode::Warning && is_tested {
                     let generation = load.level.generation;
                     packages::set_tested(&principal.tables(), &self.vrm, &self.level, generation)?;
                 }
@@ -312,12 +338,14 @@ impl SrvlvlSend {
         context: &Context<'_>,
         load: &Load,
         system: &SystemRow,
-    ) -> Result<(Outcome, bool), ServiceError> {
+    ) -> Result<Sent, ServiceError> {
         let record = &system.record;
         let wrap = |source| ServiceError::Link { system: record.name.to_string(), source };
         let mut link = context.fleet.connect(&system::address(record)).map_err(wrap)?;
         let info = link.info().map_err(wrap)?;
-        systems::set_info(&principal.tables(), &record.name, &info, (context.now)())?;
+        system::contact::note(principal, context, record, link.as_mut(), &info)?;
+        let known = systems::find(&principal.tables(), &record.name)?;
+        let system = known.as_ref().unwrap_or(system);
         self.guard(principal, load, system, &info)?;
         let missing = link.missing(&self.vrm, &load.files).map_err(wrap)?;
         let repo = principal.repo_dir(&self.vrm);
@@ -329,10 +357,15 @@ impl SrvlvlSend {
             mode: self.mode(),
             lose: self.lose.clone(),
             force: self.force.clone(),
+            brings: system::changes::brought(principal, system, &load.manifest)?,
         };
         self.step(principal, context, load, system, PairState::Loading, None)?;
         let points = Some(("send.requested", "send.ended"));
         let result = system::ask(principal, context, record, link.as_mut(), verb, points)?;
+        if let Some(run) = &result.test_run {
+            test_runs::set(&principal.tables(), &record.name, run)?;
+        }
+        let is_tested = result.test_run.as_ref().is_none_or(|run| run.is_ready);
         let mut outcome = result.outcome;
         let reference = self.reference(&load.level);
         let is_current = result.info.current.as_ref().is_some_and(|slot| slot.level == reference);
@@ -348,9 +381,19 @@ impl SrvlvlSend {
         }
         outcome.data = serde_json::json!({
             "sent_bytes": sent, "mode": self.mode_word(), "is_in_production": is_current, "result": outcome.data,
+            "test_run": result.test_run,
         });
-        Ok((outcome, is_current))
+        Ok(Sent { outcome, is_current, is_tested })
     }
+}
+
+/// What came of one system.
+struct Sent {
+    outcome: Outcome,
+    /// The level is in production there.
+    is_current: bool,
+    /// No test instance failed.
+    is_tested: bool,
 }
 
 impl Verb for SrvlvlSend {

@@ -172,6 +172,7 @@ impl SystemAdd {
         let mut link = context.fleet.connect(&system::address(record)).map_err(wrap)?;
         let info = link.info().map_err(wrap)?;
         system::check_info(record, &info)?;
+        system::contact::note(principal, context, record, link.as_mut(), &info)?;
         let verdict = self.verify(principal, level, &info)?;
         let result = system::ask(principal, context, record, link.as_mut(), Asked::Enter, None)?;
         if result.outcome.code > ReturnCode::Warning {

@@ -59,6 +59,7 @@ impl SystemDelete {
             }
         }
         self.archive(principal, system)?;
+        drop(system::contact::set_audit_aside(principal, name, (context.now)())?);
         // Forgotten first: a system that is known and not enrolled can be deleted again, the reverse cannot.
         context
             .enroller

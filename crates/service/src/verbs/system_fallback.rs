@@ -35,10 +35,10 @@ impl SystemFallback {
     fn warn(
         &self,
         principal: &Principal,
-        info: Option<&SystemInfo>,
+        system: &SystemRow,
         outcome: &mut Outcome,
     ) -> Result<(), ServiceError> {
-        let Some(slot) = info.and_then(|info| info.previous.as_ref()) else { return Ok(()) };
+        let Some(slot) = system.info.as_ref().and_then(|info| info.previous.as_ref()) else { return Ok(()) };
         let (level, content) = {
             let tables = principal.tables();
             let Some(level) = levels::find(&tables, &self.vrm, &slot.level.level)? else { return Ok(()) };
@@ -49,7 +49,7 @@ impl SystemFallback {
             let text = format!("level {} was withdrawn", level.title());
             outcome.say(Message::csm(232, Severity::W, text));
         }
-        match query::refuse_holds(principal, &level, &content) {
+        match query::refuse_holds(principal, &level, &content, Some(&system.record.name)) {
             Err(ServiceError::Refused(held)) => {
                 outcome.say(Message::csm(held.number, Severity::W, held.text));
             }
@@ -80,7 +80,7 @@ impl SystemFallback {
         }
         let mut warned = Outcome::default();
         if !is_resumed {
-            self.warn(principal, fresh.info.as_ref(), &mut warned)?;
+            self.warn(principal, fresh, &mut warned)?;
         }
         let points = Some(("fallback.requested", "fallback.ended"));
         let result = system::ask(principal, context, record, visit.link.as_mut(), Asked::Fallback, points)?;
@@ -147,7 +147,7 @@ impl Verb for SystemFallback {
             let mut outcome = Outcome::default();
             let text = format!("{} would be in production again", self.plan(system)?);
             outcome.say(Message::csm(195, Severity::I, text));
-            self.warn(principal, system.info.as_ref(), &mut outcome)?;
+            self.warn(principal, system, &mut outcome)?;
             Ok(outcome)
         });
         Ok(system::gather(format!("FALLBACK {} {} (CHECK", self.vrm, self.target), results))

@@ -41,6 +41,8 @@ struct Actions {
     given: Vec<FixId>,
     /// What needs nobody any more: acknowledged, now or before, or in production already.
     settled: Vec<FixId>,
+    /// What was gone past with a reason.
+    warnings: Vec<Message>,
 }
 
 impl SystemPut2prod {
@@ -125,8 +127,9 @@ impl SystemPut2prod {
             let hint = format!("tender servmgr system unload {} {}", self.vrm, system.record.name);
             return Err(Refusal::new(189, text).hint(hint).into());
         }
-        query::refuse_holds(principal, &level, &content)?;
-        let actions = self.actions(principal, system, &reference, &content)?;
+        query::refuse_holds(principal, &level, &content, Some(&system.record.name))?;
+        let mut actions = self.actions(principal, system, &reference, &content)?;
+        actions.warnings = self.refuse_fleet(principal, system, &reference, &content)?;
         if actions.open.is_empty() {
             return Ok((reference, actions));
         }
@@ -144,6 +147,34 @@ impl SystemPut2prod {
             .lines(lines)
             .hint(format!("then: tender servmgr system put2prod {} {name} {}", self.vrm, fixes.join(" ")))
             .into())
+    }
+
+    /// Refuses a level whose fixes need others in production on other systems first; with a reason it only warns.
+    fn refuse_fleet(
+        &self,
+        principal: &Principal,
+        system: &SystemRow,
+        level: &LevelRef,
+        content: &LevelContent,
+    ) -> Result<Vec<Message>, ServiceError> {
+        let tables = principal.tables();
+        let name = &system.record.name;
+        let running = match &system.info {
+            Some(info) => SystemContent::of_system(&tables, &self.vrm, info, system.prod.as_ref())?,
+            None => SystemContent::default(),
+        };
+        let new = content.fixes.iter().filter(|fix| fix.superseded_by.is_none()).map(|fix| fix.id.clone());
+        let new = new.filter(|fix| !running.fixes.contains(fix)).collect();
+        let open = query::fleet_requisites(&tables, &self.vrm, name, &new)?;
+        if open.is_empty() {
+            return Ok(Vec::new());
+        }
+        if self.force.is_some() {
+            return Ok(open.into_iter().map(|text| Message::csm(285, Severity::W, text)).collect());
+        }
+        let text = format!("{level} cannot go into production on system {name} yet: {}", open.join("; "));
+        let hint = "put the other systems on a level with the fix first, or give --force REASON";
+        Err(Refusal::new(285, text).lines(open).hint(hint).into())
     }
 
     fn put(
@@ -171,7 +202,10 @@ impl SystemPut2prod {
         })?;
         set_step(principal, context, record, &level, PairState::Promoting, None)?;
         let link = visit.link.as_mut();
-        self.ask(principal, context, record, link, level, actions.settled, self.force.clone())
+        let force = self.force.clone();
+        let mut outcome = self.ask(principal, context, record, link, level, actions.settled, force)?;
+        actions.warnings.into_iter().for_each(|warning| outcome.say(warning));
+        Ok(outcome)
     }
 
     #[expect(clippy::too_many_arguments, reason = "the last three are the request")]

@@ -42,13 +42,21 @@ impl SystemServcheck {
         let result = system::ask(principal, context, record, link.as_mut(), asked, None)?;
         let Some(mut report) = result.servcheck.clone() else { return Ok(result.outcome) };
         let before = system.info.as_ref().and_then(|info| info.audit.as_ref());
-        let (verdict, detail) = audit_log(before, result.info.audit.as_ref());
+        let (mut verdict, mut detail) = audit_log(before, result.info.audit.as_ref());
+        let known = systems::find(&principal.tables(), &record.name)?;
+        if let Some(fault) = known.and_then(|row| row.audit).and_then(|copy| copy.fault) {
+            (verdict, detail) = (Verdict::Bad, format!("the log is not what was copied of it: {fault}"));
+        }
         let title = "audit log".to_owned();
         let taken = (context.now)();
         merge(&mut report.checks, CheckLine { number: 12, title, verdict, detail, taken });
         self.add_own_checks(principal, context, system, &result, &mut report)?;
         principal.transaction(|tables| systems::set_servcheck(tables, &record.name, &report))?;
-        Ok(outcome_of(&report))
+        let mut outcome = outcome_of(&report);
+        if let Some(row) = systems::find(&principal.tables(), &record.name)? {
+            outcome.tables.extend(query::changes_of(std::slice::from_ref(&row)));
+        }
+        Ok(outcome)
     }
 
     /// Adds the checks that need what only the principal knows: 3, fix sets; 4, local modifications; 8, holds;
@@ -108,14 +116,16 @@ impl SystemServcheck {
         let on: Vec<FixId> = expected.fixes.iter().cloned().collect();
         let active = holds::active(&tables, &self.vrm)?;
         let scopes = lineage(&tables, &self.vrm, level)?;
-        let blocking = hold::blocking(&active, &scopes, &on);
+        let mut blocking = hold::blocking(&active, &scopes, &on);
+        blocking.retain(|hold| !hold.is_accepted_on(&scopes, &system.record.name));
         let words: Vec<_> = blocking.iter().map(|hold| format!("{}: {}", hold.fix, hold.words())).collect();
         let (verdict, detail) = match words.as_slice() {
             [] => (Verdict::Ok, "no fix in production is held".to_owned()),
             words => (Verdict::Bad, format!("in production and held: {}", words.join(", "))),
         };
         add(8, "holds raised since", verdict, detail);
-        let open = query::open_requisites(&tables, &self.vrm, &expected.fixes)?;
+        let mut open = query::open_requisites(&tables, &self.vrm, &expected.fixes)?;
+        open.extend(query::fleet_requisites(&tables, &self.vrm, &system.record.name, &expected.fixes)?);
         let (verdict, detail) = match open.as_slice() {
             [] => (Verdict::Ok, "every fix in production has what it needs".to_owned()),
             open => (Verdict::Bad, open.join(", ")),

@@ -10,12 +10,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tender_content::{Digest, Progress};
 use tender_package::manifest::{FORMAT, LevelManifest, LevelRef};
-use tender_package::report::{BaseInfo, ServcheckReport, SlotInfo, SystemInfo};
+use tender_package::report::{BaseInfo, ServcheckReport, SlotInfo, SystemInfo, TestRun};
 use tender_package::repository::Verified;
 use tender_package::request::{PROTOCOL, Request, RequestResult, RequestState, Verb};
 use tender_package::{Message, Mode, Outcome, Severity, SystemName, Variant, Vrm};
 use tender_service::link::{
-    Address, Enroller, Fleet, Invitation, LinkError, ManagedSystem, RepoFile, Welcome,
+    Address, Enroller, Fleet, Invitation, LinkError, ManagedSystem, Reading, RepoFile, Welcome,
 };
 
 pub(crate) struct FileFleet {
@@ -60,6 +60,8 @@ impl FileFleet {
             open_requests: Vec::new(),
             free_bytes: 1 << 40,
             audit: None,
+            changes: None,
+            revocations: 0,
         };
         fs::create_dir_all(self.dir(name).join("incoming")).unwrap();
         self.save(name, &State { info, results: Vec::new(), loads: 0 });
@@ -78,6 +80,22 @@ impl FileFleet {
         let mut state = self.load(name);
         change(&mut state.info);
         self.save(name, &state);
+    }
+}
+
+impl FileSystem {
+    /// A system with a file `test-instance` has a test instance, which comes to what the file says.
+    fn test_run(&self, verb: &Verb) -> Option<TestRun> {
+        let said = fs::read_to_string(self.fleet.dir(&self.name).join("test-instance")).ok()?;
+        let Verb::Load { level, mode: Mode::Test, .. } = verb else { return None };
+        Some(TestRun {
+            level: level.clone(),
+            began: Timestamp::UNIX_EPOCH,
+            took_ms: 1,
+            is_ready: said == "ready",
+            summary: said,
+            components: Vec::new(),
+        })
     }
 }
 
@@ -106,6 +124,10 @@ impl Enroller for FileFleet {
         }
         fs::write(dir.join("root.json"), &welcome.trusted_root).unwrap();
         Ok(())
+    }
+
+    fn renew(&self) -> Result<String, LinkError> {
+        Ok("0".repeat(64))
     }
 
     fn forget(&self, system: &SystemName) -> Result<(), LinkError> {
@@ -230,7 +252,7 @@ impl ManagedSystem for FileSystem {
                 outcome,
                 info: state.info.clone(),
                 servcheck,
-                test_run: None,
+                test_run: self.test_run(&request.verb),
             });
             self.fleet.save(&self.name, &state);
         }
@@ -246,6 +268,21 @@ impl ManagedSystem for FileSystem {
     fn result(&mut self, id: &str) -> Result<RequestResult, LinkError> {
         let state = self.fleet.load(&self.name);
         Ok(state.results.into_iter().find(|result| result.request.id == id).unwrap())
+    }
+
+    fn read(&mut self, what: Reading, from: u64) -> Result<Vec<u8>, LinkError> {
+        let name = match what {
+            Reading::Changes => "changes.json".to_owned(),
+            Reading::Part(digest) => digest.to_hex(),
+            Reading::Audit => "audit.log".to_owned(),
+        };
+        let refused = |error: std::io::Error| LinkError::Refused {
+            address: self.name.clone(),
+            what: name.clone(),
+            reason: error.to_string(),
+        };
+        let bytes = fs::read(self.fleet.dir(&self.name).join(&name)).map_err(refused)?;
+        Ok(bytes[usize::try_from(from).unwrap().min(bytes.len())..].to_vec())
     }
 
     fn acknowledge(&mut self, _id: &str) -> Result<(), LinkError> {

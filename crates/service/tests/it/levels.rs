@@ -140,7 +140,7 @@ fn held_fix_is_refused_until_accepted_and_blocks_packages_when_held_later() {
     site.add_level("L2", "BASE");
     site.refused(&site.service("L2", &rsu), ReturnCode::Refused);
     let reason = "tested".to_owned();
-    site.done(&HoldAccept { vrm: vrm(), level: level("L1"), number: 1, reason });
+    site.done(&HoldAccept { vrm: vrm(), level: level("L1"), number: 1, target: None, until: None, reason });
     site.done(&site.package("L1"));
     site.refused(&site.service("L2", &rsu), ReturnCode::Refused);
 }

@@ -219,6 +219,7 @@ impl Site {
 
     pub(crate) fn send(&self, name: &str, target: &str, is_stable: bool) -> SrvlvlSend {
         SrvlvlSend {
+            memory_bytes_max: None,
             vrm: vrm(),
             level: level(name),
             target: target.parse::<Target>().unwrap(),

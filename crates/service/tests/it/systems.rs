@@ -84,6 +84,24 @@ fn scenario_of_the_seed_ends_in_production_and_back() {
 }
 
 #[test]
+fn level_whose_test_instance_failed_does_not_become_stable_until_one_is_ready() {
+    let site = packaged(&["vm01"]);
+    let said = site.fleet.dir("vm01").join("test-instance");
+    std::fs::write(&said, "ledger ended with exit 1").unwrap();
+    site.run(&site.send("L1", "vm01", false));
+    let refused = site.refused(&site.send("L1", "vm01", true), ReturnCode::Refused);
+    assert!(refused.contains("for a test"), "{refused}");
+    let query = SystemQuery { vrm: vrm(), target: target("vm01") };
+    let data = site.run(&query).data;
+    assert_eq!(data["test_runs"][0]["run"]["summary"], "ledger ended with exit 1");
+
+    std::fs::write(&said, "ready").unwrap();
+    site.done(&site.send("L1", "vm01", false));
+    site.done(&site.send("L1", "vm01", true));
+    assert_eq!(site.query("L1")["state"], "STABLE");
+}
+
+#[test]
 fn second_send_of_the_same_level_sends_metadata_only() {
     let site = packaged(&["vm01"]);
     let first = site.done(&site.send("L1", "vm01", false)).data["systems"]["VM01"]["sent_bytes"].as_u64();

@@ -261,10 +261,10 @@ impl Link for FtpsLink {
         Err(error)
     }
 
-    fn retrieve(&mut self, name: &str, limit_bytes: u64) -> Result<Vec<u8>, LinkError> {
+    fn retrieve_from(&mut self, name: &str, offset: u64, limit_bytes: u64) -> Result<Vec<u8>, LinkError> {
         let doing = format!("fetch {name}");
         sendable(name)?;
-        self.restart_at(0, &doing)?;
+        self.restart_at(offset, &doing)?;
         let mut data = match self.stream.retr_as_stream(name) {
             Ok(data) => data,
             Err(error) => return Err(self.context(&doing).error(error)),

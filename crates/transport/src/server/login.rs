@@ -17,7 +17,7 @@ use aws_lc_rs::{constant_time, digest};
 use unftp_core::auth::{AuthenticationError, Authenticator, ChannelEncryptionState, Credentials, Principal};
 
 use super::{Limits, Notice, Security, ServeError, SiteWords, activity::Activity};
-use crate::{WORK_USER, certificate};
+use crate::{WORK_USER, certificate, revocation::Revocations};
 
 const USER_SHOWN_CHARS: usize = 32;
 const BANS_MAX: usize = 4096;
@@ -145,9 +145,17 @@ fn decide(security: &Security, user: &str, credentials: &Credentials) -> Result<
     }
     let certificate = credentials.certificate_chain.as_deref().and_then(<[_]>::first);
     let password = match (security, certificate) {
-        (Security::Required { .. } | Security::ClearAllowed { .. }, Some(certificate)) => {
+        (Security::Required { identity } | Security::ClearAllowed { identity, .. }, Some(certificate)) => {
             let name = certificate::common_name(certificate.as_ref());
-            return if name.as_deref() == Some(WORK_USER) { Ok(()) } else { Err("certificate of another") };
+            if name.as_deref() != Some(WORK_USER) {
+                return Err("certificate of another");
+            }
+            // Read at each login: a list that came meanwhile counts at once. Without it nobody can be told apart.
+            return match Revocations::of_identity(identity) {
+                Ok(list) if list.revokes(certificate.as_ref()) => Err("certificate was revoked"),
+                Ok(_) => Ok(()),
+                Err(_) => Err("the list of revoked certificates is damaged"),
+            };
         }
         (Security::Required { .. }, None) => return Err("no certificate"),
         (Security::ClearAllowed { password, .. } | Security::Enrolment { password, .. }, _) => password,

@@ -8,6 +8,9 @@ use tender_package::{ComponentName, FixId, Message, Mode, ReturnCode, Severity};
 use super::{BROKEN, Facts, Wish};
 use crate::executor::Refusal;
 
+/// Parts that are named one by one.
+const NAMED_MAX: usize = 50;
+
 /// Checks everything; a level that passes may be loaded.
 pub(super) fn check(facts: &Facts, wish: &Wish<'_>) -> Result<(), Refusal> {
     let mut refusal = Refusal::default();
@@ -17,6 +20,7 @@ pub(super) fn check(facts: &Facts, wish: &Wish<'_>) -> Result<(), Refusal> {
     check_age(facts, wish, &mut refusal);
     check_regression(facts, wish, &mut refusal);
     check_local_changes(facts, wish, &mut refusal);
+    check_exceptions(facts, &mut refusal);
     check_space(facts, &mut refusal);
     refusal.or_fine()
 }
@@ -147,11 +151,30 @@ fn check_regression(facts: &Facts, wish: &Wish<'_>, refusal: &mut Refusal) {
     }
 }
 
+/// Parts kept on this system stand for what was below them then; people decide what becomes of them over others.
+fn check_exceptions(facts: &Facts, refusal: &mut Refusal) {
+    let level = &facts.manifest.level;
+    let hint =
+        "make the change a local modification of the level, or drop the exception with SYSTEM EXCEPTION";
+    for (component, path) in &facts.reworks {
+        let text = format!("{level} changes {component}/{path}, which this system keeps as an exception");
+        refusal.add(ReturnCode::Refused, error(731, text, hint));
+    }
+    let has = |name: &ComponentName| {
+        facts.manifest.components.iter().any(|one| one.name == *name && one.tree.is_some())
+    };
+    for one in facts.state.exceptions.iter().filter(|one| !has(&one.component)) {
+        let (component, path) = (&one.component, &one.path);
+        let text = format!("{level} has no component {component}, of which this system keeps {path}");
+        refusal.add(ReturnCode::Refused, error(731, text, hint));
+    }
+}
+
 fn check_local_changes(facts: &Facts, wish: &Wish<'_>, refusal: &mut Refusal) {
     if wish.force.is_some() {
         return;
     }
-    for one in &facts.overrides {
+    for one in &facts.state.overrides {
         let text = format!(
             "component {} is out of management since {:.0}: {}",
             one.component, one.since, one.reason
@@ -159,16 +182,16 @@ fn check_local_changes(facts: &Facts, wish: &Wish<'_>, refusal: &mut Refusal) {
         let hint = "give it back with MANAGED ON, or force with a reason";
         refusal.add(ReturnCode::Refused, error(728, text, hint));
     }
-    if let Some(first) = facts.drift.first() {
-        let text = format!(
-            "{} parts in production were changed by hand, such as {}/{} ({:?})",
-            facts.drift.len(),
-            first.component,
-            first.path,
-            first.kind
-        );
-        let hint = "look at SERVCHECK; make a local modification of what must stay, or force with a reason";
+    let lost = &facts.drift;
+    for item in lost.iter().take(NAMED_MAX) {
+        let text =
+            format!("{}/{} in production was changed by hand ({:?})", item.component, item.path, item.kind);
+        let hint = "absorb what must stay into a level, keep it as an exception, or force with a reason";
         refusal.add(ReturnCode::Refused, error(729, text, hint));
+    }
+    if lost.len() > NAMED_MAX {
+        let text = format!("{} more parts in production were changed by hand", lost.len() - NAMED_MAX);
+        refusal.add(ReturnCode::Refused, error(729, text, "see SERVCHECK for all of them"));
     }
 }
 

@@ -13,7 +13,8 @@ fn facts(name: &str) -> Facts {
         slots: Slots::default(),
         loaded: None,
         held: None,
-        overrides: Vec::new(),
+        state: ManagedState::default(),
+        reworks: Vec::new(),
         drift: Vec::new(),
         unpacked_bytes: BTreeMap::new(),
         free_bytes: 1 << 40,
@@ -144,7 +145,7 @@ fn level_that_loses_fixes_must_name_each() {
 #[test]
 fn local_changes_need_force() {
     let mut facts = facts("BLD1");
-    facts.overrides.push(samples::override_of("http", None));
+    facts.state.overrides.push(samples::override_of("http", None));
     facts.drift.push(samples::drift("current", "http", "bin/httpd"));
     assert_eq!(numbers(&facts, Mode::Test, &[], None), ["CSM0728", "CSM0729"]);
     assert!(numbers(&facts, Mode::Test, &[], Some("the change is obsolete")).is_empty());

@@ -13,7 +13,7 @@ fn facts() -> Facts {
         signed: Signed::State(Mode::Stable),
         drift_test: Vec::new(),
         drift_current: Vec::new(),
-        overrides: Vec::new(),
+        state: ManagedState::default(),
         free_bytes: 1 << 30,
     }
 }
@@ -118,7 +118,7 @@ fn changed_test_slot_is_refused_even_with_force() {
 fn changes_in_production_need_force() {
     let mut facts = facts();
     facts.drift_current.push(samples::drift("current", "http", "bin/httpd"));
-    facts.overrides.push(samples::override_of("http", None));
+    facts.state.overrides.push(samples::override_of("http", None));
     assert_eq!(numbers(&facts, &PLAIN), ["CSM0758", "CSM0759"]);
     let plan = plan(&facts, &Wish { force: Some("obsolete"), ..PLAIN }).unwrap();
     assert_eq!(plan.notes.len(), 2);

@@ -9,7 +9,7 @@ fn facts() -> Facts {
         asked: now,
         state: ManagedState {
             managed: Some(ManagedBy { operator: "op".to_owned(), since: Timestamp::UNIX_EPOCH }),
-            overrides: Vec::new(),
+            ..ManagedState::default()
         },
         slots: Slots { current: Some(samples::occupant("BLD1", 1)), ..Slots::default() },
         bases: Vec::new(),

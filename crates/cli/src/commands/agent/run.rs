@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use tender_agent::executor::ExecuteError;
 use tender_agent::receiver::{self, Listening};
-use tender_agent::{LockError, NoHooks, execute as carry_out};
+use tender_agent::{LockError, execute as carry_out};
 use tender_package::{Message, Outcome, ReturnCode, Severity};
 
 use super::{Shell, failed, open};
@@ -63,7 +63,8 @@ pub(super) fn execute(shell: &Shell) -> Result<Outcome, CommandError> {
         }
         return Ok(outcome);
     }
-    let ended = match carry_out(&home, &NoHooks, &shell.bars) {
+    let hooks = crate::activation::hooks(&home)?;
+    let ended = match carry_out(&home, hooks.as_ref(), &shell.bars) {
         Ok(ended) => ended,
         Err(fault @ ExecuteError::Lock(LockError::Held { .. })) => {
             return Err(failed("carry out requests", ReturnCode::Busy)(fault));

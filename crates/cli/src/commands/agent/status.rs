@@ -26,7 +26,7 @@ pub(super) fn run(shell: &Shell) -> Result<Outcome, CommandError> {
             out.reason.clone(),
         ]);
     }
-    let mut outcome = Outcome { tables: vec![slots, overrides], ..Outcome::default() };
+    let mut outcome = Outcome { tables: vec![slots, overrides, changes(&home)?], ..Outcome::default() };
     let managed = if info.is_managed { "managed by a principal" } else { "not managed" };
     let text = format!("{managed}; variant {}; {} MiB free", info.variant, info.free_bytes >> 20);
     outcome.say(Message::csm(82, Severity::I, text));
@@ -45,4 +45,22 @@ fn slot_row(word: &str, slot: Option<&SlotInfo>) -> [String; 4] {
             [word.to_owned(), slot.level.to_string(), mode, format!("{:.0}", slot.since)]
         }
     }
+}
+
+/// Shows what was changed here by hand, and what is kept so.
+fn changes(home: &tender_agent::Home) -> Result<Table, CommandError> {
+    let state = tender_agent::managed::ManagedState::read(home)
+        .map_err(failed("read the state of management", ReturnCode::Outside))?;
+    let mut table = Table::new("Changed by hand", &["component", "part", "as", "since"]);
+    for one in &state.diverged {
+        for part in &one.parts {
+            let what = part.fault.clone().unwrap_or_else(|| part.word().to_owned());
+            table.row([one.component.to_string(), part.path.to_string(), what, format!("{:.0}", one.since)]);
+        }
+    }
+    for one in &state.exceptions {
+        let what = format!("kept: {}", one.reason);
+        table.row([one.component.to_string(), one.path.to_string(), what, format!("{:.0}", one.since)]);
+    }
+    Ok(table)
 }

@@ -3,14 +3,58 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use jiff::Timestamp;
 use tender_package::{FixId, LevelName, SystemName, Vrm};
 use tender_service::envelope::VendorPublicKey;
 use tender_service::shapes::{Hold as HoldShape, HoldClass};
+use tender_service::system::Target;
 use tender_service::verbs::{
-    FixQuery, GroupQuery, GroupSet, HoldAccept, HoldAdd, HoldQuery, HoldRelease, StoreGc, VendorQuery,
-    VendorSet,
+    Embargo, EmbargoOn, FixQuery, GroupQuery, GroupSet, HoldAccept, HoldAdd, HoldQuery, HoldRelease,
+    PrincipalRenew, ReleaseDelete, StoreGc, VendorQuery, VendorSet,
 };
 use tender_service::{Refusal, ServiceError, Verb};
+
+/// Verbs on the principal itself.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Own {
+    /// Revokes the certificate with which CSMWORK logs in to systems, and makes another: the old one is shut out
+    #[command(after_help = "Example:\n  tender servmgr principal renew --reason 'a backup tape was stolen'")]
+    Renew {
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+impl Own {
+    pub(super) fn verb(self) -> Box<dyn Verb> {
+        match self {
+            Self::Renew { reason } => Box::new(PrincipalRenew { reason }),
+        }
+    }
+}
+
+/// Verbs on releases.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Releases {
+    /// Drops a release that no system is on, with its levels, envelopes and fixes
+    #[command(after_help = "Example:\n  tender servmgr release delete 710 --force 'replaced by 720'")]
+    Delete {
+        /// The release
+        vrm: Vrm,
+        /// Delete although it has levels besides BASE, with the reason
+        #[arg(long, value_name = "REASON")]
+        force: Option<String>,
+    },
+}
+
+impl Releases {
+    pub(super) fn verb(self) -> Box<dyn Verb> {
+        match self {
+            Self::Delete { vrm, force } => Box::new(ReleaseDelete { vrm, force }),
+        }
+    }
+}
 
 /// Verbs on nicknames.
 #[derive(Debug, Subcommand)]
@@ -64,7 +108,7 @@ pub(crate) enum Hold {
     },
     /// Accepts a hold for one level, with the reason
     #[command(
-        after_help = "Example:\n  tender servmgr hold accept 720 vm010802_BLD2 3 --reason 'we do not use that part'"
+        after_help = "Examples:\n  tender servmgr hold accept 720 vm010802_BLD2 3 --reason 'we do not use that part'\n  tender servmgr hold accept 720 vm010802_BLD2 3 --system vm01 --until 2026-12-24T18:00Z --reason 'a test'"
     )]
     Accept {
         /// The release
@@ -73,6 +117,12 @@ pub(crate) enum Hold {
         level: LevelName,
         /// Number of the hold, as `hold query` shows it
         number: i64,
+        /// Only on this system, or the systems of this group
+        #[arg(long, value_name = "SYSTEM|GROUP|ALL")]
+        system: Option<Target>,
+        /// When the acceptance ends and the hold blocks again, such as 2026-12-24T18:00Z
+        #[arg(long, value_parser = super::until)]
+        until: Option<Timestamp>,
         /// Why
         #[arg(long)]
         reason: String,
@@ -108,8 +158,8 @@ impl Hold {
             Self::Add { vrm, fix, class, reason, resolved_by, text } => {
                 Box::new(HoldAdd { vrm, fix, hold: HoldShape { class, reason, resolved_by, text } })
             }
-            Self::Accept { vrm, level, number, reason } => {
-                Box::new(HoldAccept { vrm, level, number, reason })
+            Self::Accept { vrm, level, number, system, until, reason } => {
+                Box::new(HoldAccept { vrm, level, number, target: system, until, reason })
             }
             Self::Release { vrm, number } => Box::new(HoldRelease { vrm, number }),
             Self::Query { vrm } => Box::new(HoldQuery { vrm }),
@@ -128,12 +178,32 @@ pub(crate) enum Fix {
         /// The fix
         fix: FixId,
     },
+    /// Keeps every level with a fix from being sent anywhere for the time being, or lets them go again
+    #[command(
+        after_help = "Examples:\n  tender servmgr fix embargo 720 UM10001 on --reason 'under a court order'\n  \
+        tender servmgr fix embargo 720 UM10001 off"
+    )]
+    Embargo {
+        /// The release
+        vrm: Vrm,
+        /// The fix
+        fix: FixId,
+        /// ON or OFF
+        #[arg(value_name = "ON|OFF", value_parser = super::on_or_off, action = clap::ArgAction::Set)]
+        on: bool,
+        /// Why; needed for ON
+        #[arg(long, default_value = "", hide_default_value = true)]
+        reason: String,
+    },
 }
 
 impl Fix {
     pub(super) fn verb(self) -> Box<dyn Verb> {
         match self {
             Self::Query { vrm, fix } => Box::new(FixQuery { vrm, fix }),
+            Self::Embargo { vrm, fix, on, reason } => {
+                Box::new(Embargo { vrm, what: EmbargoOn::Fix(fix), on, reason })
+            }
         }
     }
 }

@@ -60,6 +60,24 @@ pub(crate) enum Srvlvl {
         after_help = "Example:\n  tender servmgr srvlvl withdraw 720 vm010802_BLD2 --reason 'loses mail'"
     )]
     Withdraw(Withdraw),
+    /// Keeps a level from being sent anywhere for the time being, or lets it go again
+    #[command(
+        after_help = "Examples:\n  tender servmgr srvlvl embargo 720 vm010802_BLD2 on reason wait for the audit\n  \
+        tender servmgr srvlvl embargo 720 vm010802_BLD2 off"
+    )]
+    Embargo(Embargo),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Embargo {
+    #[command(flatten)]
+    pub(crate) at: Named,
+    /// ON or OFF
+    #[arg(value_name = "ON|OFF", value_parser = super::on_or_off, action = clap::ArgAction::Set)]
+    pub(crate) on: bool,
+    /// Why; needed for ON
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) reason: String,
 }
 
 /// A level of a release.
@@ -209,6 +227,9 @@ pub(crate) struct Send {
     /// Make a new package first when the level changed since the last
     #[arg(long)]
     pub(crate) repack: bool,
+    /// Memory to stay within when a new package is made, such as 512M or 2G
+    #[arg(long, value_name = "SIZE", value_parser = super::bytes, requires = "repack")]
+    pub(crate) max_memory: Option<u64>,
     /// Go on past drift, overrides and missing tests, with the reason
     #[arg(long, value_name = "REASON")]
     pub(crate) force: Option<String>,

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use tender_content::PartPath;
 use tender_package::{ComponentName, LevelName};
 use tender_service::verbs::{
-    LocalmodAction, ServiceFunction, SrvlvlAdd, SrvlvlCompare, SrvlvlDelete, SrvlvlLocalmod, SrvlvlPackage,
-    SrvlvlPromote, SrvlvlQuery, SrvlvlSend, SrvlvlService, SrvlvlSetlock, SrvlvlVmfsetup, SrvlvlWithdraw,
+    Embargo, EmbargoOn, LocalmodAction, ServiceFunction, SrvlvlAdd, SrvlvlCompare, SrvlvlDelete,
+    SrvlvlLocalmod, SrvlvlPackage, SrvlvlPromote, SrvlvlQuery, SrvlvlSend, SrvlvlService, SrvlvlSetlock,
+    SrvlvlVmfsetup, SrvlvlWithdraw,
 };
 use tender_service::{Principal, ServiceError, Verb};
 
@@ -50,6 +51,10 @@ impl Srvlvl {
             Self::Promote(a) => {
                 let (vrm, level) = a.at.level(principal)?;
                 Box::new(SrvlvlPromote { vrm, level, force: a.force })
+            }
+            Self::Embargo(a) => {
+                let (vrm, level) = a.at.level(principal)?;
+                Box::new(Embargo { vrm, what: EmbargoOn::Level(level), on: a.on, reason: a.reason })
             }
             Self::Withdraw(a) => {
                 let (vrm, level) = a.at.level(principal)?;
@@ -149,6 +154,7 @@ impl Send {
             is_stable: self.stable,
             lose: self.lose,
             is_repacked: self.repack,
+            memory_bytes_max: self.max_memory,
             force: self.force,
             parallel_max: self.parallel,
         }))

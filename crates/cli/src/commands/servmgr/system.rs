@@ -1,7 +1,7 @@
 //! The words of `tender servmgr system …`.
 
 use clap::{Args, Subcommand};
-use tender_package::{FixId, LevelName, SystemName, Variant};
+use tender_package::{ComponentName, FixId, LevelName, SystemName, Variant, Vrm};
 use tender_service::system::Target;
 
 use super::Release;
@@ -39,6 +39,100 @@ pub(crate) enum System {
     /// Takes the level that is loaded out of slot test
     #[command(after_help = "Example:\n  tender servmgr system unload 720 vm01")]
     Unload(Unload),
+    /// Makes a level of what was changed on a system by hand
+    #[command(
+        after_help = "Examples:\n  tender servmgr system absorb 720 vm01 ledger into vm010802_FIX1\n  \
+        tender servmgr system absorb 720 vm01 into vm010802_FIX1   (every component that differs)"
+    )]
+    Absorb(Absorb),
+    /// Parts of one system that stay as they are, whatever level is loaded
+    #[command(subcommand, alias = "EXCEPTION")]
+    Exception(Exception),
+    /// Shows the principal's copy of a system's audit log
+    #[command(
+        after_help = "Examples:\n  tender servmgr system audit 720 vm01\n  tender servmgr system audit 720 vm01 last 100"
+    )]
+    Audit(Audit),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Absorb {
+    /// The release, such as 720
+    #[arg(value_name = "VRM")]
+    pub(crate) release: Release,
+    /// The system
+    pub(crate) system: SystemName,
+    /// Which components; every one that differs when none is named
+    #[arg(value_name = "COMPONENT")]
+    pub(crate) components: Vec<ComponentName>,
+    /// The level to make, based on the one the system runs
+    #[arg(long, value_name = "SRVLVL")]
+    pub(crate) into: LevelName,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    /// The release, such as 720
+    #[arg(value_name = "VRM")]
+    pub(crate) release: Release,
+    /// The system
+    pub(crate) system: SystemName,
+    /// How many of the last records to show; 20 otherwise
+    #[arg(long, value_name = "N")]
+    pub(crate) last: Option<usize>,
+    /// Put the copy aside and begin a new one, with the reason, after people looked at a log that was changed
+    #[arg(long, value_name = "REASON")]
+    pub(crate) renew: Option<String>,
+}
+
+/// Verbs on exceptions.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Exception {
+    /// Keeps parts that were changed on a system
+    #[command(
+        alias = "ADD",
+        after_help = "Examples:\n  tender servmgr system exception add 720 vm01 ledger etc/ledger.ini reason other printer\n  \
+        tender servmgr system exception add 720 vm01 ledger reason 'all that differs stays'"
+    )]
+    Add {
+        #[command(flatten)]
+        parts: Parts,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Keeps parts no longer: they count as changed by hand again until the next level takes their place
+    #[command(
+        alias = "DELETE",
+        after_help = "Example:\n  tender servmgr system exception delete 720 vm01 ledger etc/ledger.ini"
+    )]
+    Delete {
+        #[command(flatten)]
+        parts: Parts,
+    },
+    /// Shows what systems keep
+    #[command(alias = "QUERY", after_help = "Example:\n  tender servmgr system exception query 720 all")]
+    Query {
+        /// The release, such as 720
+        vrm: Vrm,
+        /// A system, a group, or ALL
+        #[arg(value_name = "SYSTEM|GROUP|ALL", default_value = "ALL")]
+        target: Target,
+    },
+}
+
+/// Parts of a component of one system.
+#[derive(Debug, Args)]
+pub(crate) struct Parts {
+    /// The release, such as 720
+    pub(crate) vrm: Vrm,
+    /// The system
+    pub(crate) system: SystemName,
+    /// The component
+    pub(crate) component: ComponentName,
+    /// Which parts; all when none is named
+    #[arg(value_name = "PART")]
+    pub(crate) parts: Vec<String>,
 }
 
 /// How to reach a system.

@@ -1,13 +1,14 @@
 //! SYSTEM as typed becomes a verb of the principal.
 
+use tender_content::PartPath;
 use tender_service::system::Target;
 use tender_service::verbs::{
-    SystemAdd, SystemDelete, SystemFallback, SystemModify, SystemPut2prod, SystemQuery, SystemServcheck,
-    SystemUnload,
+    SystemAbsorb, SystemAdd, SystemAudit, SystemDelete, SystemException, SystemExceptionQuery,
+    SystemFallback, SystemModify, SystemPut2prod, SystemQuery, SystemServcheck, SystemUnload,
 };
 use tender_service::{Principal, ServiceError, Verb};
 
-use super::system::System;
+use super::system::{Exception, Parts, System};
 
 /// The control port when none is named.
 const PORT: u16 = 4535;
@@ -67,10 +68,51 @@ impl System {
                 vrm: a.at.release.of_target(principal, &a.at.target)?,
                 target: a.at.target,
             }),
+            Self::Absorb(a) => Box::new(SystemAbsorb {
+                vrm: a.release.of_target(principal, &Target::Named(a.system.clone()))?,
+                system: a.system,
+                components: a.components,
+                into: a.into,
+            }),
+            Self::Audit(a) => Box::new(SystemAudit {
+                vrm: a.release.of_target(principal, &Target::Named(a.system.clone()))?,
+                system: a.system,
+                last: a.last,
+                renew: a.renew,
+            }),
+            Self::Exception(a) => return a.verb(),
             Self::Fallback(a) => Box::new(SystemFallback {
                 vrm: a.at.release.of_target(principal, &a.at.target)?,
                 target: a.at.target,
             }),
+        })
+    }
+}
+
+impl Exception {
+    fn verb(self) -> Result<Box<dyn Verb>, ServiceError> {
+        Ok(match self {
+            Self::Add { parts, reason } => Box::new(parts.verb(true, reason)?),
+            Self::Delete { parts } => Box::new(parts.verb(false, String::new())?),
+            Self::Query { vrm, target } => Box::new(SystemExceptionQuery { vrm, target }),
+        })
+    }
+}
+
+impl Parts {
+    fn verb(self, keep: bool, reason: String) -> Result<SystemException, ServiceError> {
+        let not_a_part = |fault: tender_content::path::PartPathError| ServiceError::Syntax {
+            text: fault.to_string(),
+            hint: Some("parts are named as below the component's directory, such as etc/x.conf".to_owned()),
+        };
+        let parts: Result<Vec<_>, _> = self.parts.into_iter().map(PartPath::new).collect();
+        Ok(SystemException {
+            vrm: self.vrm,
+            system: self.system,
+            keep,
+            component: self.component,
+            parts: parts.map_err(not_a_part)?,
+            reason,
         })
     }
 }

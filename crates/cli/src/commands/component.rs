@@ -1,0 +1,128 @@
+//! `tender component …`: components of the product and extensions.
+
+mod install;
+mod list;
+mod switch;
+mod uninstall;
+mod verify;
+
+use clap::Subcommand;
+use tender_launcher::component::source::SourceError;
+use tender_launcher::component::{Change, ComponentError};
+use tender_package::{Message, Outcome, ReturnCode, Table};
+
+use super::Shell;
+use super::status::table::with_output;
+use crate::error::{CommandError, RuntimeFault};
+use crate::instance::loaded;
+
+/// Commands about components.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Component {
+    /// Installs an extension from a directory or an archive
+    Install(install::Args),
+    /// Puts another version of an extension in its place
+    Upgrade(install::Args),
+    /// Removes an extension
+    Uninstall(uninstall::Args),
+    /// Lets a component start, everywhere or in one HA instance
+    Enable(switch::Args),
+    /// Keeps a component from starting, everywhere or in one HA instance
+    Disable(switch::Args),
+    /// Checks a component: manifest, scripts, files, state
+    Verify(verify::Args),
+    /// Lists what is installed
+    List(list::Args),
+}
+
+impl Component {
+    /// Carries the command out.
+    pub(crate) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
+        match self {
+            Self::Install(command) => command.install(shell),
+            Self::Upgrade(command) => command.upgrade(shell),
+            Self::Uninstall(command) => command.run(shell),
+            Self::Enable(command) => command.enable(shell),
+            Self::Disable(command) => command.disable(shell),
+            Self::Verify(command) => command.run(),
+            Self::List(command) => command.run(shell),
+        }
+    }
+}
+
+/// Shows what was done to a component, or would be.
+fn changed(change: &Change, is_check: bool, id: &str, done: &str) -> Outcome {
+    let mut outcome = Outcome { data: serde_json::json!(change), ..Outcome::default() };
+    if !change.steps.is_empty() {
+        let mut table = Table::new("", &[if is_check { "would" } else { "did" }]);
+        for step in &change.steps {
+            table.row([step.as_str()]);
+        }
+        outcome.tables.push(table);
+    }
+    for warning in &change.warnings {
+        outcome.say(Message::with_id("ZWEL0308W", warning.clone()));
+    }
+    let version = match (&change.from_version, &change.to_version) {
+        (Some(from), Some(to)) if from != to => format!(" {to}, before it was {from}"),
+        (_, Some(version)) | (Some(version), None) => format!(" {version}"),
+        (None, None) => String::new(),
+    };
+    let would = if is_check { "would be " } else { "is " };
+    let message = Message::with_id(id, format!("{}{version} {would}{done}", change.name));
+    outcome.say(with_output(message, &change.output));
+    outcome
+}
+
+/// Says why a component was not changed.
+fn fault(doing: &str) -> impl FnOnce(ComponentError) -> CommandError + '_ {
+    move |fault| {
+        let (id, code) = match &fault {
+            ComponentError::NoExtensions => ("ZWEL0180E", ReturnCode::Refused),
+            ComponentError::Source(source) => ("ZWEL0154E", source_code(source)),
+            ComponentError::Manifest { .. } => ("ZWEL0167E", ReturnCode::Refused),
+            ComponentError::Name { .. } | ComponentError::Requires { .. } => {
+                ("ZWEL0167E", ReturnCode::Refused)
+            }
+            ComponentError::Installed { .. } => ("ZWEL0155E", ReturnCode::Refused),
+            ComponentError::NotInstalled { .. } => ("ZWEL0306E", ReturnCode::Unknown),
+            ComponentError::Core { .. } => ("ZWEL0307E", ReturnCode::Refused),
+            ComponentError::Required { .. } | ComponentError::Version1 { .. } => {
+                ("ZWEL0152E", ReturnCode::Refused)
+            }
+            ComponentError::Hook { .. } => ("ZWEL0156E", ReturnCode::Outside),
+            ComponentError::Link { .. } => ("ZWEL0204E", ReturnCode::Syntax),
+            _ => ("ZWEL0153E", ReturnCode::Outside),
+        };
+        let hint = match &fault {
+            ComponentError::Hook { output, .. } if !output.is_empty() => {
+                Some(format!("it printed last:\n            {}", output.join("\n            ")))
+            }
+            ComponentError::Manifest { report } => {
+                Some(report.to_string().trim_end().replace('\n', "\n          "))
+            }
+            ComponentError::NoExtensions => Some("set zowe.extensionDirectory in zowe.yaml".to_owned()),
+            ComponentError::Installed { .. } => {
+                Some("`tender component upgrade` puts another version in its place".to_owned())
+            }
+            _ => None,
+        };
+        if let ComponentError::Instance(fault) = fault {
+            return loaded::fault(fault);
+        }
+        let mut told = RuntimeFault::new(id, code, format!("failed to {doing}")).because(fault);
+        told.hint = hint;
+        told.into()
+    }
+}
+
+fn source_code(fault: &SourceError) -> ReturnCode {
+    match fault {
+        SourceError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            ReturnCode::Unknown
+        }
+        SourceError::Io { .. } => ReturnCode::Outside,
+        SourceError::Checksum { .. } => ReturnCode::Integrity,
+        _ => ReturnCode::Refused,
+    }
+}

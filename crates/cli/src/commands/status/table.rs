@@ -1,0 +1,107 @@
+//! The state of an instance as tables.
+
+use tender_package::{Message, Severity, Table};
+use tender_supervisor::console::{ComponentStatus, InstanceStatus, State};
+
+use super::amounts::{size, time};
+
+/// Shows every component in a row, those that the plan left out included.
+pub(crate) fn components(status: &InstanceStatus) -> Table {
+    let mut table = Table::new(
+        headline(status),
+        &[
+            "component",
+            "state",
+            "pid",
+            "uptime",
+            "restarts",
+            "next start",
+            "CPU",
+            "memory",
+            "ports",
+            "reason",
+        ],
+    );
+    for one in &status.components {
+        table.row(component(one));
+    }
+    for left in &status.left_out {
+        let mut row = vec![left.name.clone(), "FAILED".to_owned()];
+        row.extend(std::iter::repeat_n("-".to_owned(), 7));
+        row.push(format!("{}: {}", left.phase, left.reason));
+        table.row(row);
+    }
+    table
+}
+
+fn headline(status: &InstanceStatus) -> String {
+    let version = status.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+    let ready = if status.is_ready { "ready" } else { "not ready" };
+    format!(
+        "{}{version}, instance {}: {ready}; launcher {} runs for {}",
+        status.job_name,
+        status.id,
+        status.pid,
+        time(status.uptime_ms)
+    )
+}
+
+fn component(one: &ComponentStatus) -> [String; 10] {
+    let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    let ports = one.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    [
+        one.name.clone(),
+        word(one.state).to_owned(),
+        or_dash(one.pid.map(|pid| pid.to_string())),
+        or_dash(one.uptime_ms.map(time)),
+        one.restarts.to_string(),
+        or_dash(one.next_start_ms.map(time)),
+        or_dash(one.cpu_ms.map(time)),
+        or_dash(one.memory_bytes.map(size)),
+        if ports.is_empty() { "-".to_owned() } else { ports },
+        one.reason.clone().or_else(|| one.last_exit.clone()).unwrap_or_default(),
+    ]
+}
+
+/// Returns a state as it is written everywhere.
+pub(crate) fn word(state: State) -> &'static str {
+    match state {
+        State::Stopped => "STOPPED",
+        State::Waiting => "WAITING",
+        State::Starting => "STARTING",
+        State::Ready => "READY",
+        State::Degraded => "DEGRADED",
+        State::Backoff => "BACKOFF",
+        State::Stopping => "STOPPING",
+        State::Failed => "FAILED",
+    }
+}
+
+/// Says what is not as it should be: one message for each such component, with what it printed last.
+pub(crate) fn complaints(status: &InstanceStatus) -> Vec<Message> {
+    let mut told = Vec::new();
+    for one in &status.components {
+        let severity = match one.state {
+            State::Failed | State::Backoff | State::Degraded => Severity::W,
+            _ => continue,
+        };
+        let why = one.reason.as_ref().or(one.last_exit.as_ref());
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+        let mut message = Message::with_id("ZWEL0052W", format!("{} is {}{why}", one.name, word(one.state)));
+        message.severity = severity;
+        told.push(with_output(message, &one.last_output));
+    }
+    for left in &status.left_out {
+        let text = format!("{} was left out, its {} failed: {}", left.name, left.phase, left.reason);
+        told.push(with_output(Message::with_id("ZWEL0052W", text), &left.output));
+    }
+    told
+}
+
+/// Adds the last lines a component printed, as the way on.
+pub(crate) fn with_output(message: Message, lines: &[String]) -> Message {
+    if lines.is_empty() {
+        return message;
+    }
+    message.with_hint(format!("it printed last:\n            {}", lines.join("\n            ")))
+}

@@ -1,0 +1,114 @@
+//! Where an instance is, and where its launchers listen.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+use tender_package::ReturnCode;
+
+use crate::error::{CommandError, RuntimeFault};
+
+/// The configuration of an instance.
+const CONFIGURATION: &str = "zowe.yaml";
+/// Console sockets and locks begin with these, the HA instance id follows.
+const PREFIXES: [&str; 2] = [".console-", ".lock-"];
+
+/// Finds the instance directory: the one asked for, that of `TENDER_INSTANCE`, or the nearest upwards from here.
+pub(super) fn find(asked: Option<&Path>) -> Result<PathBuf, CommandError> {
+    let configured = || env::var_os("TENDER_INSTANCE").filter(|name| !name.is_empty()).map(PathBuf::from);
+    if let Some(directory) = asked.map(Path::to_owned).or_else(configured) {
+        return named(&directory);
+    }
+    let here = env::current_dir().map_err(|source| CommandError::File {
+        doing: "find",
+        path: ".".into(),
+        source,
+    })?;
+    upwards(&here).ok_or_else(|| {
+        let text = format!("there is no instance in {} or above", here.display());
+        RuntimeFault::new("ZWEL0032E", ReturnCode::Unknown, text)
+            .with_hint("name it with --instance or TENDER_INSTANCE, or make one with `tender instance init`")
+            .into()
+    })
+}
+
+fn named(directory: &Path) -> Result<PathBuf, CommandError> {
+    let is_instance = directory.join(CONFIGURATION).exists() || directory.join("instance.env").exists();
+    if !is_instance {
+        let text = format!("{} is no instance directory: it has no {CONFIGURATION}", directory.display());
+        return Err(RuntimeFault::new("ZWEL0032E", ReturnCode::Unknown, text)
+            .with_hint(format!("make one with `tender instance init {}`", directory.display()))
+            .into());
+    }
+    std::path::absolute(directory).map_err(|source| CommandError::File {
+        doing: "find",
+        path: directory.to_owned(),
+        source,
+    })
+}
+
+/// Returns the instance directory of a configuration: where its last file lies, which the others override.
+pub(super) fn directory_of(config: &str) -> Result<PathBuf, CommandError> {
+    let last = config.rsplit(':').next().unwrap_or(config).trim();
+    let file = last.strip_prefix("FILE(").and_then(|rest| rest.strip_suffix(')')).unwrap_or(last);
+    let path = std::path::absolute(file).map_err(|source| CommandError::File {
+        doing: "find",
+        path: file.into(),
+        source,
+    })?;
+    if !path.is_file() {
+        let text = format!("there is no configuration {}", path.display());
+        return Err(RuntimeFault::new("ZWEL0061E", ReturnCode::Unknown, text).into());
+    }
+    Ok(path.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned))
+}
+
+fn upwards(from: &Path) -> Option<PathBuf> {
+    from.ancestors().find(|directory| directory.join(CONFIGURATION).is_file()).map(Path::to_owned)
+}
+
+/// Returns an HA instance id as files have it.
+pub(crate) fn sanitised(id: &str) -> String {
+    id.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect()
+}
+
+/// Lists the HA instances whose launchers run or once ran here.
+pub(super) fn ids(directory: &Path) -> Result<Vec<String>, CommandError> {
+    let failed =
+        |source: io::Error| CommandError::File { doing: "look into", path: directory.to_owned(), source };
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        let id = name.to_str().and_then(|name| PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)));
+        found.extend(id.map(str::to_owned));
+    }
+    Ok(found.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instance_is_found_from_a_directory_below_it() {
+        let place = tempfile::tempdir().unwrap();
+        let below = place.path().join("logs/old");
+        fs::create_dir_all(&below).unwrap();
+        assert_eq!(upwards(&below), None);
+        fs::write(place.path().join(CONFIGURATION), "").unwrap();
+        assert_eq!(upwards(&below).as_deref(), Some(place.path()));
+    }
+
+    #[test]
+    fn directory_without_configuration_is_refused_by_name() {
+        let place = tempfile::tempdir().unwrap();
+        let fault = named(place.path()).unwrap_err();
+        assert_eq!(fault.code(), ReturnCode::Unknown);
+        assert!(fault.to_string().contains(&place.path().display().to_string()));
+    }
+
+    #[test]
+    fn id_is_made_as_files_have_it() {
+        assert_eq!(sanitised("LPAR-1.a"), "lpar_1_a");
+    }
+}

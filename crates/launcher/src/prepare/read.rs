@@ -1,0 +1,353 @@
+//! From a configuration to the plain values that preparation works with.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use tender_certificate::tls::VerifyMode;
+use tender_config::environment;
+use tender_config::instance::{
+    Component, ConfigureFailure, InstanceConfiguration, RuntimeCertificate, Store, VerifyCertificates,
+};
+use tender_config::manifest::{Extension, FailurePolicy};
+use tender_config::node::Node;
+use tender_config::problem::{Problem, Severity};
+use tender_supervisor::plan;
+
+use super::global::port_uses::PortUse;
+use super::global::zosmf::Policy;
+use super::model::Model;
+use super::subject::Subject;
+use crate::instance::{Instance, InstanceError, Loaded};
+use crate::message::chain;
+
+/// Programs are looked for here; nothing of the launcher's own environment is passed on.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where components of the reference have ports of their own, below their settings.
+const PORT_KEYS: &[&str] = &[
+    "port",
+    "storage.infinispan.jgroups.port",
+    "storage.infinispan.jgroups.keyExchange.port",
+    "server.internal.ssl.port",
+    "server.internal.port",
+    "agent.http.port",
+    "agent.https.port",
+];
+
+/// What came of reading.
+#[derive(Debug)]
+pub(crate) enum Reading {
+    /// It can be worked with.
+    Usable {
+        /// The instance.
+        model: Box<Model>,
+        /// What to look at.
+        warnings: Vec<String>,
+    },
+    /// It must be mended first.
+    Wrong {
+        /// What is wrong, a line each.
+        problems: Vec<String>,
+    },
+}
+
+/// Takes what is needed out of the configuration.
+pub(crate) fn read(instance: &Instance, loaded: &Loaded) -> Result<Reading, InstanceError> {
+    let configuration = &loaded.instance;
+    let layout = loaded.layout()?;
+    let runtime = configuration
+        .runtime_directory()
+        .ok_or(InstanceError::NotConfigured { key: "zowe.runtimeDirectory" })?;
+    let sorted = sort_problems(loaded);
+    if !sorted.global.is_empty() {
+        return Ok(Reading::Wrong { problems: sorted.global });
+    }
+    let enabled = configuration.components.iter().filter(|component| component.is_enabled);
+    let subjects: Vec<Subject> = enabled
+        .map(|component| subject(configuration, component, sorted.of_component.get(&component.name)))
+        .collect();
+    let model = Model {
+        directory: instance.directory().to_owned(),
+        runtime,
+        extensions: configuration.extension_directory(),
+        job_name: configuration.job_name(),
+        version: loaded.configuration.product_version().map(str::to_owned),
+        hosts: hosts(configuration),
+        subjects,
+        active_anywhere: active_anywhere(loaded),
+        ports: ports(loaded),
+        java_home: path_at(configuration, "java.home"),
+        node_home: path_at(configuration, "node.home"),
+        zosmf: zosmf(configuration),
+        certificate: configuration.certificate().map(|certificate| certificate_of(&certificate)),
+        verify: match configuration.verify_certificates() {
+            VerifyCertificates::Strict => VerifyMode::Strict,
+            VerifyCertificates::NonStrict => VerifyMode::Nonstrict,
+            VerifyCertificates::Disabled => VerifyMode::Disabled,
+        },
+        effective: configuration.root().to_json(),
+        log: plan::LogSettings::default(),
+        notable: configuration.sys_messages(),
+        layout,
+    };
+    Ok(Reading::Usable { model: Box::new(model), warnings: sorted.warnings })
+}
+
+/// Problems, by what they stop.
+#[derive(Debug, Default)]
+struct Sorted {
+    global: Vec<String>,
+    of_component: BTreeMap<String, Vec<String>>,
+    warnings: Vec<String>,
+}
+
+/// Finds out what each problem stops: everything, or one component, or nothing when that one is not enabled.
+fn sort_problems(loaded: &Loaded) -> Sorted {
+    let mut sorted = Sorted::default();
+    for problem in &loaded.report.problems {
+        let text = problem.to_string();
+        match (problem.severity, component_of(problem, &loaded.instance)) {
+            (Severity::Error, None) => sorted.global.push(text),
+            (Severity::Error, Some(component)) if component.is_enabled => {
+                sorted.of_component.entry(component.name.clone()).or_default().push(text);
+            }
+            (Severity::Error | Severity::Warning, _) => sorted.warnings.push(text),
+            (Severity::Notice, _) => {}
+        }
+    }
+    sorted
+}
+
+/// Returns the component that a problem is about: its settings, or a file of it.
+fn component_of<'i>(problem: &Problem, instance: &'i InstanceConfiguration) -> Option<&'i Component> {
+    let in_file = problem.origin.as_ref().and_then(|origin| {
+        instance.components.iter().find(|component| origin.file.starts_with(&component.root))
+    });
+    in_file.or_else(|| {
+        let rest = problem.path.strip_prefix("components.")?;
+        instance
+            .components
+            .iter()
+            .find(|component| rest.strip_prefix(&*component.name).is_some_and(|rest| rest.starts_with(['.', '['])))
+    })
+}
+
+fn subject(
+    configuration: &InstanceConfiguration,
+    component: &Component,
+    problems: Option<&Vec<String>>,
+) -> Subject {
+    let mut problem = problems.map(|problems| problems.join("; "));
+    let mut wrong = |error: &dyn std::error::Error| {
+        problem.get_or_insert_with(|| chain(error));
+    };
+    let extension = configuration.extension(component).unwrap_or_else(|error| {
+        wrong(&error);
+        Extension::default()
+    });
+    let (environment, variables, secrets) = match environment_of(configuration, component) {
+        Ok(found) => found,
+        Err(error) => {
+            wrong(&error);
+            Default::default()
+        }
+    };
+    if !component.is_usable && problem.is_none() {
+        problem = Some("its manifest cannot be used".to_owned());
+    }
+    let launcher = configuration.launcher(component);
+    Subject {
+        name: component.name.clone(),
+        job_name: configuration.component_job_name(component),
+        root: component.root.clone(),
+        manifest: (*component.manifest).clone(),
+        extension,
+        restart: plan::Restart {
+            intervals_ms: launcher.restart_intervals_s.iter().map(|seconds| seconds * 1000).collect(),
+            min_uptime_ms: launcher.min_uptime_s * 1000,
+            ..plan::Restart::default()
+        },
+        environment,
+        variables,
+        secrets,
+        settings: component.settings.to_json(),
+        on_validate: FailurePolicy::Skip,
+        on_configure: match configuration.on_configure_failure() {
+            ConfigureFailure::Warn => FailurePolicy::Warn,
+            ConfigureFailure::Skip => FailurePolicy::Skip,
+            ConfigureFailure::Exit => FailurePolicy::Fail,
+        },
+        problem,
+    }
+}
+
+/// Returns the environment of a component with its secrets, and which they are.
+fn environment_of(
+    configuration: &InstanceConfiguration,
+    component: &Component,
+) -> Result<(BTreeMap<String, String>, environment::Environment, BTreeSet<String>), environment::EnvironmentError> {
+    let found = environment::component(configuration, &component.name)?;
+    let secrets = found.iter().filter(|(_, value)| value.is_secret()).map(|(name, _)| name.to_owned()).collect();
+    let mut variables = found.resolve()?.into_map();
+    add_base(&mut variables);
+    Ok((variables, found, secrets))
+}
+
+/// Adds what every program expects to find, unless the configuration says something else.
+pub(crate) fn add_base(variables: &mut BTreeMap<String, String>) {
+    let mut path = String::new();
+    for home in ["JAVA_HOME", "NODE_HOME"] {
+        if let Some(home) = variables.get(home).filter(|home| !home.is_empty()) {
+            path.push_str(home);
+            path.push_str("/bin:");
+        }
+    }
+    path.push_str(PATH);
+    let (user, home) = user();
+    let base = [
+        ("PATH", path),
+        ("HOME", home),
+        ("USER", user.clone()),
+        ("LOGNAME", user),
+        ("SHELL", "/bin/sh".to_owned()),
+        ("LANG", "C.UTF-8".to_owned()),
+    ];
+    for (name, value) in base {
+        variables.entry(name.to_owned()).or_insert(value);
+    }
+}
+
+/// Returns name and home directory of the user who runs this.
+fn user() -> (String, String) {
+    let uid = rustix::process::geteuid().as_raw().to_string();
+    let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let fields = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let found = fields.into_iter().find(|fields| fields.get(2) == Some(&uid.as_str()));
+    match found.as_deref() {
+        Some([name, _, _, _, _, home, ..]) => ((*name).to_owned(), (*home).to_owned()),
+        _ => (uid, "/".to_owned()),
+    }
+}
+
+fn hosts(configuration: &InstanceConfiguration) -> Vec<String> {
+    let mut hosts = configuration.external_domains();
+    if !hosts.contains(&configuration.hostname) {
+        hosts.push(configuration.hostname.clone());
+    }
+    hosts
+}
+
+/// Returns every HA instance as it is configured; the one at hand when there are none.
+fn instances(loaded: &Loaded) -> Vec<InstanceConfiguration> {
+    let ids = loaded.configuration.instance_ids();
+    let mut found: Vec<InstanceConfiguration> = ids
+        .iter()
+        .filter(|id| **id != loaded.instance.id)
+        .filter_map(|id| loaded.configuration.for_instance(Some(id)).ok())
+        .collect();
+    found.insert(0, loaded.instance.clone());
+    found
+}
+
+fn active_anywhere(loaded: &Loaded) -> BTreeSet<String> {
+    let all = instances(loaded);
+    let enabled = all.iter().flat_map(|instance| instance.components.iter().filter(|one| one.is_enabled));
+    enabled.map(|component| component.name.clone()).collect()
+}
+
+fn ports(loaded: &Loaded) -> Vec<PortUse> {
+    let mut uses = Vec::new();
+    for instance in instances(loaded) {
+        for component in instance.launched() {
+            for key in PORT_KEYS {
+                let path: Vec<&str> = key.split('.').collect();
+                let port = component.settings.below(&path).and_then(Node::integer);
+                let Some(port) = port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0) else {
+                    continue;
+                };
+                uses.push(PortUse {
+                    port,
+                    host: instance.hostname.clone(),
+                    ha_id: instance.id.clone(),
+                    key: format!("components.{}.{key}", component.name),
+                    addresses: addresses(&instance, component),
+                    is_checked: validates_ports(&instance, component),
+                });
+            }
+        }
+    }
+    uses
+}
+
+fn addresses(instance: &InstanceConfiguration, component: &Component) -> Vec<IpAddr> {
+    let keys = ["zowe", "network", "server", "listenAddresses"];
+    let node = component.settings.below(&keys).or_else(|| instance.root().below(&keys));
+    let listed = node.and_then(Node::sequence).unwrap_or_default();
+    listed.iter().filter_map(|address| address.scalar()?.parse().ok()).collect()
+}
+
+fn validates_ports(instance: &InstanceConfiguration, component: &Component) -> bool {
+    let own = component.settings.below(&["zowe", "network", "server", "validatePortFree"]);
+    own.and_then(Node::boolean).unwrap_or_else(|| instance.validates_ports())
+}
+
+fn path_at(configuration: &InstanceConfiguration, key: &str) -> Option<PathBuf> {
+    text_at(configuration, key).map(PathBuf::from)
+}
+
+fn text_at(configuration: &InstanceConfiguration, key: &str) -> Option<String> {
+    let keys: Vec<&str> = key.split('.').collect();
+    let node = configuration.root().below(&keys).filter(|node| !node.is_null())?;
+    node.scalar().filter(|text| !text.is_empty())
+}
+
+/// z/OSMF counts when it is configured and a gateway of this instance authenticates by it.
+fn zosmf(configuration: &InstanceConfiguration) -> Option<(String, Policy)> {
+    let host = text_at(configuration, "zOSMF.host")?;
+    let port = text_at(configuration, "zOSMF.port")?;
+    let scheme = text_at(configuration, "zOSMF.scheme").unwrap_or_else(|| "https".to_owned());
+    let authenticates = ["gateway", "zaas"].iter().filter_map(|name| configuration.component(name)).any(|component| {
+        let keys = ["apiml", "security", "auth", "provider"];
+        let provider = component.settings.below(&keys).and_then(Node::scalar);
+        component.is_launched() && provider.is_none_or(|provider| provider.eq_ignore_ascii_case("zosmf"))
+    });
+    let policy = text_at(configuration, "zowe.launchScript.startupChecks.zosmf");
+    let policy = policy.map_or_else(Policy::default, |word| Policy::parse(&word));
+    authenticates.then(|| (format!("{scheme}://{host}:{port}/zosmf/info"), policy))
+}
+
+/// Turns the certificate of the configuration into what the checks take, with its passwords fetched.
+pub(crate) fn certificate_of(
+    certificate: &RuntimeCertificate,
+) -> Result<tender_certificate::RuntimeCertificate, String> {
+    let pem = [&certificate.pem_key, &certificate.pem_certificate].iter().any(|path| path.is_some())
+        || !certificate.pem_certificate_authorities.is_empty();
+    Ok(tender_certificate::RuntimeCertificate {
+        keystore: store_of("keystore", &certificate.keystore)?,
+        truststore: store_of("truststore", &certificate.truststore)?,
+        pem: pem.then(|| tender_certificate::PemFiles {
+            key: certificate.pem_key.clone(),
+            certificate: certificate.pem_certificate.clone(),
+            certificate_authorities: (!certificate.pem_certificate_authorities.is_empty())
+                .then(|| tender_certificate::OneOrMany::Many(certificate.pem_certificate_authorities.clone())),
+        }),
+    })
+}
+
+fn store_of(name: &str, store: &Store) -> Result<tender_certificate::StoreFile, String> {
+    let file = store.file.as_deref().map(Path::new);
+    let file = file.ok_or_else(|| format!("zowe.certificate.{name}.file is not configured"))?;
+    let password = match &store.password {
+        None => None,
+        Some(source) => {
+            let secret = source.resolve().map_err(|error| format!("{name}: {}", chain(&error)))?;
+            Some(tender_certificate::Password::Literal(tender_certificate::Secret::new(secret.expose())))
+        }
+    };
+    Ok(tender_certificate::StoreFile {
+        kind: store.kind.clone().unwrap_or_else(|| "PKCS12".to_owned()),
+        file: file.to_owned(),
+        password,
+        alias: store.alias.clone(),
+    })
+}

@@ -1,0 +1,55 @@
+//! One component as the phases see it: plain values, taken out of the configuration once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use tender_config::Environment;
+use tender_config::manifest::{Extension, FailurePolicy, Manifest};
+use tender_supervisor::plan;
+
+/// One component.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    /// Its name in the configuration.
+    pub(crate) name: String,
+    /// Its job name.
+    pub(crate) job_name: String,
+    /// Its directory.
+    pub(crate) root: PathBuf,
+    /// What it says of itself.
+    pub(crate) manifest: Manifest,
+    /// What we do with it.
+    pub(crate) extension: Extension,
+    /// How it is started again.
+    pub(crate) restart: plan::Restart,
+    /// Its whole environment, secrets resolved.
+    pub(crate) environment: BTreeMap<String, String>,
+    /// The same as the configuration has it, for templates.
+    pub(crate) variables: Environment,
+    /// Names in it whose values are secret.
+    pub(crate) secrets: BTreeSet<String>,
+    /// Values for placeholders of probes, by configuration path below the component (`port`, `a.b`).
+    pub(crate) settings: serde_json::Value,
+    /// What follows when `validate` fails.
+    pub(crate) on_validate: FailurePolicy,
+    /// What follows when `configure` fails.
+    pub(crate) on_configure: FailurePolicy,
+    /// The configuration has this against it already.
+    pub(crate) problem: Option<String>,
+}
+
+impl Subject {
+    /// Returns the environment as the supervisor carries it.
+    pub(crate) fn environment_with(&self, exports: &BTreeMap<String, String>) -> plan::Environment {
+        let mut environment = self.environment.clone();
+        environment.extend(exports.iter().map(|(name, value)| (name.clone(), value.clone())));
+        plan::Environment(environment)
+    }
+
+    /// Returns every secret value that is long enough to be looked for in a text.
+    pub(crate) fn secret_values(&self) -> impl Iterator<Item = &str> {
+        const SHORTEST: usize = 4;
+        let values = self.secrets.iter().filter_map(|name| self.environment.get(name));
+        values.map(String::as_str).filter(|value| value.len() >= SHORTEST)
+    }
+}

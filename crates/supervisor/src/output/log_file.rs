@@ -1,0 +1,191 @@
+//! The log file of one component: appended to, rotated by size, never in the way of anything.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// A file that takes batches of lines.
+///
+/// When it cannot be written, because the disk is full or its directory is gone, lines are dropped and counted; each
+/// batch tries again.
+#[derive(Debug)]
+pub(crate) struct LogFile {
+    path: PathBuf,
+    file: Option<File>,
+    size: u64,
+    rotate_bytes: u64,
+    keep: u32,
+    /// Lines dropped since it could be written last.
+    dropped: u64,
+    is_failing: bool,
+    /// The last write was cut: the next begins with an end of line.
+    is_mid_line: bool,
+}
+
+/// A change in whether a log can be written.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// From now on lines are dropped, for this reason.
+    Failing(String),
+    /// It works again, after so many lines were dropped.
+    Again { dropped: u64 },
+}
+
+impl LogFile {
+    pub(crate) fn new(path: &Path, rotate_bytes: u64, keep: u32) -> Self {
+        Self {
+            path: path.to_owned(),
+            file: None,
+            size: 0,
+            rotate_bytes: rotate_bytes.max(1 << 10),
+            keep,
+            dropped: 0,
+            is_failing: false,
+            is_mid_line: false,
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Closes the file; the next batch opens it by its name.
+    pub(crate) fn reopen(&mut self) {
+        self.file = None;
+    }
+
+    /// Returns lines that were dropped and not yet told of.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Appends a batch of so many lines; tells when that stops or begins to work.
+    pub(crate) fn write(&mut self, batch: &[u8], lines: u64) -> Option<Written> {
+        match self.append(batch) {
+            Ok(()) if self.is_failing => {
+                self.is_failing = false;
+                Some(Written::Again { dropped: std::mem::take(&mut self.dropped) })
+            }
+            Ok(()) => None,
+            Err(error) => {
+                self.dropped += lines;
+                // Its directory may be made again, or mounted.
+                self.file = None;
+                let is_new = !std::mem::replace(&mut self.is_failing, true);
+                is_new.then(|| Written::Failing(error.to_string()))
+            }
+        }
+    }
+
+    fn append(&mut self, batch: &[u8]) -> io::Result<()> {
+        if self.size >= self.rotate_bytes {
+            self.rotate()?;
+        }
+        if self.file.is_none() {
+            self.open()?;
+        }
+        let Some(file) = &mut self.file else { return Ok(()) };
+        if self.is_mid_line {
+            file.write_all(b"\n")?;
+            self.is_mid_line = false;
+            self.size += 1;
+        }
+        let mut rest = batch;
+        while !rest.is_empty() {
+            let written = match file.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => result?,
+            };
+            rest = &rest[written..];
+            self.size += written as u64;
+            self.is_mid_line = batch[batch.len() - rest.len() - 1] != b'\n';
+        }
+        Ok(())
+    }
+
+    fn open(&mut self) -> io::Result<()> {
+        if let Some(directory) = self.path.parent() {
+            fs::create_dir_all(directory)?;
+        }
+        // Never blocks, should somebody have put a pipe there.
+        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        let file =
+            OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(flags).open(&self.path)?;
+        self.size = file.metadata()?.len();
+        self.file = Some(file);
+        Ok(())
+    }
+
+    /// Makes room: `x.log` becomes `x.log.1`, that `x.log.2`, and the last is overwritten.
+    fn rotate(&mut self) -> io::Result<()> {
+        self.file = None;
+        self.size = 0;
+        self.is_mid_line = false;
+        if self.keep == 0 {
+            return ignore_missing(fs::remove_file(&self.path));
+        }
+        for number in (1..self.keep).rev() {
+            ignore_missing(fs::rename(self.numbered(number), self.numbered(number + 1)))?;
+        }
+        ignore_missing(fs::rename(&self.path, self.numbered(1)))
+    }
+
+    fn numbered(&self, number: u32) -> PathBuf {
+        let mut name = self.path.as_os_str().to_owned();
+        name.push(format!(".{number}"));
+        PathBuf::from(name)
+    }
+}
+
+fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_larger_than_its_limit_is_rotated_and_so_many_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.log");
+        let mut log = LogFile::new(&path, 1024, 2);
+        for number in 0..5 {
+            let batch = format!("{number}\n{}\n", "x".repeat(1100));
+            assert_eq!(log.write(batch.as_bytes(), 2), None);
+        }
+        let first = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap().chars().next().unwrap();
+        assert_eq!([first("a.log"), first("a.log.1"), first("a.log.2")], ['4', '3', '2']);
+        assert!(!dir.path().join("a.log.3").exists());
+    }
+
+    #[test]
+    fn log_that_cannot_be_written_drops_tells_once_and_works_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("in/a.log");
+        fs::write(dir.path().join("in"), "in the way").unwrap();
+        let mut log = LogFile::new(&path, 1024, 2);
+        assert!(matches!(log.write(b"a\n", 1), Some(Written::Failing(_))));
+        assert_eq!(log.write(b"b\nc\n", 2), None);
+        fs::remove_file(dir.path().join("in")).unwrap();
+        assert_eq!(log.write(b"d\n", 1), Some(Written::Again { dropped: 3 }));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "d\n");
+    }
+
+    #[test]
+    fn log_reopened_goes_on_under_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.log");
+        let mut log = LogFile::new(&path, 1024, 2);
+        log.write(b"a\n", 1);
+        fs::rename(&path, dir.path().join("moved")).unwrap();
+        log.reopen();
+        log.write(b"b\n", 1);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "b\n");
+    }
+}

@@ -1,0 +1,6 @@
+//! The supervisor as a process of its own, with real components, looked at from outside.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test may panic as the test itself may")]
+
+mod lifecycle;
+mod world;
