@@ -114,7 +114,7 @@ fn policies_of_profile(database: &Database, profile: &Profile, matched: &str, po
                 format!("principal.defined && !principal.restricted && {not_user} && {not_group}"),
             ),
             Who::Id(id) if database.users.contains_key(id) => {
-                permit(*access, format!("principal == User::\"{id}\""))
+                permit(*access, format!("principal == User::\"{id}\""));
             }
             Who::Id(id) => permit(*access, format!("principal in Group::\"{id}\" && {not_user}")),
         }

@@ -159,7 +159,7 @@ fn sqlite_file_of_something_else_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
     /// Nothing is lost on the way from one kind of store to the other and back, history included.
     #[test]
     fn database_survives_both_stores(before in generate::database(), after in generate::database()) {
