@@ -34,16 +34,12 @@ pub enum ScriptError {
     },
 }
 
-/// Shortens a statement for a message and hides what may be a password.
+/// Shortens a statement for a message: what is in parentheses may be a password under a mistyped word.
 fn shortened(text: &str) -> String {
-    let upper = text.to_ascii_uppercase();
-    let secret = ["PASS", "PHRASE"].iter().filter_map(|word| upper.find(word)).min();
-    let end = secret.unwrap_or(text.len());
-    let mut short: String = text[..end].chars().take(80).collect();
-    if short.len() < text.len() {
-        short.push('…');
+    match text.split_once('(') {
+        Some((before, _)) => format!("{before}(…"),
+        None => text.to_owned(),
     }
-    short
 }
 
 /// One statement of a script.

@@ -66,13 +66,13 @@ fn lines_go_on_after_hyphen_plus_and_in_indented_lines() {
 fn script_with_a_wrong_line_changes_nothing_and_names_it() {
     let text = "ADDUSER ANN\n\nPERMIT NO.SUCH -\n CLASS(FACILITY) ID(ANN)\n";
     let error = Script::parse(text, &symbols()).unwrap().plan(&Database::initial(), &context()).unwrap_err();
-    assert_eq!(error.to_string(), "line 3, `PERMIT NO.SUCH  CLASS(FACILITY) ID(ANN)`");
+    assert_eq!(error.to_string(), "line 3, `PERMIT NO.SUCH  CLASS(…`");
     let error = Script::parse("ADDUSER &NOBODY.", &symbols()).unwrap_err();
     assert_eq!(error.to_string(), "line 1: symbol &NOBODY has no value");
     let error = Script::parse("ADDUSER X\nADDUSER BOB PASWORD(SECRET)", &symbols()).unwrap_err();
-    assert_eq!(error.to_string(), "line 2, `ADDUSER BOB PASWORD(SECRET)`");
+    assert_eq!(error.to_string(), "line 2, `ADDUSER BOB PASWORD(…`");
     let error = Script::parse("TSS CREATE(BOB) TYPE(USER) PASS(SECRET,0)", &symbols()).unwrap_err();
-    assert_eq!(error.to_string(), "line 1, `TSS CREATE(BOB) TYPE(USER) …`");
+    assert_eq!(error.to_string(), "line 1, `TSS CREATE(…`");
 }
 
 #[test]
@@ -120,7 +120,24 @@ fn top_secret_permits_become_profiles_and_entries() {
     };
     assert!(source(wrong("TSS PERMIT(ANN) IBMFAC(X) ACCESS(SOME)")).contains("SOME"));
     assert!(source(wrong("TSS FROB(ANN)")).contains("FROB"));
+    // What is quoted stays one word and becomes no operand of its own.
+    assert!(source(wrong("TSS ADD(ANN) GROUP('G) SPECIAL(X')")).contains("GROUP"));
+    assert!(source(wrong("TSS PERMIT(ANN) IBMFAC('X'' UACC(ALTER)')")).contains("IBMFAC"));
+    assert!(source(wrong("TSS DELETE('ANN BOB')")).contains("ANN BOB"));
     assert!(source(wrong("TSS CREATE(ANN) TYPE(USER) FOO")).contains("FOO"));
+}
+
+#[test]
+fn quoted_text_in_acf2_becomes_no_operand_of_its_own() {
+    for text in [
+        "SET LID\nINSERT 'ANN SPECIAL'",
+        "SET LID\nINSERT ANN GROUP('G) SPECIAL DATA(X')",
+        "SET RESOURCE(FAC)\nRECKEY A ADD('B'' UACC(ALTER)' UID(ANN) ALLOW)",
+        "SET RESOURCE(FAC)\nRECKEY A ADD(B UID('ANN) ACCESS(ALTER') ALLOW)",
+    ] {
+        let error = Script::parse(text, &symbols()).unwrap_err();
+        assert!(matches!(error, ScriptError::Statement { line: 2, .. }), "{text}: {error}");
+    }
 }
 
 #[test]
