@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Action, Operands, action, action_or, define_and_permit, define_class, omvs, operands_after_first,
+    Action, Operands, action, action_or, define_and_permit, define_class, omvs, operands_after_first, word,
 };
 use crate::command::{CommandError, Item, split};
 use crate::level::AccessLevel;

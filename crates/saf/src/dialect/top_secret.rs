@@ -1,7 +1,7 @@
 //! Top Secret: `TSS` and its functions.
 
 use super::{
-    Action, Operands, action, action_or, define_and_permit, define_class, omvs, operands_after_first,
+    Action, Operands, action, action_or, define_and_permit, define_class, omvs, operands_after_first, word,
 };
 use crate::command::{CommandError, Item};
 use crate::level::AccessLevel;
