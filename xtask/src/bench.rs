@@ -2,6 +2,7 @@
 
 mod config;
 pub(crate) mod content;
+mod launcher;
 mod limits;
 mod local;
 mod matching;
@@ -46,6 +47,8 @@ pub(crate) enum Bench {
         #[arg(long, value_name = "DIR")]
         into: Option<PathBuf>,
     },
+    /// Measures our supervisor beside supervisord, s6 and runit.
+    Launcher(launcher::Launcher),
     /// Measures requisite closure over many fixes, and queries over many systems.
     #[command(visible_aliases = ["closure", "query"])]
     Service(service::Service),
@@ -66,6 +69,7 @@ impl Bench {
                 }
                 Ok(())
             }
+            Self::Launcher(launcher) => launcher.run(workspace),
             Self::Service(service) => service.run(workspace),
         }
     }
