@@ -113,6 +113,7 @@ fn measure(workspace: &Workspace, contender: &Contender, ours: &Path) -> Result<
     measured_in(&work, || {
         let mut running = Running::start(contender, ours, &work, &[Service::flooding(&work)])?;
         running.wait_started(1)?;
+        running.settle();
         let before = running::size_of(&work.join("log"));
         figures.flood_cpu = running.cpu_ms_in(FLOOD)? / FLOOD.as_secs_f64() / 1000.0;
         let bytes = running::size_of(&work.join("log")).saturating_sub(before);
@@ -165,7 +166,8 @@ fn table(measured: &[(&Contender, Figures)]) -> String {
     }
     text.push('\n');
     for (contender, found) in measured {
-        let with = format!("{} processes with 500 children", found.processes);
+        let processes = if found.processes == 1 { "process" } else { "processes" };
+        let with = format!("{} {processes} with 500 children", found.processes);
         writeln!(text, "- {}: {}; {with}.", contender.name, contender.note).expect("a string takes it");
     }
     if let Some((_, ours)) = measured.iter().find(|(contender, _)| contender.is_ours) {

@@ -76,7 +76,7 @@ pub(super) const CONTENDERS: &[Contender] = &[
     },
     Contender {
         name: "supervisord",
-        note: "defaults: looks once a second, startsecs 1; output to files",
+        note: "defaults: looks once a second, startsecs 1; output to files, as it comes and without time stamps",
         is_ours: false,
         needed: Some(Needed {
             package: "supervisor",
