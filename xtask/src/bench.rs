@@ -10,6 +10,7 @@ mod ours;
 mod pairs;
 mod peers;
 mod report;
+mod saf;
 mod service;
 
 use std::path::PathBuf;
@@ -46,6 +47,8 @@ pub(crate) enum Bench {
         #[arg(long, value_name = "DIR")]
         into: Option<PathBuf>,
     },
+    /// Measures authorisation: decisions against 10 000 profiles, beside cedar-policy.
+    Saf(saf::Saf),
     /// Measures requisite closure over many fixes, and queries over many systems.
     #[command(visible_aliases = ["closure", "query"])]
     Service(service::Service),
@@ -66,6 +69,7 @@ impl Bench {
                 }
                 Ok(())
             }
+            Self::Saf(saf) => saf.run(workspace),
             Self::Service(service) => service.run(workspace),
         }
     }

@@ -255,7 +255,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("the supervisor said:\n{}", self.said());
+            writeln!(std::io::stderr(), "the supervisor said:\n{}", self.said()).unwrap();
         }
         let Some(mut child) = self.child.take() else { return };
         signal(i32::try_from(child.id()).unwrap(), "TERM");
