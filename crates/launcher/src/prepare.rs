@@ -9,6 +9,7 @@ mod configure;
 mod global;
 mod model;
 mod planned;
+mod problems;
 mod read;
 mod run;
 mod snapshot;
@@ -361,7 +362,7 @@ impl Run<'_> {
                 }
                 Ok(_) => Row::new(&subject.name, Outcome::Nothing, elapsed_ms(began)),
                 Err(failure) => {
-                    let policy = policy(subject, subject.on_validate, request);
+                    let policy = policy(subject, subject.policies.on_validate, request);
                     // A component whose configuration is wrong cannot be started all the same.
                     let policy = if subject.problem.is_some() && policy == FailurePolicy::Warn {
                         FailurePolicy::Skip
@@ -411,7 +412,7 @@ impl Run<'_> {
                 }
                 Ok(()) => Row::new(&subject.name, Outcome::Nothing, elapsed_ms(began)),
                 Err(failure) => {
-                    failed_row(subject, policy(subject, subject.on_configure, request), failure, began)
+                    failed_row(subject, policy(subject, subject.policies.on_configure, request), failure, began)
                 }
             };
             self.progress.event(&Event::RowDone { phase, row: row.clone() });
