@@ -542,10 +542,11 @@ fn remove_stale(model: &Model, states: &BTreeMap<String, State>) -> Result<(), L
             model.layout.api_defs().join(name)
         }));
     }
+    let _turn = model.layout.take_turn()?;
     register::api_definition::remove_stale(&model.layout, &keep)?;
     shared_library::remove_stale(&model.layout, &anywhere)?;
     plugin::remove_stale(&model.layout, &anywhere)?;
-    snapshot::remove_stale(&model.layout, &here)
+    snapshot::remove_stale(&model.layout, &here, &anywhere)
 }
 
 /// Leaves out what requires a component that is left out, and what requires that, and so on.

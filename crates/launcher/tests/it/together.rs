@@ -49,7 +49,8 @@ fn preparing(world: &World, id: &str) -> Child {
 /// Returns the exported `WHO` of every component in the plan that a process wrote.
 fn planned(child: Child) -> BTreeSet<(String, String)> {
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{said}");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let value: Value = serde_json::from_str(&text).unwrap_or_else(|fault| panic!("{fault}: {text}"));
     let components = find(&value, "components").and_then(Value::as_array).unwrap();
