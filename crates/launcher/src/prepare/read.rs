@@ -68,7 +68,13 @@ pub(crate) fn read(instance: &Instance, loaded: &Loaded) -> Result<Reading, Inst
     let installed =
         enabled.map(|component| subject(configuration, component, sorted.of_component.get(&component.name)));
     let absent = problems::absent(configuration).into_iter().map(|(name, settings)| {
-        Subject::absent(name, runtime.join("components").join(name), settings, failure_policies(configuration), sorted.of_component.get(name))
+        Subject::absent(
+            name,
+            runtime.join("components").join(name),
+            settings,
+            failure_policies(configuration),
+            sorted.of_component.get(name),
+        )
     });
     let subjects: Vec<Subject> = installed.chain(absent).collect();
     let model = Model {

@@ -99,7 +99,10 @@ fn settings_that_do_not_fit_leave_out_a_component_whatever_its_name() {
     assert_eq!(planned(&prepared), ["well"]);
     for name in ["vendor.tools-1", "plain"] {
         let found = row(&prepared, Phase::Validate, name);
-        assert!(found.outcome == Outcome::Skipped && found.reason.as_ref().unwrap().contains("port"), "{found:?}");
+        assert!(
+            found.outcome == Outcome::Skipped && found.reason.as_ref().unwrap().contains("port"),
+            "{found:?}"
+        );
     }
 }
 
@@ -127,4 +130,16 @@ fn logging_settings_of_the_configuration_reach_the_plan() {
     world.write_settings("", top);
     let log = world.prepare().plan.unwrap().log;
     assert_eq!((log.rotate_bytes, log.keep, log.is_json), (50 << 20, 5, false));
+}
+
+#[test]
+fn enabled_that_is_no_truth_value_stops_the_start() {
+    let world = World::new();
+    world.component("well", "", &[START]);
+    world.component("perhaps", "", &[START]);
+    world.write_settings("", "components:\n  well: { enabled: true }\n  perhaps: { enabled: \"true\" }\n");
+    let prepared = world.prepare();
+    assert!(prepared.is_failed() && prepared.plan.is_none());
+    let output = row(&prepared, Phase::Configuration, "zowe.yaml and manifests").output.join("\n");
+    assert!(output.contains("components.perhaps.enabled"), "{output}");
 }

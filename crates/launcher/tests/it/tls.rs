@@ -49,7 +49,8 @@ impl Server {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let port = lines.find_map(|line| line.unwrap().strip_prefix("ACCEPT ")?.rsplit(':').next()?.parse().ok());
+        let port =
+            lines.find_map(|line| line.unwrap().strip_prefix("ACCEPT ")?.rsplit(':').next()?.parse().ok());
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, port: port.expect("the server says where it listens") }
     }
@@ -63,14 +64,16 @@ impl Drop for Server {
 }
 
 fn ask(url: &str, verify: VerifyMode, authority: PathBuf) -> Result<(), String> {
-    let request = ProbeRequest { url: url.to_owned(), verify, authorities: vec![authority], limit_ms: 20_000 };
+    let request =
+        ProbeRequest { url: url.to_owned(), verify, authorities: vec![authority], limit_ms: 20_000 };
     https(&request).map_err(|error| chain(&error))
 }
 
 #[test]
 fn https_probe_accepts_who_the_mode_accepts() {
     let world = World::new();
-    let (own, foreign) = (keystore(&world, "own", &["localhost"]), keystore(&world, "foreign", &["localhost"]));
+    let (own, foreign) =
+        (keystore(&world, "own", &["localhost"]), keystore(&world, "foreign", &["localhost"]));
     let server = Server::start(&own);
     let by_name = format!("https://localhost:{}/", server.port);
     let by_address = format!("https://127.0.0.1:{}/", server.port);
@@ -131,11 +134,13 @@ fn component_with_an_https_probe_becomes_ready_when_its_server_answers() {
 #[test]
 fn zosmf_is_asked_over_tls_and_its_policy_decides() {
     let world = World::new();
-    let (own, foreign) = (keystore(&world, "own", &["localhost"]), keystore(&world, "foreign", &["localhost"]));
+    let (own, foreign) =
+        (keystore(&world, "own", &["localhost"]), keystore(&world, "foreign", &["localhost"]));
     let server = Server::start(&own);
     world.component("gateway", "", &[("bin/start.sh", "sleep 1000\n")]);
     let settings = |layout: &Layout, policy: &str| {
-        let zowe = format!("{}  launchScript: {{ startupChecks: {{ zosmf: {policy} }} }}\n", certificate(layout));
+        let zowe =
+            format!("{}  launchScript: {{ startupChecks: {{ zosmf: {policy} }} }}\n", certificate(layout));
         let top = format!("zOSMF: {{ host: localhost, port: {}, scheme: https }}\n", server.port);
         world.write_settings(&zowe, &format!("{top}{}", enabled(&["gateway"])));
     };

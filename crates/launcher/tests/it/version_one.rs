@@ -23,7 +23,12 @@ fn version_one(world: &World, port: u16) {
             ("bin/start.sh", start),
         ],
     );
-    make_component(&world.path("extensions/my-tool"), "my-tool", "", &[("bin/start.sh", "exec sleep 1000\n")]);
+    make_component(
+        &world.path("extensions/my-tool"),
+        "my-tool",
+        "",
+        &[("bin/start.sh", "exec sleep 1000\n")],
+    );
     let text = format!(
         "# Version 1\nROOT_DIR={}\nZOWE_PREFIX=ZWE\nZOWE_INSTANCE=2\nLAUNCH_COMPONENT_GROUPS=GATEWAY\n\
          EXTERNAL_COMPONENTS={}/my-tool/bin\nZOWE_EXPLORER_HOST=localhost\nZOWE_IP_ADDRESS=127.0.0.1\n\

@@ -129,11 +129,9 @@ mod tests {
 
     #[test]
     fn words_of_the_configuration_are_policies() {
-        assert_eq!(["disabled", "FAIL", "warn", "?"].map(Policy::parse), [
-            Policy::Disabled,
-            Policy::Fail,
-            Policy::Warn,
-            Policy::Warn
-        ]);
+        assert_eq!(
+            ["disabled", "FAIL", "warn", "?"].map(Policy::parse),
+            [Policy::Disabled, Policy::Fail, Policy::Warn, Policy::Warn]
+        );
     }
 }
