@@ -356,20 +356,20 @@ pub struct Explanation {
 
 /// Answers a question and says why.
 pub fn explain(compiled: &Compiled, subject: &Subject, question: &Question<'_>) -> Explanation {
+    let name = question.class.to_ascii_uppercase();
+    let class = compiled.class(&name);
+    let resource = class.and_then(|class| folded(class, question.resource));
+    // From here on everything is spelled as the database spells it.
+    let resource = resource.unwrap_or(Cow::Borrowed(question.resource));
+    let question = &Question { class: &name, resource: &resource, ..*question };
     let decision = compiled.decide(subject, question);
     let profile = match decision.rule {
         Rule::Profile { name, .. } => Some(name.to_owned()),
         _ => None,
     };
-    let class = compiled.class(question.class);
-    let resource = class.and_then(|class| folded(class, question.resource));
-    let matching: Vec<String> = match (class, &resource) {
-        (Some(class), Some(resource)) => {
-            let all = class.profiles.iter().filter(|profile| profile.pattern.matches(resource));
-            all.map(|profile| profile.name.to_string()).collect()
-        }
-        _ => Vec::new(),
-    };
+    let all = class.into_iter().flat_map(|class| &class.profiles);
+    let matching = all.filter(|profile| profile.pattern.matches(&resource));
+    let matching: Vec<String> = matching.map(|profile| profile.name.to_string()).collect();
     let known = subject.user.as_ref().and_then(|id| compiled.users.get(id.as_str()));
     let connected = known.into_iter().flat_map(|user| user.groups.iter().map(|group| compiled.name(*group)));
     let groups = connected.chain(subject.groups.iter().filter(|_| compiled.is_grouplist));

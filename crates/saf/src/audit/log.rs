@@ -13,8 +13,17 @@ use super::{AuditEntry, AuditError};
 /// The longest line that is believed.
 const LINE_BYTES_MAX: u64 = 1 << 16;
 
+/// One line being written.
+#[derive(Debug, Serialize)]
+struct LineOut<'a> {
+    seq: u64,
+    prev: &'a str,
+    #[serde(flatten)]
+    entry: &'a AuditEntry,
+}
+
 /// One line.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Line {
     /// Number of the line, from 1.
     seq: u64,
@@ -85,10 +94,10 @@ impl AuditLog {
         let mut head = self.head.clone();
         let mut bytes = Vec::with_capacity(entries.len() * 256);
         for entry in entries {
-            let line = Line { seq: head.count + 1, prev: head.last, entry: entry.clone() };
+            let line = LineOut { seq: head.count + 1, prev: &head.last, entry };
             let start = bytes.len();
             serde_json::to_writer(&mut bytes, &line).expect("plain fields always become JSON");
-            head = AuditHead { count: line.seq, last: digest(&bytes[start..]) };
+            head = AuditHead { count: head.count + 1, last: digest(&bytes[start..]) };
             bytes.push(b'\n');
         }
         let written = self

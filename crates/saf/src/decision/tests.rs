@@ -200,6 +200,9 @@ fn explanation_names_rule_shadowed_profiles_and_remedy() {
     let folded = Question { class: "facility", resource: "a.b", ..question(AccessLevel::Read) };
     let explained = explain(&compiled, &Subject::user(id("ANN")), &folded);
     assert_eq!((explained.granted, explained.remedy), (true, None));
+    let folded = Question { class: "facility", resource: "a.x", ..question(AccessLevel::Read) };
+    let remedy = explain(&compiled, &Subject::user(id("ANN")), &folded).remedy.unwrap();
+    assert_eq!(remedy, "PERMIT A.* CLASS(FACILITY) ID(ANN) ACCESS(READ)");
 }
 
 #[test]
