@@ -2,6 +2,7 @@
 
 mod config;
 pub(crate) mod content;
+mod launcher;
 mod limits;
 mod local;
 mod matching;
@@ -49,6 +50,8 @@ pub(crate) enum Bench {
     },
     /// Measures authorisation: decisions against 10 000 profiles, beside cedar-policy.
     Saf(saf::Saf),
+    /// Measures our supervisor beside supervisord, s6 and runit.
+    Launcher(launcher::Launcher),
     /// Measures requisite closure over many fixes, and queries over many systems.
     #[command(visible_aliases = ["closure", "query"])]
     Service(service::Service),
@@ -70,6 +73,7 @@ impl Bench {
                 Ok(())
             }
             Self::Saf(saf) => saf.run(workspace),
+            Self::Launcher(launcher) => launcher.run(workspace),
             Self::Service(service) => service.run(workspace),
         }
     }

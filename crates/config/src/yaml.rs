@@ -371,20 +371,11 @@ pub(crate) fn plain(text: &str) -> Value {
     }
 }
 
+/// Reads a decimal number. `0x10` and `0o17` stay texts, as in the reference: a port is not meant that way, and says so.
 fn number(text: &str) -> Option<Numeric> {
     let first = *text.as_bytes().first()?;
     if !(first.is_ascii_digit() || matches!(first, b'+' | b'-' | b'.')) {
         return None;
-    }
-    if let Some(digits) = text.strip_prefix("0x") {
-        return is_all(digits, u8::is_ascii_hexdigit)
-            .then(|| i64::from_str_radix(digits, 16).ok())?
-            .map(Numeric::Integer);
-    }
-    if let Some(digits) = text.strip_prefix("0o") {
-        return is_all(digits, |byte| (b'0'..=b'7').contains(byte))
-            .then(|| i64::from_str_radix(digits, 8).ok())?
-            .map(Numeric::Integer);
     }
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     if is_all(unsigned, u8::is_ascii_digit) {

@@ -2,13 +2,15 @@
 //!
 //! Several HA instances may share one workspace, on one host or on several. What a launcher generates carries the id
 //! of its HA instance in its name, or the content is the same whoever writes it; every file is written under a
-//! temporary name and renamed, so two that prepare at once do not disturb each other.
+//! temporary name and renamed. Where one may remove what another is about to put in place, they take turns
+//! ([`Layout::take_turn`]). So two that prepare at once do not disturb each other.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, flock};
 use tender_content::durable::{self, DurableError};
 
 /// The directories of one HA instance.
@@ -20,6 +22,12 @@ pub struct Layout {
     pub logs: PathBuf,
     /// The sanitised id of the HA instance.
     pub ha_id: String,
+}
+
+/// The turn of one writer in the files that HA instances share; it ends when this is dropped, or with the process.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    _file: File,
 }
 
 /// Says why a directory or file of an instance could not be made.
@@ -91,6 +99,25 @@ impl Layout {
     #[must_use]
     pub fn component_env(&self, component: &str) -> PathBuf {
         self.env().join(component)
+    }
+
+    /// Waits for the turn to write, and to remove what is stale, where all HA instances write.
+    ///
+    /// A turn lasts as long as a few files take. Nobody takes a second one meanwhile.
+    pub(crate) fn take_turn(&self) -> Result<Turn, LayoutError> {
+        let path = self.env().join(".turn");
+        let failed = |source| LayoutError::File { step: "wait for the turn at", path: path.clone(), source };
+        create_dir(&self.env(), 0o700)?;
+        let mut options = OpenOptions::new();
+        let file =
+            options.write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
+        loop {
+            match flock(&file, FlockOperation::LockExclusive) {
+                Ok(()) => return Ok(Turn { _file: file }),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(failed(error.into())),
+            }
+        }
     }
 
     /// Makes the directories that are missing.

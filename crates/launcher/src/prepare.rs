@@ -9,6 +9,7 @@ mod configure;
 mod global;
 mod model;
 mod planned;
+mod problems;
 mod read;
 mod run;
 mod snapshot;
@@ -361,7 +362,7 @@ impl Run<'_> {
                 }
                 Ok(_) => Row::new(&subject.name, Outcome::Nothing, elapsed_ms(began)),
                 Err(failure) => {
-                    let policy = policy(subject, subject.on_validate, request);
+                    let policy = policy(subject, subject.policies.on_validate, request);
                     // A component whose configuration is wrong cannot be started all the same.
                     let policy = if subject.problem.is_some() && policy == FailurePolicy::Warn {
                         FailurePolicy::Skip
@@ -410,9 +411,12 @@ impl Run<'_> {
                     Row { output, ..Row::new(&subject.name, Outcome::Done, elapsed_ms(began)) }
                 }
                 Ok(()) => Row::new(&subject.name, Outcome::Nothing, elapsed_ms(began)),
-                Err(failure) => {
-                    failed_row(subject, policy(subject, subject.on_configure, request), failure, began)
-                }
+                Err(failure) => failed_row(
+                    subject,
+                    policy(subject, subject.policies.on_configure, request),
+                    failure,
+                    began,
+                ),
             };
             self.progress.event(&Event::RowDone { phase, row: row.clone() });
             (row, configured)
@@ -541,10 +545,11 @@ fn remove_stale(model: &Model, states: &BTreeMap<String, State>) -> Result<(), L
             model.layout.api_defs().join(name)
         }));
     }
+    let _turn = model.layout.take_turn()?;
     register::api_definition::remove_stale(&model.layout, &keep)?;
     shared_library::remove_stale(&model.layout, &anywhere)?;
     plugin::remove_stale(&model.layout, &anywhere)?;
-    snapshot::remove_stale(&model.layout, &here)
+    snapshot::remove_stale(&model.layout, &here, &anywhere)
 }
 
 /// Leaves out what requires a component that is left out, and what requires that, and so on.

@@ -8,6 +8,7 @@ use crate::load::discover::{Installed, place};
 use crate::manifest::Extension;
 use crate::merge::{self, KeyOrder};
 use crate::node::{Mapping, Node, Value};
+use crate::origin::Layer;
 use crate::problem::{Problem, Severity};
 use crate::schema::{Context, Schema, nearest};
 
@@ -94,12 +95,26 @@ fn components(
         let prefix = place(&component.name);
         if let (Some(schema), Some(settings)) = (&component.schema, root.at(&prefix)) {
             let context = Context { prefix, is_partial: !is_enabled, suppressed: context.suppressed.clone() };
-            problems.extend(schema.check_component(&component.name, settings, &context));
+            let found = schema.check_component(&component.name, settings, &context);
+            problems.extend(found.into_iter().map(excuse_manifest));
         }
     }
     problems.extend(missing_schemas(root, installed, enabled));
     problems.extend(not_installed(root, installed, enabled));
     problems
+}
+
+/// Makes a warning of an error in the defaults that a component's own manifest brings.
+///
+/// Manifests of the reference have defaults without a value (`active:`) that their own schema does not allow. Only the
+/// component's vendor can mend that, and the component works with it.
+fn excuse_manifest(mut problem: Problem) -> Problem {
+    let is_default = problem.origin.as_ref().is_some_and(|origin| origin.layer == Layer::Manifest);
+    if is_default && problem.severity == Severity::Error {
+        problem.severity = Severity::Warning;
+        problem.message += "; so says the component's own manifest";
+    }
+    problem
 }
 
 /// Reports enabled components without a schema: an error each when validation is strict, one notice otherwise.
@@ -128,6 +143,13 @@ fn missing_schemas(root: &Node, installed: &[Installed], enabled: &BTreeSet<Stri
     vec![Problem::notice(message).on("components")]
 }
 
+/// Says once that components cannot be looked for, as in a sample that nobody has filled in.
+fn no_runtime(root: &Node, runtime: Option<&Node>) -> Problem {
+    let place = runtime.map_or(&root.origin, |node| &node.origin);
+    let message = "no runtime directory is given: components are neither found nor checked";
+    Problem::warning(message).at(place).on(KeyPath::of(&["zowe", "runtimeDirectory"]))
+}
+
 fn not_installed(root: &Node, installed: &[Installed], enabled: &BTreeSet<String>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let sections = root.get("haInstances").and_then(Node::mapping).map(Mapping::entries).unwrap_or_default();
@@ -154,6 +176,10 @@ fn not_installed(root: &Node, installed: &[Installed], enabled: &BTreeSet<String
                     .id("ZWEL0132E"),
             );
         }
+    }
+    let runtime = root.below(&["zowe", "runtimeDirectory"]);
+    if !problems.is_empty() && runtime.and_then(Node::scalar).is_none_or(|text| text.is_empty()) {
+        return vec![no_runtime(root, runtime)];
     }
     problems
 }

@@ -20,7 +20,7 @@ fn scalars_get_the_types_of_yaml_1_2() {
     let value = |key: &str| root.get(key).unwrap().value.clone();
     assert_eq!(root.get("a").unwrap().integer(), Some(7554));
     assert_eq!(root.get("b").unwrap().integer(), Some(-1));
-    assert_eq!(root.get("c").unwrap().integer(), Some(16));
+    assert_eq!(value("c"), Value::text("0x10"));
     assert_eq!(root.get("d").unwrap().scalar().unwrap(), "1.10");
     assert_eq!(value("e"), Value::text("yes"));
     assert_eq!(value("f"), Value::Bool(true));
@@ -29,7 +29,7 @@ fn scalars_get_the_types_of_yaml_1_2() {
     assert_eq!(value("i"), Value::text("1.2.3"));
     assert!(matches!(value("j"), Value::Number(Number { value: Numeric::Float(_), .. })));
     assert_eq!(root.get("k").unwrap().integer(), Some(5));
-    assert_eq!(root.get("l").unwrap().integer(), Some(15));
+    assert_eq!(value("l"), Value::text("0o17"));
     assert_eq!(value("m"), Value::text("."));
     assert_eq!(value("n"), Value::text("12345678901234567890"));
     assert_eq!(value("o"), Value::text(".inf"));

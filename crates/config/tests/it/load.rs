@@ -322,3 +322,40 @@ fn keys_without_a_value_count_as_empty_mappings() {
     assert!(!report.has_errors(), "{report}");
     assert_eq!(value(&configuration, "zowe.environments"), json!({}));
 }
+
+#[test]
+fn defaults_of_a_manifest_that_break_their_own_schema_are_a_warning_and_values_of_a_user_are_errors() {
+    let fixture = Fixture::new();
+    let schema = r#"{"$schema":"https://json-schema.org/draft/2019-09/schema","$id":"https://example.org/s",
+        "type":"object","properties":{"profiles":{"type":"object","properties":{"active":{"type":"string"}}}}}"#;
+    fixture.write("runtime/components/tool/schema.json", schema);
+    fixture.write("runtime/components/tool/bin/start.sh", "#!/bin/sh\n");
+    fixture.write(
+        "runtime/components/tool/manifest.yaml",
+        "name: tool\nid: org.example.tool\nversion: 1.0.0\nschemas:\n  configs: schema.json\nconfigs:\n  profiles:\n    active:\n",
+    );
+    fixture.replace("zowe.yaml", "components:\n", "components:\n  tool:\n    enabled: true\n");
+    let (_, report) = fixture.load(&["zowe.yaml"]);
+    assert!(!report.has_errors(), "{report}");
+    let found = report.problems.iter().find(|one| one.path == "components.tool.profiles.active");
+    assert_eq!(found.map(|one| one.severity), Some(Severity::Warning), "{report}");
+    let over = "components:\n  tool:\n    profiles:\n      active: [x]\n";
+    fixture.write("over.yaml", over);
+    let (_, report) = fixture.load(&["over.yaml", "zowe.yaml"]);
+    let errors: Vec<_> = report.errors().map(|one| one.path.as_str()).collect();
+    assert_eq!(errors, ["components.tool.profiles.active"], "{report}");
+}
+
+#[test]
+fn sample_without_a_runtime_directory_loads_with_one_warning_about_it() {
+    let fixture = Fixture::new();
+    fixture.write(
+        "sample.yaml",
+        "zowe:\n  runtimeDirectory: \"\"\ncomponents:\n  gateway:\n    enabled: true\n  discovery:\n    enabled: true\n",
+    );
+    let (_, report) = fixture.load(&["sample.yaml"]);
+    let worse: Vec<_> = report.problems.iter().filter(|one| one.severity != Severity::Notice).collect();
+    assert_eq!(worse.len(), 1, "{report}");
+    assert_eq!((worse[0].path.as_str(), worse[0].severity), ("zowe.runtimeDirectory", Severity::Warning));
+    assert_eq!(worse[0].origin.as_ref().map(|origin| origin.line), Some(2));
+}

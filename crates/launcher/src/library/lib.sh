@@ -26,6 +26,12 @@ print_trace() {
 }
 print_level0_message() { printf '%s\n' "=== $1"; }
 print_level1_message() { printf '%s\n' "--- $1"; }
+print_level0_debug() { print_debug "=== $1"; }
+print_level1_debug() { print_debug "--- $1"; }
+print_level2_debug() { print_debug "  > $1"; }
+print_level0_trace() { print_trace "=== $1"; }
+print_level1_trace() { print_trace "--- $1"; }
+print_level2_trace() { print_trace "  > $1"; }
 print_level2_message() { printf '%s\n' "  > $1"; }
 
 # print_formatted_message SERVICE LOGGER LEVEL TEXT; `-` as text reads standard input.
@@ -52,16 +58,72 @@ print_formatted_info() { print_formatted_message "$1" "$2" INFO "$3"; }
 print_formatted_warn() { print_formatted_message "$1" "$2" WARN "$3"; }
 print_formatted_error() { print_formatted_message "$1" "$2" ERROR "$3" >&2; }
 
-# --- text
-lower_case() { printf '%s\n' "$1" | tr '[:upper:]' '[:lower:]'; }
-upper_case() { printf '%s\n' "$1" | tr '[:lower:]' '[:upper:]'; }
-trim() { printf '%s\n' "$1" | sed 's/^[[:space:]]*//;s/[[:space:]]*$//'; }
-sanitize_alphanum() { printf '%s' "$1" | tr -c '[:alnum:]' '_'; printf '\n'; }
-sanitize_alpha() { printf '%s' "$1" | tr -c '[:alpha:]' '_'; printf '\n'; }
+# --- text: given as the first word, or, without one, a line of standard input
+tender_input() {
+  if [ "$#" -gt 0 ]; then printf '%s\n' "$1"; else IFS= read -r tender_line; printf '%s\n' "${tender_line}"; fi
+}
+lower_case() { tender_input "$@" | tr '[:upper:]' '[:lower:]'; }
+upper_case() { tender_input "$@" | tr '[:lower:]' '[:upper:]'; }
+trim() { tender_input "$@" | sed 's/^[[:space:]]*//;s/[[:space:]]*$//'; }
+sanitize_alphanum() { tender_input "$@" | sed 's/[^[:alnum:]]/_/g'; }
+sanitize_alpha() { tender_input "$@" | sed 's/[^[:alpha:]]/_/g'; }
+sanitize_num() { tender_input "$@" | sed 's/[^[:digit:]]/_/g'; }
+sanitize_ha_instance_id() { sanitize_alphanum "$@" | lower_case; }
+base64_encode() { tender_input "$@" | tr -d '\n' | base64 -w 0; printf '\n'; }
+# replace TEXT OLD NEW: single characters.
+replace() { printf '%s\n' "$1" | tr "$2" "$3"; }
+# is_substr_of PART TEXT: ends with 1 when it is, as it always has.
+is_substr_of() { case "$2" in *"$1"*) return 1 ;; *) return 0 ;; esac }
+padding_left() { printf '%s\n' "$1" | sed "s/^/$2/"; }
 remove_trailing_slash() { printf '%s\n' "${1%/}"; }
 # item_in_list LIST ITEM: prints `true` when the comma list has exactly this item.
 item_in_list() {
   case ",$1," in *",$2,"*) printf 'true\n' ;; esac
+}
+
+# --- variables
+tender_is_name() { case "$1" in '' | [0-9]* | *[!A-Za-z0-9_]*) return 1 ;; esac }
+get_var_value() { tender_is_name "$1" && eval "printf '%s\\n' \"\${$1:-}\""; }
+is_variable_set() {
+  [ -n "$(get_var_value "$1")" ] && return 0
+  print_error "${2:-$1 is not set}"
+  return 1
+}
+# are_variables_set A,B,…: ends with how many are not.
+are_variables_set() {
+  tender_missing=0
+  for tender_name in $(printf '%s' "$1" | tr ',' ' '); do
+    is_variable_set "${tender_name}" || tender_missing=$((tender_missing + 1))
+  done
+  return "${tender_missing}"
+}
+function_exists() { case "$(command -V "$1" 2>/dev/null)" in *function*) return 0 ;; *) return 1 ;; esac }
+
+# --- this system
+get_sysname() { uname -n | sed 's/\..*//' | lower_case; }
+get_user_id() { id -un; }
+get_tmp_dir() { printf '%s\n' "${TMPDIR:-/tmp}"; }
+get_ipaddress() { getent ahostsv4 "$1" | awk 'NR == 1 { print $1 }'; }
+find_direct_child_processes() { awk -v parent="$1" '{ sub(/^.*\) /, ""); if ($2 == parent) print pid(FILENAME) }
+  function pid(name) { split(name, parts, "/"); return parts[3] }' /proc/[0-9]*/stat 2>/dev/null; }
+find_all_child_processes() {
+  for tender_child in $(find_direct_child_processes "$1"); do
+    printf '%s\n' "${tender_child}"
+    (find_all_child_processes "${tender_child}")
+  done
+}
+
+# --- components
+get_component_manifest() {
+  for tender_name in manifest.yaml manifest.yml manifest.json; do
+    if [ -f "$1/${tender_name}" ]; then printf '%s\n' "$1/${tender_name}"; return 0; fi
+  done
+}
+find_component_directory() {
+  for tender_place in "${ZWE_zowe_runtimeDirectory:-}/components" "${ZWE_zowe_runtimeDirectory:-}" \
+    "${ZWE_zowe_extensionDirectory:-}"; do
+    if [ -d "${tender_place}/$1" ]; then printf '%s\n' "${tender_place}/$1"; return 0; fi
+  done
 }
 
 # --- files
@@ -78,6 +140,15 @@ validate_directory_is_accessible() {
 validate_directory_is_writable() {
   is_directory_writable "$1" || { print_error "directory $1 is not there or cannot be written"; return 1; }
 }
+# are_directories_accessible A,B,…: ends with how many are not.
+are_directories_accessible() {
+  tender_missing=0
+  for tender_name in $(printf '%s' "$1" | tr ',' ' '); do
+    validate_directory_is_accessible "${tender_name}" || tender_missing=$((tender_missing + 1))
+  done
+  return "${tender_missing}"
+}
+are_directories_same() { [ "$(cd "$1" 2>/dev/null && pwd -P)" = "$(cd "$2" 2>/dev/null && pwd -P)" ]; }
 create_tmp_file() { mktemp "${TMPDIR:-/tmp}/${1:-zwe}-XXXXXX"; }
 
 # --- checks
@@ -100,8 +171,8 @@ check_runtime_validation_result() {
 }
 runtime_check_for_validate_errors_found() { check_runtime_validation_result "$@"; }
 
-# validate_port_available PORT: fails when something listens on it, other than this instance itself.
-validate_port_available() {
+# is_port_available PORT: says why, and fails, when something listens on it that is not this instance itself.
+is_port_available() {
   if [ "${ZWE_zowe_network_server_validatePortFree:-true}" = "false" ] \
     || [ "${ZWE_configs_zowe_network_server_validatePortFree:-true}" = "false" ]; then
     return 0
@@ -115,6 +186,7 @@ validate_port_available() {
     return 1
   fi
 }
+validate_port_available() { is_port_available "$@"; }
 
 # --- programs
 ensure_java_is_on_path() {
@@ -139,4 +211,10 @@ require_java() { validate_java_home || exit 122; }
 require_node() { validate_node_home || exit 121; }
 check_java() { validate_java_home; }
 check_node() { validate_node_home; }
+detect_java_home() {
+  tender_found=$(command -v java) && tender_found=$(readlink -f "${tender_found}") && dirname "$(dirname "${tender_found}")"
+}
+detect_node_home() {
+  tender_found=$(command -v node) && tender_found=$(readlink -f "${tender_found}") && dirname "$(dirname "${tender_found}")"
+}
 require_zos() { print_error_and_exit "this function needs z/OS" "" 120; }

@@ -114,18 +114,19 @@ fn define(
 /// Puts shared libraries and plugin pointers in place.
 fn register(subject: &Subject, layout: &Layout, runtime: &Path) -> Result<(), Failure> {
     let manifest = &subject.manifest;
+    let frames = frames(subject)?;
     let texts = |paths: &[PathBuf]| paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
     let libraries = [
         ("gateway", &manifest.gateway_shared_libs),
         ("discovery", &manifest.discovery_shared_libs),
         ("zaas", &manifest.zaas_shared_libs),
     ];
+    let _turn = layout.take_turn().map_err(|error| Failure::because(chain(&error)))?;
     for (kind, listed) in libraries {
         let component = (subject.name.as_str(), subject.root.as_path(), manifest.file.as_path());
         shared_library::place(layout, kind, component, &texts(listed))
             .map_err(|error| Failure::because(chain(&error)))?;
     }
-    let frames = frames(subject)?;
     let component = (subject.name.as_str(), subject.root.as_path(), runtime);
     plugin::place(layout, component, &texts(&manifest.appfw_plugins), &frames)
         .map(drop)

@@ -11,14 +11,15 @@ use tender_config::instance::{
 };
 use tender_config::manifest::{Extension, FailurePolicy};
 use tender_config::node::Node;
-use tender_config::problem::{Problem, Severity};
 use tender_config::secret::SecretSource;
+use tender_config::units;
 use tender_supervisor::plan;
 
 use super::global::port_uses::PortUse;
 use super::global::zosmf::Policy;
 use super::model::Model;
-use super::subject::Subject;
+use super::problems;
+use super::subject::{FailurePolicies, Subject};
 use crate::instance::{Instance, InstanceError, Loaded};
 use crate::message::chain;
 
@@ -59,14 +60,23 @@ pub(crate) fn read(instance: &Instance, loaded: &Loaded) -> Result<Reading, Inst
     let runtime = configuration
         .runtime_directory()
         .ok_or(InstanceError::NotConfigured { key: "zowe.runtimeDirectory" })?;
-    let sorted = sort_problems(loaded);
+    let sorted = problems::sort(loaded);
     if !sorted.global.is_empty() {
         return Ok(Reading::Wrong { problems: sorted.global });
     }
     let enabled = configuration.components.iter().filter(|component| component.is_enabled);
-    let subjects: Vec<Subject> = enabled
-        .map(|component| subject(configuration, component, sorted.of_component.get(&component.name)))
-        .collect();
+    let installed =
+        enabled.map(|component| subject(configuration, component, sorted.of_component.get(&component.name)));
+    let absent = problems::absent(configuration).into_iter().map(|(name, settings)| {
+        Subject::absent(
+            name,
+            runtime.join("components").join(name),
+            settings,
+            failure_policies(configuration),
+            sorted.of_component.get(name),
+        )
+    });
+    let subjects: Vec<Subject> = installed.chain(absent).collect();
     let model = Model {
         directory: instance.directory().to_owned(),
         runtime,
@@ -87,49 +97,11 @@ pub(crate) fn read(instance: &Instance, loaded: &Loaded) -> Result<Reading, Inst
             VerifyCertificates::Disabled => VerifyMode::Disabled,
         },
         effective: configuration.root().to_json(),
-        log: plan::LogSettings::default(),
+        log: log_settings(configuration),
         notable: configuration.sys_messages(),
         layout,
     };
     Ok(Reading::Usable { model: Box::new(model), warnings: sorted.warnings })
-}
-
-/// Problems, by what they stop.
-#[derive(Debug, Default)]
-struct Sorted {
-    global: Vec<String>,
-    of_component: BTreeMap<String, Vec<String>>,
-    warnings: Vec<String>,
-}
-
-/// Finds out what each problem stops: everything, or one component, or nothing when that one is not enabled.
-fn sort_problems(loaded: &Loaded) -> Sorted {
-    let mut sorted = Sorted::default();
-    for problem in &loaded.report.problems {
-        let text = problem.to_string();
-        match (problem.severity, component_of(problem, &loaded.instance)) {
-            (Severity::Error, None) => sorted.global.push(text),
-            (Severity::Error, Some(component)) if component.is_enabled => {
-                sorted.of_component.entry(component.name.clone()).or_default().push(text);
-            }
-            (Severity::Error | Severity::Warning, _) => sorted.warnings.push(text),
-            (Severity::Notice, _) => {}
-        }
-    }
-    sorted
-}
-
-/// Returns the component that a problem is about: its settings, or a file of it.
-fn component_of<'i>(problem: &Problem, instance: &'i InstanceConfiguration) -> Option<&'i Component> {
-    let in_file = problem.origin.as_ref().and_then(|origin| {
-        instance.components.iter().find(|component| origin.file.starts_with(&component.root))
-    });
-    in_file.or_else(|| {
-        let rest = problem.path.strip_prefix("components.")?;
-        instance.components.iter().find(|component| {
-            rest.strip_prefix(&*component.name).is_some_and(|rest| rest.starts_with(['.', '[']))
-        })
-    })
 }
 
 fn subject(
@@ -169,13 +141,33 @@ fn subject(
         variables,
         secrets,
         settings: component.settings.to_json(),
+        policies: failure_policies(configuration),
+        problem,
+    }
+}
+
+fn failure_policies(configuration: &InstanceConfiguration) -> FailurePolicies {
+    FailurePolicies {
         on_validate: FailurePolicy::Skip,
         on_configure: match configuration.on_configure_failure() {
             ConfigureFailure::Warn => FailurePolicy::Warn,
             ConfigureFailure::Skip => FailurePolicy::Skip,
             ConfigureFailure::Exit => FailurePolicy::Fail,
         },
-        problem,
+    }
+}
+
+/// Returns how output is kept, `zowe.logging`; the schema has checked the values.
+fn log_settings(configuration: &InstanceConfiguration) -> plan::LogSettings {
+    let usual = plan::LogSettings::default();
+    let at = |key: &str| configuration.root().below(&["zowe", "logging", key]);
+    let size = at("rotate").and_then(Node::scalar).and_then(|text| units::size_bytes(&text).ok());
+    let keep = at("keep").and_then(Node::integer).and_then(|count| u32::try_from(count).ok());
+    plan::LogSettings {
+        rotate_bytes: size.unwrap_or(usual.rotate_bytes),
+        keep: keep.unwrap_or(usual.keep),
+        is_json: at("json").and_then(Node::boolean).unwrap_or(usual.is_json),
+        ..usual
     }
 }
 

@@ -29,16 +29,20 @@ pub(crate) fn write(
     Ok(())
 }
 
-/// Removes the snapshots of this HA instance of components that are not in `components`.
-pub(crate) fn remove_stale(layout: &Layout, components: &[&str]) -> Result<(), LayoutError> {
+/// Removes the snapshots of this HA instance of components that are not in `here`, and directories of those that are
+/// not active `anywhere`: another HA instance may be about to write into the others.
+pub(crate) fn remove_stale(layout: &Layout, here: &[&str], anywhere: &[&str]) -> Result<(), LayoutError> {
     let id = &layout.ha_id;
     for directory in entries(&layout.env())? {
         let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if !directory.is_dir() || name.starts_with('.') || components.contains(&name.as_str()) {
+        if !directory.is_dir() || name.starts_with('.') || here.contains(&name.as_str()) {
             continue;
         }
         for file in [format!(".instance-{id}.env"), format!(".{id}.env"), format!(".configs-{id}.json")] {
             remove_file(&directory.join(file))?;
+        }
+        if anywhere.contains(&name.as_str()) {
+            continue;
         }
         let left = entries(&directory)?;
         let is_only_manifest = left

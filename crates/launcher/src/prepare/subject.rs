@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use tender_config::Environment;
 use tender_config::manifest::{Extension, FailurePolicy, Manifest};
+use tender_config::node::Node;
 use tender_supervisor::plan;
 
 /// One component.
@@ -30,15 +31,49 @@ pub(crate) struct Subject {
     pub(crate) secrets: BTreeSet<String>,
     /// Values for placeholders of probes, by configuration path below the component (`port`, `a.b`).
     pub(crate) settings: serde_json::Value,
-    /// What follows when `validate` fails.
-    pub(crate) on_validate: FailurePolicy,
-    /// What follows when `configure` fails.
-    pub(crate) on_configure: FailurePolicy,
+    /// What follows when something fails, unless the component says otherwise.
+    pub(crate) policies: FailurePolicies,
     /// The configuration has this against it already.
     pub(crate) problem: Option<String>,
 }
 
+/// What follows when a phase of a component fails.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FailurePolicies {
+    /// When `validate` fails.
+    pub(crate) on_validate: FailurePolicy,
+    /// When `configure` fails.
+    pub(crate) on_configure: FailurePolicy,
+}
+
 impl Subject {
+    /// Makes the subject of a component that is enabled and has no directory: all it can do is fail by its policy.
+    pub(crate) fn absent(
+        name: &str,
+        root: PathBuf,
+        settings: &Node,
+        policies: FailurePolicies,
+        problems: Option<&Vec<String>>,
+    ) -> Self {
+        let extension = settings.get("tender").and_then(|node| Extension::of(node).ok()).unwrap_or_default();
+        let problem = problems.map_or_else(|| "it is not installed".to_owned(), |all| all.join("; "));
+        Self {
+            name: name.to_owned(),
+            job_name: String::new(),
+            root,
+            manifest: Manifest { name: name.to_owned(), ..Manifest::default() },
+            // Nothing but its policy means anything without the component.
+            extension: Extension { on_failure: extension.on_failure, ..Extension::default() },
+            restart: plan::Restart::default(),
+            environment: BTreeMap::new(),
+            variables: Environment::default(),
+            secrets: BTreeSet::new(),
+            settings: settings.to_json(),
+            policies,
+            problem: Some(problem),
+        }
+    }
+
     /// Returns the environment as the supervisor carries it.
     pub(crate) fn environment_with(&self, exports: &BTreeMap<String, String>) -> plan::Environment {
         let mut environment = self.environment.clone();

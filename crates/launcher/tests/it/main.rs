@@ -4,8 +4,12 @@
 
 mod activation;
 mod components;
+mod degraded;
 mod faults;
 mod prepare;
 mod run;
 mod support;
+mod tls;
+mod together;
+mod version_one;
 mod world;

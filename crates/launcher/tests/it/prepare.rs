@@ -263,6 +263,63 @@ fn script_of_the_reference_library_finds_it() {
 }
 
 #[test]
+fn functions_that_scripts_of_the_reference_call_do_what_they_say() {
+    let world = World::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap().port();
+    let script = |port: u16| {
+        format!(
+            r#"print_formatted_debug ZWELS "a,validate.sh:${{LINENO}}" "- Checking port {port}"
+validate_this "is_port_available \"{port}\" 2>&1" "a,validate.sh:${{LINENO}}" || exit 3
+is() {{ [ "$2" = "$3" ] || {{ echo "$1: '$2' is not '$3'"; exit 9; }}; }}
+is lower "$(echo ABC | lower_case)" abc
+is upper "$(upper_case abc)" ABC
+is alphanum "$(sanitize_alphanum a.b-1)" a_b_1
+is ha "$(sanitize_ha_instance_id LPAR-1)" lpar_1
+is trim "$(trim '  x y ')" 'x y'
+is replace "$(replace a,b , ' ')" 'a b'
+is base64 "$(base64_encode 'a b')" YSBi
+is item "$(item_in_list a,b b)" true
+is value "$(get_var_value ZWE_configs_port)" 4711
+is name "$(get_var_value 'x}};touch PWNED;{{')" ''
+is set "$(is_variable_set HOME; echo $?)" 0
+is unset "$(are_variables_set HOME,NO_SUCH,NEITHER 2>/dev/null; echo $?)" 2
+is directories "$(are_directories_accessible /,/nowhere 2>/dev/null; echo $?)" 1
+is same "$(are_directories_same / /usr/..; echo $?)" 0
+is component "$(find_component_directory a)" "$(pwd)"
+is manifest "$(get_component_manifest .)" ./manifest.yaml
+is substring "$(is_substr_of b abc; echo $?)" 1
+is function "$(function_exists trim; echo $?)" 0
+is nothing "$(function_exists no_such; echo $?)" 1
+is sysname "$(get_sysname)" "$(get_sysname | lower_case)"
+sleep 1000 & child=$!
+is child "$(find_direct_child_processes $$ | grep -x "$child")" "$child"
+is children "$(find_all_child_processes $$ | grep -x "$child")" "$child"
+kill $child
+echo all is well
+"#
+        )
+    };
+    let manifest = "configs:\n  port: 4711\n";
+    let outcome = |port: u16| {
+        let root = world.component("a", manifest, &[("bin/validate.sh", &script(port))]);
+        world.write_settings("  network: { server: { validatePortFree: true } }\n", &enabled(&["a"]));
+        let prepared = world.prepare();
+        assert!(!root.join("PWNED").exists());
+        row(&prepared, Phase::Validate, "a").clone()
+    };
+    let found = outcome(1);
+    assert_eq!(
+        (found.outcome, found.output.last().map(String::as_str)),
+        (Outcome::Done, Some("all is well")),
+        "{found:?}"
+    );
+    let found = outcome(taken);
+    assert_eq!(found.outcome, Outcome::Skipped);
+    assert!(found.output.join("\n").contains(&format!("port {taken} is in use")), "{found:?}");
+}
+
+#[test]
 fn unknown_ha_instance_is_refused_with_those_there_are() {
     let world = World::new();
     world.write_settings(

@@ -70,3 +70,68 @@ pub(crate) fn probe(url: &str, tls: &Arc<ClientConfig>, limits: Limits) -> Resul
         std::thread::park_timeout(next);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread::JoinHandle;
+
+    use tender_certificate::tls::VerifyMode;
+
+    use super::*;
+
+    /// Answers one question after the other with these, then listens no more; ends with the requests.
+    fn server(answers: &'static [&'static str]) -> (String, JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/zosmf/info", listener.local_addr().unwrap());
+        let handle = std::thread::spawn(move || {
+            let answer = |text: &&str| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut buffer = [0; 4096];
+                let count = stream.read(&mut buffer).unwrap();
+                stream.write_all(text.as_bytes()).unwrap();
+                String::from_utf8_lossy(&buffer[..count]).into_owned()
+            };
+            answers.iter().map(answer).collect()
+        });
+        (url, handle)
+    }
+
+    fn tls() -> Arc<ClientConfig> {
+        crate::probe::tls(VerifyMode::Disabled, &[]).unwrap()
+    }
+
+    #[test]
+    fn server_that_is_not_up_yet_is_asked_again_until_it_is() {
+        let (url, server) = server(&["HTTP/1.1 503 x\r\n\r\n", "nonsense\r\n", "HTTP/1.1 200 OK\r\n\r\n"]);
+        // Long enough for a busy machine; the answers come at once, so a question hardly waits.
+        let limits = Limits { question: Duration::from_millis(200), all: Duration::from_secs(60) };
+        probe(&url, &tls(), limits).unwrap();
+        let requests = server.join().unwrap();
+        assert_eq!(requests.len(), 3);
+        let is_whole = |text: &String| {
+            text.starts_with("GET /zosmf/info HTTP/1.1\r\n") && text.contains("X-CSRF-ZOSMF-HEADER: true\r\n")
+        };
+        assert!(requests.iter().all(is_whole), "{requests:?}");
+    }
+
+    #[test]
+    fn server_that_stays_away_is_given_up_within_the_limit_and_the_reason_told() {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let limits = Limits { question: Duration::from_millis(50), all: Duration::from_millis(300) };
+        let url = format!("http://127.0.0.1:{port}/zosmf/info");
+        let reason = probe(&url, &tls(), limits).unwrap_err();
+        assert!(reason.contains(&url) && reason.contains("Connection refused"), "{reason}");
+        let tries = reason.split("asked ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+        assert!((1..=6).contains(&tries.parse::<u32>().unwrap()), "{reason}");
+    }
+
+    #[test]
+    fn words_of_the_configuration_are_policies() {
+        assert_eq!(
+            ["disabled", "FAIL", "warn", "?"].map(Policy::parse),
+            [Policy::Disabled, Policy::Fail, Policy::Warn, Policy::Warn]
+        );
+    }
+}
