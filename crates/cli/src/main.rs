@@ -10,7 +10,6 @@ mod home;
 mod instance;
 mod live;
 mod media;
-mod memory;
 mod progress;
 mod quickstart;
 mod render;

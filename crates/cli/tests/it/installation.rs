@@ -1,14 +1,14 @@
 //! A small product and an instance of it, driven through the command line.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::world::{Answer, DEADLINE, answer, wait_until, words};
+use crate::world::{Answer, DEADLINE, answer, free_ports, wait_until, words};
 
 /// A server that answers every connection with its greeting and its process id.
 const ECHO: &str = r#"
@@ -38,7 +38,7 @@ impl Installation {
     /// Makes a product of two components, `echo` that listens and `pulse` that does not, and an instance of it.
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port = free_ports();
         let this = Self { directory, port };
         let echo = this.path("product/components/echo");
         script(&echo.join("bin/validate.sh"), "[ \"$ZWE_configs_port\" -gt 0 ]");

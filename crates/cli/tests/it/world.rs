@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -240,12 +241,19 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Finds four ports in a row that are free on loopback.
+/// Finds four ports in a row that are free on loopback and that no other test of this process was given.
+///
+/// Limits: below the ports that the system gives to connections, so that no client takes one in between.
 pub(crate) fn free_ports() -> u16 {
-    for _ in 0..500 {
-        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 16_000;
+    const COUNT: u32 = 16_000;
+    for _ in 0..COUNT / 4 {
+        // Another process of tests begins elsewhere.
+        let offset = std::process::id().wrapping_mul(236) + TAKEN.fetch_add(4, Ordering::Relaxed);
+        let first = u16::try_from(FIRST + offset % COUNT / 4 * 4).unwrap();
         let is_free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-        if first < 65_000 && (first..first + 4).all(is_free) {
+        if (first..first + 4).all(is_free) {
             return first;
         }
     }
