@@ -186,3 +186,14 @@ fn clock_that_jumps_changes_no_waiting_time() {
         world.log("eager").lines().map(|line| line[..4].to_owned()).collect();
     assert!(years.len() >= 3, "{years:?}");
 }
+
+#[test]
+fn journal_that_cannot_be_written_is_told_once_and_disturbs_nothing() {
+    let mut world = World::new(Holding::SubReaper);
+    fs::create_dir(world.path("private/processes.new")).unwrap();
+    world.component("a", "sleep 0.15; exit 1").restart.intervals_ms = vec![0; 10_000];
+    world.start();
+    wait_until("it was started again a few times", || world.component_status("a").restarts > 4);
+    assert_eq!(world.said().matches("ZWEL0092W").count(), 1);
+    assert_eq!(world.shut_down(), 0);
+}

@@ -22,7 +22,16 @@ pub(super) struct Contender {
     /// Short names of the processes that count as its own.
     pub(super) processes: &'static [&'static str],
     /// Writes what it needs into a directory, and returns how it is started.
-    pub(super) prepare: fn(&Path, &Path, &[Service]) -> Result<Command, Failure>,
+    pub(super) prepare: fn(&Path, &Ours, &[Service]) -> Result<Command, Failure>,
+}
+
+/// Our programs.
+#[derive(Debug)]
+pub(super) struct Ours {
+    /// Runs a plan that is ready.
+    pub(super) supervise: PathBuf,
+    /// The product.
+    pub(super) tender: PathBuf,
 }
 
 /// A child to be run.
@@ -67,12 +76,21 @@ while True:
 /// Ours first.
 pub(super) const CONTENDERS: &[Contender] = &[
     Contender {
-        name: "tender",
-        note: "restart interval 0, one log file a child with time stamps, status and console included",
+        name: "tender supervisor",
+        note: "its engine with a plan that is ready: restart interval 0, one log file a child with time stamps, status and console included",
         is_ours: true,
         needed: None,
         processes: &["supervise"],
         prepare: tender,
+    },
+    Contender {
+        name: "tender launcher run",
+        note: "the product as a whole: its times are those until configuration, manifests and scripts are checked, a plan \
+               is made of them and everything has started; memory is that of the launcher which then stays",
+        is_ours: true,
+        needed: None,
+        processes: &["tender"],
+        prepare: launcher_run,
     },
     Contender {
         name: "supervisord",
@@ -130,7 +148,7 @@ fn quiet(mut command: Command) -> Command {
     command
 }
 
-fn tender(work: &Path, ours: &Path, services: &[Service]) -> Result<Command, Failure> {
+fn tender(work: &Path, ours: &Ours, services: &[Service]) -> Result<Command, Failure> {
     for name in ["instance", "private", "log"] {
         make(&work.join(name))?;
     }
@@ -156,12 +174,37 @@ fn tender(work: &Path, ours: &Path, services: &[Service]) -> Result<Command, Fai
     let file = work.join("plan.json");
     write(&file, &plan.to_string())?;
     let input = fs::File::open(&file).map_err(Failure::file("read", &file))?;
-    let mut command = quiet(Command::new(ours));
+    let mut command = quiet(Command::new(&ours.supervise));
     command.stdin(input);
     Ok(command)
 }
 
-fn supervisord(work: &Path, _ours: &Path, services: &[Service]) -> Result<Command, Failure> {
+fn launcher_run(work: &Path, ours: &Ours, services: &[Service]) -> Result<Command, Failure> {
+    for name in ["instance", "log", "runtime"] {
+        make(&work.join(name))?;
+    }
+    write(&work.join("runtime/manifest.json"), "{\"name\":\"bench\",\"version\":\"1.0.0\"}")?;
+    let dir = work.display();
+    let mut text = format!(
+        "zowe:\n  runtimeDirectory: {dir}/runtime\n  logDirectory: {dir}/log\n  workspaceDirectory: {dir}/workspace\n  \
+         extensionDirectory: {dir}/extensions\n  launcher:\n    restartIntervals: [0, 0, 0]\ncomponents:\n"
+    );
+    for Service { name, text: script, .. } in services {
+        writeln!(text, "  {name}: {{ enabled: true }}").expect("writing to a string cannot fail");
+        let component = work.join("runtime/components").join(name);
+        make(&component.join("bin"))?;
+        write_script(&component.join("bin/start.sh"), script)?;
+        let manifest =
+            format!("name: {name}\nid: {name}\nversion: 1.0.0\ncommands:\n  start: bin/start.sh\n");
+        write(&component.join("manifest.yaml"), &manifest)?;
+    }
+    write(&work.join("instance/zowe.yaml"), &text)?;
+    let mut command = Command::new(&ours.tender);
+    command.args(["launcher", "run", "--instance"]).arg(work.join("instance"));
+    Ok(quiet(command))
+}
+
+fn supervisord(work: &Path, _ours: &Ours, services: &[Service]) -> Result<Command, Failure> {
     make(&work.join("log"))?;
     let dir = work.display();
     let mut text = format!(
@@ -202,7 +245,7 @@ fn service_dirs(work: &Path, services: &[Service], logger: &str) -> Result<PathB
     Ok(all)
 }
 
-fn s6(work: &Path, _ours: &Path, services: &[Service]) -> Result<Command, Failure> {
+fn s6(work: &Path, _ours: &Ours, services: &[Service]) -> Result<Command, Failure> {
     let logger = format!("exec s6-log t n20 s50000000 {}/log", work.display());
     let all = service_dirs(work, services, &logger)?;
     let mut command = Command::new("s6-svscan");
@@ -210,7 +253,7 @@ fn s6(work: &Path, _ours: &Path, services: &[Service]) -> Result<Command, Failur
     Ok(quiet(command))
 }
 
-fn runit(work: &Path, _ours: &Path, services: &[Service]) -> Result<Command, Failure> {
+fn runit(work: &Path, _ours: &Ours, services: &[Service]) -> Result<Command, Failure> {
     let logger = format!("exec svlogd -tt {}/log", work.display());
     let all = service_dirs(work, services, &logger)?;
     write(&work.join("log/config"), "s50000000\nn20\n")?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
-use super::contender::{Contender, Service};
+use super::contender::{Contender, Ours, Service};
 use super::started_dir;
 use crate::failure::Failure;
 use crate::program;
@@ -41,7 +41,7 @@ struct Process {
 impl Running {
     pub(super) fn start(
         contender: &Contender,
-        ours: &Path,
+        ours: &Ours,
         work: &Path,
         services: &[Service],
     ) -> Result<Self, Failure> {
