@@ -2,6 +2,7 @@
 
 mod config;
 pub(crate) mod content;
+mod launcher;
 mod limits;
 mod local;
 mod matching;
@@ -10,6 +11,7 @@ mod ours;
 mod pairs;
 mod peers;
 mod report;
+mod saf;
 mod service;
 
 use std::path::PathBuf;
@@ -46,6 +48,10 @@ pub(crate) enum Bench {
         #[arg(long, value_name = "DIR")]
         into: Option<PathBuf>,
     },
+    /// Measures authorisation: decisions against 10 000 profiles, beside cedar-policy.
+    Saf(saf::Saf),
+    /// Measures our supervisor beside supervisord, s6 and runit.
+    Launcher(launcher::Launcher),
     /// Measures requisite closure over many fixes, and queries over many systems.
     #[command(visible_aliases = ["closure", "query"])]
     Service(service::Service),
@@ -66,6 +72,8 @@ impl Bench {
                 }
                 Ok(())
             }
+            Self::Saf(saf) => saf.run(workspace),
+            Self::Launcher(launcher) => launcher.run(workspace),
             Self::Service(service) => service.run(workspace),
         }
     }

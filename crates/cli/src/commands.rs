@@ -14,6 +14,8 @@ mod man;
 mod quickstart;
 mod reload;
 mod restart;
+mod saf;
+mod security;
 pub(crate) mod servmgr;
 pub(crate) mod start;
 pub(crate) mod status;
@@ -97,6 +99,11 @@ pub(crate) enum Command {
     /// Certificates of an instance
     #[command(subcommand)]
     Certificate(certificate::Certificate),
+    /// Who may do what: users, groups, profiles, decisions
+    Saf(saf::Args),
+    /// What the product needs defined in the security product
+    #[command(subcommand)]
+    Security(security::Security),
     /// Checks an instance from outside
     Verify(verify::Args),
     /// Collects what people need to find a fault, without secrets
@@ -129,6 +136,8 @@ impl Command {
             Self::Config(command) => command.run(shell),
             Self::Component(command) => command.run(shell),
             Self::Certificate(command) => command.run(shell),
+            Self::Saf(command) => command.run(shell),
+            Self::Security(command) => command.run(shell),
             Self::Verify(command) => command.run(shell),
             Self::Support(command) => command.run(shell),
             Self::Quickstart(command) => command.run(shell),

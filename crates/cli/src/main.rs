@@ -10,6 +10,7 @@ mod home;
 mod instance;
 mod live;
 mod media;
+mod memory;
 mod progress;
 mod quickstart;
 mod render;

@@ -115,8 +115,14 @@ impl Operands {
         self.take(name).is_some()
     }
 
-    /// Takes the one value of an operand out.
+    /// Takes the one value of an operand out, which is a single word.
     fn value(&mut self, name: &'static str) -> Result<Option<String>, CommandError> {
+        let of = self.of;
+        self.text(name)?.map(|value| word(of, name, value)).transpose()
+    }
+
+    /// Takes the one value of an operand out, which may be any text.
+    fn text(&mut self, name: &'static str) -> Result<Option<String>, CommandError> {
         let Some(item) = self.take(name) else { return Ok(None) };
         match item.items.as_deref() {
             Some([value]) if value.items.is_none() => Ok(Some(value.folded())),
@@ -129,7 +135,7 @@ impl Operands {
     fn values(&mut self, name: &'static str) -> Result<Vec<String>, CommandError> {
         let Some(item) = self.take(name) else { return Ok(Vec::new()) };
         let items = item.items.ok_or(CommandError::NeedsValue { operand: name })?;
-        Ok(items.iter().map(Item::folded).collect())
+        items.iter().map(|item| word(self.of, name, item.folded())).collect()
     }
 
     /// Takes a path out, whose letters stay as they are.
@@ -154,6 +160,14 @@ impl Operands {
             }),
         }
     }
+}
+
+/// Refuses what would be more than one word in the command that is made of it.
+fn word(of: &'static str, operand: &'static str, value: String) -> Result<String, CommandError> {
+    if value.is_empty() || value.contains(|found: char| found.is_whitespace() || "(),;'".contains(found)) {
+        return Err(CommandError::Value { of, operand, value });
+    }
+    Ok(value)
 }
 
 /// Makes the OMVS operand of a user.

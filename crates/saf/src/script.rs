@@ -34,16 +34,12 @@ pub enum ScriptError {
     },
 }
 
-/// Shortens a statement for a message and hides what may be a password.
+/// Shortens a statement for a message: what is in parentheses may be a password under a mistyped word.
 fn shortened(text: &str) -> String {
-    let upper = text.to_ascii_uppercase();
-    let secret = ["PASS", "PHRASE"].iter().filter_map(|word| upper.find(word)).min();
-    let end = secret.unwrap_or(text.len());
-    let mut short: String = text[..end].chars().take(80).collect();
-    if short.len() < text.len() {
-        short.push('…');
+    match text.split_once('(') {
+        Some((before, _)) => format!("{before}(…"),
+        None => text.to_owned(),
     }
-    short
 }
 
 /// One statement of a script.
@@ -77,6 +73,15 @@ impl Script {
     ///
     /// Errors: the first statement that cannot be read, or symbol that has no value.
     pub fn parse(text: &str, symbols: &BTreeMap<String, String>) -> Result<Self, ScriptError> {
+        Self::parse_with(text, Some(symbols))
+    }
+
+    /// Reads a script without symbols: an ampersand is an ampersand.
+    pub fn parse_plain(text: &str) -> Result<Self, ScriptError> {
+        Self::parse_with(text, None)
+    }
+
+    fn parse_with(text: &str, symbols: Option<&BTreeMap<String, String>>) -> Result<Self, ScriptError> {
         let mut translator = Translator::default();
         let mut statements = Vec::new();
         for (line, text) in joined(text, symbols)? {
@@ -116,14 +121,20 @@ impl Script {
 }
 
 /// Returns the statements with the line each begins in.
-fn joined(text: &str, symbols: &BTreeMap<String, String>) -> Result<Vec<(usize, String)>, ScriptError> {
+fn joined(
+    text: &str,
+    symbols: Option<&BTreeMap<String, String>>,
+) -> Result<Vec<(usize, String)>, ScriptError> {
     let mut statements: Vec<(usize, String)> = Vec::new();
     let mut goes_on = None;
     let mut is_comment = false;
     // Lines of an ACF2 rule are indented as their writer likes.
     let mut is_rule = false;
     for (index, line) in text.lines().enumerate() {
-        let line = substituted(line.trim_end(), symbols, index + 1)?;
+        let line = match symbols {
+            Some(symbols) => substituted(line.trim_end(), symbols, index + 1)?,
+            None => line.trim_end().to_owned(),
+        };
         let bare = line.trim_start();
         if is_comment || (goes_on.is_none() && bare.starts_with("/*")) {
             is_comment = !bare.ends_with("*/");

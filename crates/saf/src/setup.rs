@@ -157,6 +157,7 @@ enum Definition<'a> {
         name: &'static str,
         users: Vec<&'a str>,
         level: AccessLevel,
+        owner: Option<&'a str>,
         title: &'static str,
     },
     /// The product's data sets.
@@ -249,12 +250,14 @@ fn definitions(names: &SetupNames, esm: Esm) -> Vec<Definition<'_>> {
         name: "ZWES.IS",
         users: callers,
         level: AccessLevel::Read,
+        owner: names.department("FACACID"),
         title: "call the cross-memory server",
     });
     for (class, name, level, is_for_linux, title) in SERVER_RESOURCES {
         if esm != Esm::Tender || *is_for_linux {
             let users = vec![&*names.server_user];
-            list.push(Definition::Resource { class, name, users, level: *level, title });
+            let owner = names.department("FACACID").filter(|_| *class == "FACILITY");
+            list.push(Definition::Resource { class, name, users, level: *level, owner, title });
         }
     }
     // Files on Linux are guarded by Linux.
@@ -267,6 +270,7 @@ fn definitions(names: &SetupNames, esm: Esm) -> Vec<Definition<'_>> {
         name: "APIML.SERVICES",
         users: Vec::new(),
         level: AccessLevel::Read,
+        owner: None,
         title: "see the details of services; permit whom you like",
     });
     list
@@ -291,22 +295,55 @@ pub fn setup_steps(names: &SetupNames, esm: Esm) -> Vec<SetupStep> {
 
 /// Returns the steps as text: comments say what each is for and how to see whether it is needed.
 pub fn setup_text(names: &SetupNames, esm: Esm) -> String {
-    let comment = |text: &str| match esm {
-        Esm::Acf2 => format!("* {text}\n"),
-        _ => format!("/* {text} */\n"),
-    };
     let mut text = String::new();
+    let comment = |text: &mut String, what: &str| {
+        for line in wrapped(what, LINE_MAX - "/*  */".len()) {
+            let line = if esm == Esm::Acf2 { format!("* {line}\n") } else { format!("/* {line} */\n") };
+            text.push_str(&line);
+        }
+    };
     for step in setup_steps(names, esm) {
-        text.push_str(&comment(&step.title));
+        comment(&mut text, &step.title);
         if let Some(check) = &step.check {
-            text.push_str(&comment(&format!("needed unless this finds it: {check}")));
+            comment(&mut text, &format!("needed unless this finds it: {check}"));
         }
         for command in &step.commands {
-            writeln!(text, "{command}").expect("writing to a string cannot fail");
+            let lines = wrapped(command, LINE_MAX - "   -".len());
+            let last = lines.len() - 1;
+            for (index, line) in lines.iter().enumerate() {
+                let indent = if index == 0 { "" } else { "  " };
+                let goes_on = if index == last { "" } else { " -" };
+                writeln!(text, "{indent}{line}{goes_on}").expect("writing to a string cannot fail");
+            }
         }
         text.push('\n');
     }
     text
+}
+
+/// The longest line: a job's input ends at column 72.
+const LINE_MAX: usize = 71;
+
+/// Breaks text at blanks outside of quotes.
+fn wrapped(text: &str, max: usize) -> Vec<String> {
+    let mut is_quoted = false;
+    let is_break = |found: char| {
+        is_quoted ^= found == '\'';
+        found == ' ' && !is_quoted
+    };
+    let mut lines = vec![String::new()];
+    for word in text.split(is_break) {
+        let last = lines.last_mut().expect("there is always one");
+        if last.is_empty() {
+            last.push_str(word);
+        } else if last.len() + 1 + word.len() <= max {
+            last.push(' ');
+            last.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
 }
 
 /// Returns what setting up would change in a database of ours.

@@ -2,6 +2,8 @@
 //!
 //! `TENDER_CGROUPS` is a cgroup directory, or `none`; `TENDER_PLANNER` is a file with the plan that a reload takes.
 
+#![expect(clippy::print_stderr, reason = "a program of its own, not a library")]
+
 use std::env;
 use std::io::Read as _;
 use std::path::PathBuf;

@@ -24,4 +24,4 @@ pub mod script;
 mod timers;
 
 pub use engine::run;
-pub use options::{Cgroups, Exit, Options, Planner, Scope, SuperviseError};
+pub use options::{Cgroups, Exit, MessageSink, NotableSink, Options, Planner, Scope, SuperviseError};

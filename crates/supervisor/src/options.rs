@@ -8,14 +8,19 @@ use crate::console::ConsoleMessage;
 use crate::lock::{InstanceLock, LockError};
 use crate::order::OrderError;
 
+/// Takes messages.
+pub type MessageSink = Box<dyn FnMut(&ConsoleMessage)>;
+/// Takes the name of a component and a line of its output.
+pub type NotableSink = Box<dyn FnMut(&str, &str)>;
+
 /// What the supervisor needs besides its plan.
 pub struct Options {
     /// Starts the process that makes a new plan; without one, `reload` and `restart --reconfigure` are refused.
     pub planner: Option<Box<dyn Planner>>,
     /// Takes what the supervisor has to say: the launcher's own log.
-    pub messages: Box<dyn FnMut(&ConsoleMessage)>,
+    pub messages: MessageSink,
     /// Takes a component's name and a line of its output that is notable (`zowe.sysMessages`).
-    pub notable: Box<dyn FnMut(&str, &str)>,
+    pub notable: NotableSink,
     /// The lock of the instance when the caller already holds it; otherwise [`crate::run`] acquires it.
     pub lock: Option<InstanceLock>,
     /// Which cgroups to use.

@@ -1,1 +1,151 @@
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
 
+use super::*;
+
+const SOON: Duration = Duration::from_secs(30);
+
+fn entry(verdict: Verdict, resource: &str) -> AuditEntry {
+    AuditEntry {
+        at: Timestamp::UNIX_EPOCH,
+        verdict,
+        user: Some("BOB".to_owned()),
+        actor: None,
+        origin: None,
+        class: "FACILITY".to_owned(),
+        resource: resource.to_owned(),
+        level: Some(AccessLevel::Read),
+        rule: "no profile matches".to_owned(),
+        remedy: None,
+        count: 1,
+    }
+}
+
+fn log_of(dir: &Path, resources: &[&str]) -> PathBuf {
+    let path = dir.join("audit.log");
+    let mut log = AuditLog::open(&path).unwrap();
+    for resource in resources {
+        log.append(&[entry(Verdict::Refused, resource)]).unwrap();
+    }
+    path
+}
+
+#[test]
+fn log_is_a_chain_that_a_change_breaks() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = log_of(dir.path(), &["ONE", "TWO", "THREE"]);
+    assert_eq!(AuditLog::verify(&path).unwrap().count, 3);
+    assert_eq!(AuditLog::open(&path).unwrap().head(), &AuditLog::verify(&path).unwrap());
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777 & !0o640, 0);
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("TWO", "TVO")).unwrap();
+    assert!(matches!(AuditLog::verify(&path), Err(AuditError::Broken { line: 3, .. })));
+    let without: Vec<&str> = text.lines().filter(|line| !line.contains("TWO")).collect();
+    std::fs::write(&path, without.join("\n")).unwrap();
+    assert!(matches!(AuditLog::verify(&path), Err(AuditError::Broken { line: 2, .. })));
+}
+
+#[test]
+fn line_cut_short_by_a_crash_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = log_of(dir.path(), &["ONE"]);
+    let mut text = std::fs::read(&path).unwrap();
+    text.extend_from_slice(b"{\"seq\":2,\"prev\":");
+    std::fs::write(&path, text).unwrap();
+    AuditLog::open(&path).unwrap().append(&[entry(Verdict::Refused, "TWO")]).unwrap();
+    assert_eq!(AuditLog::verify(&path).unwrap().count, 2);
+}
+
+#[test]
+fn two_handles_make_one_chain() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.log");
+    let (mut one, mut two) = (AuditLog::open(&path).unwrap(), AuditLog::open(&path).unwrap());
+    for resource in ["A", "B", "C"] {
+        one.append(&[entry(Verdict::Granted, resource)]).unwrap();
+        two.append(&[entry(Verdict::Refused, resource), entry(Verdict::Granted, resource)]).unwrap();
+    }
+    assert_eq!(AuditLog::verify(&path).unwrap().count, 9);
+}
+
+#[test]
+fn writer_writes_what_many_threads_hand_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.log");
+    let writer = AuditWriter::start(&path, AuditOptions::default()).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let writer = &writer;
+            scope.spawn(move || {
+                for number in 0..500 {
+                    writer.record(entry(Verdict::Refused, &format!("T{thread}.N{number}"))).unwrap();
+                }
+            });
+        }
+    });
+    writer.stop(SOON).unwrap();
+    assert_eq!(AuditLog::verify(&path).unwrap().count, 2000);
+    let entries = AuditLog::read(&path).unwrap();
+    let of_one: Vec<_> = entries.iter().filter(|entry| entry.resource.starts_with("T1.")).collect();
+    assert!(of_one.windows(2).all(|pair| pair[0].resource.len() <= pair[1].resource.len()), "in order");
+}
+
+#[test]
+fn grants_are_left_out_before_refusals_and_the_gap_is_written_down() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.log");
+    // The writer collects until it is stopped, so that the queue fills.
+    let options = AuditOptions { queue_entries_max: 8, linger_ms: 600_000, wait_ms: 0, retry_ms: 1 };
+    let writer = AuditWriter::start(&path, options).unwrap();
+    for number in 0..10 {
+        writer.record(entry(Verdict::Granted, &format!("G{number}"))).unwrap();
+    }
+    for number in 0..4 {
+        writer.record(entry(Verdict::Refused, &format!("R{number}"))).unwrap();
+    }
+    let full = writer.record(entry(Verdict::Refused, "R4")).unwrap_err();
+    assert!(matches!(full, AuditError::Full { is_failing: false, .. }), "{full}");
+    drop(writer);
+    let entries = AuditLog::read(&path).unwrap();
+    let count = |verdict| {
+        entries.iter().filter(|entry| entry.verdict == verdict).map(|entry| entry.count).sum::<u64>()
+    };
+    assert_eq!([Verdict::Granted, Verdict::Refused, Verdict::Dropped].map(count), [4, 4, 6]);
+    AuditLog::verify(&path).unwrap();
+}
+
+#[test]
+fn disk_that_takes_nothing_keeps_refusals_until_it_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.log");
+    let mut log = AuditLog::open(&path).unwrap();
+    log.append(&[entry(Verdict::Refused, "ONE")]).unwrap();
+    // A file that is gone stands for a file system that fails: it cannot be locked.
+    let aside = dir.path().join("aside");
+    std::fs::rename(&path, &aside).unwrap();
+    assert!(matches!(log.append(&[entry(Verdict::Refused, "TWO")]), Err(AuditError::Io { .. })));
+
+    std::fs::rename(&aside, &path).unwrap();
+    let options = AuditOptions { queue_entries_max: 4, linger_ms: 0, wait_ms: 0, retry_ms: 1 };
+    let writer = AuditWriter::start(&path, options).unwrap();
+    std::fs::rename(&path, &aside).unwrap();
+    writer.record(entry(Verdict::Refused, "TWO")).unwrap();
+    let deadline = std::time::Instant::now() + SOON;
+    while !writer.backlog().1 {
+        assert!(std::time::Instant::now() < deadline, "the failure shows");
+        std::thread::yield_now();
+    }
+    let mut taken = 1;
+    let refused = loop {
+        match writer.record(entry(Verdict::Refused, "MORE")) {
+            Ok(()) => taken += 1,
+            Err(error) => break error,
+        }
+        assert!(taken <= 4);
+    };
+    assert!(matches!(refused, AuditError::Full { .. }), "{refused}");
+    std::fs::rename(&aside, &path).unwrap();
+    writer.stop(SOON).unwrap();
+    assert_eq!(AuditLog::verify(&path).unwrap().count, 1 + taken);
+}

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Action, Operands, action, action_or, define_and_permit, define_class, omvs, operands_after_first,
+    Action, Operands, action, action_or, define_and_permit, define_class, omvs, operands_after_first, word,
 };
 use crate::command::{CommandError, Item, split};
 use crate::level::AccessLevel;
@@ -224,7 +224,7 @@ impl Acf2 {
 
 fn named(of: &'static str, items: &[Item]) -> Result<(String, Operands), CommandError> {
     let (name, items) = items.split_first().ok_or(CommandError::Missing { of, operand: "name" })?;
-    Ok((name.text.to_ascii_uppercase(), Operands::new(of, items)))
+    Ok((word(of, "name", name.text.to_ascii_uppercase())?, Operands::new(of, items)))
 }
 
 fn setting(items: &[Item]) -> Result<Setting, CommandError> {
@@ -247,7 +247,7 @@ fn setting(items: &[Item]) -> Result<Setting, CommandError> {
 
 fn user_words(name: &str, operands: &mut Operands) -> Result<(String, Option<String>), CommandError> {
     let group = operands.value("GROUP")?;
-    let called = operands.value("NAME")?.map(|name| format!(" NAME('{}')", name.replace('\'', "''")));
+    let called = operands.text("NAME")?.map(|name| format!(" NAME('{}')", name.replace('\'', "''")));
     let is_restricted = operands.has("RESTRICT");
     let is_task = operands.has("STC");
     if operands.has("PASSWORD") {
@@ -302,6 +302,7 @@ fn user_profile(name: &str, mut operands: Operands) -> Result<Vec<Action>, Comma
 fn role(name: &str, mut operands: Operands) -> Result<Vec<Action>, CommandError> {
     let (mut members, excluded) = (operands.values("INCLUDE")?, operands.values("EXCLUDE")?);
     operands.has("ROLE");
+    operands.has("ADD");
     operands.finish()?;
     members.retain(|member| !excluded.contains(member));
     let mut actions = vec![action_or(&format!("ADDGROUP {name}"), &format!("ALTGROUP {name}"))?];
@@ -335,7 +336,7 @@ fn rule_line(class: &str, key: &str, line: &[Item], is_removed: bool) -> Result<
     operands.has("LOG");
     let access = if is_prevented { AccessLevel::None } else { access(class, &mut operands)? };
     operands.finish()?;
-    let profile = profile_name(key, extension.as_deref());
+    let profile = word("rule", "key", profile_name(key, extension.as_deref()))?;
     if is_removed {
         return Ok(vec![action(&format!("PERMIT '{profile}' CLASS({class}) ID({id}) DELETE"))?]);
     }

@@ -1,7 +1,7 @@
 //! Top Secret: `TSS` and its functions.
 
 use super::{
-    Action, Operands, action, action_or, define_and_permit, define_class, omvs, operands_after_first,
+    Action, Operands, action, action_or, define_and_permit, define_class, omvs, operands_after_first, word,
 };
 use crate::command::{CommandError, Item};
 use crate::level::AccessLevel;
@@ -22,7 +22,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Action>, CommandError> {
         return Ok(Vec::new());
     }
     let acid = match function.items.as_deref() {
-        Some([acid]) => acid.text.to_ascii_uppercase(),
+        Some([acid]) => word("TSS", "ACID", acid.text.to_ascii_uppercase())?,
         _ => return Err(CommandError::Missing { of: "TSS", operand: "ACID" }),
     };
     let operands = Operands::new("TSS", items);
@@ -46,7 +46,7 @@ fn quoted(text: &str) -> String {
 
 fn create(acid: &str, mut operands: Operands) -> Result<Vec<Action>, CommandError> {
     let kind = operands.require("TYPE")?;
-    let name = operands.value("NAME")?.map(|name| quoted(&name));
+    let name = operands.text("NAME")?.map(|name| quoted(&name));
     let password = operands.values("PASS")?;
     operands.has("PASSWORD");
     // The department owns what it has; there is nothing here that it could own.
@@ -125,9 +125,12 @@ fn add(acid: &str, mut operands: Operands) -> Result<Vec<Action>, CommandError> 
 
 /// Reads `CLASS(resource)`.
 fn resource(item: &Item) -> Result<(String, String), CommandError> {
-    let class = item.text.to_ascii_uppercase();
+    let class = word("TSS", "class", item.text.to_ascii_uppercase())?;
+    let wrong = || CommandError::Value { of: "TSS", operand: "resource", value: item.text.clone() };
     let resource = match item.items.as_deref() {
-        Some([resource]) if resource.items.is_none() => resource.text.to_ascii_uppercase(),
+        Some([resource]) if resource.items.is_none() => {
+            word("TSS", "resource", resource.text.to_ascii_uppercase()).map_err(|_| wrong())?
+        }
         _ => {
             return Err(CommandError::UnknownOperand {
                 of: "TSS",

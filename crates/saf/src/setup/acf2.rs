@@ -16,6 +16,8 @@ pub(super) fn step(definition: &Definition<'_>) -> SetupStep {
                     "SET PROFILE(GROUP) DIV(OMVS)".to_owned(),
                     format!("INSERT {id} {gid}"),
                     "F ACF2,REBUILD(GRP),CLASS(P)".to_owned(),
+                    "SET XREF(ROL)".to_owned(),
+                    format!("INSERT {id} ROLE"),
                 ],
             }
         }
@@ -30,6 +32,9 @@ pub(super) fn step(definition: &Definition<'_>) -> SetupStep {
                     "SET PROFILE(USER) DIV(OMVS)".to_owned(),
                     format!("INSERT {id} {uid} HOME(/tmp) OMVSPGM(/bin/sh)"),
                     "F ACF2,REBUILD(USR),CLASS(P)".to_owned(),
+                    "SET XREF(ROL)".to_owned(),
+                    format!("CHANGE {group} INCLUDE({id}) ADD"),
+                    "F ACF2,NEWXREF,TYPE(ROL)".to_owned(),
                 ],
             }
         }
@@ -42,7 +47,7 @@ pub(super) fn step(definition: &Definition<'_>) -> SetupStep {
                 "F ACF2,REFRESH(STC)".to_owned(),
             ],
         },
-        Definition::Resource { class, name, users, level, title } => {
+        Definition::Resource { class, name, users, level, title, .. } => {
             resource(class, name, users, *level, title)
         }
         Definition::DataSets { prefix, group } => SetupStep {
@@ -55,7 +60,7 @@ pub(super) fn step(definition: &Definition<'_>) -> SetupStep {
             ],
         },
         Definition::Class { name } => SetupStep {
-            title: format!("class {name}: the product's own resources"),
+            title: format!("class {name}: resources of the product"),
             check: Some(format!("SET CONTROL(GSO), LIST CLASMAP.{name}")),
             commands: vec![
                 "SET CONTROL(GSO)".to_owned(),

@@ -41,7 +41,7 @@ pub(super) fn step(definition: &Definition<'_>) -> SetupStep {
                 "RDEFINE STARTED {task}.* UACC(NONE) STDATA(USER({user}) GROUP({group}) TRUSTED(NO))"
             )],
         },
-        Definition::Resource { class, name, users, level, title } => {
+        Definition::Resource { class, name, users, level, title, .. } => {
             let mut commands = vec![format!("RDEFINE {class} {name} UACC(NONE)")];
             let permit = |user| format!("PERMIT {name} CLASS({class}) ID({user}) ACCESS({level})");
             commands.extend(users.iter().map(permit));
@@ -57,7 +57,7 @@ pub(super) fn step(definition: &Definition<'_>) -> SetupStep {
             ],
         },
         Definition::Class { name } => SetupStep {
-            title: format!("class {name}: the product's own resources"),
+            title: format!("class {name}: resources of the product"),
             check: Some(format!("RLIST CDT {name} CDTINFO")),
             commands: vec![
                 format!(

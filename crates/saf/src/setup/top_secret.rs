@@ -48,14 +48,16 @@ pub(super) fn step(definition: &Definition<'_>) -> SetupStep {
                 format!("TSS ADD({user}) FAC(STC)"),
             ],
         },
-        Definition::Resource { class, name, users, level, title } => {
+        Definition::Resource { class, name, users, level, owner, title } => {
             let class = if *class == "FACILITY" { "IBMFAC" } else { class };
             let access = if *level == AccessLevel::Alter { "ALL" } else { level.as_str() };
             let permit = |user| format!("TSS PERMIT({user}) {class}({name}) ACCESS({access})");
+            // A resource has to be owned before it can be permitted; only this one, not all that begins like it.
+            let own = owner.map(|owner| format!("TSS ADD({owner}) {class}({name})"));
             SetupStep {
                 title: format!("resource {class} {name}: {title}"),
                 check: Some(format!("TSS WHOHAS {class}({name})")),
-                commands: users.iter().map(permit).collect(),
+                commands: own.into_iter().chain(users.iter().map(permit)).collect(),
             }
         }
         Definition::DataSets { prefix, group } => SetupStep {
@@ -67,7 +69,7 @@ pub(super) fn step(definition: &Definition<'_>) -> SetupStep {
             ],
         },
         Definition::Class { name } => SetupStep {
-            title: format!("class {name}: the product's own resources"),
+            title: format!("class {name}: resources of the product"),
             check: Some("TSS LIST(RDT)".to_owned()),
             commands: vec![format!("TSS ADD(RDT) RESCLASS({name}) MAXLEN({CLASS_LENGTH_MAX})")],
         },

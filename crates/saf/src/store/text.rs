@@ -123,7 +123,7 @@ impl TextStore {
         names.sort_by_key(|name| order(name));
         for name in names {
             let failed = |source| StoreError::Text { path: self.path.join(name), source: Box::new(source) };
-            let script = Script::parse(&files[name], &BTreeMap::new()).map_err(failed)?;
+            let script = Script::parse_plain(&files[name]).map_err(failed)?;
             script.draft(&mut draft).map_err(failed)?;
             draft.effects.clear();
         }
@@ -150,7 +150,8 @@ impl TextStore {
     /// Writes files so that all of them change or none.
     fn write_files(&self, files: &Files) -> Result<(), StoreError> {
         let pending = serde_json::to_vec(files).expect("text always becomes JSON");
-        self.write_durably(PENDING, &pending)?;
+        self.write_file(PENDING, &pending)?;
+        self.sync_directory()?;
         self.finish_pending()
     }
 
@@ -165,7 +166,7 @@ impl TextStore {
         let files: Files = serde_json::from_slice(&bytes).map_err(failed)?;
         for (name, content) in &files {
             match content {
-                Some(content) => self.write_durably(name, content.as_bytes())?,
+                Some(content) => self.write_file(name, content.as_bytes())?,
                 None => match fs::remove_file(self.path.join(name)) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                         return Err(StoreError::io("remove", &self.path.join(name))(error));
@@ -174,17 +175,21 @@ impl TextStore {
                 },
             }
         }
+        // The plan must outlive what it plans.
+        self.sync_directory()?;
         fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
+        // Nor may it come back and undo what somebody edits next.
         self.sync_directory()
     }
 
-    fn write_durably(&self, name: &str, content: &[u8]) -> Result<(), StoreError> {
+    /// Replaces a file; its name is on disk only after [`Self::sync_directory`].
+    fn write_file(&self, name: &str, content: &[u8]) -> Result<(), StoreError> {
         let path = self.path.join(name);
         let failed = || StoreError::io("write", &path);
         let mut file = tempfile::NamedTempFile::new_in(&self.path).map_err(failed())?;
         file.write_all(content).and_then(|()| file.as_file().sync_all()).map_err(failed())?;
         file.persist(&path).map_err(|error| failed()(error.error))?;
-        self.sync_directory()
+        Ok(())
     }
 
     fn sync_directory(&self) -> Result<(), StoreError> {

@@ -343,11 +343,11 @@ impl Engine {
     /// Kills a helper with its session; it is waited for like every child.
     pub(super) fn kill_helper(&mut self, pid: i32) {
         // It was not waited for yet, so the number still means it.
-        if self.owners.contains_key(&pid) {
-            if let Some(pid) = Pid::from_raw(pid) {
-                // One that ended by itself needs no killing.
-                rustix::process::kill_process_group(pid, Signal::KILL).ok();
-            }
+        if self.owners.contains_key(&pid)
+            && let Some(pid) = Pid::from_raw(pid)
+        {
+            // One that ended by itself needs no killing.
+            rustix::process::kill_process_group(pid, Signal::KILL).ok();
         }
     }
 

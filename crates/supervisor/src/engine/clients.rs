@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketFlags};
 
@@ -102,6 +103,14 @@ impl Clients {
 }
 
 impl Client {
+    /// Says whether the other end is closed in both directions.
+    fn is_gone(&self) -> bool {
+        let mut fds = [PollFd::new(&self.stream, PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let is_polled = rustix::event::poll(&mut fds, Some(&now)).is_ok();
+        is_polled && fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
+    }
+
     fn put(&mut self, reply: &Reply) {
         serde_json::to_writer(&mut self.answer, reply).expect("a reply is JSON, and memory takes it");
         self.answer.push(b'\n');
@@ -226,6 +235,11 @@ impl Engine {
 
     fn read_client(&mut self, id: u32) {
         let Some(client) = self.clients.clients.get_mut(&id) else { return };
+        if client.has_ended && client.is_gone() {
+            // Nobody is there to be told anything.
+            self.drop_client(id);
+            return;
+        }
         let mut buffer = [0; 4096];
         while client.input.len() <= REQUEST_BYTES_MAX {
             match rustix::io::read(&client.stream, &mut buffer) {
@@ -241,10 +255,6 @@ impl Engine {
                     return;
                 }
             }
-        }
-        if client.has_ended && client.watch != Watch::Nothing {
-            // It went away while it was told things.
-            self.drop_client(id);
         }
     }
 
@@ -316,10 +326,10 @@ impl Engine {
         for id in ids {
             let Some(client) = self.clients.clients.get_mut(&id) else { continue };
             let is_gone = client.flush(&self.poller, id).is_err();
-            let is_done = client.has_ended
-                && client.answer.is_empty()
-                && !client.is_busy
-                && memchr::memchr(b'\n', &client.input).is_none();
+            // Who watches stops by ending the connection.
+            let is_watching = client.watch != Watch::Nothing;
+            let is_asking = client.is_busy || memchr::memchr(b'\n', &client.input).is_some();
+            let is_done = client.has_ended && client.answer.is_empty() && (is_watching || !is_asking);
             if client.answer.len() > ANSWER_BYTES_MAX {
                 self.tell(message("ZWEL0087W", "a caller that takes no answers is dropped"));
                 self.drop_client(id);

@@ -318,10 +318,8 @@ impl Engine {
             return;
         }
         let Some(Question::Program { report, .. }) = unit.question.take() else { return };
-        let command = match due(&unit.component, unit.life.state).map(|due| due.probe) {
-            Some(Probe::Exec(command)) => command,
-            _ => return,
-        };
+        let probe = due(&unit.component, unit.life.state).map(|due| due.probe);
+        let Some(Probe::Exec(command)) = probe else { return };
         let answer = match report.read(&command, &unit.component.working_directory) {
             Verdict::NotExecuted(why) => Err(format!("the program of the probe: {why}")),
             _ if ending.is_success() => Ok(()),

@@ -91,10 +91,7 @@ impl Engine {
         let refusal = if self.planning.is_some() {
             Some("a new plan is being made already; ask again when it is in place".to_owned())
         } else {
-            match self.start_planner(purpose, client, wait) {
-                Ok(()) => None,
-                Err(why) => Some(why),
-            }
+            self.start_planner(purpose, client, wait).err()
         };
         if let Some(why) = refusal {
             self.planning_failed(client, &why);

@@ -51,7 +51,7 @@ impl Engine {
                 self.wait_for(client, Until::Instance, true);
             }
             Request::Logs { components, lines, follow } => {
-                self.logs_request(client, &components, lines, follow)
+                self.logs_request(client, &components, lines, follow);
             }
             Request::Events => self.watch_events(client),
             Request::Operator { line } => self.operator_request(client, &line),

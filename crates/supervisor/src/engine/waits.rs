@@ -87,8 +87,9 @@ impl Engine {
             Until::Ready(ids) => ids.clone(),
             // What an operator stopped is as it should be; nobody waits for it.
             Until::Instance => {
-                let is_at_rest =
-                    |unit: &Unit| unit.life.state == State::Stopped && !is_touched(unit) && !unit.life.is_done;
+                let is_at_rest = |unit: &Unit| {
+                    unit.life.state == State::Stopped && !is_touched(unit) && !unit.life.is_done
+                };
                 let awaited = |id: &u32| self.units.get(id).is_some_and(|unit| !is_at_rest(unit));
                 self.order.iter().copied().filter(awaited).collect()
             }

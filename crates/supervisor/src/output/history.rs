@@ -59,11 +59,11 @@ fn parse(line: &str) -> Logged {
         at: String,
         text: String,
     }
-    if line.starts_with('{') {
-        if let Ok(object) = serde_json::from_str::<Object>(line) {
-            let at = object.at.trim_end_matches('Z').replace('T', " ");
-            return Logged { text: object.text, at_ms: clock::read_stamp(&at).unwrap_or_default() };
-        }
+    if line.starts_with('{')
+        && let Ok(object) = serde_json::from_str::<Object>(line)
+    {
+        let at = object.at.trim_end_matches('Z').replace('T', " ");
+        return Logged { text: object.text, at_ms: clock::read_stamp(&at).unwrap_or_default() };
     }
     let stamped = line.split_at_checked(23).and_then(|(stamp, rest)| {
         let text = rest.strip_prefix(" <")?.split_once("> ").map_or("", |(_, text)| text);

@@ -247,7 +247,7 @@ fn step_aside(directory: &Path) -> io::Result<()> {
     }
     let leaf = directory.join("tender-supervisor");
     match fs::create_dir(&leaf) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => fs::write(leaf.join("cgroup.procs"), own),
     }
 }

@@ -249,11 +249,71 @@ impl Drop for SignalMask {
     }
 }
 
-/// Gives memory that is free inside this process back to the system.
+/// Gives memory back that is not needed any more: free memory of the heap, and pages of the program that were read at
+/// the start and may never be again.
+///
+/// The program is large and only a small part of it supervises; a page that is needed after all is mapped again from
+/// the page cache.
 pub(crate) fn give_memory_back() {
+    // Without the list nothing of the program is given back.
+    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap_or_default();
+    for (from, to) in unwritten_file_mappings(&maps) {
+        // SAFETY: the mapping is of a file, private, not writable, and no page of it differs from the file (it has no
+        // anonymous ones, which relocations would have left), so whoever reads it next finds the same bytes.
+        unsafe {
+            libc::madvise(ptr::without_provenance_mut(from), to - from, libc::MADV_DONTNEED);
+        }
+    }
+    drop(maps);
     // SAFETY: the call has no preconditions.
     #[cfg(target_env = "gnu")]
     unsafe {
         libc::malloc_trim(0);
+    }
+}
+
+/// Finds mappings that hold nothing but what their file has, in the text of `/proc/self/smaps`.
+fn unwritten_file_mappings(smaps: &str) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let mut current = None;
+    for line in smaps.lines() {
+        let mut words = line.split_ascii_whitespace();
+        let Some(first) = words.next() else { continue };
+        if let Some((from, to)) = first.split_once('-').filter(|_| !first.ends_with(':')) {
+            let is_candidate =
+                words.next().is_some_and(|flags| flags.starts_with("r-") && flags.ends_with('p'))
+                    && words.nth(3).is_some_and(|path| path.starts_with('/'));
+            let number = |text| usize::from_str_radix(text, 16).ok();
+            current = number(from).zip(number(to)).filter(|_| is_candidate);
+        } else if first == "Anonymous:" && words.next() == Some("0") {
+            found.extend(current.take());
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMAPS: &str = "\
+1000-2000 r-xp 00000000 fe:00 1 /usr/bin/tender\nRss: 4 kB\nAnonymous:             0 kB\nVmFlags: rd\n\
+2000-3000 r--p 00001000 fe:00 1 /usr/bin/tender\nAnonymous:            20 kB\n\
+3000-4000 rw-p 00002000 fe:00 1 /usr/bin/tender\nAnonymous:             0 kB\n\
+4000-5000 r--s 00000000 fe:00 1 /shared\nAnonymous:             0 kB\n\
+5000-6000 r--p 00000000 00:00 0 [vvar]\nAnonymous:             0 kB\n\
+6000-7000 r--p 00000000 00:00 0\nAnonymous:             0 kB\n";
+
+    #[test]
+    fn mappings_given_back_are_those_that_equal_their_file() {
+        assert_eq!(unwritten_file_mappings(SMAPS), [(0x1000, 0x2000)]);
+    }
+
+    #[test]
+    fn program_whose_pages_were_given_back_goes_on() {
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        assert!(!unwritten_file_mappings(&maps).is_empty());
+        give_memory_back();
+        assert_eq!(unwritten_file_mappings(SMAPS).len(), 1);
     }
 }

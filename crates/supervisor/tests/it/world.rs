@@ -255,7 +255,8 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("the supervisor said:\n{}", self.said());
+            let text = format!("the supervisor said:\n{}", self.said());
+            std::io::stderr().write_all(text.as_bytes()).unwrap();
         }
         let Some(mut child) = self.child.take() else { return };
         signal(i32::try_from(child.id()).unwrap(), "TERM");

@@ -16,7 +16,7 @@ use super::program;
 use crate::commands::start::phases;
 use crate::error::{CommandError, RuntimeFault};
 use crate::instance::Which;
-use crate::render;
+use crate::{memory, render};
 
 /// Options of `tender launcher run`.
 #[derive(Debug, clap::Args)]
@@ -91,7 +91,12 @@ impl Args {
             program: program()?,
             is_detached: self.detached,
             // Without a reader it goes on all the same.
-            progress: Arc::new(move |event: &Event| drop(tell(told, event))),
+            progress: Arc::new(move |event: &Event| {
+                drop(tell(told, event));
+                if matches!(event, Event::Supervising { .. }) {
+                    memory::forget_program_pages();
+                }
+            }),
         };
         let mut outcome = Outcome::default();
         match launch::run(&instance, &request).map_err(fault)? {
