@@ -73,6 +73,14 @@ pub enum InitError {
         /// As given.
         name: String,
     },
+    /// The user cannot be used.
+    #[error("make the instance for user `{name}`: {reason}")]
+    User {
+        /// As given.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
     /// A path could not be made absolute.
     #[error("look at `{}`", path.display())]
     Look {
@@ -103,6 +111,8 @@ pub struct InitPlan {
     pub directory: PathBuf,
     /// The steps.
     pub steps: Vec<InitStep>,
+    /// Who gets what is made, except for the unit; whoever makes it when there is none.
+    pub owner: Option<InstanceOwner>,
 }
 
 /// One step; each may be done twice.
@@ -127,6 +137,17 @@ pub enum InitStep {
     },
 }
 
+/// The user that an instance is made for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InstanceOwner {
+    /// The name.
+    pub name: String,
+    /// The user id.
+    pub uid: u32,
+    /// The id of the user's group.
+    pub gid: u32,
+}
+
 /// Decides what is to be done.
 pub fn plan(request: &InitRequest) -> Result<InitPlan, InitError> {
     let absolute = |path: &Path| {
@@ -141,6 +162,8 @@ pub fn plan(request: &InitRequest) -> Result<InitPlan, InitError> {
             return Err(InitError::InsideRuntime { directory: path.clone(), runtime });
         }
     }
+    let user = request.systemd.as_ref().and_then(|systemd| systemd.user.as_deref());
+    let owner = user.map(owner_of).transpose()?;
     let mut steps = Vec::new();
     for (name, mode) in [("", 0o775), ("logs", 0o770), ("workspace", 0o770)] {
         let path = if name.is_empty() { directory.clone() } else { directory.join(name) };
@@ -172,24 +195,57 @@ pub fn plan(request: &InitRequest) -> Result<InitPlan, InitError> {
             steps.push(InitStep::File { path, mode: 0o644, text });
         }
     }
-    Ok(InitPlan { directory, steps })
+    Ok(InitPlan { directory, steps, owner })
 }
 
 /// Carries a plan out.
 pub fn execute(plan: &InitPlan) -> Result<(), InitError> {
     for step in &plan.steps {
         match step {
-            InitStep::Directory { path, mode } => create_dir(path, *mode)?,
+            InitStep::Directory { path, mode } => {
+                create_dir(path, *mode)?;
+                give(path, plan.owner.as_ref())?;
+            }
             InitStep::File { path, mode, text } => {
                 let failed = |source| InitError::Write { path: path.clone(), source };
                 durable::write_secret_atomically(path, text.as_bytes()).map_err(failed)?;
                 let failed =
                     |source| LayoutError::File { step: "set the mode of", path: path.clone(), source };
                 fs::set_permissions(path, Permissions::from_mode(*mode)).map_err(failed)?;
+                if path.extension().is_none_or(|extension| extension != "service") {
+                    give(path, plan.owner.as_ref())?;
+                }
             }
         }
     }
     Ok(())
+}
+
+/// Finds a user, also one that a directory service knows; only root makes instances for others.
+fn owner_of(name: &str) -> Result<InstanceOwner, InitError> {
+    let failed = |reason: String| InitError::User { name: name.to_owned(), reason };
+    if name.is_empty() || name.starts_with('-') {
+        return Err(failed("it is no name".to_owned()));
+    }
+    let output = std::process::Command::new("getent").args(["passwd", name]).output();
+    let output = output.map_err(|error| failed(format!("run getent: {error}")))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let fields: Vec<&str> = text.trim().split(':').collect();
+    let id = |index: usize| fields.get(index).and_then(|field| field.parse::<u32>().ok());
+    let (Some(uid), Some(gid)) = (id(2), id(3)) else {
+        return Err(failed("this system does not know it".to_owned()));
+    };
+    let own = rustix::process::geteuid();
+    if !own.is_root() && own.as_raw() != uid {
+        return Err(failed("only root makes an instance for another user".to_owned()));
+    }
+    Ok(InstanceOwner { name: name.to_owned(), uid, gid })
+}
+
+fn give(path: &Path, owner: Option<&InstanceOwner>) -> Result<(), LayoutError> {
+    let Some(owner) = owner else { return Ok(()) };
+    let failed = |source| LayoutError::File { step: "set the owner of", path: path.to_owned(), source };
+    std::os::unix::fs::lchown(path, Some(owner.uid), Some(owner.gid)).map_err(failed)
 }
 
 /// Returns the file name of the unit, such as `tender-payments.service`.
@@ -278,6 +334,31 @@ mod tests {
         fs::write(first.directory.join("zowe.yaml"), "mine").unwrap();
         execute(&plan(&request(dir.path())).unwrap()).unwrap();
         assert_eq!(fs::read_to_string(first.directory.join("zowe.yaml")).unwrap(), "mine");
+    }
+
+    #[test]
+    fn instance_for_a_user_belongs_to_that_user_and_its_unit_to_root() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir().unwrap();
+        let mut request = request(dir.path());
+        let user = |name: &str| {
+            let user = Some(name.to_owned());
+            Some(SystemdRequest { program: "/usr/bin/tender".into(), user, ha_id: None })
+        };
+        request.systemd = user("no-such-user");
+        assert!(matches!(plan(&request), Err(InitError::User { name, .. }) if name == "no-such-user"));
+        request.systemd = user("daemon");
+        if !rustix::process::geteuid().is_root() {
+            assert!(matches!(plan(&request), Err(InitError::User { .. })));
+            return;
+        }
+        let plan = plan(&request).unwrap();
+        execute(&plan).unwrap();
+        let owner = |name: &str| fs::metadata(plan.directory.join(name)).unwrap().uid();
+        let uid = plan.owner.as_ref().unwrap().uid;
+        assert_ne!(uid, 0);
+        assert!(["", "logs", "workspace", "extensions", "zowe.yaml"].iter().all(|name| owner(name) == uid));
+        assert_eq!(owner("tender-my-instance.service"), 0);
     }
 
     #[test]

@@ -101,9 +101,9 @@ fn needs(model: &Model, runtime: Runtime) -> bool {
 
 fn ask_zosmf(model: &Model, url: &str, policy: Policy) -> Found {
     let tls = crate::probe::tls(model.verify, &authorities(model)).map_err(|error| chain(&error))?;
-    match zosmf::probe(url, &tls, zosmf::Limits::default()) {
+    match zosmf::probe(url, &tls, policy.limits()) {
         Ok(()) => Ok(None),
-        Err(reason) if policy == Policy::Fail => Err(reason),
+        Err(reason) if policy.is_fatal() => Err(reason),
         Err(reason) => Ok(Some(reason)),
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! A start script that runs its server in the foreground leaves a shell between the supervisor and the server, which
 //! hides how the server ended. `bash -c` replaces itself by the last command, `dash -c` does not. So `exec` is put in
-//! front of the last command where reading the text shows that this changes nothing else; in every doubt the text
-//! stays as it is and the supervisor follows the tree.
+//! front of the last command where reading the text shows that this changes nothing else. Scripts of the reference put
+//! their one server into the background and end with `wait`: without that line the shell ends, and the supervisor, which
+//! follows what a script leaves behind, sees how the server itself ends. In every doubt the text stays as it is and the
+//! supervisor follows the tree.
 
 /// Words that begin a last line which is no simple command of a program.
 const NOT_PROGRAMS: &[&str] = &[
@@ -15,20 +17,48 @@ const NOT_PROGRAMS: &[&str] = &[
     "}",
 ];
 
-/// Returns the text with `exec` before its last command, or the text unchanged.
+/// Returns the text with `exec` before its last command, or without a last `wait`, or unchanged.
 #[must_use]
 pub fn with_exec(text: &str) -> String {
+    if let Some(start) = last_wait_start(text) {
+        return text[..start].to_owned();
+    }
     match last_command_start(text) {
         Some(start) => format!("{}exec {}", &text[..start], text[start..].trim_end()),
         None => text.to_owned(),
     }
 }
 
+/// Says whether here-documents or traps keep the shell, or line ends of another system make the text uncertain.
+fn needs_shell(text: &str) -> bool {
+    let has_trap = text.lines().any(|line| line.trim_start().starts_with("trap "));
+    text.contains("<<") || text.contains('\r') || has_trap
+}
+
+/// Returns where a last `wait` begins, when it waits for the one program that the script put into the background.
+fn last_wait_start(text: &str) -> Option<usize> {
+    /// What ends a loop, a branch or a function: the program may then be one of several, or none.
+    const ENDS: [&str; 6] = ["done", "fi", "esac", "}", ")", "else"];
+    if needs_shell(text) {
+        return None;
+    }
+    let start = last_logical_line(text)?;
+    let mut words = text[start..].split_whitespace();
+    let operand = (words.next()? == "wait").then(|| words.next().unwrap_or("$!"))?;
+    let is_one = ["$", "%1", "\"$"].iter().any(|begin| operand.starts_with(begin)) && words.next().is_none();
+    // Lists and redirections have the same character, other uses of it are in doubt.
+    let plain = text[..start].replace("&&", "").replace(">&", "").replace("&>", "");
+    let (before, after) = plain.split_once('&')?;
+    let is_comment = before.lines().last().is_some_and(|line| line.contains('#'));
+    let is_at_end = after.starts_with('\n') && !after.contains('&') && !is_comment;
+    let is_flat = !after.lines().any(|line| ENDS.iter().any(|end| line.trim_start().starts_with(end)));
+    (is_one && is_at_end && is_flat).then_some(start)
+}
+
 /// Returns where the last command begins, when it is a simple command of a program at the top of the script.
 fn last_command_start(text: &str) -> Option<usize> {
-    // Here-documents and traps need the shell; a function may carry the name of a program.
-    let needs_shell = text.lines().any(|line| line.trim_start().starts_with("trap "));
-    if text.contains("<<") || text.contains('\r') || needs_shell {
+    // A function may carry the name of a program.
+    if needs_shell(text) {
         return None;
     }
     let start = last_logical_line(text)?;
@@ -123,6 +153,41 @@ mod tests {
             ),
         ] {
             assert_eq!(with_exec(text), expected);
+        }
+    }
+
+    #[test]
+    fn last_wait_for_the_one_server_is_left_out() {
+        for (text, expected) in [
+            ("java -jar x.jar &\nwait\n", "java -jar x.jar &\n"),
+            (
+                "A=1 java \\\n  -jar x.jar 2>&1 &\n\npid=$!\necho \"pid=${pid}\"\n\nwait %1\n",
+                "A=1 java \\\n  -jar x.jar 2>&1 &\n\npid=$!\necho \"pid=${pid}\"\n\n",
+            ),
+            (
+                "[ a ] && b\nif c; then\n  d\nfi\nnode x &\nwait \"${pid}\"",
+                "[ a ] && b\nif c; then\n  d\nfi\nnode x &\n",
+            ),
+        ] {
+            assert_eq!(with_exec(text), expected);
+        }
+    }
+
+    #[test]
+    fn wait_for_more_than_one_server_stays() {
+        for text in [
+            "a &\nb &\nwait\n",
+            "for x in 1 2; do\n  serve $x &\ndone\nwait\n",
+            "if x; then\n  a &\nelse\n  b\nfi\nwait\n",
+            "run() {\n  a &\n}\nrun; run\nwait\n",
+            "trap 'kill $p' TERM\na &\np=$!\nwait $p\n",
+            "a & b\nwait\n",
+            "curl 'http://x/?a&b'\nwait\n",
+            "# a &\nwait\n",
+            "a &\nwait $p $q\n",
+            "a &\nwait $p || exit 3\n",
+        ] {
+            assert_eq!(with_exec(text), text);
         }
     }
 

@@ -220,16 +220,25 @@ fn restart_with_reconfigure_runs_configure_again() {
 #[test]
 fn start_script_that_backgrounds_its_server_is_followed() {
     let world = World::new();
-    let start = "sleep 1000 &\npid=$!\n";
-    world.component("a", "", &[("bin/start.sh", start)]);
-    world.write_settings("", &enabled(&["a"]));
+    // The second is how the reference ends its scripts: no shell may stay to wait.
+    world.component("a", "", &[("bin/start.sh", "sleep 1000 &\npid=$!\n")]);
+    world.component(
+        "b",
+        "",
+        &[("bin/start.sh", "LC_ALL=C sleep \\\n  2000 &\npid=$!\necho \"pid=${pid}\"\nwait %1\n")],
+    );
+    world.write_settings("", &enabled(&["a", "b"]));
     let running = start_ready(&world);
-    let pid = await_some("the real server", || {
-        let pid = pid_of(&world, "a");
-        fs::read_link(format!("/proc/{pid}/exe")).ok()?.ends_with("sleep").then_some(pid)
+    let pids = ["a", "b"].map(|name| {
+        await_some("the real server", || {
+            let pid = pid_of(&world, name);
+            fs::read_link(format!("/proc/{pid}/exe")).ok()?.ends_with("sleep").then_some(pid)
+        })
     });
     drop(running);
-    assert!(!std::path::Path::new(&format!("/proc/{pid}/exe")).exists());
+    for pid in pids {
+        assert!(!std::path::Path::new(&format!("/proc/{pid}/exe")).exists());
+    }
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub(crate) enum Policy {
     Warn,
     /// An error.
     Fail,
+    /// It is waited for, and an error if it does not come.
+    Wait,
 }
 
 impl Policy {
@@ -26,8 +28,21 @@ impl Policy {
         match word.to_ascii_lowercase().as_str() {
             "disabled" | "off" | "false" => Self::Disabled,
             "fail" | "exit" | "error" => Self::Fail,
+            "wait" => Self::Wait,
             _ => Self::Warn,
         }
+    }
+
+    /// Says whether a z/OSMF that does not answer stops the start.
+    pub(crate) fn is_fatal(self) -> bool {
+        matches!(self, Self::Fail | Self::Wait)
+    }
+
+    /// Returns how long it is asked.
+    pub(crate) fn limits(self) -> Limits {
+        // After a restart of the whole system z/OSMF needs minutes.
+        let all = if self == Self::Wait { Duration::from_secs(600) } else { Duration::from_secs(15) };
+        Limits { question: Duration::from_secs(5), all }
     }
 }
 
@@ -38,12 +53,6 @@ pub(crate) struct Limits {
     pub(crate) question: Duration,
     /// Time for all of them.
     pub(crate) all: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { question: Duration::from_secs(5), all: Duration::from_secs(15) }
-    }
 }
 
 /// Asks until it answers 200 or the time is over; says why it did not.
@@ -129,9 +138,10 @@ mod tests {
 
     #[test]
     fn words_of_the_configuration_are_policies() {
-        assert_eq!(
-            ["disabled", "FAIL", "warn", "?"].map(Policy::parse),
-            [Policy::Disabled, Policy::Fail, Policy::Warn, Policy::Warn]
-        );
+        let words = ["disabled", "FAIL", "warn", "wait", "?"];
+        let policies = [Policy::Disabled, Policy::Fail, Policy::Warn, Policy::Wait, Policy::Warn];
+        assert_eq!(words.map(Policy::parse), policies);
+        assert!(Policy::Wait.is_fatal() && Policy::Fail.is_fatal() && !Policy::Warn.is_fatal());
+        assert!(Policy::Wait.limits().all > Policy::Fail.limits().all);
     }
 }
