@@ -54,6 +54,7 @@ const COMMANDS: &[&str] = &[
     "launcher probe",
     "validate",
     "config get",
+    "config set",
     "config validate",
     "config explain",
     "config env",
