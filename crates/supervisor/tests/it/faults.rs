@@ -173,6 +173,7 @@ fn clock_that_jumps_changes_no_waiting_time() {
     command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
     world.start_with(command);
     world.wait_state("patient", State::Backoff);
+    wait_until("the eager one has run", || !world.lines("eager").is_empty());
     for offset in ["+400d", "-400d"] {
         fs::write(world.path("time"), format!("{offset}\n")).unwrap();
         let before = world.component_status("eager").restarts;

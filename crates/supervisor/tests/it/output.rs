@@ -1,11 +1,10 @@
 //! What components print.
 
 use std::fs;
-use std::process::Command;
 
 use tender_supervisor::console::{Reply, Request, State};
 
-use crate::world::{Holding, World, wait_until};
+use crate::world::{Holding, SmallDisk, World, wait_until};
 
 #[test]
 fn last_words_before_a_crash_are_kept_also_without_an_end_of_line() {
@@ -86,9 +85,7 @@ fn logs_are_rotated_by_size() {
 fn full_disk_drops_output_tells_once_and_works_again() {
     let mut world = World::new(Holding::SubReaper);
     let logs = world.path("logs");
-    let mounted =
-        Command::new("mount").args(["-t", "tmpfs", "-o", "size=256k", "none"]).arg(&logs).status().unwrap();
-    assert!(mounted.success(), "mounting takes root");
+    let _disk = SmallDisk::mount(&logs);
     let flag = world.path("flag");
     let text = format!(
         "seq 1 100000; touch {0}.full; while [ ! -e {0} ]; do sleep 0.05; done; echo after; exec sleep 1000",
@@ -109,7 +106,6 @@ fn full_disk_drops_output_tells_once_and_works_again() {
     assert_eq!(world.said().matches("ZWEL0085W").count(), 1);
     wait_until("it is written", || world.lines("a").contains(&"after".to_owned()));
     assert_eq!(world.shut_down(), 0);
-    Command::new("umount").arg("-l").arg(&logs).status().unwrap();
 }
 
 #[test]

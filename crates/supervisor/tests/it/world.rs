@@ -68,6 +68,23 @@ fn remove_groups(dir: &Path) -> bool {
     fs::remove_dir(dir).is_ok() || !dir.exists()
 }
 
+/// A small file system in memory, until this is dropped.
+pub(crate) struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    pub(crate) fn mount(at: &Path) -> Self {
+        let done = Command::new("mount").args(["-t", "tmpfs", "-o", "size=256k", "none"]).arg(at).status();
+        assert!(done.unwrap().success(), "mounting takes root");
+        Self(at.to_owned())
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        Command::new("umount").arg("-l").arg(&self.0).status().ok();
+    }
+}
+
 impl World {
     pub(crate) fn new(holding: Holding) -> Self {
         let dir = tempfile::tempdir().unwrap();
