@@ -23,7 +23,8 @@ fn quickstart_in_fresh_directory_tells_the_whole_story_and_cleans_up() {
         "was merged with the vendor's change",
         "etc/ledger.ini  modified",
         "is not what was signed",
-        "720 VM010102_BLD1.1 is in production again",
+        "ledger is BACKOFF",
+        "720 VM010802_BLD2.1 is in production again",
         "Where everything stands",
     ] {
         assert!(text.contains(milestone), "the story lacks `{milestone}`:\n{text}");

@@ -78,8 +78,12 @@ impl InstanceCgroup {
     }
 
     /// Makes the cgroup of a component and sets its limits.
+    ///
+    /// An empty one of that name is removed first: it may have been killed by whoever had it before, and then nothing
+    /// would live in it.
     pub(crate) fn component(&self, name: &str, limits: &Limits) -> io::Result<ComponentCgroup> {
         let directory = self.directory.join(name);
+        remove_tree(&directory);
         match fs::create_dir(&directory) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}

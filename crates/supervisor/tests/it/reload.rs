@@ -89,6 +89,24 @@ fn reload_whose_component_fails_says_which_with_its_last_output_and_the_old_plan
 }
 
 #[test]
+fn component_that_a_reload_had_to_kill_runs_with_its_new_plan() {
+    let mut world = World::new(Holding::Cgroups);
+    let stubborn = "trap '' TERM; echo on; while :; do sleep 1; done";
+    world.component("stub", stubborn).stop.grace_ms = 100;
+    world.start();
+    world.wait_ready();
+    let before = world.pid("stub");
+    wait_until("stub ignores the signal", || !world.lines("stub").is_empty());
+    next_plan(&world, |plan| plan.components[0].fingerprint.push('2'));
+    world.ask_well(&reload(false));
+    wait_until("the new process of stub says something", || world.lines("stub").len() == 2);
+    let after = world.pid("stub");
+    assert_ne!(after, before);
+    assert!(crate::world::is_alive(after));
+    assert_eq!(world.state("stub"), State::Ready);
+}
+
+#[test]
 fn planner_that_fails_changes_nothing() {
     let mut world = World::new(Holding::SubReaper);
     start(&mut world);
