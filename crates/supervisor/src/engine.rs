@@ -44,6 +44,7 @@ use crate::order;
 use crate::plan::{Instance, LeftOut, LogSettings, Plan};
 use crate::poller::{Interest, Poller, Token};
 use crate::process::cgroup::{ComponentCgroup, InstanceCgroup};
+use crate::process::oom::OutOfMemory;
 use crate::process::sys::{self, SignalMask};
 use crate::process::{proc, spawn};
 use crate::timers::Timers;
@@ -140,6 +141,7 @@ pub(super) struct Engine {
     /// Soft and hard number of open files, as this process got it.
     files: (u64, u64),
     chance: u64,
+    out_of_memory: OutOfMemory,
 }
 
 impl Engine {
@@ -203,6 +205,7 @@ impl Engine {
             mode: Mode::Running,
             exit: Exit::default(),
             files,
+            out_of_memory: OutOfMemory::new(),
         };
         for component in components {
             engine.add_unit(component)?;

@@ -2,6 +2,7 @@
 
 pub(crate) mod cgroup;
 pub(crate) mod ending;
+pub(crate) mod oom;
 pub(crate) mod proc;
 pub(crate) mod signal;
 pub(crate) mod spawn;

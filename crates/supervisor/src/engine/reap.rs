@@ -83,7 +83,9 @@ impl Engine {
         let Some(run) = unit.run.as_mut().filter(|run| run.server == pid) else { return };
         let kills = unit.group.as_ref().and_then(|group| group.memory_kills()).unwrap_or(0);
         run.ending = ending;
-        run.ending.is_out_of_memory = kills > unit.memory_kills && ending.signal() == Some(libc::SIGKILL);
+        let is_killed = ending.signal() == Some(libc::SIGKILL);
+        run.ending.is_out_of_memory =
+            is_killed && (kills > unit.memory_kills || self.out_of_memory.is_victim(pid));
     }
 
     /// Decides what the end of a process means for the component.

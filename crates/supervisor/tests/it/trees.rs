@@ -57,7 +57,7 @@ fn tree_of_a_component_that_crashes_is_cleared_away_before_it_starts_again() {
         let mut world = World::new(holding);
         let text = "setsid sh -c 'trap \"\" TERM; echo $$ > child; while :; do sleep 1; done' & \
                     while [ ! -s child ]; do sleep 0.01; done; exec sleep 1000";
-        world.component("a", text);
+        world.component("a", text).stop.grace_ms = 200;
         world.start();
         world.wait_ready();
         let child = read_pid(&world, "child");
@@ -66,7 +66,8 @@ fn tree_of_a_component_that_crashes_is_cleared_away_before_it_starts_again() {
         let next = read_pid(&world, "child");
         assert!(!is_alive(child), "{holding:?}");
         assert_ne!(child, next);
-        world.shut_down();
+        // What ignores the signal is killed with the rest.
+        assert_eq!(world.shut_down(), 4);
         assert!(!is_alive(next));
     }
 }
