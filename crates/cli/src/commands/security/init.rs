@@ -16,7 +16,7 @@ use crate::live::Live;
                         with the command that shows whether it is needed.\n\n\
                         Examples:\n  tender security init --dry-run\n  tender security init --esm racf > zwesecur.txt"
 )]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The security product: tender, racf, acf2 or tss
     #[arg(long, default_value = "tender")]
     esm: Esm,
