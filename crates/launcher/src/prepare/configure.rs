@@ -7,7 +7,7 @@ use tender_config::manifest::Phase as Hook;
 
 use super::run::{Failure, Ran, Surroundings, run};
 use super::subject::Subject;
-use crate::layout::{Layout, create_dir, write_if_changed};
+use crate::layout::{Layout, create_dir, remove_file, write_if_changed};
 use crate::message::chain;
 use crate::register::plugin::FramePlugin;
 use crate::register::{api_definition, plugin, shared_library};
@@ -44,13 +44,19 @@ pub(crate) fn configure(
     let before = run(subject, Hook::PreConfigure, Exports::Dropped, surroundings)?;
     configured.is_run |= before.is_run;
     configured.output.extend(before.output);
+    let mut pending = Vec::new();
     for file in &subject.manifest.static_definitions {
         configured.is_run = true;
-        let path = define(subject, layout, file, &mut configured.notices)?;
+        let (path, unfinished) = define(subject, layout, file, &mut configured.notices)?;
         configured.definitions.push(path);
+        pending.extend(unfinished);
     }
-    register(subject, layout, runtime)?;
-    let ran = run(subject, Hook::Configure, Exports::Kept, surroundings)?;
+    // Whatever fails, no unfinished definition stays.
+    let ran = register(subject, layout, runtime)
+        .and_then(|()| run(subject, Hook::Configure, Exports::Kept, surroundings));
+    let finished = pending.into_iter().map(Unfinished::settle).fold(Ok(()), Result::and);
+    let ran = ran?;
+    finished?;
     configured.is_run |= ran.is_run;
     configured.exports = exports_of(subject, &ran)?;
     configured.output.extend(ran.output);
@@ -88,13 +94,41 @@ fn copy_manifest(subject: &Subject, directory: &Path) -> Result<(), Failure> {
         .map_err(|error| Failure::because(chain(&error)))
 }
 
+/// A definition with something wrong in it, put in place for the component's own configure script to mend.
+///
+/// The discovery service of the reference does that: its template holds `%WORDS%` that its script replaces.
+#[derive(Debug)]
+struct Unfinished {
+    path: PathBuf,
+    /// What was there before.
+    before: Option<Vec<u8>>,
+    /// What is wrong.
+    reason: String,
+}
+
+impl Unfinished {
+    /// Keeps the definition when it is mended by now; else what was there before comes back.
+    fn settle(self) -> Result<(), Failure> {
+        let text = std::fs::read_to_string(&self.path);
+        if text.is_ok_and(|text| api_definition::check(&text).is_ok()) {
+            return Ok(());
+        }
+        let restored = match &self.before {
+            Some(bytes) => write_if_changed(&self.path, bytes, 0o660).map(drop),
+            None => remove_file(&self.path),
+        };
+        restored.map_err(|error| Failure::because(chain(&error)))?;
+        Err(Failure::because(self.reason))
+    }
+}
+
 /// Renders, checks and places one static API definition.
 fn define(
     subject: &Subject,
     layout: &Layout,
     file: &Path,
     notices: &mut Vec<String>,
-) -> Result<PathBuf, Failure> {
+) -> Result<(PathBuf, Option<Unfinished>), Failure> {
     let path = subject.root.join(file);
     let wrong = |reason: String| Failure::because(format!("API definition `{}`: {reason}", file.display()));
     if file.is_absolute() || file.components().any(|part| part == std::path::Component::ParentDir) {
@@ -106,9 +140,21 @@ fn define(
     notices.extend(expanded.notices.iter().map(|notice| {
         format!("API definition `{}`, line {}: {}", file.display(), notice.line, notice.message)
     }));
-    api_definition::check(&expanded.text).map_err(wrong)?;
-    api_definition::place(layout, &subject.name, &file.display().to_string(), &expanded.text)
-        .map_err(|error| Failure::because(chain(&error)))
+    let found = api_definition::check(&expanded.text).map_err(wrong);
+    let name = file.display().to_string();
+    let unfinished = match found {
+        Ok(()) => None,
+        Err(failure) if subject.manifest.script(&subject.root, Hook::Configure).is_none() => {
+            return Err(failure);
+        }
+        Err(failure) => {
+            let path = layout.api_defs().join(api_definition::file_name(&subject.name, &name, &layout.ha_id));
+            Some(Unfinished { before: std::fs::read(&path).ok(), path, reason: failure.reason })
+        }
+    };
+    let path = api_definition::place(layout, &subject.name, &name, &expanded.text)
+        .map_err(|error| Failure::because(chain(&error)))?;
+    Ok((path, unfinished))
 }
 
 /// Puts shared libraries and plugin pointers in place.

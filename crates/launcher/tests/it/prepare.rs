@@ -186,6 +186,35 @@ fn definitions_are_rendered_without_a_shell_and_stale_ones_go() {
 }
 
 #[test]
+fn definition_that_configure_completes_is_kept_and_one_that_stays_wrong_is_not() {
+    let world = World::new();
+    let definition = "services:\n  - serviceId: a\n    instanceBaseUrls:\n      - %SCHEME%://localhost:1/\n";
+    let file = world.workspace(&format!("api-mediation/api-defs/a.def_yml.{}.yml", world.ha_id()));
+    let configure = format!("sed 's/%SCHEME%/https/' {0} > {0}.new && mv {0}.new {0}\n", file.display());
+    let component = |configure: &str| {
+        let scripts =
+            [("def.yml", definition), ("bin/configure.sh", configure), ("bin/start.sh", "sleep 1\n")];
+        world.component("a", "apimlServices:\n  static:\n    - file: def.yml\n", &scripts);
+    };
+    world.write_settings("", &enabled(&["a"]));
+    component(":\n");
+    let prepared = world.prepare();
+    let found = row(&prepared, Phase::Configure, "a");
+    assert!(found.reason.as_ref().unwrap().contains("def.yml"), "{found:?}");
+    assert!(!file.exists());
+    component(&configure);
+    let prepared = world.prepare();
+    assert_eq!(outcome(&prepared, Phase::Configure, "a"), Outcome::Done, "{prepared:#?}");
+    let mended = fs::read_to_string(&file).unwrap();
+    assert!(mended.contains("https://localhost:1/"), "{mended}");
+    // A script that no longer mends it does not take away what was right.
+    component("exit 3\n");
+    let prepared = world.prepare();
+    assert!(row(&prepared, Phase::Configure, "a").reason.as_ref().unwrap().contains("exit 3"));
+    assert_eq!(fs::read_to_string(&file).unwrap(), mended);
+}
+
+#[test]
 fn validation_alone_writes_nothing_into_the_instance() {
     let world = World::new();
     world.component("a", "", &[("bin/validate.sh", "print_message x\n"), ("bin/start.sh", "sleep 1\n")]);
