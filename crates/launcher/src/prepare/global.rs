@@ -86,8 +86,14 @@ fn writable(model: &Model) -> Found {
 
 fn ports(model: &Model, own: &BTreeSet<u16>) -> Found {
     let mut wrong = port_uses::conflicts(&model.ports);
-    let mine = model.ports.iter().filter(|one| one.ha_id == model.layout.ha_id);
-    wrong.extend(mine.filter_map(|one| port_uses::check_free(one, own).err()));
+    let mine = || model.ports.iter().filter(|one| one.ha_id == model.layout.ha_id);
+    let mut taken: Vec<String> = mine().filter_map(|one| port_uses::check_free(one, own).err()).collect();
+    if !taken.is_empty() {
+        // A component of ours may have begun to listen since its launcher was asked.
+        let own = super::own_ports(model);
+        taken = mine().filter_map(|one| port_uses::check_free(one, &own).err()).collect();
+    }
+    wrong.append(&mut taken);
     if wrong.is_empty() { Ok(None) } else { Err(wrong.join("; ")) }
 }
 

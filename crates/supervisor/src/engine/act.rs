@@ -72,13 +72,13 @@ impl Engine {
         let Some(unit) = self.units.get(&id) else { return };
         let text = of_notice(notice, unit.name(), unit.pid().or(unit.last_pid), &unit.life);
         let name = unit.name().to_owned();
-        self.tell(text);
-        if *notice == Notice::KillFollows
-            && self.mode == Mode::ShuttingDown
-            && !self.exit.forced.contains(&name)
-        {
-            self.exit.forced.push(name);
+        if *notice == Notice::KillFollows {
+            self.tell_waiting(id, &text);
+            if self.mode == Mode::ShuttingDown && !self.exit.forced.contains(&name) {
+                self.exit.forced.push(name);
+            }
         }
+        self.tell(text);
     }
 
     fn spawn(&mut self, id: u32) {

@@ -145,6 +145,10 @@ impl Engine {
         for id in ids {
             let is_owed = self.clients.clients.get(&id).is_some_and(|client| client.is_busy);
             if is_owed {
+                if !self.exit.forced.is_empty() {
+                    let text = format!("components that had to be killed: {}", self.exit.forced.join(", "));
+                    self.reply(id, &Reply::Message(message("ZWEL0053W", text)));
+                }
                 self.reply(id, &Reply::Done { ok: self.exit.unkillable.is_empty() });
             }
         }

@@ -2,7 +2,7 @@
 
 use super::unit::{Unit, Waiting};
 use super::{Engine, Key};
-use crate::console::{Reply, State};
+use crate::console::{ConsoleMessage, Reply, State};
 use crate::messages::message;
 
 /// So many failures in a row, and nobody waits any longer for a component to become READY.
@@ -52,6 +52,18 @@ impl Engine {
                     self.end_wait(&wait, false);
                 }
             }
+        }
+    }
+
+    /// Tells those who wait for a component what happens to it meanwhile.
+    pub(super) fn tell_waiting(&mut self, id: u32, text: &ConsoleMessage) {
+        let is_about = |wait: &&Wait| match &wait.until {
+            Until::Ready(ids) | Until::Rest(ids) => ids.contains(&id),
+            Until::Instance => true,
+        };
+        let clients: Vec<u32> = self.waits.iter().filter(is_about).map(|wait| wait.client).collect();
+        for client in clients {
+            self.reply(client, &Reply::Message(text.clone()));
         }
     }
 

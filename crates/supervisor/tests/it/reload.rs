@@ -98,7 +98,9 @@ fn component_that_a_reload_had_to_kill_runs_with_its_new_plan() {
     let before = world.pid("stub");
     wait_until("stub ignores the signal", || !world.lines("stub").is_empty());
     next_plan(&world, |plan| plan.components[0].fingerprint.push('2'));
-    world.ask_well(&reload(false));
+    let said = world.ask_well(&reload(false));
+    let is_told = |reply: &Reply| matches!(reply, Reply::Message(told) if told.id == "ZWEL0063W");
+    assert!(said.iter().any(is_told), "{said:?}");
     wait_until("the new process of stub says something", || world.lines("stub").len() == 2);
     let after = world.pid("stub");
     assert_ne!(after, before);
