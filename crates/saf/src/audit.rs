@@ -11,6 +11,7 @@
 mod log;
 mod writer;
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -18,9 +19,12 @@ use serde::{Deserialize, Serialize};
 
 pub use self::log::{AuditHead, AuditLog};
 pub use self::writer::{AuditOptions, AuditWriter};
-use crate::decision::{Decision, Question, remedy};
+use crate::decision::{Decision, Question, Rule, remedy};
 use crate::level::AccessLevel;
 use crate::subject::Subject;
+
+/// The longest text in an entry that came from outside; longer ones are cut.
+const TEXT_BYTES_MAX: usize = 1024;
 
 /// How a question was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,12 +90,21 @@ impl AuditEntry {
             user: subject.user.as_ref().map(ToString::to_string),
             actor: None,
             origin: None,
-            class: question.class.to_owned(),
-            resource: question.resource.to_owned(),
+            class: clipped(question.class).to_owned(),
+            resource: clipped(question.resource).to_owned(),
             level: Some(question.level),
-            rule: decision.rule.to_string(),
+            rule: written(decision.rule),
             remedy: (verdict == Verdict::Refused).then(|| remedy(decision, subject, question)),
             count: 1,
+        }
+    }
+
+    /// Cuts every text to a length that leaves the line readable by whoever goes on with the log.
+    fn clip(&mut self) {
+        let texts = [&mut self.class, &mut self.resource, &mut self.rule];
+        let maybe = [&mut self.user, &mut self.actor, &mut self.origin, &mut self.remedy];
+        for text in texts.into_iter().chain(maybe.into_iter().flatten()) {
+            text.truncate(clipped(text).len());
         }
     }
 
@@ -111,6 +124,22 @@ impl AuditEntry {
             count,
         }
     }
+}
+
+/// Returns the beginning of a text that came from outside; no name that exists is longer.
+fn clipped(text: &str) -> &str {
+    let mut end = text.len().min(TEXT_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// Writes a rule into text that need not grow on the way: this is done for every call of a server.
+fn written(rule: Rule<'_>) -> String {
+    let mut text = String::with_capacity(80);
+    write!(text, "{rule}").expect("writing to a string cannot fail");
+    text
 }
 
 /// Says what is wrong with a log.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{AuditEntry, AuditError};
 
 /// The longest line that is believed.
-const LINE_BYTES_MAX: u64 = 1 << 16;
+const LINE_BYTES_MAX: usize = 1 << 16;
 
 /// One line being written.
 #[derive(Debug, Serialize)]
@@ -97,6 +97,13 @@ impl AuditLog {
             let line = LineOut { seq: head.count + 1, prev: &head.last, entry };
             let start = bytes.len();
             serde_json::to_writer(&mut bytes, &line).expect("plain fields always become JSON");
+            if bytes.len() - start >= LINE_BYTES_MAX {
+                bytes.truncate(start);
+                let mut short = entry.clone();
+                short.clip();
+                let line = LineOut { entry: &short, ..line };
+                serde_json::to_writer(&mut bytes, &line).expect("plain fields always become JSON");
+            }
             head = AuditHead { count: head.count + 1, last: digest(&bytes[start..]) };
             bytes.push(b'\n');
         }
@@ -181,11 +188,15 @@ impl AuditLog {
 
 /// Returns where the last whole line ends, and the line itself without its line feed.
 fn last_line(file: &mut File, length: u64) -> std::io::Result<(u64, Option<Vec<u8>>)> {
-    let from = length.saturating_sub(2 * LINE_BYTES_MAX);
+    let from = length.saturating_sub(2 * LINE_BYTES_MAX as u64);
     file.seek(SeekFrom::Start(from))?;
     let mut tail = Vec::new();
     file.take(length - from).read_to_end(&mut tail)?;
-    let Some(last_feed) = tail.iter().rposition(|byte| *byte == b'\n') else { return Ok((from, None)) };
+    let Some(last_feed) = tail.iter().rposition(|byte| *byte == b'\n') else {
+        // Nothing of ours is that long: what is there must not be cut off.
+        let is_ours = from == 0;
+        return if is_ours { Ok((0, None)) } else { Err(std::io::ErrorKind::InvalidData.into()) };
+    };
     let start = tail[..last_feed].iter().rposition(|byte| *byte == b'\n').map_or(0, |feed| feed + 1);
     Ok((from + last_feed as u64 + 1, Some(tail[start..last_feed].to_vec())))
 }

@@ -149,3 +149,44 @@ fn disk_that_takes_nothing_keeps_refusals_until_it_does() {
     writer.stop(SOON).unwrap();
     assert_eq!(AuditLog::verify(&path).unwrap().count, 1 + taken);
 }
+
+#[test]
+fn text_of_any_length_leaves_a_log_that_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.log");
+    for _ in 0..2 {
+        let mut log = AuditLog::open(&path).unwrap();
+        let mut long = entry(Verdict::Refused, &"\u{1}ä\n".repeat(100_000));
+        long.origin = Some("x".repeat(1 << 20));
+        log.append(&[long, entry(Verdict::Refused, "SHORT")]).unwrap();
+    }
+    assert_eq!(AuditLog::verify(&path).unwrap().count, 4);
+    assert!(std::fs::metadata(&path).unwrap().len() < 40_000);
+}
+
+#[test]
+fn file_that_is_no_log_is_not_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.log");
+    std::fs::write(&path, vec![b'x'; 1 << 20]).unwrap();
+    assert!(matches!(AuditLog::open(&path), Err(AuditError::Io { .. })));
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), 1 << 20);
+}
+
+#[test]
+fn entry_of_a_decision_says_who_what_and_the_way_on() {
+    let compiled = crate::compiled::Compiled::new(&crate::database::Database::initial());
+    let subject = Subject::user("ROOT".parse().unwrap());
+    let conditions = crate::profile::Conditions::default();
+    let resource = "A".repeat(5000);
+    for (resource, rule) in [("A.B", "no profile matches"), (&*resource, "no resource can have this name")] {
+        let question = Question { class: "FACILITY", resource, level: AccessLevel::Read, conditions };
+        let entry =
+            AuditEntry::of(Timestamp::UNIX_EPOCH, &subject, &question, &compiled.decide(&subject, &question));
+        assert_eq!(
+            (entry.verdict, &*entry.rule, entry.user.as_deref()),
+            (Verdict::Refused, rule, Some("ROOT"))
+        );
+        assert!(entry.resource.len() <= 1024 && entry.remedy.is_some());
+    }
+}

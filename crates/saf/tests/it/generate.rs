@@ -26,6 +26,11 @@ fn who() -> impl Strategy<Value = Who> {
     prop::sample::select(names).prop_map(|name| Who::try_from(name).unwrap())
 }
 
+/// What would hide most of the rest if it were often so.
+fn rarely() -> impl Strategy<Value = bool> {
+    prop::bool::weighted(0.12)
+}
+
 fn text() -> impl Strategy<Value = Option<String>> {
     prop::option::of("[ -~äß]{0,20}")
 }
@@ -49,7 +54,7 @@ pub(crate) fn resource() -> impl Strategy<Value = String> {
 
 fn conditional() -> impl Strategy<Value = ConditionalEntry> {
     let kind = prop::sample::select(ConditionKind::ALL.to_vec());
-    (who(), kind, "[T1 (']{1,3}", level()).prop_map(|(who, kind, value, access)| ConditionalEntry {
+    (who(), kind, "[T1 (']{1,1}", level()).prop_map(|(who, kind, value, access)| ConditionalEntry {
         who,
         when: Condition { kind, value },
         access,
@@ -58,12 +63,12 @@ fn conditional() -> impl Strategy<Value = ConditionalEntry> {
 
 prop_compose! {
     pub(crate) fn profile(class: &'static str)(
-        name in profile_name(), uacc in level(), is_warning in any::<bool>(), number in any::<u8>(),
+        name in profile_name(), uacc in level(), is_warning in rarely(), number in any::<u8>(),
         audit in (prop::option::of(level()), prop::option::of(level())),
         notify in prop::option::of(prop::sample::select(USERS.to_vec())),
         data in text(), appl_data in text(), started in any::<Option<(bool, bool, bool, bool, bool)>>(),
-        access in prop::collection::btree_map(who(), level(), 0..5),
-        conditional in prop::collection::vec(conditional(), 0..3),
+        access in prop::collection::btree_map(who(), level(), 0..7),
+        conditional in prop::collection::vec(conditional(), 0..5),
     ) -> Profile {
         let mut profile = Profile::new(class.parse().unwrap(), name, id("ROOT"));
         profile.uacc = uacc;
@@ -96,8 +101,8 @@ prop_compose! {
         called in text(), data in text(), default in 0..GROUPS.len(),
         groups in prop::collection::btree_map(
             prop::sample::select(GROUPS.to_vec()),
-            (prop::sample::select(Authority::ALL.to_vec()), any::<bool>(), any::<bool>()), 0..4),
-        flags in any::<[bool; 7]>(),
+            (prop::sample::select(Authority::ALL.to_vec()), rarely(), any::<bool>()), 0..4),
+        flags in any::<[bool; 5]>(), is_restricted in rarely(), is_revoked in rarely(),
         unix in prop::option::of((any::<Option<u16>>(), text(), text())),
     ) -> User {
         let connect = |(authority, is_revoked, is_special)| Connect { authority, is_revoked, is_special };
@@ -114,10 +119,10 @@ prop_compose! {
                 is_special: flags[0],
                 is_auditor: flags[1],
                 is_operations: flags[2],
-                is_restricted: flags[3],
-                is_protected: flags[4],
-                is_revoked: flags[5],
-                is_audited: flags[6],
+                is_restricted,
+                is_protected: flags[3],
+                is_revoked,
+                is_audited: flags[4],
             },
             data,
             unix: unix.map(|(uid, home, program)| UserUnix { uid: uid.map(u32::from), home, program }),
@@ -129,14 +134,14 @@ prop_compose! {
     /// A database with all [`USERS`] and [`GROUPS`], a class of its own, and profiles in three classes.
     pub(crate) fn database()(
         ann in user("ANN"), bob in user("BOB"), cat in user("CAT"),
-        gids in any::<[Option<Option<u16>>; 3]>(), group_data in text(), is_grouplist in any::<bool>(),
-        states in any::<[bool; 6]>(), code in prop::sample::select(vec![0u8, 4, 8]), uacc in level(),
+        gids in any::<[Option<Option<u16>>; 3]>(), group_data in text(), not_grouplist in rarely(),
+        states in any::<[bool; 6]>(), inactive in rarely(), code in prop::sample::select(vec![0u8, 4, 8]), uacc in level(),
         facility in prop::collection::vec(profile("FACILITY"), 0..8),
         started in prop::collection::vec(profile("STARTED"), 0..3),
         own in prop::collection::vec(profile("$OWN"), 0..3),
     ) -> Database {
         let mut database = Database::initial();
-        database.options.is_grouplist = is_grouplist;
+        database.options.is_grouplist = !not_grouplist;
         for (name, gid) in GROUPS.into_iter().zip(gids) {
             let superior = Some(id(if name == "G3" { "G1" } else { "SYS1" }));
             let unix = gid.map(|gid| GroupUnix { gid: gid.map(u32::from) });
@@ -144,14 +149,14 @@ prop_compose! {
             database.insert(Record::Group(Group { id: id(name), superior, owner: id("ANN"), data, unix }));
         }
         let mut class = tender_saf::Class::new("$OWN".parse().unwrap());
-        class.is_active = states[0];
+        class.is_active = states[0] || states[5];
         class.is_case_sensitive = states[1];
         class.posit = 600;
         class.default_return_code = code;
         class.default_uacc = uacc;
         database.insert(Record::Class(class));
         let facility_class = database.classes.get_mut("FACILITY").unwrap();
-        facility_class.is_active = states[2];
+        facility_class.is_active = !inactive;
         facility_class.is_raclisted = states[3];
         facility_class.is_generic = states[4];
         for user in [ann, bob, cat] {
