@@ -3,7 +3,7 @@
 //! Several HA instances may share one workspace, on one host or on several. What a launcher generates carries the id
 //! of its HA instance in its name, or the content is the same whoever writes it; every file is written under a
 //! temporary name and renamed. Where one may remove what another is about to put in place, they take turns
-//! ([`Layout::take_turn`]). So two that prepare at once do not disturb each other.
+//! (`Layout::take_turn`). So two that prepare at once do not disturb each other.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
