@@ -1,6 +1,6 @@
 //! Filling a key store directory: an own authority and a certificate signed by it, or a foreign one.
 //!
-//! [`observe`] looks, [`plan`] decides, [`execute`] does. The plan is what a check shows.
+//! [`observe()`] looks, [`plan()`] decides, [`execute()`] does. The plan is what a check shows.
 
 mod execute;
 mod observe;

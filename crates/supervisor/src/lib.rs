@@ -4,8 +4,8 @@
 //! neither TLS nor service levels: what it needs of them is in the plan. That keeps the process which must never fail
 //! small, in memory and in what can go wrong. Whoever makes plans (`tender-launcher`) does so in another process.
 //!
-//! What happens to a component is decided in [`life`], a function from what is and what happened to what is to be
-//! done; [`engine`] waits for things to happen and carries out.
+//! What happens to a component is decided in `life`, a function from what is and what happened to what is to be
+//! done; `engine` waits for things to happen and carries out.
 
 pub mod client;
 mod clock;

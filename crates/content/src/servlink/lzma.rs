@@ -59,7 +59,7 @@ pub(super) fn pack_into(
     encoder.finish().map(|_| ())
 }
 
-/// Returns a reader of what [`pack`] compressed; a dictionary larger than the largest is refused.
+/// Returns a reader of what `pack` compressed; a dictionary larger than the largest is refused.
 pub(super) fn unpack<R: io::BufRead>(packed: R) -> io::Result<impl Read + use<R>> {
     let memory_bytes = u64::from(DICTIONARY_BYTES_MAX) + DECODER_BYTES;
     Ok(liblzma::bufread::XzDecoder::new_stream(packed, Stream::new_lzma_decoder(memory_bytes)?))
