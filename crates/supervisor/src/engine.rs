@@ -11,6 +11,7 @@
 
 mod act;
 mod clients;
+mod environment;
 mod journal;
 mod members;
 mod notify;
@@ -148,7 +149,8 @@ impl Engine {
     fn new(plan: Plan, mut options: Options) -> Result<Self, SuperviseError> {
         order::check(&plan.components).map_err(SuperviseError::Order)?;
         plan.components.iter().try_for_each(unit::check)?;
-        let Plan { instance, components, left_out, log, notable } = plan;
+        let Plan { instance, mut components, left_out, log, notable } = plan;
+        let shared = environment::share(&mut components);
         make_directory(&instance.private_directory)?;
         let lock = match options.lock.take() {
             Some(lock) => lock,
@@ -208,7 +210,7 @@ impl Engine {
             out_of_memory: OutOfMemory::new(),
         };
         for component in components {
-            engine.add_unit(component)?;
+            engine.add_unit(component, &shared)?;
         }
         engine.connect_units();
         Ok(engine)
@@ -448,6 +450,7 @@ fn survives(group: &ComponentCgroup, files: (u64, u64)) -> Result<bool, String> 
         command: &["true".to_owned()],
         directory: Path::new("/"),
         environment: &BTreeMap::new(),
+        shared: &BTreeMap::new(),
         markers: &[],
         output: child_output.as_fd(),
         third: None,

@@ -146,6 +146,7 @@ pub fn run(spec: &ScriptSpec) -> Result<ScriptResult, ScriptError> {
         command: &spec.command,
         directory: &spec.directory,
         environment: &spec.environment,
+        shared: &BTreeMap::new(),
         markers: &[(MARKER, &marker)],
         output: child_output.as_fd(),
         third: third.as_ref().map(|(_, child)| child.as_fd()),

@@ -6,6 +6,7 @@ use std::process::{Child, Stdio};
 
 use rustix::io::Errno;
 
+use super::environment::{self, Shared};
 use super::unit::{self, Owner, Successor};
 use super::waits::Until;
 use super::{Engine, Key, Mode};
@@ -331,7 +332,8 @@ impl Engine {
 
     /// Returns the components that start or restart.
     fn put_in_place(&mut self, plan: Plan, difference: &Difference) -> Result<Vec<u32>, String> {
-        let Plan { components, left_out, log, notable, instance } = plan;
+        let Plan { mut components, left_out, log, notable, instance } = plan;
+        let shared = environment::share(&mut components);
         self.left_out = left_out;
         self.log = log;
         self.instance = instance;
@@ -346,14 +348,14 @@ impl Engine {
         let wanted_order: Vec<String> = components.iter().map(|component| component.name.clone()).collect();
         for component in components {
             if difference.added.contains(&component.name) {
-                let id = self.add_unit(component).map_err(|error| error.to_string())?;
+                let id = self.add_unit(component, &shared).map_err(|error| error.to_string())?;
                 self.push(id, Event::Start);
                 touched.push(id);
             } else if difference.changed.contains(&component.name) {
-                touched.extend(self.change(component));
+                touched.extend(self.change(component, &shared));
             } else if let Some(unit) = self.names.get(&component.name).and_then(|id| self.units.get_mut(id)) {
                 // The same fingerprint: what may differ is what needs no restart.
-                unit.component = component;
+                (unit.component, unit.shared) = (component, shared.clone());
             }
         }
         self.order_as(&wanted_order);
@@ -370,12 +372,12 @@ impl Engine {
     }
 
     /// Has a component replaced once it is at rest, and started again unless an operator had stopped it.
-    fn change(&mut self, component: Component) -> Option<u32> {
+    fn change(&mut self, component: Component, shared: &Shared) -> Option<u32> {
         let id = *self.names.get(&component.name)?;
         let unit = self.units.get(&id)?;
         let is_stopped = matches!(unit.life.state, State::Stopped) && !unit.life.is_done
             || unit.pending == Some(Event::Stop);
-        self.succeed(id, Successor::Changed(Box::new(component)));
+        self.succeed(id, Successor::Changed(Box::new(component), shared.clone()));
         // One without a process is at rest already: it would start once more as it was.
         self.put_successors_in_place();
         if is_stopped {
@@ -421,11 +423,12 @@ impl Engine {
         }
         let staying: Vec<String> = self.names.keys().filter(|name| !names.contains(name)).cloned().collect();
         self.check_order(&wanted, &staying)?;
+        let shared = environment::share(&mut wanted);
         let mut touched = Vec::new();
         for component in wanted {
             let id = self.names.get(&component.name).copied();
             if let Some(id) = id {
-                self.succeed(id, Successor::Changed(Box::new(component)));
+                self.succeed(id, Successor::Changed(Box::new(component), shared.clone()));
                 self.put_successors_in_place();
                 self.order_stop(id, Event::Restart);
                 touched.push(id);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::environment::Shared;
 use super::unit::{Successor, Unit, Waiting};
 use super::{Engine, Mode};
 use crate::console::State;
@@ -12,8 +13,8 @@ use crate::plan::Component;
 
 impl Engine {
     /// Takes a component in.
-    pub(super) fn add_unit(&mut self, component: Component) -> Result<u32, SuperviseError> {
-        let unit = Unit::new(component, &self.instance, &self.log)?;
+    pub(super) fn add_unit(&mut self, component: Component, shared: &Shared) -> Result<u32, SuperviseError> {
+        let unit = Unit::new(component, shared, &self.instance, &self.log)?;
         let id = self.ids_used;
         self.ids_used += 1;
         if let Some(notify) = &unit.notify {
@@ -189,7 +190,7 @@ impl Engine {
             let Some(unit) = self.units.get_mut(id) else { continue };
             match unit.successor.take() {
                 Some(Successor::Removed) => self.remove_unit(*id),
-                Some(Successor::Changed(component)) => self.replace_unit(*id, *component),
+                Some(Successor::Changed(component, shared)) => self.replace_unit(*id, *component, &shared),
                 None => {}
             }
         }
@@ -213,12 +214,12 @@ impl Engine {
         }
     }
 
-    fn replace_unit(&mut self, id: u32, component: Component) {
+    fn replace_unit(&mut self, id: u32, component: Component, shared: &Shared) {
         if let Some(old) = self.units.get_mut(&id) {
             // Its file has the name of the next one.
             old.notify = None;
         }
-        let made = Unit::new(component, &self.instance, &self.log);
+        let made = Unit::new(component, shared, &self.instance, &self.log);
         let Some(old) = self.units.get_mut(&id) else { return };
         match made {
             Ok(mut unit) => {

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use regex_lite::Regex;
 
+use super::environment::Shared;
 use super::notify::NotifySocket;
 use super::probe::Question;
 use crate::life::{Event, Life, Rules};
@@ -18,7 +19,9 @@ use crate::process::spawn::{self, Report};
 /// A component under supervision.
 #[derive(Debug)]
 pub(super) struct Unit {
+    /// Its environment is without what is shared.
     pub(super) component: Component,
+    pub(super) shared: Shared,
     pub(super) life: Life,
     pub(super) run: Option<Run>,
     /// Where its output comes from.
@@ -61,7 +64,7 @@ pub(super) enum Waiting {
 #[derive(Debug)]
 pub(super) enum Successor {
     Removed,
-    Changed(Box<Component>),
+    Changed(Box<Component>, Shared),
 }
 
 /// One run of a component: from the start of its first process until the last of its tree is gone.
@@ -97,6 +100,7 @@ pub(super) enum Owner {
 impl Unit {
     pub(super) fn new(
         component: Component,
+        shared: &Shared,
         instance: &Instance,
         log: &LogSettings,
     ) -> Result<Self, SuperviseError> {
@@ -138,6 +142,7 @@ impl Unit {
             memory_kills: 0,
             is_limits_note_told: false,
             component,
+            shared: shared.clone(),
         })
     }
 

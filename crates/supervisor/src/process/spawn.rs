@@ -25,6 +25,8 @@ pub(crate) struct Program<'p> {
     pub(crate) command: &'p [String],
     pub(crate) directory: &'p Path,
     pub(crate) environment: &'p BTreeMap<String, String>,
+    /// More of its environment, kept once for many; a name is in one of the two.
+    pub(crate) shared: &'p BTreeMap<String, String>,
     /// Variables that come last, so that a program which writes its title over its environment spares them longest.
     pub(crate) markers: &'p [(&'p str, &'p str)],
     /// Takes standard output and standard error, in the order of writing.
@@ -98,8 +100,9 @@ impl Program<'_> {
         };
         let arguments = strings(self.command)?;
         let mut environment: Vec<String> = self
-            .environment
+            .shared
             .iter()
+            .chain(self.environment)
             .filter(|(name, _)| !self.markers.iter().any(|(marker, _)| marker == name))
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
@@ -138,7 +141,11 @@ impl Program<'_> {
         if name.contains('/') {
             return Ok(name.as_bytes().to_vec());
         }
-        let path = self.environment.get("PATH").map_or("/usr/bin:/bin", String::as_str);
+        let path = self
+            .environment
+            .get("PATH")
+            .or_else(|| self.shared.get("PATH"))
+            .map_or("/usr/bin:/bin", String::as_str);
         path.split(':')
             .filter(|directory| !directory.is_empty())
             .map(|directory| Path::new(directory).join(name))

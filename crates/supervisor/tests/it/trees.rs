@@ -158,6 +158,29 @@ fn component_inherits_nothing_but_its_plan() {
 }
 
 #[test]
+fn components_that_share_most_of_their_environments_get_each_their_own() {
+    let mut world = World::new(Holding::SubReaper);
+    for name in ["a", "b", "c"] {
+        let component = world.component(name, "echo $NAME $ALIKE $HALF; exec sleep 1000");
+        component.environment.0.insert("ALIKE".to_owned(), "alike".to_owned());
+        if name != "c" {
+            component.environment.0.insert("HALF".to_owned(), "half".to_owned());
+        }
+    }
+    world.start();
+    for (name, line) in [("a", "a alike half"), ("b", "b alike half"), ("c", "c alike")] {
+        wait_until("it has said all", || world.lines(name).len() == 1);
+        assert_eq!(world.lines(name), [line]);
+    }
+    // Nothing is alike for one that is planned by itself.
+    let plan = serde_json::to_vec(&world.plan).unwrap();
+    fs::write(world.path("next-plan"), plan).unwrap();
+    let restart = Request::Restart { components: vec!["b".to_owned()], reconfigure: true, wait: true };
+    world.ask_well(&restart);
+    wait_until("it has said all again", || world.lines("b") == ["b alike half", "b alike half"]);
+}
+
+#[test]
 fn limits_without_controllers_are_set_where_they_can_be_and_told() {
     let mut world = World::new(Holding::Cgroups);
     let limits = &mut world.component("a", "ulimit -n; ulimit -v; exec sleep 1000").limits;
