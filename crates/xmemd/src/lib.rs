@@ -1,0 +1,1 @@
+//! The cross-memory server: root process, monitor, front, services, operator commands.

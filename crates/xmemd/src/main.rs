@@ -1,0 +1,3 @@
+//! `tender-xmemd`: the cross-memory server.
+
+fn main() {}
