@@ -17,9 +17,10 @@ mod life;
 mod registry;
 mod restart;
 mod start;
+mod sys;
 
-pub use anchor::{AnchorError, Anchors, PluginAnchors};
-pub use calls::{Answer, Caller, Calls, CallsError, Ended};
+pub use anchor::{ANCHOR_BYTES, AnchorError, Anchors, PluginAnchors};
+pub use calls::{Answer, AnswerError, Caller, Calls, CallsError, Ended, SLOTS};
 pub use descriptor::{ANY_VERSION, Descriptor, DescriptorError, ServiceDescriptor};
 pub use enter::{EnterError, Entrance, enter};
 pub use life::{Action, Event, HostState, Life, Timing};
