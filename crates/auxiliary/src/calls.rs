@@ -5,37 +5,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tender_xmem::frame::{FrameError, HEADER_BYTES, Header, INLINE_BYTES_MAX, Kind};
-
-/// How many calls one plug-in works on at once. Source: 7.3.
-pub const SLOTS: usize = 16;
-
-/// Who called, as the server knows it. What the caller says of itself is not in here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Caller {
-    /// The number of the connection.
-    pub connection: u64,
-    /// Its user id when it was made.
-    pub uid: u32,
-    /// Its group id then.
-    pub gid: u32,
-    /// Its process then.
-    pub pid: u32,
-    /// The user that profiles know it as.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
-    /// On whose behalf it calls, proven to the server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub actor: Option<String>,
-}
+use tender_xmem::plugin::{CALLS_MAX, Caller, PluginCall};
 
 /// Says why a call does not go to the plug-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CallsError {
     /// 26: it works on as many calls as it can.
-    #[error("the plug-in works on {SLOTS} calls already")]
+    #[error("the plug-in works on {CALLS_MAX} calls already")]
     Full,
     /// The request does not fit into a packet together with its caller.
     #[error("a request of {bytes} bytes is too long for a plug-in")]
@@ -90,7 +67,7 @@ struct Open<T> {
 
 /// The calls that one plug-in works on. `T` is what whoever asks calls a waiter.
 ///
-/// Units: time is a duration since any fixed moment. Limits: [`SLOTS`] at once. A call that timed out keeps its slot until the
+/// Units: time is a duration since any fixed moment. Limits: [`CALLS_MAX`] at once. A call that timed out keeps its slot until the
 /// plug-in answers it, because the plug-in still works on it.
 #[derive(Debug, Clone)]
 pub struct Calls<T> {
@@ -106,34 +83,26 @@ impl<T> Default for Calls<T> {
 
 impl<T: Copy> Calls<T> {
     /// Takes a slot and returns the sequence and the packet to send.
-    ///
-    /// `service` is the place of the service in the plug-in's descriptor, from 1.
     pub fn submit(
         &mut self,
         waiter: T,
-        service: u16,
         caller: &Caller,
         request: &[u8],
         deadline: Option<Duration>,
     ) -> Result<(u64, Vec<u8>), CallsError> {
-        if self.open.len() >= SLOTS {
+        if self.open.len() >= CALLS_MAX {
             return Err(CallsError::Full);
         }
-        let caller = serde_json::to_vec(caller).expect("numbers and texts are JSON");
-        let length = 4 + caller.len() + request.len();
-        if length > INLINE_BYTES_MAX {
-            return Err(CallsError::TooLong { bytes: request.len() });
+        let too_long = CallsError::TooLong { bytes: request.len() };
+        let payload = PluginCall::payload(caller, request).map_err(|_| too_long)?;
+        if payload.len() > INLINE_BYTES_MAX {
+            return Err(too_long);
         }
         let sequence = self.next;
         self.next += 1;
         let mut header = Header::new(Kind::Call, sequence);
-        header.service = service;
-        header.length = u32::try_from(length).expect("at most INLINE_BYTES_MAX");
-        let mut packet = Vec::with_capacity(HEADER_BYTES + length);
-        packet.extend_from_slice(&header.encode());
-        packet.extend_from_slice(&u32::try_from(caller.len()).expect("shorter than the packet").to_le_bytes());
-        packet.extend_from_slice(&caller);
-        packet.extend_from_slice(request);
+        header.length = u32::try_from(payload.len()).expect("at most INLINE_BYTES_MAX");
+        let packet = [&header.encode()[..], &payload].concat();
         self.open.insert(sequence, Open { waiter: Some(waiter), deadline });
         Ok((sequence, packet))
     }
@@ -192,7 +161,7 @@ mod tests {
     use super::*;
 
     fn caller() -> Caller {
-        Caller { connection: 1, uid: 1001, gid: 100, pid: 7, user: Some("BOB".into()), actor: None }
+        Caller { connection: 1, uid: 1001, gid: 100, pid: 7, user: None, actor: None, service: "ECHO".into() }
     }
 
     fn reply(sequence: u64, text: &[u8]) -> Vec<u8> {
@@ -205,20 +174,20 @@ mod tests {
     fn seventeenth_call_is_refused_until_one_is_answered() {
         let mut calls = Calls::default();
         for waiter in 0..16 {
-            calls.submit(waiter, 1, &caller(), b"", None).unwrap();
+            calls.submit(waiter, &caller(), b"", None).unwrap();
         }
-        assert_eq!(calls.submit(16, 1, &caller(), b"", None).unwrap_err(), CallsError::Full);
+        assert_eq!(calls.submit(16, &caller(), b"", None).unwrap_err(), CallsError::Full);
         let answer = reply(3, b"three");
         let answer = calls.answer(&answer).unwrap().unwrap();
         assert_eq!((answer.waiter, answer.payload), (2, &b"three"[..]));
-        assert_eq!(calls.submit(16, 1, &caller(), b"", None).unwrap().0, 17);
+        assert_eq!(calls.submit(16, &caller(), b"", None).unwrap().0, 17);
     }
 
     #[test]
     fn call_whose_time_is_up_keeps_its_slot_until_it_is_answered() {
         let mut calls = Calls::default();
         let due = Some(Duration::from_secs(5));
-        let (sequence, _) = calls.submit("waiter", 1, &caller(), b"", due).unwrap();
+        let (sequence, _) = calls.submit("waiter", &caller(), b"", due).unwrap();
         assert_eq!(calls.next_deadline(), due);
         assert_eq!(calls.expire(Duration::from_secs(4)), []);
         assert_eq!(calls.expire(Duration::from_secs(5)), [(sequence, "waiter")]);
@@ -234,7 +203,7 @@ mod tests {
         assert_eq!(calls.answer(&reply(1, b"")), Err(AnswerError::Unasked));
         assert_eq!(calls.answer(&Header::new(Kind::Call, 1).encode()), Err(AnswerError::Kind));
         assert!(matches!(calls.answer(b"short"), Err(AnswerError::Frame(_))));
-        calls.submit(0, 1, &caller(), b"", None).unwrap();
+        calls.submit(0, &caller(), b"", None).unwrap();
         assert!(calls.answer(&reply(1, b"")).unwrap().is_some());
         assert_eq!(calls.answer(&reply(1, b"")), Err(AnswerError::Unasked), "twice");
     }
@@ -242,22 +211,22 @@ mod tests {
     #[test]
     fn packet_holds_caller_and_request() {
         let mut calls = Calls::default();
-        let (_, packet) = calls.submit(0, 2, &caller(), b"request", None).unwrap();
+        let (_, packet) = calls.submit(0, &caller(), b"request", None).unwrap();
         let (header, payload) = Header::decode_packet(&packet).unwrap();
-        assert_eq!((header.kind, header.service, header.sequence), (Kind::Call, 2, 1));
+        assert_eq!((header.kind, header.sequence), (Kind::Call, 1));
         let (length, rest) = payload.split_first_chunk().unwrap();
         let (text, request) = rest.split_at(u32::from_le_bytes(*length) as usize);
         assert_eq!(serde_json::from_slice::<Caller>(text).unwrap(), caller());
         assert_eq!(request, b"request");
         let long = vec![0; INLINE_BYTES_MAX];
-        assert!(matches!(calls.submit(0, 1, &caller(), &long, None), Err(CallsError::TooLong { .. })));
+        assert!(matches!(calls.submit(0, &caller(), &long, None), Err(CallsError::TooLong { .. })));
     }
 
     #[test]
     fn end_of_the_plugin_returns_everybody_who_waits() {
         let mut calls = Calls::default();
-        let (first, _) = calls.submit(1, 1, &caller(), b"", None).unwrap();
-        calls.submit(2, 1, &caller(), b"", None).unwrap();
+        let (first, _) = calls.submit(1, &caller(), b"", None).unwrap();
+        calls.submit(2, &caller(), b"", None).unwrap();
         assert_eq!(calls.give_up(first), Some(1));
         assert_eq!(calls.give_up(first), None);
         assert_eq!(calls.end(), [2]);

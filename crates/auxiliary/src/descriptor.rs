@@ -1,11 +1,9 @@
-//! What a plug-in says of itself.
+//! Checks what a plug-in says of itself.
 
 use std::collections::HashSet;
 
-use serde::{Deserialize, Serialize};
-
-/// The version with which a caller asks for whatever is installed.
-pub const ANY_VERSION: u32 = u32::MAX;
+use tender_xmem::frame::ANY_VERSION;
+use tender_xmem::plugin::{Descriptor, ServiceDescriptor};
 
 /// The longest name of a plug-in or of one of its services, in bytes.
 const NAME_BYTES_MAX: usize = 16;
@@ -15,41 +13,6 @@ const NICKNAME_BYTES_MAX: usize = 4;
 
 /// How many services one plug-in may have.
 const SERVICES_MAX: usize = 64;
-
-/// A plug-in as it describes itself when it has been started.
-///
-/// Shape: the payload of DESCRIPTOR, JSON. Unknown fields are refused: one that is mistyped would silently do nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Descriptor {
-    /// Its name, 1 to 16 printable characters.
-    pub name: String,
-    /// What operators call it, 1 to 4 printable characters.
-    pub nickname: String,
-    /// Its version.
-    pub version: u32,
-    /// The layout of its anchors; anchors of another layout are not handed to it.
-    #[serde(default)]
-    pub anchor_layout: u32,
-    /// What it serves.
-    pub services: Vec<ServiceDescriptor>,
-}
-
-/// One service of a plug-in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ServiceDescriptor {
-    /// Its name, 1 to 16 characters of those a resource name may have.
-    pub name: String,
-    /// Its version.
-    pub version: u32,
-    /// The class of a profile that callers need beyond the service's own, at most 8 characters; goes with `entity`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub class: Option<String>,
-    /// The resource of that profile, 1 to 255 characters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub entity: Option<String>,
-}
 
 /// Says what is wrong with a descriptor. A plug-in with any fault is not installed at all.
 #[derive(Debug, thiserror::Error)]
@@ -117,60 +80,55 @@ pub enum DescriptorError {
     },
 }
 
-impl Descriptor {
-    /// Reads and checks the payload of a DESCRIPTOR.
-    pub fn read(payload: &[u8]) -> Result<Self, DescriptorError> {
-        let descriptor: Self = serde_json::from_slice(payload).map_err(DescriptorError::Malformed)?;
-        descriptor.check()?;
-        Ok(descriptor)
-    }
-
-    fn check(&self) -> Result<(), DescriptorError> {
-        let name = || self.name.clone();
-        if !is_name(&self.name, NAME_BYTES_MAX) {
-            return Err(DescriptorError::Name { name: name() });
-        }
-        // ZWES.IS.SRV.*, .OPER.* and .EXPLAIN are profiles of the server itself.
-        if ["SRV", "OPER", "EXPLAIN"].contains(&self.name.as_str()) {
-            return Err(DescriptorError::Reserved { name: name() });
-        }
-        if !is_name(&self.nickname, NICKNAME_BYTES_MAX) {
-            return Err(DescriptorError::Nickname { name: name(), nickname: self.nickname.clone() });
-        }
-        if self.version == ANY_VERSION {
-            return Err(DescriptorError::Version { what: format!("plug-in {}", self.name) });
-        }
-        if self.services.is_empty() || self.services.len() > SERVICES_MAX {
-            return Err(DescriptorError::Services { name: name(), found: self.services.len() });
-        }
-        let mut seen = HashSet::new();
-        for service in &self.services {
-            service.check(&self.name)?;
-            if !seen.insert(&service.name) {
-                return Err(DescriptorError::Twice { name: name(), service: service.name.clone() });
-            }
-        }
-        Ok(())
-    }
+/// Reads and checks the payload of a DESCRIPTOR. Names become part of profiles, so the rules are those of resource names.
+pub fn read_descriptor(payload: &[u8]) -> Result<Descriptor, DescriptorError> {
+    let descriptor: Descriptor = serde_json::from_slice(payload).map_err(DescriptorError::Malformed)?;
+    check(&descriptor)?;
+    Ok(descriptor)
 }
 
-impl ServiceDescriptor {
-    fn check(&self, plugin: &str) -> Result<(), DescriptorError> {
-        let (name, service) = (plugin.to_owned(), self.name.clone());
-        if !is_name(&self.name, NAME_BYTES_MAX) {
-            return Err(DescriptorError::Service { name, service });
+fn check(descriptor: &Descriptor) -> Result<(), DescriptorError> {
+    let Descriptor { name, nickname, version, services, .. } = descriptor;
+    if !is_name(name, NAME_BYTES_MAX) {
+        return Err(DescriptorError::Name { name: name.clone() });
+    }
+    // ZWES.IS.SRV.*, .OPER.* and .EXPLAIN are profiles of the server itself.
+    if ["SRV", "OPER", "EXPLAIN"].contains(&name.as_str()) {
+        return Err(DescriptorError::Reserved { name: name.clone() });
+    }
+    if !is_name(nickname, NICKNAME_BYTES_MAX) {
+        return Err(DescriptorError::Nickname { name: name.clone(), nickname: nickname.clone() });
+    }
+    if *version == ANY_VERSION {
+        return Err(DescriptorError::Version { what: format!("plug-in {name}") });
+    }
+    if services.is_empty() || services.len() > SERVICES_MAX {
+        return Err(DescriptorError::Services { name: name.clone(), found: services.len() });
+    }
+    let mut seen = HashSet::new();
+    for service in services {
+        check_service(name, service)?;
+        if !seen.insert(&service.name) {
+            return Err(DescriptorError::Twice { name: name.clone(), service: service.name.clone() });
         }
-        if self.version == ANY_VERSION {
-            return Err(DescriptorError::Version { what: format!("service {service} of plug-in {name}") });
-        }
-        let is_text = |text: &str, most| {
-            (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
-        };
-        match (&self.class, &self.entity) {
-            (None, None) => Ok(()),
-            (Some(class), Some(entity)) if is_text(class, 8) && is_text(entity, 255) => Ok(()),
-            _ => Err(DescriptorError::Profile { name, service }),
-        }
+    }
+    Ok(())
+}
+
+fn check_service(plugin: &str, descriptor: &ServiceDescriptor) -> Result<(), DescriptorError> {
+    let (name, service) = (plugin.to_owned(), descriptor.name.clone());
+    if !is_name(&descriptor.name, NAME_BYTES_MAX) {
+        return Err(DescriptorError::Service { name, service });
+    }
+    if descriptor.version == ANY_VERSION {
+        return Err(DescriptorError::Version { what: format!("service {service} of plug-in {name}") });
+    }
+    let is_text =
+        |text: &str, most| (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    match (&descriptor.class, &descriptor.entity) {
+        (None, None) => Ok(()),
+        (Some(class), Some(entity)) if is_text(class, 8) && is_text(entity, 255) => Ok(()),
+        _ => Err(DescriptorError::Profile { name, service }),
     }
 }
 
@@ -187,7 +145,7 @@ mod tests {
     fn refused(change: impl FnOnce(&mut Descriptor)) -> String {
         let mut descriptor = sample();
         change(&mut descriptor);
-        Descriptor::read(&serde_json::to_vec(&descriptor).unwrap()).unwrap_err().to_string()
+        read_descriptor(&serde_json::to_vec(&descriptor).unwrap()).unwrap_err().to_string()
     }
 
     fn sample() -> Descriptor {
@@ -204,7 +162,7 @@ mod tests {
     #[test]
     fn descriptor_with_all_in_order_is_read() {
         let text = br#"{"name":"ECHO","nickname":"ECHO","version":3,"services":[{"name":"ECHO","version":1}]}"#;
-        assert_eq!(Descriptor::read(text).unwrap(), sample());
+        assert_eq!(read_descriptor(text).unwrap(), sample());
     }
 
     #[test]
@@ -223,6 +181,6 @@ mod tests {
     #[test]
     fn descriptor_with_unknown_field_is_refused() {
         let text = br#"{"name":"E","nickname":"E","version":1,"services":[],"servces":[]}"#;
-        assert!(matches!(Descriptor::read(text), Err(DescriptorError::Malformed(_))));
+        assert!(matches!(read_descriptor(text), Err(DescriptorError::Malformed(_))));
     }
 }

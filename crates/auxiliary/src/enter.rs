@@ -8,7 +8,8 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use serde::{Deserialize, Serialize};
 use tender_worker::confine::{ConfineError, Confinement, Identity, Namespaces, Report, ResourceLimits, Role};
 
-use crate::start::{CALLS_DESCRIPTOR, CONTROL_DESCRIPTOR};
+use tender_xmem::plugin::{CONTROL_DESCRIPTOR, SERVE_DESCRIPTOR};
+
 use crate::sys;
 
 /// Where the module stays open: a script is opened once more by its interpreter, through this number.
@@ -71,8 +72,8 @@ pub fn enter(
     told: impl FnOnce(&Report),
 ) -> Result<Infallible, EnterError> {
     let argument = CString::new(entrance.argument.as_str()).map_err(EnterError::Argument)?;
-    place([(control, CONTROL_DESCRIPTOR), (calls, CALLS_DESCRIPTOR), (module, MODULE_DESCRIPTOR)])?;
-    let placed = [CONTROL_DESCRIPTOR, CALLS_DESCRIPTOR, MODULE_DESCRIPTOR].map(sys::placed);
+    place([(control, CONTROL_DESCRIPTOR), (calls, SERVE_DESCRIPTOR), (module, MODULE_DESCRIPTOR)])?;
+    let placed = [CONTROL_DESCRIPTOR, SERVE_DESCRIPTOR, MODULE_DESCRIPTOR].map(sys::placed);
     let report = confinement(entrance, &placed).apply().map_err(EnterError::Confine)?;
     told(&report);
     let environment = ENVIRONMENT.map(|variable| CString::new(variable).expect("no variable holds a zero byte"));

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::descriptor::{Descriptor, DescriptorError};
+use tender_xmem::plugin::Descriptor;
+
+use crate::descriptor::{DescriptorError, read_descriptor};
 use crate::restart::RestartPolicy;
 
 /// Where a host is in its life.
@@ -245,13 +247,13 @@ impl Life {
         if self.descriptor.is_some() {
             return self.doom("it described itself twice".into(), false);
         }
-        match Descriptor::read(payload) {
+        match read_descriptor(payload) {
             Ok(descriptor) => {
                 self.descriptor = Some(descriptor);
                 vec![Action::SendStart]
             }
             Err(DescriptorError::Malformed(source)) => {
-                self.doom(format!("{}: {source}", "its descriptor cannot be read"), false)
+                self.doom(format!("its descriptor cannot be read: {source}"), false)
             }
             Err(error) => self.doom(error.to_string(), false),
         }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::descriptor::{ANY_VERSION, Descriptor, ServiceDescriptor};
+use tender_xmem::code::RouterCode;
+use tender_xmem::frame::ANY_VERSION;
+use tender_xmem::plugin::{Descriptor, ServiceDescriptor};
 
 /// What operators call a plug-in.
 pub type Nickname = String;
@@ -43,28 +45,6 @@ pub enum RegistryError {
         /// What came.
         found: String,
     },
-}
-
-/// Why the router has nothing for a call. Source: 6.4.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unserved {
-    /// 14: there is no such plug-in or service.
-    NotFound,
-    /// 15: what is installed is older than what was asked for.
-    Version,
-    /// 16: the plug-in has no host that is ready.
-    Inactive,
-}
-
-impl Unserved {
-    /// Returns the router's number.
-    pub fn number(self) -> u32 {
-        match self {
-            Self::NotFound => 14,
-            Self::Version => 15,
-            Self::Inactive => 16,
-        }
-    }
 }
 
 /// A service and who serves it.
@@ -124,14 +104,14 @@ impl<H: Copy> Registry<H> {
     }
 
     /// Looks for a service as the router does: 14 before 15 before 16.
-    pub fn find(&self, plugin: &str, service: &str, version: u32) -> Result<Found<'_, H>, Unserved> {
-        let registered = self.plugins.get(plugin).ok_or(Unserved::NotFound)?;
+    pub fn find(&self, plugin: &str, service: &str, version: u32) -> Result<Found<'_, H>, RouterCode> {
+        let registered = self.plugins.get(plugin).ok_or(RouterCode::NotFound)?;
         let mut services = registered.descriptor.services.iter();
-        let service = services.find(|known| known.name == service).ok_or(Unserved::NotFound)?;
+        let service = services.find(|known| known.name == service).ok_or(RouterCode::NotFound)?;
         if version != ANY_VERSION && version > service.version {
-            return Err(Unserved::Version);
+            return Err(RouterCode::Version);
         }
-        let host = registered.host.ok_or(Unserved::Inactive)?;
+        let host = registered.host.ok_or(RouterCode::Inactive)?;
         Ok(Found { plugin: &registered.descriptor, service, host })
     }
 
@@ -184,9 +164,9 @@ mod tests {
         for version in [ANY_VERSION, 3, 2, 0] {
             assert_eq!(registry.find("P", "GET", version).unwrap().host, 7);
         }
-        assert_eq!(registry.find("P", "GET", 4).unwrap_err(), Unserved::Version);
-        assert_eq!(registry.find("P", "PUT", 1).unwrap_err(), Unserved::NotFound);
-        assert_eq!(registry.find("Q", "GET", 1).unwrap_err(), Unserved::NotFound);
+        assert_eq!(registry.find("P", "GET", 4).unwrap_err(), RouterCode::Version);
+        assert_eq!(registry.find("P", "PUT", 1).unwrap_err(), RouterCode::NotFound);
+        assert_eq!(registry.find("Q", "GET", 1).unwrap_err(), RouterCode::NotFound);
     }
 
     #[test]
@@ -206,7 +186,7 @@ mod tests {
         let mut registry = Registry::new();
         registry.install(plugin("P", "P", 1), 1).unwrap();
         assert_eq!(registry.deactivate("P"), Some(1));
-        assert_eq!(registry.find("P", "GET", 1).unwrap_err(), Unserved::Inactive);
+        assert_eq!(registry.find("P", "GET", 1).unwrap_err(), RouterCode::Inactive);
         assert_eq!(registry.replace("P", plugin("P", "P", 2), 2).unwrap(), None);
         assert_eq!(registry.find("P", "GET", 2).unwrap().host, 2);
         assert_eq!(registry.replace("P", plugin("P", "P", 3), 3).unwrap(), Some(2));

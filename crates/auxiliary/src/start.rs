@@ -2,17 +2,13 @@
 
 use std::fmt;
 
+use tender_xmem::plugin::CONTROL_DESCRIPTOR;
+
 /// The longest parameter of a plug-in, in bytes. Source: 7.2.
 pub const PARAMETER_BYTES_MAX: usize = 200;
 
 /// The longest name of a module, in bytes.
 const MODULE_BYTES_MAX: usize = 8;
-
-/// The descriptor of the control socket in a host. It is fixed so that a plug-in in any language knows it.
-pub(crate) const CONTROL_DESCRIPTOR: i32 = 3;
-
-/// The descriptor over which calls come.
-pub(crate) const CALLS_DESCRIPTOR: i32 = 4;
 
 /// Says why there can be no such start string.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
