@@ -66,7 +66,7 @@ impl Default for Timing {
 }
 
 /// What can happen to a host.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
     /// There is a process.
     Spawned,
