@@ -59,7 +59,7 @@ pub fn hear(packet: &[u8]) -> Heard<'_> {
 pub fn start(start: &Start) -> Result<Vec<u8>, AuxCode> {
     let payload = serde_json::to_vec(start).expect("texts and numbers are JSON");
     if payload.len() > INLINE_BYTES_MAX {
-        return Err(AuxCode::BufferSmall);
+        return Err(AuxCode::BufferTooSmall);
     }
     Ok(packet(Kind::Start, 0, &payload))
 }
