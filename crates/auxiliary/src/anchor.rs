@@ -135,10 +135,12 @@ impl AnchorStore {
 }
 
 fn check(plugin: &str, anchors: &Anchors) -> Result<(), AnchorError> {
-    let is_anchor = |hex: &str| hex.len() == 2 * ANCHOR_BYTES && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let mut bad = anchors.iter().enumerate().filter(|(place, (service, hex))| {
-        *place >= ANCHORS_MAX || service.len() > 16 || !is_anchor(hex)
-    });
+    let is_anchor =
+        |hex: &str| hex.len() == 2 * ANCHOR_BYTES && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut bad = anchors
+        .iter()
+        .enumerate()
+        .filter(|(place, (service, hex))| *place >= ANCHORS_MAX || service.len() > 16 || !is_anchor(hex));
     match bad.next() {
         Some((_, (service, _))) => {
             Err(AnchorError::Anchor { plugin: plugin.to_owned(), service: service.clone() })

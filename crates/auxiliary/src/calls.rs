@@ -124,7 +124,8 @@ impl<T: Copy> Calls<T> {
 
     /// Gives up all calls whose time is up; returns their sequences and waiters.
     pub fn expire(&mut self, now: Duration) -> Vec<(u64, T)> {
-        let is_due = |open: &Open<T>| open.waiter.is_some() && open.deadline.is_some_and(|deadline| deadline <= now);
+        let is_due =
+            |open: &Open<T>| open.waiter.is_some() && open.deadline.is_some_and(|deadline| deadline <= now);
         let due = self.open.iter_mut().filter(|(_, open)| is_due(open));
         due.filter_map(|(sequence, open)| Some((*sequence, open.waiter.take()?))).collect()
     }

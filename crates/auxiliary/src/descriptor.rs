@@ -71,7 +71,9 @@ pub enum DescriptorError {
         service: String,
     },
     /// A profile is named in part or cannot exist.
-    #[error("service {service} of plug-in {name} names no profile: class (1 to 8) and entity (1 to 255 characters) go together")]
+    #[error(
+        "service {service} of plug-in {name} names no profile: class (1 to 8) and entity (1 to 255 characters) go together"
+    )]
     Profile {
         /// Whose.
         name: String,
@@ -123,8 +125,9 @@ fn check_service(plugin: &str, descriptor: &ServiceDescriptor) -> Result<(), Des
     if descriptor.version == ANY_VERSION {
         return Err(DescriptorError::Version { what: format!("service {service} of plug-in {name}") });
     }
-    let is_text =
-        |text: &str, most| (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_text = |text: &str, most| {
+        (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    };
     match (&descriptor.class, &descriptor.entity) {
         (None, None) => Ok(()),
         (Some(class), Some(entity)) if is_text(class, 8) && is_text(entity, 255) => Ok(()),
@@ -161,7 +164,8 @@ mod tests {
 
     #[test]
     fn descriptor_with_all_in_order_is_read() {
-        let text = br#"{"name":"ECHO","nickname":"ECHO","version":3,"services":[{"name":"ECHO","version":1}]}"#;
+        let text =
+            br#"{"name":"ECHO","nickname":"ECHO","version":3,"services":[{"name":"ECHO","version":1}]}"#;
         assert_eq!(read_descriptor(text).unwrap(), sample());
     }
 

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::ffi::{CString, NulError};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use tender_worker::confine::{ConfineError, Confinement, Identity, Namespaces, Report, ResourceLimits, Role};
@@ -19,7 +20,8 @@ const MODULE_DESCRIPTOR: i32 = 5;
 const ENVIRONMENT: [&str; 3] = ["PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=/"];
 
 /// Where programs and libraries are; a plug-in may read and run what is there and write nothing anywhere.
-const PROGRAMS: [&str; 8] = ["/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/etc/ld.so.cache", "/proc/self"];
+const PROGRAMS: [&str; 8] =
+    ["/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/etc/ld.so.cache", "/proc/self"];
 
 /// What a host is to become.
 ///
@@ -27,7 +29,9 @@ const PROGRAMS: [&str; 8] = ["/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin"
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entrance {
-    /// The argument, a [`StartString`](crate::StartString).
+    /// The module's name, the first argument; a script gets its own path instead.
+    pub module: String,
+    /// The second argument, a [`StartString`](crate::StartString).
     pub argument: String,
     /// User and group to become; `None` to stay who it is, where the server has no privilege either.
     pub identity: Option<(u32, u32)>,
@@ -40,8 +44,8 @@ pub struct Entrance {
 /// Says why a process does not become a plug-in. It has to end.
 #[derive(Debug, thiserror::Error)]
 pub enum EnterError {
-    /// The argument holds a zero byte.
-    #[error("the argument of a plug-in holds a zero byte")]
+    /// An argument holds a zero byte.
+    #[error("an argument of a plug-in holds a zero byte")]
     Argument(#[source] NulError),
     /// Descriptors could not be put where the plug-in looks for them.
     #[error("put descriptor {descriptor} in its place")]
@@ -71,13 +75,15 @@ pub fn enter(
     calls: OwnedFd,
     told: impl FnOnce(&Report),
 ) -> Result<Infallible, EnterError> {
-    let argument = CString::new(entrance.argument.as_str()).map_err(EnterError::Argument)?;
+    let argument = |text: &str| CString::new(text).map_err(EnterError::Argument);
+    let arguments = [argument(&entrance.module)?, argument(&entrance.argument)?];
     place([(control, CONTROL_DESCRIPTOR), (calls, SERVE_DESCRIPTOR), (module, MODULE_DESCRIPTOR)])?;
     let placed = [CONTROL_DESCRIPTOR, SERVE_DESCRIPTOR, MODULE_DESCRIPTOR].map(sys::placed);
     let report = confinement(entrance, &placed).apply().map_err(EnterError::Confine)?;
     told(&report);
-    let environment = ENVIRONMENT.map(|variable| CString::new(variable).expect("no variable holds a zero byte"));
-    Err(EnterError::Execute(tender_worker::execute(placed[2], &[argument], &environment)))
+    let environment =
+        ENVIRONMENT.map(|variable| CString::new(variable).expect("no variable holds a zero byte"));
+    Err(EnterError::Execute(tender_worker::execute(placed[2], &arguments, &environment)))
 }
 
 fn confinement(entrance: &Entrance, placed: &[BorrowedFd<'_>]) -> Confinement {
@@ -92,21 +98,23 @@ fn confinement(entrance: &Entrance, placed: &[BorrowedFd<'_>]) -> Confinement {
     for descriptor in placed {
         confinement = confinement.keep(descriptor);
     }
-    for path in PROGRAMS {
-        confinement = confinement.execute(path);
+    // Not every machine has all of them.
+    for path in PROGRAMS.iter().filter(|path| Path::new(path).exists()) {
+        confinement = confinement.execute(*path);
     }
     for path in ["/dev/null", "/dev/urandom", "/dev/fd", "/etc/localtime"] {
         confinement = confinement.read(path);
     }
     match entrance.identity {
-        Some((uid, gid)) => confinement.identity(Identity::new(uid, gid, Vec::new())),
+        Some((uid, gid)) => confinement.identity(Identity { uid, gid, groups: Vec::new() }),
         None => confinement,
     }
 }
 
 /// Puts descriptors where the plug-in looks for them; no number may be overwritten before it has been moved.
 fn place(wanted: [(OwnedFd, i32); 3]) -> Result<(), EnterError> {
-    let failed = |descriptor| move |source: rustix::io::Errno| EnterError::Place { descriptor, source: source.into() };
+    let failed =
+        |descriptor| move |source: rustix::io::Errno| EnterError::Place { descriptor, source: source.into() };
     let mut moved = Vec::new();
     for (descriptor, number) in wanted {
         let away = rustix::io::fcntl_dupfd_cloexec(descriptor.as_fd(), 16).map_err(failed(number))?;

@@ -310,8 +310,8 @@ impl Life {
     }
 
     fn fail(&mut self, why: String, is_restarted: bool, now: Duration) -> Vec<Action> {
-        let was_stable =
-            self.state == HostState::Ready && now.saturating_sub(self.since) >= self.timing.restart.stable_after;
+        let was_stable = self.state == HostState::Ready
+            && now.saturating_sub(self.since) >= self.timing.restart.stable_after;
         self.failures = if was_stable { 1 } else { self.failures.saturating_add(1) };
         let pause = self.timing.restart.pause(self.failures).filter(|_| is_restarted);
         match pause {

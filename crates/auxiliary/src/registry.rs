@@ -84,7 +84,12 @@ impl<H: Copy> Registry<H> {
     /// Puts a new host, with what it says of itself, in the place of the old one; returns the host that served until now.
     ///
     /// From here on new calls go to the new host. Nothing is changed when it fails.
-    pub fn replace(&mut self, name: &str, descriptor: Descriptor, host: H) -> Result<Option<H>, RegistryError> {
+    pub fn replace(
+        &mut self,
+        name: &str,
+        descriptor: Descriptor,
+        host: H,
+    ) -> Result<Option<H>, RegistryError> {
         if descriptor.name != name {
             return Err(RegistryError::Other { name: name.to_owned(), found: descriptor.name });
         }

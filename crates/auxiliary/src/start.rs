@@ -40,7 +40,9 @@ impl StartString {
     /// Makes one. Limits: 8 characters for the module, [`PARAMETER_BYTES_MAX`] for the parameter.
     pub fn new(module: &str, parameter: &str) -> Result<Self, StartError> {
         let is_module = (1..=MODULE_BYTES_MAX).contains(&module.len())
-            && module.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"$#@".contains(&byte));
+            && module
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"$#@".contains(&byte));
         if !is_module {
             return Err(StartError::Module { module: module.to_owned() });
         }
