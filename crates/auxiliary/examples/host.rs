@@ -2,6 +2,8 @@
 //!
 //! The server does the same in a process of its own; this one is for trying a sandbox.
 
+#![expect(clippy::print_stderr, reason = "it tells whoever tries a sandbox what it could do")]
+
 use std::error::Error;
 use std::fs;
 use std::os::fd::{AsFd as _, OwnedFd};
