@@ -31,7 +31,7 @@ impl Transport for Tender {
     }
 
     fn connect(&self, place: &Path) -> Result<Box<dyn Caller>, Failure> {
-        let server: ServerName = place.to_str().ok_or("a server's name is text")?.parse()?;
+        let server = ServerName::new(place.to_str().ok_or("a server's name is text")?)?;
         let options = Options { client: "bench".to_owned(), ring: self.ring, ..Options::default() };
         let client = Client::connect(server, options)?;
         if self.ring && !client.has_ring() {
