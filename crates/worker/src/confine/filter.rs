@@ -49,22 +49,17 @@ fn programs(
     arch: TargetArch,
 ) -> Result<Vec<BpfProgram>, seccompiler::BackendError> {
     let fails = |calls: &[i64], errno: i32| {
-        let rules: Rules = calls.iter().map(|&call| (call, Vec::new())).collect();
-        build(rules, SeccompAction::Allow, SeccompAction::Errno(errno.cast_unsigned()), arch)
+        let rules = calls.iter().map(|&call| (call, Vec::new())).collect();
+        build(also_x32(rules), SeccompAction::Allow, SeccompAction::Errno(errno.cast_unsigned()), arch)
     };
+    // Its flags are behind a pointer, where a filter cannot look; without it `clone` is used.
+    let no_clone3 = fails(&[libc::SYS_clone3], libc::ENOSYS)?;
     if role == Role::Worker(crate::Kind::RunAs) {
-        let mut rules: Rules = calls::NOT_FOR_PROGRAMS.iter().map(|&call| (call, Vec::new())).collect();
-        rules.insert(libc::SYS_unshare, vec![rule(0, SeccompCmpOp::Ne, CLONE_THREAD)?]);
-        let user_namespace = libc::CLONE_NEWUSER as u64;
-        rules.insert(libc::SYS_clone, vec![masked(0, user_namespace, user_namespace)?]);
         let denied = SeccompAction::Errno(libc::EPERM.cast_unsigned());
-        return Ok(vec![
-            // Its flags are behind a pointer, where a filter cannot look; without it `clone` is used.
-            fails(&[libc::SYS_clone3], libc::ENOSYS)?,
-            build(rules, SeccompAction::Allow, denied, arch)?,
-        ]);
+        let rules = also_x32(not_for_programs()?);
+        return Ok(vec![no_clone3, build(rules, SeccompAction::Allow, denied, arch)?]);
     }
-    let mut programs = vec![fails(&[libc::SYS_clone3], libc::ENOSYS)?];
+    let mut programs = vec![no_clone3];
     if !opens_files(role) {
         // Libraries look for files that they can do without; that is refused, not punished.
         programs.push(fails(calls::OPENING, libc::EACCES)?);
@@ -84,6 +79,27 @@ fn programs(
 
 const fn opens_files(role: Role) -> bool {
     !matches!(role, Role::Front | Role::Worker(crate::Kind::Port))
+}
+
+/// What a program that is run as a user may not call.
+fn not_for_programs() -> Result<Rules, seccompiler::BackendError> {
+    let mut rules: Rules = calls::NOT_FOR_PROGRAMS.iter().map(|&call| (call, Vec::new())).collect();
+    rules.insert(libc::SYS_unshare, vec![rule(0, SeccompCmpOp::Ne, CLONE_THREAD)?]);
+    let user_namespace = libc::CLONE_NEWUSER as u64;
+    rules.insert(libc::SYS_clone, vec![masked(0, user_namespace, user_namespace)?]);
+    Ok(rules)
+}
+
+/// The rules, and the same for the second set of numbers by which x86_64 has most calls (x32): a list of what is
+/// forbidden could be passed by with them. Those that are x32's alone are forbidden as a whole.
+fn also_x32(mut rules: Rules) -> Rules {
+    const X32: i64 = 0x4000_0000;
+    if cfg!(target_arch = "x86_64") {
+        let twins: Vec<_> = rules.iter().map(|(call, when)| (call | X32, when.clone())).collect();
+        rules.extend(twins);
+        rules.extend((512..=547).map(|call| (call | X32, Vec::new())));
+    }
+    rules
 }
 
 /// Whether it runs code that is not ours.
