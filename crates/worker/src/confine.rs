@@ -46,6 +46,8 @@ pub enum Role {
     Front,
     /// Decides: files, Unix sockets, the user database, threads; no processes.
     Monitor,
+    /// Keeps files for the monitor: files, and hearing of their changes; no sockets, threads or processes.
+    Keeper,
     /// Does privileged work of one kind.
     Worker(Kind),
     /// Runs a plug-in: an ordinary program without the calls that reach beyond it.
@@ -142,7 +144,15 @@ impl Confinement {
                 new.limits.descriptors = Some(4096);
                 new
             }
-            Kind::Inspect | Kind::Network => new.read("/proc"),
+            // Who is in a landlock domain may not look into processes outside it, whatever capability it has.
+            Kind::Inspect => {
+                new.restrict_reach = false;
+                new
+            }
+            Kind::Network => {
+                new.restrict_reach = !settings.network.owners;
+                new.read("/proc")
+            }
             Kind::Place => settings.place.roots.iter().fold(new, Self::write),
             Kind::Port => {
                 // The kernel takes one rule a port.
@@ -233,7 +243,8 @@ impl Confinement {
         self
     }
 
-    /// Lives on when the parent ends; otherwise the process is killed with it.
+    /// Lives on when the parent ends; otherwise the process is killed with it, or with that thread of it which started
+    /// it.
     #[must_use]
     pub fn outlive_parent(mut self) -> Self {
         self.die_with_parent = false;
@@ -255,7 +266,8 @@ impl Confinement {
         if self.clear_environment {
             report.try_note(Mechanism::Environment, sys::clear_environment());
         }
-        report.try_note(Mechanism::Descriptors, sys::close_all_but(&self.keep));
+        let closed = sys::fill_standard_streams().and_then(|()| sys::close_all_but(&self.keep));
+        report.try_note(Mechanism::Descriptors, closed);
         if let Some(cgroup) = &self.cgroup {
             report.try_note(Mechanism::Cgroup, cgroup.enter());
         }

@@ -50,9 +50,8 @@ pub(super) fn exchange(place: &Place, with: &str, expected: &Path) -> Result<Pla
         return Err(Refusal::invalid("with", "is the other link"));
     }
     let expected = expected.to_str().unwrap_or("");
-    let (first, second) = match (look(place, &place.name)?, look(place, with)?) {
-        (There::Link(first), There::Link(second)) => (first, second),
-        _ => return Err(Refusal::not_allowed(format!("`{}` and `{with}` are not both links", place.name))),
+    let (There::Link(first), There::Link(second)) = (look(place, &place.name)?, look(place, with)?) else {
+        return Err(Refusal::not_allowed(format!("`{}` and `{with}` are not both links", place.name)));
     };
     if first == expected {
         if second == expected {
@@ -83,7 +82,7 @@ pub(super) fn remove(place: &Place, wanted: Option<&str>) -> Result<PlaceOutcome
         (There::File, Some(wanted)) => {
             let failed = |error| Refusal::system(format!("read `{}`", place.name), error);
             let file = open_file(place).map_err(failed)?;
-            let found = digest(&file, u64::MAX).map_err(failed)?;
+            let found = digest(&file).map_err(failed)?;
             if found != wanted {
                 return Err(Refusal::not_allowed(format!("another `{}` is there: {found}", place.name)));
             }

@@ -3,11 +3,10 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::Mode;
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{DumpableBehavior, Pid, PidfdFlags, Signal};
 use rustix::thread::CapabilitySet;
 
 use super::{Limits, RunAsOrder, Stage};
@@ -140,7 +139,8 @@ impl Program {
         if back.is_ok() || !rustix::thread::no_new_privs()? {
             std::process::abort();
         }
-        // The change of user has reset it.
+        // The change of user has reset both. Until exec this process holds the memory of the worker.
+        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
     }
 }
@@ -182,10 +182,4 @@ impl Child {
 
 fn text(field: &str, bytes: &[u8]) -> Result<CString, Refusal> {
     CString::new(bytes).map_err(|_zero| Refusal::invalid(field, "has a zero byte"))
-}
-
-/// `/dev/null` for streams that do not come along.
-pub(super) fn open_null() -> Result<OwnedFd, String> {
-    rustix::fs::open(Path::new("/dev/null"), OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|error| format!("open /dev/null: {error}"))
 }
