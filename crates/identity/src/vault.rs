@@ -125,7 +125,7 @@ impl Vault {
     }
 
     /// Reads a whole file; `None` when it is not there.
-    pub(crate) fn read(&self, name: &str) -> Result<Option<(Zeroizing<Vec<u8>>, Stamp)>, VaultError> {
+    pub(crate) fn read(&self, name: &str) -> Result<Option<Contents>, VaultError> {
         let Some(mut file) = self.open_file(name)? else { return Ok(None) };
         let stat = rustix::fs::fstat(&file).map_err(self.failed("look at", name))?;
         // Room for everything from the start: a buffer that grows leaves copies behind.
@@ -164,6 +164,9 @@ impl Vault {
         Ok(Stamp::of(&stat))
     }
 }
+
+/// A whole file, and which state of it.
+type Contents = (Zeroizing<Vec<u8>>, Stamp);
 
 /// Tells one state of a file from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -69,7 +69,7 @@ fn numbers_are_bounded_and_the_dead_do_not_count() {
     assert_eq!(issue(&mut actors, 0, ONE), Err(ActorError::ConnectionFull { max: 2 }));
     issue(&mut actors, 0, TWO).unwrap();
     assert_eq!(issue(&mut actors, 0, TWO), Err(ActorError::ServerFull { max: 3 }));
-    issue(&mut actors, 1000, TWO).unwrap();
+    issue(&mut actors, 1000, ConnectionId(3)).unwrap();
     assert_eq!(actors.len(), 1);
 }
 

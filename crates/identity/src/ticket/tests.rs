@@ -220,7 +220,7 @@ fn used_ticket_that_cannot_be_written_down_is_not_accepted() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn changed_ticket_is_refused(place in 0_usize..16, with in "[A-Z0-9]") {
