@@ -1,5 +1,6 @@
 //! The two example plug-ins, as an auxiliary host would start them.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -95,7 +96,7 @@ fn example() -> PathBuf {
 fn python() -> Option<PathBuf> {
     let script = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/plugins/echo.py"));
     if Command::new("python3").arg("--version").output().is_err() {
-        eprintln!("skipped: there is no python3");
+        writeln!(std::io::stderr(), "the Python example is skipped: there is no python3").expect("standard error");
         return None;
     }
     Some(script)
