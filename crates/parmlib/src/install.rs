@@ -20,6 +20,7 @@ mod request;
 mod unit;
 
 pub use self::accounts::{ACCOUNTS, Account};
+pub(crate) use self::accounts::{create as create_accounts, uid_of};
 pub use self::commit::{Installed, commit, recover};
 pub use self::content::{sample_member, sysusers_text};
 pub use self::failure::InstallError;

@@ -11,6 +11,7 @@ mod install;
 mod keys;
 mod member;
 mod operands;
+pub mod schedule;
 
 pub use authorised::{
     Added, AuthorisedList, AuthorisedModule, Digest, ListError, MODULE_BYTES_MAX, ModuleError, ModuleName,
