@@ -26,7 +26,9 @@ pub use self::content::{sample_member, sysusers_text};
 pub use self::failure::InstallError;
 pub use self::found::Found;
 pub use self::plan::{Before, Content, InstallPlan, Step, plan};
-pub use self::request::{InstallRequest, LIBRARY_CHARACTERS_MAX, LibraryError, Procedure, library};
+pub use self::request::{
+    InstallRequest, Installation, LIBRARY_CHARACTERS_MAX, LibraryError, Procedure, library,
+};
 pub use self::unit::{UNIT_FILE, UnitFacts, unit_text};
 
 #[cfg(test)]

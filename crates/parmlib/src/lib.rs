@@ -21,9 +21,9 @@ pub use edit::{
     Change, EditError, Edited, KeyChange, KeyChangeKind, SampleError, changes_of_sample, merge, set,
 };
 pub use install::{
-    ACCOUNTS, Account, Before, Content, Found, InstallError, InstallPlan, InstallRequest, Installed,
-    LIBRARY_CHARACTERS_MAX, LibraryError, Procedure, Step, UNIT_FILE, UnitFacts, commit, library, plan,
-    recover, sample_member, sysusers_text, unit_text,
+    ACCOUNTS, Account, Before, Content, Found, InstallError, InstallPlan, InstallRequest, Installation,
+    Installed, LIBRARY_CHARACTERS_MAX, LibraryError, Procedure, Step, UNIT_FILE, UnitFacts, commit, library,
+    plan, recover, sample_member, sysusers_text, unit_text,
 };
 pub use keys::{
     AuditSettings, KEYS, Key, Kind, Limits, Origin, Place, PluginSetting, Problem, ProblemKind, Ranges,

@@ -47,6 +47,7 @@ fn example(key: &Key) -> String {
         Kind::Module => format!("{name}ECHO=ECHOPL01"),
         Kind::Class => format!("{name}=ZOWE"),
         Kind::Path => format!("{name}=/var/lib/tender/saf.db"),
+        Kind::Directories if !key.is_family() => format!("{name}=/usr/lib/tender/xmem"),
         Kind::Directories => format!("{name}current=/srv/one:/srv/two"),
         Kind::Ranges { max: 65_535, .. } => format!("{name}=80,443,1000-1023"),
         Kind::Ranges { .. } => format!("{name}=1000-1999,2005"),

@@ -28,6 +28,12 @@ pub enum InstallError {
         /// Where.
         path: PathBuf,
     },
+    /// A path that cannot stand in a unit, a script or the journal.
+    #[error("`{}` is not UTF-8", path.display())]
+    NotText {
+        /// Which.
+        path: PathBuf,
+    },
     /// A target cannot be written to.
     #[error("`{}` cannot be written to", path.display())]
     NotWritable {

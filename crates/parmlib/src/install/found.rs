@@ -72,6 +72,10 @@ impl Found {
             Some(&request.logs),
             request.sysusers.as_ref(),
         ];
+        let named = directories.into_iter().flatten().chain([&request.prefix, &request.home]);
+        if let Some(path) = named.into_iter().find(|path| path.to_str().is_none()) {
+            return Err(InstallError::NotText { path: path.clone() });
+        }
         let mut missing_directories = Vec::new();
         for directory in directories.into_iter().flatten() {
             look_at_directory(directory, &mut missing_directories)?;
@@ -100,7 +104,8 @@ impl Found {
 /// Returns every file that a request may write.
 fn targets(request: &InstallRequest) -> Vec<PathBuf> {
     let modules = ["ZWESIS01", "ZWESAUX"].map(|name| request.loadlib.join(name));
-    let texts = [request.member_path(), request.shipped_path(), request.procedure_path()];
+    let texts =
+        [request.member_path(), request.shipped_path(), request.procedure_path(), request.record_path()];
     modules.into_iter().chain(texts).chain(request.sysusers_path()).collect()
 }
 

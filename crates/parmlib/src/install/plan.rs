@@ -183,6 +183,9 @@ fn files(request: &InstallRequest, found: &Found, facts: &UnitFacts, member: Str
         ("member as shipped", request.shipped_path(), 0o644, Content::Text(found.shipped.clone())),
         ("start procedure", request.procedure_path(), procedure_mode, Content::Text(procedure)),
     ];
+    let mut record = serde_json::to_string_pretty(&request.installation()).expect("paths are text");
+    record.push('\n');
+    wanted.push(("record of what is where", request.record_path(), 0o644, Content::Text(record)));
     if let Some(path) = request.sysusers_path() {
         wanted.push(("users", path, 0o644, Content::Text(sysusers_text())));
     }

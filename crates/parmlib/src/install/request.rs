@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::keys::ServerName;
 use crate::member::MemberName;
@@ -14,7 +14,7 @@ const PATH_BYTES_MAX: usize = 4095;
 const PART_BYTES_MAX: usize = 255;
 
 /// How the server is started on this machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Procedure {
     /// A template of units, `tender-xmem@.service`.
@@ -48,6 +48,43 @@ pub struct InstallRequest {
     pub is_creating_users: bool,
     /// Where the server keeps its things; journal and lock of installing are below it.
     pub home: PathBuf,
+}
+
+/// What was installed where, for commands that come later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Installation {
+    /// Where modules are.
+    pub loadlib: PathBuf,
+    /// Where the member is.
+    pub parmlib: PathBuf,
+    /// The start procedure.
+    pub procedure: PathBuf,
+    /// Which one it is.
+    pub kind: Procedure,
+    /// Where logs go.
+    pub logs: PathBuf,
+    /// The member.
+    pub member: String,
+}
+
+impl Installation {
+    /// Returns what was installed last, if something was.
+    ///
+    /// `home` is where the server keeps its things.
+    pub fn read(home: &Path) -> std::io::Result<Option<Self>> {
+        match std::fs::read(record(home)) {
+            Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            read => serde_json::from_slice(&read?).map(Some).map_err(std::io::Error::other),
+        }
+    }
+}
+
+fn journal_directory(home: &Path) -> PathBuf {
+    home.join("xmem/install")
+}
+
+fn record(home: &Path) -> PathBuf {
+    journal_directory(home).join("installed.json")
 }
 
 /// Says why a word names no directory to install from or to.
@@ -101,7 +138,24 @@ pub fn library(text: &str) -> Result<PathBuf, LibraryError> {
 impl InstallRequest {
     /// Returns where journal and lock are.
     pub(super) fn journal_directory(&self) -> PathBuf {
-        self.home.join("xmem/install")
+        journal_directory(&self.home)
+    }
+
+    /// Returns where it is written down what was installed.
+    pub(super) fn record_path(&self) -> PathBuf {
+        record(&self.home)
+    }
+
+    /// Returns what is written down.
+    pub(super) fn installation(&self) -> Installation {
+        Installation {
+            loadlib: self.loadlib.clone(),
+            parmlib: self.parmlib.clone(),
+            procedure: self.procedure_path(),
+            kind: self.procedure,
+            logs: self.logs.clone(),
+            member: self.member.to_string(),
+        }
     }
 
     /// Returns where the member goes.

@@ -88,7 +88,7 @@ impl World {
 fn first_installation_puts_everything_in_its_place() {
     let world = World::new();
     let installed = world.install();
-    assert_eq!(installed.written.len(), 6, "{installed:?}");
+    assert_eq!(installed.written.len(), 7, "{installed:?}");
     for module in ["ZWESIS01", "ZWESAUX"] {
         let path = world.request.loadlib.join(module);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o755);
@@ -116,7 +116,7 @@ fn second_installation_changes_nothing() {
     let plan = world.plan();
     assert!(plan.is_empty());
     let installed = commit(&plan, &mut |_| {}).unwrap();
-    assert_eq!((installed.written.len(), installed.unchanged.len()), (0, 6));
+    assert_eq!((installed.written.len(), installed.unchanged.len()), (0, 7));
     assert_eq!(world.state(), before);
 }
 
@@ -352,7 +352,7 @@ fn run_cut_off_is_taken_back_by_the_next_one_without_being_asked() {
     assert!(cut_off.is_err());
     let installed = commit(&plan, &mut |_| {}).unwrap();
     assert!(installed.is_recovered);
-    assert_eq!(installed.written.len(), 6);
+    assert_eq!(installed.written.len(), 7);
 }
 
 #[test]

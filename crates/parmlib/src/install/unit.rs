@@ -62,8 +62,8 @@ pub fn unit_text(facts: &UnitFacts) -> String {
          [Service]\nType=exec\nExecStart={program} run NAME=%I MEM={suffix} --parmlib {parmlib}\n\
          ExecReload=/bin/kill -HUP $MAINPID\nEnvironment={home}\n\
          KillMode=mixed\nTimeoutStopSec=90s\nRestart=on-failure\nRestartSec=1s\n\
-         # Refused by a rule, held by another server, wrong syntax, not there: starting again would not help.\n\
-         RestartPreventExitStatus=16 20 24 28 32\n\n\
+         # Wrong parameters, name held by another server, not authorised: starting again would not help.\n\
+         RestartPreventExitStatus=8 16 20 21 22 24 28 32 44 45 80 88\n\n\
          RuntimeDirectory=tender\nRuntimeDirectoryPreserve=yes\nReadWritePaths={state}\n",
         program = quoted(&facts.program.display().to_string()),
         parmlib = quoted(&facts.parmlib.display().to_string()),

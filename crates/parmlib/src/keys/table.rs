@@ -97,6 +97,12 @@ pub const KEYS: &[Key] = &[
     key("RESET(LOOKUP)", Kind::Flag, "", "make the directory of servers anew"),
     key("ZWES.NAME", Kind::Server, "ZWESIS_STD", "name of the server"),
     key("ZWES.STRICT", Kind::Choice, "NO", "YES: unknown keys and wrong values end the start"),
+    key(
+        "ZWES.LOADLIB",
+        Kind::Directories,
+        "",
+        "where modules are looked for; beside the server's own when left out",
+    ),
     key("ZWES.PLUGIN.", Kind::Module, "", "module of a plug-in; the rest of the key is free"),
     key(
         "ZWES.PCSS_STACK_POOL_SIZE",
