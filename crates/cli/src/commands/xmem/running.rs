@@ -89,7 +89,13 @@ pub(super) enum Answers {
 
 /// Returns what a client calls itself and how patient it is.
 pub(super) fn options(run: PathBuf, deadline_ms: u32) -> Options {
-    Options { client: "tender".to_owned(), deadline_ms, reconnect_ms: 0, run_directory: run, ..Options::default() }
+    Options {
+        client: "tender".to_owned(),
+        deadline_ms,
+        reconnect_ms: 0,
+        run_directory: run,
+        ..Options::default()
+    }
 }
 
 /// Calls STATUS.

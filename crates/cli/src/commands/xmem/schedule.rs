@@ -117,7 +117,10 @@ fn shown(items: &[ScheduleItem]) -> Outcome {
     outcome.tables.push(table);
     let unmet = items.iter().filter(|item| !item.is_met).count();
     if unmet > 0 {
-        outcome.say(Message::with_id("ZWES2130W", format!("{unmet} of {} are not as they should be", items.len())));
+        outcome.say(Message::with_id(
+            "ZWES2130W",
+            format!("{unmet} of {} are not as they should be", items.len()),
+        ));
         outcome.code = outcome.code.max(ReturnCode::Warning);
     }
     outcome

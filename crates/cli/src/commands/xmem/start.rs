@@ -44,7 +44,8 @@ impl Args {
         let places = Places::find(shell)?;
         let program = program(&places)?;
         let operands = Operands::of_words(self.words.iter().map(String::as_str)).map_err(|cause| {
-            RuntimeFault::new("ZWES0014E", ReturnCode::Syntax, "the start parameters cannot be read").because(cause)
+            RuntimeFault::new("ZWES0014E", ReturnCode::Syntax, "the start parameters cannot be read")
+                .because(cause)
         })?;
         let (member, settled) = settings(&places, &operands)?;
         let name = settled.settings.name.clone();
@@ -63,7 +64,8 @@ impl Args {
     }
 
     fn log(&self, shell: &Shell, places: &Places, name: &ServerName) -> PathBuf {
-        let logs = || places.installed.as_ref().map_or_else(|| shell.home.join("logs"), |there| there.logs.clone());
+        let logs =
+            || places.installed.as_ref().map_or_else(|| shell.home.join("logs"), |there| there.logs.clone());
         self.log.clone().unwrap_or_else(|| logs().join(format!("xmem-{name}.log")))
     }
 }
@@ -74,8 +76,10 @@ fn settings(places: &Places, operands: &Operands) -> Result<(Member, Settled), C
         RuntimeFault::new("ZWES0007E", ReturnCode::Syntax, "the suffix of the member is none").because(cause)
     })?;
     let member = Member::read(std::slice::from_ref(&places.parmlib), &name).map_err(|cause| match cause {
-        MemberError::NotFound { .. } => RuntimeFault::new("ZWES0009E", ReturnCode::Unknown, cause.to_string())
-            .with_hint("`tender xmem install` makes one; TENDER_XMEM_PARMLIB names another directory"),
+        MemberError::NotFound { .. } => {
+            RuntimeFault::new("ZWES0009E", ReturnCode::Unknown, cause.to_string())
+                .with_hint("`tender xmem install` makes one; TENDER_XMEM_PARMLIB names another directory")
+        }
         cause => {
             let (first, last) = cause.details();
             let text = format!("member {name} cannot be read, RC = {}, {first}, {last}", cause.return_code());
@@ -132,9 +136,7 @@ impl Started {
         shell: &Shell,
         path: &Path,
     ) -> Result<Self, CommandError> {
-        let failed = |doing| {
-            move |source| CommandError::File { doing, path: path.to_owned(), source }
-        };
+        let failed = |doing| move |source| CommandError::File { doing, path: path.to_owned(), source };
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory).map_err(failed("make the directory of"))?;
         }
@@ -210,11 +212,14 @@ impl Started {
                 outcome.say(Message::with_id("ZWES2141I", text).with_hint(hint));
             }
             Answers::Not if limit.is_zero() => {
-                outcome.say(Message::with_id("ZWES2142I", format!("server {name} is starting, process {pid}")));
+                outcome
+                    .say(Message::with_id("ZWES2142I", format!("server {name} is starting, process {pid}")));
             }
             Answers::Not => {
                 let text = format!("server {name}, process {pid}, is not ready after {} s", limit.as_secs());
-                outcome.say(Message::with_id("ZWES2143W", text).with_hint(format!("see {}", self.path.display())));
+                outcome.say(
+                    Message::with_id("ZWES2143W", text).with_hint(format!("see {}", self.path.display())),
+                );
                 outcome.code = outcome.code.max(ReturnCode::Partial);
             }
         }

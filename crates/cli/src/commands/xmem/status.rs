@@ -17,9 +17,11 @@ const PATIENCE_MS: u32 = 2000;
 
 /// Options of `tender xmem status`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "READY takes calls, CLOSED does not take yours, STARTING does not answer yet, STOPPED left its \
+#[command(
+    after_help = "READY takes calls, CLOSED does not take yours, STARTING does not answer yet, STOPPED left its \
                         directory. With a name: 0 when it is READY or CLOSED, 4 when it does not answer, 28 when it \
-                        does not run.\n\nExamples:\n  tender xmem status\n  tender xmem status ZWESIS_TEST --json")]
+                        does not run.\n\nExamples:\n  tender xmem status\n  tender xmem status ZWESIS_TEST --json"
+)]
 pub(super) struct Args {
     /// Only this server
     #[arg(value_name = "NAME", value_parser = server_name)]
@@ -64,7 +66,8 @@ impl Args {
         outcome.tables.push(table);
         outcome.data = serde_json::json!({ "servers": rows });
         if servers.is_empty() {
-            outcome.say(tender_package::Message::with_id("ZWES2156I", "no server was started on this machine"));
+            outcome
+                .say(tender_package::Message::with_id("ZWES2156I", "no server was started on this machine"));
         }
         Ok(outcome)
     }

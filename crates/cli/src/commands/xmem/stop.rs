@@ -54,7 +54,8 @@ impl Args {
             signal(&pidfd, Signal::TERM).map_err(failed)?;
             if !has_ended(&pidfd, Duration::from_secs(self.wait)).map_err(failed)? {
                 if !self.kill {
-                    let text = format!("server {name}, process {}, has not ended after {} s", holder.pid, self.wait);
+                    let text =
+                        format!("server {name}, process {}, has not ended after {} s", holder.pid, self.wait);
                     return Err(RuntimeFault::new("ZWES2152E", ReturnCode::Partial, text)
                         .with_hint("it goes on ending; --kill would end it at once")
                         .into());

@@ -147,7 +147,12 @@ pub(super) fn modules_in(directory: &Path) -> Result<Vec<PathBuf>, CommandError>
     Ok(files)
 }
 
-fn add(list: &mut AuthorisedList, line: &AuthorisedModule, is_replacing: bool, outcome: &mut Outcome) -> bool {
+fn add(
+    list: &mut AuthorisedList,
+    line: &AuthorisedModule,
+    is_replacing: bool,
+    outcome: &mut Outcome,
+) -> bool {
     let mut is_changed = false;
     if is_replacing {
         let others: Vec<Proof> = list

@@ -34,7 +34,8 @@ impl Args {
         let mut outcome =
             Outcome { data: serde_json::json!({ "list": path, "removed": removed }), ..Outcome::default() };
         for line in &removed {
-            outcome.say(Message::with_id("ZWES2122I", format!("{} {} is off the list", line.name, line.proof)));
+            outcome
+                .say(Message::with_id("ZWES2122I", format!("{} {} is off the list", line.name, line.proof)));
         }
         if shell.is_check {
             outcome.say(Message::with_id("ZWES2111I", "nothing is changed"));
