@@ -22,7 +22,7 @@ SERVICE is a name (STATUS, IDENTIFY, NETWORK …), a number from 1 to 127, or PL
 lists what there is and what you may call.\n\n\
 Examples:\n  tender xmem call STATUS hello\n  tender xmem call IDENTIFY --json\n  tender xmem call ECHO.ECHO @request.bin \
 --output reply.bin\n  printf secret | tender xmem call DUMP @-")]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The service
     service: String,
     /// The request: text, @FILE for what is in a file, @- for standard input

@@ -14,7 +14,7 @@ use crate::error::CommandError;
 `codes` needs no server: it lists every return code of a call with its meaning. Anything else is the server's command \
 DISPLAY.\n\nExamples:\n  tender xmem display\n  tender xmem display services --server ZWESIS_TEST\n  \
 tender xmem display codes")]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// What to show, CONFIG when left out
     #[arg(value_name = "WHAT")]
     words: Vec<String>,

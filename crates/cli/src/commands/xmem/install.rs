@@ -25,7 +25,7 @@ proclib directory beside the members.\n\n\
 Examples:\n  \
 tender xmem install -d /opt/tender -b /usr/lib/tender/xmem -a /etc/tender/xmem --dry-run\n  \
 tender xmem install -d /opt/tender -b /usr/lib/tender/xmem -a /etc/tender/xmem --create-users")]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The directory of the delivery; it has bin/tender-xmemd, or SZWEAUTH/ZWESIS01
     #[arg(short = 'd', value_name = "PREFIX", value_parser = library)]
     prefix: PathBuf,

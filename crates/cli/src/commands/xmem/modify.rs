@@ -23,7 +23,7 @@ At most 64 bytes: VERB [ARGUMENTS] for the server, VERB(NICKNAME) [ARGUMENTS] fo
 they are; in a shell parentheses need quotes.\n\n\
 Examples:\n  tender xmem modify DISPLAY CONFIG\n  tender xmem modify LOG STC DEBUG\n  tender xmem modify 'D(ECHO) STATUS' \
 --server ZWESIS_TEST")]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The command
     #[arg(required = true, value_name = "TEXT")]
     words: Vec<String>,

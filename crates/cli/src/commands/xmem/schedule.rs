@@ -19,7 +19,7 @@ PPT PGMNAME(ZWESIS01) KEY(4) NOSWAP becomes: users of their own, processes that 
 privileges, a file system that can only be read (KEY(4)); locked secrets, no swap, killed last (NOSWAP). Ends with 4 \
 while something is not so.\n\n\
 Examples:\n  tender xmem schedule\n  tender xmem schedule --apply --check\n  tender xmem schedule --apply")]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// Make it so where that can be done without a person
     #[arg(long)]
     apply: bool,

@@ -26,7 +26,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 The words are those of START and of the start procedure: NAME=, MEM=, COLD, DEBUG, RESET(LOOKUP), and any KEY=VALUE, \
 which the member overrides. The server goes on when this command ends; what it prints goes to its log.\n\n\
 Examples:\n  tender xmem start\n  tender xmem start NAME=ZWESIS_TEST MEM=01 COLD\n  tender xmem start --check")]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// Words of the start command
     #[arg(value_name = "WORD")]
     words: Vec<String>,

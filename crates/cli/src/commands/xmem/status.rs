@@ -22,7 +22,7 @@ const PATIENCE_MS: u32 = 2000;
                         directory. With a name: 0 when it is READY or CLOSED, 4 when it does not answer, 28 when it \
                         does not run.\n\nExamples:\n  tender xmem status\n  tender xmem status ZWESIS_TEST --json"
 )]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// Only this server
     #[arg(value_name = "NAME", value_parser = server_name)]
     name: Option<ServerName>,

@@ -19,7 +19,7 @@ use crate::error::{CommandError, RuntimeFault};
                         program than the list says; 16 when one could be changed by others; 28 when one is missing.\n\n\
                         Example:\n  tender xmem apf check /usr/lib/tender/xmem"
 )]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// Directories of modules; the load library that was installed when left out
     #[arg(value_name = "LOADLIB")]
     loadlibs: Vec<PathBuf>,

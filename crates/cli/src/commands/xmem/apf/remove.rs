@@ -11,7 +11,7 @@ use crate::error::{CommandError, RuntimeFault};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "What runs goes on running; it cannot be started again.\n\n\
                         Example:\n  tender xmem apf remove ECHOPL01")]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The module
     name: ModuleName,
     /// Only the line with this digest or key
