@@ -153,22 +153,24 @@ fn users_are_created_and_taken_away_again_when_it_fails() {
     }
     let world = world();
     let own_etc = "mkdir -p etc; cp -a /etc/. etc/; mount --bind etc /etc; ";
-    let found = "getent passwd zwesiusr zwesfrnt zwesaux | wc -l";
-    in_namespace(&world, &format!("{own_etc} \"$TENDER\" {INSTALL} --create-users; {found}"))
-        .ends(0)
-        .says("created")
-        .says("\n3\n");
-    // useradd where there is no systemd-sysusers.
-    let world = self::world();
-    let without = "mount --bind /bin/false \"$(readlink -f /usr/bin/systemd-sysusers)\"; ";
-    if Path::new("/usr/bin/systemd-sysusers").exists() {
-        // One that fails takes everything back.
-        in_namespace(&world, &format!("{own_etc} {without} \"$TENDER\" {INSTALL} --create-users || {found}"))
-            .ends(0)
-            .says("systemd-sysusers failed")
-            .says("\n0\n");
-        assert_eq!(files_below(&world), Vec::<PathBuf>::new());
+    let found = "echo found: $(getent passwd zwesiusr zwesfrnt zwesaux | wc -l)";
+    let install = format!("\"$TENDER\" {INSTALL} --create-users");
+    in_namespace(&world, &format!("{own_etc} {install}; {found}")).ends(0).says("created").says("found: 3");
+    if !Path::new("/usr/bin/systemd-sysusers").exists() {
+        return;
     }
+    // A program that fails takes everything back.
+    let world = self::world();
+    let failing = "mount --bind /bin/false \"$(readlink -f /usr/bin/systemd-sysusers)\"; ";
+    in_namespace(&world, &format!("{own_etc} {failing} {install} || {found}"))
+        .ends(0)
+        .says("systemd-sysusers failed")
+        .says("found: 0");
+    assert_eq!(files_below(&world), Vec::<PathBuf>::new());
+    // Without it there is useradd.
+    let without = "mkdir up work; mount -t overlay -o lowerdir=/usr/bin,upperdir=up,workdir=work none /usr/bin; \
+                   rm /usr/bin/systemd-sysusers; ";
+    in_namespace(&world, &format!("{own_etc} {without} {install}; {found}")).ends(0).says("found: 3");
 }
 
 #[test]

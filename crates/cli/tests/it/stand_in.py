@@ -50,7 +50,10 @@ def listen(path):
 
 def main():
     words = dict(word.split("=", 1) for word in sys.argv[2:] if "=" in word)
-    name = words.get("NAME", "ZWESIS_STD")
+    member = os.path.join(sys.argv[sys.argv.index("--parmlib") + 1], "ZWESIPxx".replace("xx", words.get("MEM", "00")))
+    with open(member) as lines:
+        words = dict(line.strip().split("=", 1) for line in lines if "=" in line) | words
+    name = words.get("NAME", words.get("ZWES.NAME", "ZWESIS_STD"))
     print("ZWES0001I stand-in starting", flush=True)
     if "FAIL" in words:
         print("ZWES0117E not authorised", flush=True)

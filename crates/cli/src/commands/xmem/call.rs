@@ -186,7 +186,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 /// Writes what a terminal would act on so that it can be read.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let is_plain = |character: char| !character.is_control() || character == '\n' || character == '\t';
     text.chars()
         .map(

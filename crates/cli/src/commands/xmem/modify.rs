@@ -6,6 +6,7 @@ use tender_xmem::client::CallError;
 use tender_xmem::code::CmsCode;
 use tender_xmem::control::Control;
 
+use super::call::escaped;
 use super::places::{Places, Which};
 use super::running::{Holder, options};
 use super::stop::not_running;
@@ -57,28 +58,48 @@ pub(super) fn command(shell: &Shell, name: &ServerName, text: &str) -> Result<Ou
     let mut output = control.modify(text).map_err(failed)?;
     for line in &mut output {
         let line = line.map_err(failed)?;
-        live.line(&line).map_err(CommandError::Print)?;
+        // A plug-in may have written it.
+        live.line(&escaped(&line)).map_err(CommandError::Print)?;
         lines.push(line);
     }
     let code = output.outcome().unwrap_or(CmsCode::ServerEnded.number());
     let mut outcome = Outcome {
+        code: return_code(code, &lines),
         data: serde_json::json!({ "server": name, "command": text, "outcome": code, "lines": lines }),
         ..Outcome::default()
     };
-    if code != 0 {
-        let meaning =
-            CmsCode::from_number(code).map_or_else(|| format!("code {code}"), |code| code.to_string());
-        outcome.say(Message::with_id("ZWES2171E", format!("`{text}` was not carried out: {meaning}")));
-        outcome.code = match CmsCode::from_number(code) {
-            Some(CmsCode::PermissionDenied) => ReturnCode::Refused,
-            Some(CmsCode::ServerNotReady | CmsCode::NoRoom) => ReturnCode::Busy,
-            Some(CmsCode::ServerEnded | CmsCode::ServiceEnded | CmsCode::DeadlinePassed) => {
-                ReturnCode::Outside
-            }
-            _ => ReturnCode::Syntax,
-        };
+    if outcome.code > ReturnCode::Warning {
+        outcome.messages.push(Message::with_id("ZWES2171E", format!("`{text}` was not carried out")));
     }
     Ok(outcome)
+}
+
+/// Messages that say that a command was not understood.
+const NOT_UNDERSTOOD: [&str; 9] = [
+    "ZWES0217E",
+    "ZWES0218E",
+    "ZWES0219E",
+    "ZWES0224W",
+    "ZWES0225W",
+    "ZWES0226W",
+    "ZWES0227W",
+    "ZWES0228W",
+    "ZWES0230W",
+];
+/// Messages that say that it may go better later.
+const LATER: [&str; 2] = ["ZWES0229W", "ZWES0243W"];
+
+/// Returns our number of how a command ended: 0 done, 4 with a warning, 8 refused or failed, 33 no right.
+fn return_code(outcome: u32, lines: &[String]) -> ReturnCode {
+    let says = |ids: &[&str]| lines.iter().any(|line| ids.iter().any(|id| line.contains(id)));
+    match outcome {
+        0 => ReturnCode::Done,
+        _ if says(&NOT_UNDERSTOOD) => ReturnCode::Syntax,
+        _ if says(&LATER) => ReturnCode::Busy,
+        4 => ReturnCode::Warning,
+        8 | 33 => ReturnCode::Refused,
+        _ => ReturnCode::Outside,
+    }
 }
 
 fn refused(name: &ServerName, cause: CallError) -> CommandError {
@@ -96,5 +117,20 @@ fn refused(name: &ServerName, cause: CallError) -> CommandError {
     match hint {
         Some(hint) => fault.with_hint(hint).into(),
         None => fault.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcome_of_a_command_has_a_return_code_of_ours() {
+        let said = |line: &str| vec![line.to_owned()];
+        assert_eq!(return_code(0, &[]), ReturnCode::Done);
+        assert_eq!(return_code(4, &said("ZWES0242W plug-in refused")), ReturnCode::Warning);
+        assert_eq!(return_code(8, &said("ZWES0227W unknown")), ReturnCode::Syntax);
+        assert_eq!(return_code(8, &said("ZWES0243W too many")), ReturnCode::Busy);
+        assert_eq!(return_code(33, &[]), ReturnCode::Refused);
     }
 }

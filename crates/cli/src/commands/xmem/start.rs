@@ -12,7 +12,7 @@ use tender_package::{Message, Outcome, ReturnCode};
 use tender_parmlib::{Member, MemberError, Operands, ServerName, Settings, Settled};
 
 use super::places::{Places, program};
-use super::running::{Answers, Holder, answers};
+use super::running::{Answers, Holder, ask};
 use crate::commands::Shell;
 use crate::error::{CommandError, RuntimeFault};
 use crate::live::Live;
@@ -191,32 +191,32 @@ impl Started {
                 self.show(live)?;
                 return Err(self.ended(name, status));
             }
-            match answers(&places.run, name, 1000) {
-                Answers::Not if Instant::now() >= deadline => break Answers::Not,
-                Answers::Not => std::thread::park_timeout(LOOK_AGAIN),
+            match ask(&places.run, name, 1000) {
+                Err(_) if Instant::now() < deadline => std::thread::park_timeout(LOOK_AGAIN),
                 answer => break answer,
             }
         };
         self.show(live)?;
         let pid = self.child.id();
         outcome.data = serde_json::json!({
-            "server": name, "pid": pid, "state": answer, "log": self.path, "messages": self.lines,
+            "server": name, "pid": pid, "state": answer.as_ref().ok(), "log": self.path, "messages": self.lines,
         });
         match answer {
-            Answers::Ready => {
+            Ok(Answers::Ready) => {
                 outcome.say(Message::with_id("ZWES2141I", format!("server {name} is ready, process {pid}")));
             }
-            Answers::Closed => {
+            Ok(Answers::Closed) => {
                 let text = format!("server {name} runs, process {pid}, and does not let you call it");
                 let hint = "its first line says what it needs: `tender xmem call STATUS`";
                 outcome.say(Message::with_id("ZWES2141I", text).with_hint(hint));
             }
-            Answers::Not if limit.is_zero() => {
+            Err(_) if limit.is_zero() => {
                 outcome
                     .say(Message::with_id("ZWES2142I", format!("server {name} is starting, process {pid}")));
             }
-            Answers::Not => {
-                let text = format!("server {name}, process {pid}, is not ready after {} s", limit.as_secs());
+            Err(why) => {
+                let text =
+                    format!("server {name}, process {pid}, is not ready after {} s: {why}", limit.as_secs());
                 outcome.say(
                     Message::with_id("ZWES2143W", text).with_hint(format!("see {}", self.path.display())),
                 );

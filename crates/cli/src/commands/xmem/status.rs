@@ -7,7 +7,7 @@ use tender_package::{Outcome, ReturnCode, Table};
 use tender_parmlib::ServerName;
 
 use super::places::{Places, server_name};
-use super::running::{Answers, Holder, answers};
+use super::running::{Answers, Holder, ask};
 use super::stop::not_running;
 use crate::commands::Shell;
 use crate::error::CommandError;
@@ -43,10 +43,10 @@ impl Args {
             let holder = Holder::of(run, name);
             let state = match &holder {
                 None => "STOPPED",
-                Some(_) => match answers(run, name, PATIENCE_MS) {
-                    Answers::Ready => "READY",
-                    Answers::Closed => "CLOSED",
-                    Answers::Not => "STARTING",
+                Some(_) => match ask(run, name, PATIENCE_MS) {
+                    Ok(Answers::Ready) => "READY",
+                    Ok(Answers::Closed) => "CLOSED",
+                    Err(_) => "STARTING",
                 },
             };
             if self.name.is_some() {
