@@ -456,7 +456,6 @@ fn survives(group: &ComponentCgroup, files: (u64, u64)) -> Result<bool, String> 
         third: None,
         cgroup: Some(descriptor.as_fd()),
         files,
-        memory_bytes: None,
     };
     let spawned = program.spawn().map_err(|error| error.to_string())?;
     let pid = rustix::process::Pid::from_raw(spawned.pid);

@@ -13,7 +13,7 @@
 //! | ZWEL0081I | a component ended well and is not meant to be started again |
 //! | ZWEL0082E | processes of a component live on after a kill |
 //! | ZWEL0083W | processes of an earlier launcher were found and are stopped |
-//! | ZWEL0084W | a limit of a component is not enforced, or differently |
+//! | ZWEL0084W | a limit of a component is not enforced |
 //! | ZWEL0085W | output of a component cannot be written to its log |
 //! | ZWEL0086I | output is written again |
 //! | ZWEL0087W | a caller on the console is refused or dropped |

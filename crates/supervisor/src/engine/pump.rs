@@ -6,8 +6,8 @@ use super::{Engine, Key};
 use crate::clock;
 use crate::console::{Reply, State};
 use crate::life::Event;
-use crate::messages::message;
-use crate::output::log_file::Written;
+use crate::messages::{message, plural};
+use crate::output::log_file::{Trouble, Written};
 use crate::output::{Piece, Treatment};
 use crate::poller::{Interest, Token};
 
@@ -148,11 +148,18 @@ impl Engine {
                 "ZWEL0085W",
                 format!("output of component {name} is dropped, `{path}` cannot be written: {why}"),
             ),
-            Written::Again { dropped } => message(
+            Written::Again(trouble) => message(
                 "ZWEL0086I",
-                format!("output of component {name} is written again; {dropped} lines were dropped"),
+                format!("output of component {name} is written again; {} lost", lost(&trouble)),
             ),
         });
+    }
+
+    /// Gives logs the limits of a new plan.
+    pub(super) fn limit_logs(&mut self) {
+        for unit in self.units.values_mut() {
+            unit.output.file_mut().set_limits(self.log.rotate_bytes, self.log.keep);
+        }
     }
 
     /// Opens log files anew, for whoever moves them away.
@@ -161,4 +168,9 @@ impl Engine {
             unit.output.file_mut().reopen();
         }
     }
+}
+
+/// Says what a log that was not written has lost.
+pub(super) fn lost(trouble: &Trouble) -> String {
+    format!("{} ({} bytes)", plural(trouble.lines, "line"), trouble.bytes)
 }

@@ -358,6 +358,7 @@ impl Engine {
                 (unit.component, unit.shared) = (component, shared.clone());
             }
         }
+        self.limit_logs();
         self.order_as(&wanted_order);
         self.connect_units();
         Ok(touched)

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use tender_supervisor::console::{Request, State};
 
-use crate::world::{Holding, World, is_alive, signal, wait_until};
+use crate::world::{Holding, SmallDisk, World, is_alive, signal, wait_until};
 
 const BOTH: [Holding; 2] = [Holding::SubReaper, Holding::Cgroups];
 
@@ -186,6 +186,33 @@ fn clock_that_jumps_changes_no_waiting_time() {
     let years: std::collections::BTreeSet<String> =
         world.log("eager").lines().map(|line| line[..4].to_owned()).collect();
     assert!(years.len() >= 3, "{years:?}");
+}
+
+#[test]
+fn full_disk_under_the_journal_stops_nothing_and_orphans_are_found_all_the_same() {
+    let mut world = World::new(Holding::SubReaper);
+    let private = world.path("private");
+    let _disk = SmallDisk::mount(&private);
+    world.component("a", "exec sleep 1000");
+    world.start();
+    world.wait_ready();
+    assert_eq!(world.status().conditions, []);
+    assert!(fs::write(private.join("filler"), vec![1; 1 << 20]).is_err());
+    signal(world.pid("a"), "KILL");
+    world.wait_said("ZWEL0092W");
+    world.wait_ready();
+    let conditions = world.status().conditions;
+    assert!(conditions.len() == 1 && conditions[0].text.contains("No space left"), "{conditions:?}");
+    // The journal knows nothing of this one.
+    let left = world.pid("a");
+    world.kill_supervisor();
+    world.start();
+    world.wait_ready();
+    assert!(!is_alive(left) && world.pid("a") != left);
+    fs::remove_file(private.join("filler")).unwrap();
+    signal(world.pid("a"), "KILL");
+    wait_until("the journal is written again", || world.status().conditions.is_empty());
+    assert_eq!(world.shut_down(), 0);
 }
 
 #[test]
