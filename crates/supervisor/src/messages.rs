@@ -25,6 +25,7 @@
 //! | ZWEL0093E | a request cannot be carried out |
 //! | ZWEL0094W | how trees of processes are held, when not by cgroups |
 //! | ZWEL0095W | a component the plan left out |
+//! | ZWEL0096W | messages are missing here: nobody took them |
 
 use crate::console::ConsoleMessage;
 use crate::life::{Life, Notice};

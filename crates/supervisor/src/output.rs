@@ -3,16 +3,17 @@
 pub(crate) mod history;
 pub(crate) mod lines;
 pub(crate) mod log_file;
+pub(crate) mod notable;
 pub(crate) mod tail;
 
 use std::path::Path;
 
-use memchr::memmem::Finder;
 use regex_lite::Regex;
 
 use crate::clock;
 use lines::Framer;
 use log_file::{LogFile, Written};
+use notable::Notable;
 use tail::Tail;
 
 /// The output of one component.
@@ -34,7 +35,7 @@ pub(crate) struct Treatment<'t> {
     pub(crate) wall_ms: i64,
     /// Makes a component ready, while it is STARTING.
     pub(crate) ready: Option<&'t Regex>,
-    pub(crate) notable: &'t [Finder<'static>],
+    pub(crate) notable: &'t Notable,
     /// Somebody follows: lines are wanted.
     pub(crate) is_followed: bool,
 }
@@ -60,7 +61,7 @@ struct Care {
 impl Treatment<'_> {
     /// Says whether bytes have something notable in them.
     fn is_notable(&self, bytes: &[u8]) -> bool {
-        self.notable.iter().any(|finder| finder.find(bytes).is_some())
+        self.notable.is_in(bytes)
     }
 }
 
@@ -164,9 +165,17 @@ impl Output {
         taken: &mut Taken,
     ) -> u64 {
         let mut lines = 0;
+        if care.is_plain && !care.is_looked_at && !treatment.is_json {
+            // The way of a flood: nothing is decided line by line.
+            self.framer.feed(piece, &mut |line| {
+                lines += 1;
+                write_plain(batch, prefix, line);
+            });
+            return lines;
+        }
         self.framer.feed(piece, &mut |line| {
             lines += 1;
-            write_line(batch, prefix, line, care.is_plain && !treatment.is_json, treatment.is_json);
+            write_line(batch, prefix, line, care.is_plain, treatment.is_json);
             if care.is_looked_at {
                 taken.look_at(line, treatment);
             }
@@ -201,25 +210,34 @@ fn prefix(treatment: &Treatment<'_>) -> Vec<u8> {
     format!("{stamp} <{}:{}> ", treatment.name, treatment.pid).into_bytes()
 }
 
-fn write_line(batch: &mut Vec<u8>, prefix: &[u8], line: &[u8], is_plain: bool, is_json: bool) {
+#[inline]
+fn write_plain(batch: &mut Vec<u8>, prefix: &[u8], line: &[u8]) {
+    batch.reserve(prefix.len() + line.len() + 1);
     batch.extend_from_slice(prefix);
+    batch.extend_from_slice(line);
+    batch.push(b'\n');
+}
+
+fn write_line(batch: &mut Vec<u8>, prefix: &[u8], line: &[u8], is_plain: bool, is_json: bool) {
     if is_json {
+        batch.extend_from_slice(prefix);
         let text = String::from_utf8_lossy(line);
         serde_json::to_writer(&mut *batch, &text).expect("a string is JSON, and memory takes it");
-        batch.push(b'}');
+        batch.extend_from_slice(b"}\n");
     } else if is_plain {
-        batch.extend_from_slice(line);
+        write_plain(batch, prefix, line);
     } else {
+        batch.extend_from_slice(prefix);
         lines::write_visible(batch, line);
+        batch.push(b'\n');
     }
-    batch.push(b'\n');
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn treatment<'t>(notable: &'t [Finder<'static>], is_json: bool) -> Treatment<'t> {
+    fn treatment(notable: &Notable, is_json: bool) -> Treatment<'_> {
         let name = "redis";
         Treatment { name, pid: 7, is_json, wall_ms: 0, ready: None, notable, is_followed: true }
     }
@@ -230,7 +248,7 @@ mod tests {
         let path = dir.path().join("redis.log");
         let mut output = Output::new(&path, &crate::plan::LogSettings::default());
         let mut batch = Vec::new();
-        let notable = [Finder::new("UP").into_owned()];
+        let notable = Notable::new(&["UP".to_owned()]);
         let treatment = treatment(&notable, false);
         let taken = output.take(Piece::Bytes(b"one\nis U"), &treatment, &mut batch);
         assert_eq!((taken.lines, taken.notable.len()), (vec!["one".to_owned()], 0));
@@ -251,7 +269,8 @@ mod tests {
             let path = dir.path().join("redis.log");
             let mut output = Output::new(&path, &crate::plan::LogSettings::default());
             let mut batch = Vec::new();
-            let treatment = Treatment { is_followed: false, ..treatment(&[], false) };
+            let notable = Notable::default();
+            let treatment = Treatment { is_followed: false, ..treatment(&notable, false) };
             for piece in [&text[..at], &text[at..]] {
                 output.take(Piece::Bytes(piece), &treatment, &mut batch);
             }
@@ -268,7 +287,7 @@ mod tests {
         for at in 0..text.len() {
             let dir = tempfile::tempdir().unwrap();
             let mut output = Output::new(&dir.path().join("redis.log"), &crate::plan::LogSettings::default());
-            let notable = [Finder::new("UP").into_owned()];
+            let notable = Notable::new(&["UP".to_owned()]);
             let treatment = Treatment { is_followed: false, ..treatment(&notable, false) };
             let mut found = Vec::new();
             for piece in [&text[..at], &text[at..]] {
@@ -283,7 +302,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("redis.log");
         let mut output = Output::new(&path, &crate::plan::LogSettings::default());
-        output.take(Piece::Bytes(b"say \"hi\"\x01\n"), &treatment(&[], true), &mut Vec::new());
+        let notable = Notable::default();
+        output.take(Piece::Bytes(b"say \"hi\"\x01\n"), &treatment(&notable, true), &mut Vec::new());
         let text = std::fs::read_to_string(&path).unwrap();
         let object: serde_json::Value = serde_json::from_str(text.trim_end()).unwrap();
         assert_eq!(object["text"], "say \"hi\"\u{1}");

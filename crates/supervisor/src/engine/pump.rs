@@ -116,17 +116,17 @@ impl Engine {
             is_json: self.log.is_json,
             wall_ms: clock::wall_ms(),
             ready: unit.ready_pattern.as_ref().filter(|_| is_starting),
-            notable: &self.finders,
+            notable: &self.notable,
             is_followed,
         };
         let piece = length.map_or(Piece::End, |length| Piece::Bytes(&self.piece[..length]));
         let taken = unit.output.take(piece, &treatment, &mut self.batch);
         let at_ms = treatment.wall_ms;
-        for line in &taken.notable {
-            (self.options.notable)(&unit.component.name, line);
+        let component = unit.component.name.clone();
+        for line in taken.notable {
+            self.tell_notable(&component, line);
         }
         if is_followed {
-            let component = unit.component.name.clone();
             for text in taken.lines {
                 let reply = Reply::Line { component: component.clone(), text, at_ms };
                 self.clients.send_line(id, &reply);

@@ -65,6 +65,38 @@ fn process_that_only_has_the_number_of_an_earlier_one_is_left_alone() {
     stranger.wait().unwrap();
 }
 
+#[test]
+fn reader_of_the_launchers_messages_that_hangs_holds_nothing_up() {
+    let mut world = World::new(Holding::SubReaper);
+    let component = world.component("a", "");
+    component.command = vec!["/bin/false".to_owned()];
+    component.restart.intervals_ms = vec![0; 100_000];
+    let fifo = world.path("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    // Open for reading, and nobody reads: after 64 KiB it takes no more.
+    let mut command = Command::new("/bin/sh");
+    let inner = world.command();
+    let text = format!("exec 3<>{0}; exec \"$0\" 2>{0}", fifo.display());
+    command.args(["-c", &text]).arg(inner.get_program());
+    for (name, value) in inner.get_envs() {
+        command.env(name, value.unwrap());
+    }
+    world.start_with(command);
+    // Each run is told in about 200 bytes.
+    wait_until("much more was to be told than it takes", || world.component_status("a").restarts > 3000);
+    world.ask_well(&Request::Stop { components: vec!["a".to_owned()], wait: true });
+    let mut reader = fs::OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
+    let mut seen = String::new();
+    let mut bytes = vec![0; 64 << 10];
+    wait_until("it is told what was left out", || {
+        let length = std::io::Read::read(&mut reader, &mut bytes).unwrap();
+        seen.push_str(&String::from_utf8_lossy(&bytes[..length]));
+        seen.contains("ZWEL0096W")
+    });
+    assert!(seen.starts_with("ZWEL0012I") && seen.contains("messages left out"), "{seen}");
+    assert_eq!(world.shut_down(), 0);
+}
+
 fn number(text: &str, name: &str) -> u64 {
     let line = text.lines().find(|line| line.starts_with(name)).unwrap();
     line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
