@@ -138,7 +138,7 @@ pub struct ConsoleMessage {
 /// State of one component.
 ///
 /// ```text
-///            start           probe answers            probe fails
+///            start       probe answers, settled       probe fails
 ///  STOPPED ────────► STARTING ───────────► READY ◄──────────────► DEGRADED
 ///     ▲                 │ exit, deadline     │ exit                   │ exit, too many failures
 ///     │                 ▼                    ▼                        ▼
@@ -153,7 +153,7 @@ pub enum State {
     Stopped,
     /// Waits for what it requires.
     Waiting,
-    /// Runs, not yet READY.
+    /// Runs, not yet READY: its probe was not answered, or without one it has not run for the settling time.
     Starting,
     /// Runs and answers.
     Ready,
