@@ -150,7 +150,11 @@ fn node_at(path: &Path, expected: Option<&Node>) -> Result<Option<Node>, String>
             .map_err(|_| "its target is no text".into());
     }
     if metadata.is_dir() {
-        return Err("a directory, which is no part".to_owned());
+        let mut entries = std::fs::read_dir(path).map_err(|error| error.to_string())?;
+        return match entries.next() {
+            None => Ok(Some(Node::Directory)),
+            Some(_) => Err("a directory with something in it, which is no part".to_owned()),
+        };
     }
     if !metadata.is_file() {
         return Err("neither a file nor a link".to_owned());
@@ -353,6 +357,7 @@ mod tests {
         put(dir.path(), "etc/conf", "conf", 0o555);
         put(dir.path(), "new/deep/part", "new", 0o644);
         symlink("run", dir.path().join("bin/link")).unwrap();
+        std::fs::create_dir_all(dir.path().join("empty/inner")).unwrap();
         let parts = looked_at(dir.path());
         let found: Vec<_> = parts
             .iter()
@@ -365,6 +370,7 @@ mod tests {
                 ("bin/link", DriftKind::Extra, Some(link), None),
                 // The bits of the level where they mean the same.
                 ("bin/run", DriftKind::Modified, Some(file("RUN", 0o755)), None),
+                ("empty/inner", DriftKind::Extra, Some(Node::Directory), None),
                 ("etc/conf", DriftKind::Mode, Some(file("conf", 0o755)), None),
                 ("gone", DriftKind::Missing, None, None),
                 ("new/deep/part", DriftKind::Extra, Some(file("new", 0o644)), None),
@@ -377,14 +383,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         put(dir.path(), "bin/run", "run", 0o4755);
         put(dir.path(), "gone", "x", 0o444);
-        std::fs::create_dir_all(dir.path().join("etc/conf")).unwrap();
-        std::fs::create_dir(dir.path().join("empty")).unwrap();
+        put(dir.path(), "etc/conf/below", "x", 0o644);
         symlink("/etc/passwd", dir.path().join("outside")).unwrap();
         let pipe = dir.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
         let parts = looked_at(dir.path());
         let names: Vec<_> = parts.iter().map(|part| part.path.as_str()).collect();
-        assert_eq!(names, ["bin/run", "empty", "etc/conf", "outside", "pipe"]);
+        assert_eq!(names, ["bin/run", "etc/conf", "outside", "pipe"]);
         for part in parts {
             assert!(part.fault.is_some(), "{part:?}");
         }

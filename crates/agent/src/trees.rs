@@ -126,7 +126,7 @@ pub(crate) fn is_complete(store: &ObjectStore, digest: &Digest) -> bool {
     read(store, digest).is_ok_and(|tree| {
         tree.iter().all(|(_, node)| match node {
             Node::File { size, digest, .. } => store.contains_sized(digest, *size),
-            Node::Symlink { .. } => true,
+            Node::Symlink { .. } | Node::Directory => true,
         })
     })
 }
@@ -173,6 +173,7 @@ fn item(slot: &str, component: &str, tree: &Tree, difference: &Difference) -> Op
             format!("{:04o} {size} bytes {}", mode & 0o555, digest.short())
         }
         Some(Node::Symlink { target }) => format!("link to {target}"),
+        Some(Node::Directory) => "an empty directory".to_owned(),
         None => "nothing".to_owned(),
     };
     let (kind, found) = match difference.kind {

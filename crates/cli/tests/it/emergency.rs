@@ -175,7 +175,7 @@ fn exception_is_listed_kept_over_new_levels_and_refused_when_the_vendor_changes_
     world.run("principal", &format!("{send} force 'try all the same'")).ends(16).says("README.md");
 
     // Dropped, it is a change by hand like any other.
-    world.run("principal", "servmgr system exception delete 720 vm01 ledger README.md").ends(4);
+    world.run("principal", "servmgr system exception delete vm01 ledger README.md").ends(4);
     world.run("principal", "servmgr system query 720 vm01").ends(4).says("DIVERGED");
     assert_eq!(text_in(&world, "vm01", "ledger/README.md"), "ours\n");
     world.run("principal", send).ends(16).says("README.md");
@@ -188,7 +188,7 @@ fn exception_is_listed_kept_over_new_levels_and_refused_when_the_vendor_changes_
         .ends(4);
     assert_eq!(text_in(&world, "vm01", "ledger/README.md"), "the vendor's news\n");
     assert_eq!(text_in(&world, "vm01", "ledger/etc/site.conf"), "x\n");
-    world.run("principal", "servmgr system exception query 720 all").ends(0).says("site.conf");
+    world.run("principal", "servmgr system exception query all").ends(0).says("site.conf");
     // A system that leaves keeps what it keeps, and says so to whoever comes next.
     world.run("principal", "servmgr system delete 720 vm01").ends(0);
     world.run("vm01", "agent status").ends(0).says("site.conf");

@@ -165,6 +165,12 @@ impl Verb for Initialize {
         let _lock = principal.lock_release(&self.vrm, Share::Exclusive, &context.operator, self.word())?;
         let Some(components) = self.plan(principal)? else { return Ok(self.already()) };
         fault::point("initialize.begun");
+        // Of a release that was deleted, or not made to its end.
+        let leftover = principal.release_dir(&self.vrm);
+        if leftover.exists() {
+            let doing = format!("removing {}", leftover.display());
+            tender_content::remove_tree(&leftover).map_err(ServiceError::content(doing))?;
+        }
         let imported = self.import(principal, context, &components)?;
         fault::point("initialize.imported");
         let now = (context.now)();

@@ -52,6 +52,7 @@ impl Verb for PrincipalRenew {
         let rows = self.systems(principal)?;
         let wrap = |source| ServiceError::Link { system: "CSMWORK".to_owned(), source };
         let revoked = context.enroller.renew().map_err(wrap)?;
+        crate::fault::point("renew.revoked");
         let mut outcome = Outcome::default();
         let text = format!("certificate {revoked} of CSMWORK is revoked; a new one with a new key is in use");
         outcome.say(Message::csm(302, Severity::I, text).with_hint(
@@ -62,6 +63,7 @@ impl Verb for PrincipalRenew {
         let results = system::each(&rows, parallel, &|system| {
             let name = &system.record.name;
             let visit = system::visit(principal, context, system, self.word())?;
+            crate::fault::point("renew.told");
             let list = visit.system.info.as_ref().map_or(0, |info| info.revocations);
             let mut outcome = Outcome::default();
             outcome.say(match list {

@@ -378,7 +378,7 @@ fn fetch(
     let wanted: Vec<(tender_content::Digest, u64)> = parts
         .filter_map(|node| match node {
             Node::File { digest, size, .. } => Some((*digest, *size)),
-            Node::Symlink { .. } => None,
+            Node::Symlink { .. } | Node::Directory => None,
         })
         .filter(|(digest, size)| !principal.store().contains_sized(digest, *size))
         .collect();
