@@ -111,7 +111,10 @@ pub(crate) fn vendor_tree(
     }
     let bodies: Vec<&Fix> = bodies.iter().collect();
     level_content::vendor_tree(component, &base, &bodies)
-        .map_err(|error| crate::Refusal::new(122, crate::error::chain(&error)).into())
+        .map_err(|error| {
+            let hint = "ask the vendor for an envelope made against this release, or --exclude the fix";
+            crate::Refusal::new(122, crate::error::chain(&error)).hint(hint).into()
+        })
 }
 
 /// Begins an operation on a level.
@@ -199,7 +202,13 @@ fn compose(
             continue;
         }
         let source = level_content::with_local_mods(vendor, &mods.iter().collect::<Vec<_>>())
-            .map_err(|error| crate::Refusal::new(125, crate::error::chain(&error)))?;
+            .map_err(|error| {
+                let hint = format!(
+                    "change or --drop the local modification, then tender servmgr srvlvl service {} --restart, or --abandon",
+                    level.title()
+                );
+                crate::Refusal::new(125, crate::error::chain(&error)).hint(hint)
+            })?;
         set_source(principal, &mut operation.after, &name, &source)?;
         operation.after.mods.retain(|one| one.component != name);
         operation.after.mods.extend(mods);

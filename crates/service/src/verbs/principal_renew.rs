@@ -20,7 +20,9 @@ pub struct PrincipalRenew {
 impl PrincipalRenew {
     fn systems(&self, principal: &Principal) -> Result<Vec<SystemRow>, ServiceError> {
         if self.reason.trim().is_empty() {
-            return Err(Refusal::new(300, "revoking a certificate needs a reason").into());
+            return Err(Refusal::new(300, "revoking a certificate needs a reason")
+                .hint("say why: --reason WHY")
+                .into());
         }
         let tables = principal.tables();
         let mut rows = Vec::new();

@@ -139,7 +139,10 @@ impl SrvlvlSend {
         let level = levels::expect(&principal.tables(), &self.vrm, &self.level)?;
         level.permits(if self.is_stable { Operation::SendStable } else { Operation::SendTest })?;
         let package = packages::find(&principal.tables(), &self.vrm, &self.level, level.generation)?
-            .ok_or_else(|| Refusal::new(107, format!("level {} has no package yet", level.title())))?;
+            .ok_or_else(|| {
+                Refusal::new(107, format!("level {} has no package yet", level.title()))
+                    .hint(format!("tender servmgr srvlvl package {}", level.title()))
+            })?;
         let names = package_plan::targets(&package.manifest);
         let files = with_repository(principal, &self.vrm, |repository| repository.files_for(&names))?;
         let files = files.into_iter().map(RepoFile::from).collect();

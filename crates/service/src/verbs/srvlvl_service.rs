@@ -209,6 +209,10 @@ impl SrvlvlService {
         dirty.sort();
         dirty.dedup();
         install.dirty = dirty;
+        // A fix that does not fit leaves the level as it is, rather than unfinished.
+        for component in &install.dirty {
+            operation::vendor_tree(principal, &self.vrm, &install.after, component)?;
+        }
         self.describe(&install, &mut outcome, true);
         for memo in memos {
             outcome.say(Message::csm(138, Severity::I, format!("memo: {memo}")));
@@ -237,6 +241,7 @@ impl SrvlvlService {
         level.permits(Asked::Restart)?;
         let operation = levels::operation(&principal.tables(), &self.vrm, &self.level)?.ok_or_else(|| {
             Refusal::new(104, format!("level {} has no unfinished operation", self.title()))
+                .hint(format!("see what is on with `tender servmgr srvlvl service {} --status`", self.title()))
         })?;
         operation::carry_on(principal, context, &mut level, operation, SERVICE)
     }
