@@ -102,6 +102,8 @@ struct Queue {
     waiting: Vec<Directory>,
     /// Directories being walked, from which more may come.
     walking: usize,
+    /// Threads that wait for a directory; waking nobody costs a call of the system all the same.
+    idle: usize,
     failed: bool,
 }
 
@@ -161,8 +163,11 @@ impl<'t> Walk<'_, 't> {
             queue.walking -= 1;
             queue.failed |= result.is_err();
             queue.waiting.append(&mut worker.found);
+            let is_awaited = queue.idle > 0;
             drop(queue);
-            self.changed.notify_all();
+            if is_awaited {
+                self.changed.notify_all();
+            }
             result?;
         }
         Ok(worker.walked)
@@ -181,7 +186,9 @@ impl<'t> Walk<'_, 't> {
             if queue.walking == 0 {
                 return None;
             }
+            queue.idle += 1;
             queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue.idle -= 1;
         }
     }
 
