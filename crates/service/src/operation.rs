@@ -76,7 +76,10 @@ pub(crate) fn changed_components(before: &LevelContent, after: &LevelContent) ->
         .iter()
         .map(|component| &component.name)
         .chain(after.fixes.iter().map(|fix| &fix.component))
-        .chain(before.fixes.iter().map(|fix| &fix.component));
+        .chain(before.fixes.iter().map(|fix| &fix.component))
+        // Local modifications alone may make a component.
+        .chain(after.mods.iter().map(|one| &one.component))
+        .chain(before.mods.iter().map(|one| &one.component));
     let mut names: Vec<ComponentName> = names.cloned().collect();
     names.sort();
     names.dedup();

@@ -53,13 +53,19 @@ pub(super) fn explain(error: &rustls::Error) -> String {
             "the system's certificate is not from this principal's authority"
         }
         Error::InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => {
-            "the system's certificate has expired"
+            "the system's certificate has expired by the clock here; look at both clocks"
+        }
+        Error::InvalidCertificate(Certificate::NotValidYet | Certificate::NotValidYetContext { .. }) => {
+            "the system's certificate is not valid yet by the clock here; look at both clocks"
         }
         Error::InvalidCertificate(
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
         ) => "the system's certificate is for another name",
         Error::AlertReceived(Alert::CertificateRequired) => "the system wants a certificate from us",
-        Error::AlertReceived(Alert::CertificateExpired) => "our certificate has expired",
+        Error::AlertReceived(Alert::CertificateExpired) => {
+            // The same alert is sent for a certificate that is not valid yet.
+            "our certificate is not valid by the clock of the system; look at both clocks"
+        }
         Error::AlertReceived(Alert::UnknownCA | Alert::DecryptError) => {
             "our certificate is not from the authority the system trusts"
         }
