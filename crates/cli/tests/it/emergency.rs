@@ -134,7 +134,9 @@ fn component_added_by_hand_is_absorbed_whole() {
     assert_eq!(world.slot("vm01", "current").as_deref(), Some("HOT1.1"));
     assert_eq!(text_in(&world, "vm01", "meter/bin/start.sh"), "#!/bin/sh\n");
     assert!(world.path("vm01/system/current/meter/spool/in").is_dir());
-    world.run("principal", "servmgr system servcheck 720 vm01").ends(0);
+    // Only the level before has it still without being asked for it.
+    let check = world.run("principal", "servmgr system servcheck 720 vm01").ends(4).says("previous/meter");
+    assert!(!check.text.contains("current/meter"), "{}", check.text);
 }
 
 #[test]
