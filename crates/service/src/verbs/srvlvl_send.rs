@@ -233,6 +233,11 @@ impl SrvlvlSend {
         let load = Load { level, manifest: package.manifest, files: Vec::new() };
         for system in targets {
             let name = &system.record.name;
+            if let Err(refusal) = system::refuse_unadded(system) {
+                outcome.say(crate::ServiceError::from(refusal).message());
+                outcome.code = outcome.code.max(ReturnCode::Refused);
+                continue;
+            }
             let Some(info) = &system.info else {
                 let text = format!("system {name} was never reached");
                 outcome.say(Message::csm(234, Severity::W, text));

@@ -145,6 +145,7 @@ impl Verb for SystemFallback {
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
         let targets = system::expand(&principal.tables(), &self.vrm, &self.target)?;
         let results = system::each(&targets, 1, &|system| {
+            system::refuse_unadded(system)?;
             let mut outcome = Outcome::default();
             let text = format!("{} would be in production again", self.plan(system)?);
             outcome.say(Message::csm(195, Severity::I, text));
