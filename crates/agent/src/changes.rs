@@ -99,7 +99,8 @@ fn holds_something(place: &Path) -> bool {
 /// What has the name of a component and is none.
 fn strange(component: &ComponentName) -> Vec<ChangedPart> {
     let path = PartPath::new(component.as_str()).into_iter();
-    let fault = || Some("no component: neither part of the level nor a directory with something in it".to_owned());
+    let fault =
+        || Some("no component: neither part of the level nor a directory with something in it".to_owned());
     path.map(|path| ChangedPart { path, kind: DriftKind::Extra, is: None, fault: fault() }).collect()
 }
 
@@ -132,7 +133,8 @@ fn paths<'i>(items: impl Iterator<Item = &'i DriftItem>) -> BTreeSet<(&'i str, &
 fn comes_with_its_parts(item: &DriftItem, all: &BTreeSet<(&str, &str)>) -> bool {
     let below = format!("{}/", item.path);
     let mut after = all.range((item.component.as_str(), below.as_str())..);
-    let is_below = |(component, path): &(&str, &str)| *component == item.component && path.starts_with(&below);
+    let is_below =
+        |(component, path): &(&str, &str)| *component == item.component && path.starts_with(&below);
     item.kind == DriftKind::Extra && after.next().is_some_and(is_below)
 }
 

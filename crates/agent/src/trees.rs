@@ -208,7 +208,8 @@ fn strangers(dir: &Path, slot: &str, contents: &Contents) -> Result<Vec<DriftIte
         // A link is not followed: what it leads to is not part of the slot.
         if std::fs::symlink_metadata(dir.join(&name)).is_ok_and(|found| found.is_dir()) {
             let nothing = Tree::new();
-            let found = scan(&dir.join(&name), &nothing, None, ScanMode::StatOnly, &NoProgress).map_err(failed)?;
+            let found =
+                scan(&dir.join(&name), &nothing, None, ScanMode::StatOnly, &NoProgress).map_err(failed)?;
             if !found.is_empty() {
                 parts = found.into_iter().map(|one| one.path).collect();
             }

@@ -158,12 +158,16 @@ mod tests {
             ..fix(id, &[])
         };
         let emptied =
-            Tree::from_nodes([(path("spool"), Node::Directory), (path("log"), Node::Directory)].into()).unwrap();
+            Tree::from_nodes([(path("spool"), Node::Directory), (path("log"), Node::Directory)].into())
+                .unwrap();
         let (one, other) = (by("F1", &base, &filled("spool/one")), by("F2", &base, &filled("spool/two")));
         assert_eq!((one.parts.len(), other.parts.len()), (1, 1));
         let third = by("F3", &base, &emptied);
         let found = vendor_tree(&component(), &base, &[&one, &other, &third]).unwrap();
-        assert_eq!(found.encode().lines().filter(|line| line.starts_with('D')).collect::<Vec<_>>(), ["D log"]);
+        assert_eq!(
+            found.encode().lines().filter(|line| line.starts_with('D')).collect::<Vec<_>>(),
+            ["D log"]
+        );
         assert!(found.get("spool/one").is_some() && found.get("spool/two").is_some());
         // And back: what a fix put into a directory is taken out by the next.
         let back = by("F4", &filled("spool/one"), &base);

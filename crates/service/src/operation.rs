@@ -113,11 +113,10 @@ pub(crate) fn vendor_tree(
         bodies.extend(body);
     }
     let bodies: Vec<&Fix> = bodies.iter().collect();
-    level_content::vendor_tree(component, &base, &bodies)
-        .map_err(|error| {
-            let hint = "ask the vendor for an envelope made against this release, or --exclude the fix";
-            crate::Refusal::new(122, crate::error::chain(&error)).hint(hint).into()
-        })
+    level_content::vendor_tree(component, &base, &bodies).map_err(|error| {
+        let hint = "ask the vendor for an envelope made against this release, or --exclude the fix";
+        crate::Refusal::new(122, crate::error::chain(&error)).hint(hint).into()
+    })
 }
 
 /// Begins an operation on a level.

@@ -56,6 +56,9 @@ fn unknown_names_and_wrong_words_are_refused() {
     refused(&world, "servmgr srvlvl service 720 one nosuch rsu0802.envelope", 28, "nosuch");
     refused(&world, "servmgr srvlvl service 720 one all nosuch.envelope", 28, "nosuch");
     refused(&world, "servmgr fix query 720 UM99999", 28, "UM99999");
+    let exclude = "servmgr srvlvl service 720 one all rsu0802.envelope --exclude UM10003";
+    refused_in_words(&world, exclude, 16, &["UM10003 is on level 720 ONE already", "basedon BASE"]);
+    refused(&world, "servmgr initialize 740", 28, "--from DIR");
 }
 
 #[test]
@@ -186,7 +189,8 @@ fn directory_without_permission_is_named_and_left_alone() {
     // Root may write everywhere, so somebody else tries; with a copy of the program that he may read.
     let program = world.path("tender");
     fs::copy(env!("CARGO_BIN_EXE_tender"), &program).unwrap();
-    let open = |path: &std::path::Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let open =
+        |path: &std::path::Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     open(&world.path("."), 0o755);
     let is_root = rustix::process::geteuid().is_root();
     let attempt = |line: &str| {
@@ -218,7 +222,8 @@ impl Tmpfs {
     fn mount(at: std::path::PathBuf, size: &str) -> Self {
         fs::create_dir_all(&at).unwrap();
         let options = format!("size={size},mode=0700");
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&at).status().unwrap();
+        let status =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&at).status().unwrap();
         assert!(status.success(), "mounting a tmpfs needs root and CAP_SYS_ADMIN");
         Self(at)
     }
@@ -249,7 +254,8 @@ fn principal_on_a_full_disk_says_so_keeps_its_levels_and_goes_on_later() {
     let service = "servmgr srvlvl service 720 two all rsu0802.envelope";
     world.run("small/principal", service).ends(12).says("tables.db").says("the disk is full");
     // With room for the tables and none for parts, it is an object that is not built, and running it again resumes.
-    fs::write(&ballast, vec![0; usize::try_from(stat.f_bavail * stat.f_frsize).unwrap() - (160 << 10)]).unwrap();
+    fs::write(&ballast, vec![0; usize::try_from(stat.f_bavail * stat.f_frsize).unwrap() - (160 << 10)])
+        .unwrap();
     let answer = world.run("small/principal", service);
     assert!(matches!(answer.code, Some(8 | 12)), "{}", answer.text);
     assert!(answer.text.contains("No space left") || answer.text.contains("is full"), "{}", answer.text);

@@ -126,7 +126,10 @@ fn component_added_by_hand_is_absorbed_whole() {
     world.run("principal", keep).ends(16).says("meter").says("ABSORB");
     // No level over it but one that has it.
     world.run("principal", "servmgr srvlvl send 720 one vm01 '(stable'").ends(16).says("meter/bin/start.sh");
-    world.run("principal", "servmgr system absorb 720 vm01 meter into hot1").ends(0).says("counts as running it");
+    world
+        .run("principal", "servmgr system absorb 720 vm01 meter into hot1")
+        .ends(0)
+        .says("counts as running it");
     world.run("principal", "servmgr srvlvl package 720 hot1").ends(0);
     world.run("principal", "servmgr srvlvl send 720 hot1 vm01 '(test'").ends(0);
     world.run("principal", "servmgr srvlvl send 720 hot1 vm01 '(stable'").ends(0);

@@ -186,7 +186,8 @@ mod tests {
             ("bc", vec!["bc/i"]),
             ("empty", vec![]),
         ];
-        let wanted = wanted.map(|(path, names)| (path.to_owned(), names.iter().map(|n| (*n).into()).collect()));
+        let wanted =
+            wanted.map(|(path, names)| (path.to_owned(), names.iter().map(|n| (*n).into()).collect()));
         assert_eq!(found, wanted);
         assert_eq!(expected[Expected::ROOT].find(b"b-c"), Some(2));
         assert_eq!(expected[Expected::ROOT].find(b"b/d"), None);

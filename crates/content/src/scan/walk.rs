@@ -207,7 +207,10 @@ impl<'t> Walk<'_, 't> {
                 Ok(None)
             }
             Err(Errno::NOTDIR | Errno::LOOP) if !is_root => {
-                directory.expected.into_iter().for_each(|number| self.is_something_else(number, directory, walked));
+                directory
+                    .expected
+                    .into_iter()
+                    .for_each(|number| self.is_something_else(number, directory, walked));
                 Ok(None)
             }
             Err(error) => Err(unreadable(&self.at(&directory.path), error)),

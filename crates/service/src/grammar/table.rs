@@ -66,11 +66,25 @@ const fn rest(word: &'static str, flag: &'static str, what: &'static str) -> Key
 }
 
 const fn level(verb: &'static str, names: usize, keywords: &'static [Keyword]) -> Phrase {
-    Phrase { group: "srvlvl", verb: Some(verb), release_after: Some(0), names_min: 2, names_max: names, keywords }
+    Phrase {
+        group: "srvlvl",
+        verb: Some(verb),
+        release_after: Some(0),
+        names_min: 2,
+        names_max: names,
+        keywords,
+    }
 }
 
 const fn system(verb: &'static str, names: usize, keywords: &'static [Keyword]) -> Phrase {
-    Phrase { group: "system", verb: Some(verb), release_after: Some(0), names_min: 2, names_max: names, keywords }
+    Phrase {
+        group: "system",
+        verb: Some(verb),
+        release_after: Some(0),
+        names_min: 2,
+        names_max: names,
+        keywords,
+    }
 }
 
 const MANY: usize = 1000;

@@ -1,5 +1,6 @@
 //! INITIALIZE: takes the BASE of a release from its install media.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -97,7 +98,11 @@ impl Initialize {
                 .map_err(ServiceError::repository(doing()))?,
         };
         if !repo_dir.join("metadata/timestamp.json").exists() {
-            Repository::create(&repo_dir, &keys, now, &Expiry::default())
+            // A release may have been deleted before: the systems that were on it know versions of its repository, and
+            // nobody publishes every second.
+            let first =
+                u64::try_from(now.as_second()).ok().and_then(NonZeroU64::new).unwrap_or(NonZeroU64::MIN);
+            Repository::create_from(&repo_dir, &keys, now, &Expiry::default(), first)
                 .map_err(ServiceError::repository(doing()))?;
         }
         Ok(())

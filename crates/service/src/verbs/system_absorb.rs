@@ -352,7 +352,9 @@ fn parent_of(tables: &rusqlite::Connection, vrm: &Vrm, system: &SystemRow) -> Re
     let current = system.info.as_ref().and_then(|info| info.current.as_ref());
     let Some(current) = current else {
         return Err(Refusal::new(260, format!("system {name} has nothing in production"))
-            .hint(format!("send it a level and put that in production: tender servmgr srvlvl send {vrm} LEVEL {name}"))
+            .hint(format!(
+                "send it a level and put that in production: tender servmgr srvlvl send {vrm} LEVEL {name}"
+            ))
             .into());
     };
     let LevelRef { level, .. } = &current.level;

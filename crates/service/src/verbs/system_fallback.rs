@@ -27,8 +27,12 @@ impl SystemFallback {
     fn plan(&self, system: &SystemRow) -> Result<String, Refusal> {
         let previous = system.info.as_ref().and_then(|info| info.previous.as_ref());
         previous.map(|slot| slot.level.to_string()).ok_or_else(|| {
-            Refusal::new(193, format!("system {} has nothing to fall back to", system.record.name))
-                .hint(format!("send it another level: tender servmgr srvlvl send {} LEVEL {}", self.vrm, system.record.name))
+            Refusal::new(193, format!("system {} has nothing to fall back to", system.record.name)).hint(
+                format!(
+                    "send it another level: tender servmgr srvlvl send {} LEVEL {}",
+                    self.vrm, system.record.name
+                ),
+            )
         })
     }
 
