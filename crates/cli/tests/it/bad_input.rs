@@ -334,7 +334,8 @@ fn clock_in_the_past_or_far_future_refuses_the_package() {
     world.kill_agent("vm01");
     let library = faketime_library();
     let before = (levels(&world), slots(&world, "vm01"));
-    for (when, names) in [("+20y", "look at both clocks"), ("-20y", "look at both clocks")] {
+    let names = "the clock of the system is wrong";
+    for when in ["+20y", "-20y"] {
         world.start_agent("vm01", &[("LD_PRELOAD", &library), ("FAKETIME", when)]);
         let answer = world.run("principal", "servmgr srvlvl send 720 one vm01 '(test'");
         assert_ne!(answer.code, Some(0), "{when}: {}", answer.text);

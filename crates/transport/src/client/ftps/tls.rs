@@ -53,10 +53,10 @@ pub(super) fn explain(error: &rustls::Error) -> String {
             "the system's certificate is not from this principal's authority"
         }
         Error::InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => {
-            "the system's certificate has expired by the clock here; look at both clocks"
+            "the system's certificate has expired, or the clock here is wrong"
         }
         Error::InvalidCertificate(Certificate::NotValidYet | Certificate::NotValidYetContext { .. }) => {
-            "the system's certificate is not valid yet by the clock here; look at both clocks"
+            "the system's certificate is not valid yet: one of the two clocks is wrong"
         }
         Error::InvalidCertificate(
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
@@ -64,7 +64,7 @@ pub(super) fn explain(error: &rustls::Error) -> String {
         Error::AlertReceived(Alert::CertificateRequired) => "the system wants a certificate from us",
         Error::AlertReceived(Alert::CertificateExpired) => {
             // The same alert is sent for a certificate that is not valid yet.
-            "our certificate is not valid by the clock of the system; look at both clocks"
+            "our certificate has expired, or the clock of the system is wrong"
         }
         Error::AlertReceived(Alert::UnknownCA | Alert::DecryptError) => {
             "our certificate is not from the authority the system trusts"
