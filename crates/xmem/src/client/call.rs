@@ -187,7 +187,9 @@ impl<'a> InFlight<'a> {
     }
 
     fn is_cancelled(&self) -> bool {
-        self.cancel.as_ref().is_some_and(|state| state.now.lock().unwrap_or_else(PoisonError::into_inner).cancelled)
+        self.cancel
+            .as_ref()
+            .is_some_and(|state| state.now.lock().unwrap_or_else(PoisonError::into_inner).cancelled)
     }
 
     fn tell_canceller(&self) {

@@ -71,6 +71,8 @@ struct State {
 #[derive(Debug)]
 struct Entry {
     sequence: u64,
+    /// It went through the ring: so must whatever comes after it.
+    by_ring: bool,
     answer: Option<Answer>,
     /// Who waits for it, when somebody does.
     waiter: Option<Thread>,
@@ -149,7 +151,8 @@ impl Link {
             }
             let sequence = state.next;
             state.next += 1;
-            state.calls.push(Entry { sequence, answer: None, waiter: None });
+            let by_ring = self.ring.as_ref().is_some_and(|(max, _)| call.payload.len() <= *max);
+            state.calls.push(Entry { sequence, by_ring, answer: None, waiter: None });
             sequence
         };
         let mut header = Header::new(Kind::Call, sequence);
@@ -174,19 +177,15 @@ impl Link {
     }
 
     fn transmit(&self, header: &Header, payload: &[u8], deadline: Instant) -> Result<(), NotSent> {
-        if let Some((max, sender)) = &self.ring
-            && payload.len() <= *max
-        {
-            let mut sender = sender.lock().unwrap_or_else(PoisonError::into_inner);
-            match sender.try_push(header, payload) {
-                Ok(true) => return Ok(()),
-                // A full ring is emptied by a server that has much to do; its socket has a queue of its own.
-                Ok(false) => {}
-                Err(error @ RingError::Corrupt { .. }) => {
-                    return Err(NotSent::Failed(CmsCode::ProtocolViolated, CallFailure::Ring(error)));
+        match self.push(header, payload) {
+            Ok(true) => return Ok(()),
+            // A full ring is emptied by a server that has much to do; its socket has a queue of its own.
+            Ok(false) => {
+                if let Some(entry) = self.lock().entry(header.sequence) {
+                    entry.by_ring = false;
                 }
-                Err(RingError::TooLarge { .. }) => {}
             }
+            Err(error) => return Err(NotSent::Failed(CmsCode::ProtocolViolated, CallFailure::Ring(error))),
         }
         match self.connection.send_until(header, payload, &[], Some(deadline)) {
             Ok(()) => Ok(()),
@@ -197,6 +196,15 @@ impl Link {
             }
             Err(error) => Err(NotSent::Failed(CmsCode::Error, CallFailure::Socket(error))),
         }
+    }
+
+    /// Sends through the ring; `false` when there is none, or no room, or too little.
+    fn push(&self, header: &Header, payload: &[u8]) -> Result<bool, RingError> {
+        let Some((max, sender)) = &self.ring else { return Ok(false) };
+        if payload.len() > *max {
+            return Ok(false);
+        }
+        sender.lock().unwrap_or_else(PoisonError::into_inner).try_push(header, payload)
     }
 
     /// Waits for the answer to a call, and reads for the others when nobody does.
@@ -218,10 +226,10 @@ impl Link {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                state.take(sequence);
+                let by_ring = state.take(sequence).is_some_and(|entry| entry.by_ring);
                 state.hand_on();
                 drop(state);
-                self.cancel(sequence);
+                self.send_cancel(sequence, by_ring);
                 return Outcome::Deadline;
             }
             if let Some(mut reader) = state.reader.take() {
@@ -240,22 +248,33 @@ impl Link {
         }
     }
 
-    /// Asks the server to cancel a call.
+    /// Asks the server to cancel a call that is under way.
     pub(super) fn cancel(&self, sequence: u64) {
+        let by_ring = self.lock().entry(sequence).map(|entry| entry.by_ring);
+        if let Some(by_ring) = by_ring {
+            self.send_cancel(sequence, by_ring);
+        }
+    }
+
+    /// CANCEL goes the way that the call went, or else it could be there first and mean nothing.
+    fn send_cancel(&self, sequence: u64, by_ring: bool) {
+        let cancel = Header::new(Kind::Cancel, sequence);
         // Best effort: who does not read has no use for it, and the deadline holds in any case.
-        drop(self.connection.send(&Header::new(Kind::Cancel, sequence), &[], &[]));
+        if !(by_ring && matches!(self.push(&cancel, &[]), Ok(true))) {
+            drop(self.connection.send(&cancel, &[], &[]));
+        }
     }
 
     /// Nobody waits for this call any more.
     pub(super) fn forget(&self, sequence: u64) {
-        let answered = {
+        let unanswered = {
             let mut state = self.lock();
             let entry = state.take(sequence);
             state.hand_on();
-            entry.is_none_or(|entry| entry.answer.is_some()) || state.ended
+            entry.filter(|entry| entry.answer.is_none() && !state.ended).map(|entry| entry.by_ring)
         };
-        if !answered {
-            self.cancel(sequence);
+        if let Some(by_ring) = unanswered {
+            self.send_cancel(sequence, by_ring);
         }
     }
 

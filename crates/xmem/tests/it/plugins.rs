@@ -96,7 +96,8 @@ fn example() -> PathBuf {
 fn python() -> Option<PathBuf> {
     let script = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/plugins/echo.py"));
     if Command::new("python3").arg("--version").output().is_err() {
-        writeln!(std::io::stderr(), "the Python example is skipped: there is no python3").expect("standard error");
+        writeln!(std::io::stderr(), "the Python example is skipped: there is no python3")
+            .expect("standard error");
         return None;
     }
     Some(script)
