@@ -52,6 +52,13 @@ impl Failure {
     }
 }
 
+/// Finds out whether the script of `hook` could be run; one that is not there by right can.
+pub(crate) fn check(subject: &Subject, hook: Hook) -> Result<(), Failure> {
+    let Some(found) = subject.manifest.script(&subject.root, hook) else { return Ok(()) };
+    let relative = found.path.strip_prefix(&subject.root).unwrap_or(&found.path);
+    Script::find(&subject.root, relative).map(drop).map_err(|error| Failure::because(chain(&error)))
+}
+
 /// Runs the script of `hook`, in the component's directory, with its environment and nothing else.
 pub(crate) fn run(
     subject: &Subject,

@@ -8,6 +8,8 @@ use tender_config::manifest::{Extension, FailurePolicy, Manifest};
 use tender_config::node::Node;
 use tender_supervisor::plan;
 
+use super::foresee::Wanting;
+
 /// One component.
 #[derive(Debug)]
 pub(crate) struct Subject {
@@ -79,6 +81,11 @@ impl Subject {
         let mut environment = self.environment.clone();
         environment.extend(exports.iter().map(|(name, value)| (name.clone(), value.clone())));
         plan::Environment(environment)
+    }
+
+    /// Returns what the component waits for.
+    pub(crate) fn wanting(&self) -> Wanting<'_> {
+        Wanting { name: &self.name, requires: &self.extension.requires, after: &self.extension.after }
     }
 
     /// Returns every secret value that is long enough to be looked for in a text.
