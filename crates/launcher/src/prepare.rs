@@ -15,6 +15,7 @@ mod read;
 mod run;
 mod snapshot;
 mod subject;
+mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -265,8 +266,9 @@ fn give_look_alike(model: &mut Model, private: &Path) -> Result<(), LibraryError
     let place = library::look_alike(private, &model.runtime)?.display().to_string();
     for index in wanting {
         for name in ["ZWE_zowe_runtimeDirectory", "ROOT_DIR", "ZOWE_ROOT_DIR"] {
-            if let Some(value) = model.subjects[index].environment.get_mut(name) {
-                value.clone_from(&place);
+            let environment = &mut model.subjects[index].environment;
+            if environment.get(name).is_some() {
+                environment.set(name, place.clone());
             }
         }
     }
@@ -403,13 +405,14 @@ impl Run<'_> {
         let subjects: Vec<&Subject> = model.subjects.iter().filter(is_in).collect();
         self.progress.event(&Event::PhaseBegun { phase, rows: subjects.len() });
         place_instance_files(model)?;
+        let shared = snapshot::Shared::default();
         let results = parallel::map(request.bound, &subjects, |subject| {
             let began = Instant::now();
             let mut configured = Configured::default();
             let done =
                 configure::configure(subject, &model.layout, &model.runtime, surroundings, &mut configured);
             let done = done.and_then(|()| {
-                snapshot::write(&model.layout, subject, &configured.exports)
+                snapshot::write(&model.layout, subject, &configured.exports, &shared)
                     .map_err(|error| Failure::because(chain(&error)))
             });
             let row = match done {

@@ -172,3 +172,27 @@ fn command_named_zwe_takes_its_words() {
     assert_eq!(zwe(&["stop"]).status.code(), Some(0));
     assert_eq!(zwe(&["init", "vsam"]).status.code(), Some(120));
 }
+
+#[test]
+fn certificates_made_without_an_instance_are_taken_over_by_the_command_that_is_named() {
+    let here = Installation::new();
+    let made = here.tender("certificate init").ends(0);
+    let command =
+        made.text.split('`').find(|piece| piece.starts_with("tender certificate init --update-config"));
+    let command = command.unwrap_or_else(|| panic!("no command: {}", made.text)).to_owned();
+    assert!(made.text.contains("\nzowe:\n  certificate:\n    keystore:\n"), "{}", made.text);
+    here.tender("certificate verify").ends(28);
+    here.tender(command.strip_prefix("tender ").unwrap()).ends(0).says("is there already");
+    here.tender("certificate verify").ends(0);
+    here.tender("certificate show").ends(0).says("localhost").says("SHA-256");
+    here.tender("certificate init").ends(16).says("--overwrite");
+}
+
+#[test]
+fn change_of_components_says_how_it_is_taken_over() {
+    let here = Installation::new();
+    extension(&here, "one", "1.0.0", "true");
+    for line in ["component install one", "component disable bell", "component uninstall bell"] {
+        here.tender(line).ends(0).says("tender reload");
+    }
+}

@@ -1,6 +1,5 @@
 //! Running one lifecycle script of one component.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use tender_config::manifest::Phase as Hook;
@@ -69,7 +68,7 @@ pub(crate) fn run(
     let Some(found) = subject.manifest.script(&subject.root, hook) else { return Ok(Ran::default()) };
     let relative = found.path.strip_prefix(&subject.root).unwrap_or(Path::new(""));
     let script = Script::find(&subject.root, relative).map_err(|error| Failure::because(chain(&error)))?;
-    let mut environment: BTreeMap<String, String> = subject.environment.clone();
+    let mut environment = subject.environment.to_map();
     environment.insert("TENDER_OWN_PORTS".to_owned(), surroundings.own_ports.clone());
     if exports == Exports::Kept {
         environment.insert("TENDER_EXPORT_FD".to_owned(), "3".to_owned());
