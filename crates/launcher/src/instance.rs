@@ -82,7 +82,7 @@ pub enum InstanceError {
         report: Box<Report>,
     },
     /// The HA instance is not one of the configuration.
-    #[error("HA instance `{id}` is not configured; there are {}", known.join(" "))]
+    #[error("HA instance `{id}` is not configured; {}", there_are(known))]
     UnknownHa {
         /// The id, sanitised.
         id: String,
@@ -98,6 +98,10 @@ pub enum InstanceError {
     /// Another fault of the configuration.
     #[error("read the configuration")]
     Config(#[source] ConfigError),
+}
+
+fn there_are(known: &[String]) -> String {
+    if known.is_empty() { "no HA instance is".to_owned() } else { format!("there are {}", known.join(" ")) }
 }
 
 impl Instance {

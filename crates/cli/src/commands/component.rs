@@ -122,6 +122,7 @@ fn fault(doing: &str) -> impl FnOnce(ComponentError) -> CommandError + '_ {
 
 fn source_code(fault: &SourceError) -> ReturnCode {
     match fault {
+        SourceError::Missing { .. } => ReturnCode::Unknown,
         SourceError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
             ReturnCode::Unknown
         }

@@ -2,7 +2,7 @@
 
 mod catalogue;
 
-use tender_package::{Message, Outcome, ReturnCode, Table};
+use tender_package::{Outcome, ReturnCode, Table};
 
 use crate::error::{CommandError, RuntimeFault};
 use catalogue::{CATALOGUE, Entry};
@@ -32,11 +32,10 @@ impl Args {
                 "`tender diagnose --list` has those of the launcher; CSM messages say it all themselves",
             )
         })?;
-        let mut outcome = Outcome { data: serde_json::json!(entry), ..Outcome::default() };
-        outcome.messages.push(Message::with_id(entry.id, entry.meaning).with_hint(entry.action));
-        // It is about an error, and none itself.
-        outcome.code = ReturnCode::Done;
-        Ok(outcome)
+        let mut table = Table::new("", &["message", entry.id]);
+        table.row(["it means", entry.meaning]);
+        table.row(["to do", entry.action]);
+        Ok(Outcome { data: serde_json::json!(entry), tables: vec![table], ..Outcome::default() })
     }
 }
 

@@ -36,7 +36,7 @@ impl Args {
     /// Shows lines as the launcher sends them.
     pub(crate) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
         let live = Live::new(shell.audience);
-        let Some(reached) = self.which.reach_running()? else { return self.from_files(live) };
+        let Some(reached) = self.which.reach_running()? else { return self.stored(live) };
         let request = Request::Logs { components: self.components, lines: self.lines, follow: self.follow };
         let mut rest = Vec::new();
         let mut written = Ok(());
@@ -62,7 +62,7 @@ impl Args {
     }
 
     /// Shows what was logged when no launcher runs that could be asked.
-    fn from_files(&self, live: Live) -> Result<Outcome, CommandError> {
+    fn stored(&self, live: Live) -> Result<Outcome, CommandError> {
         let loaded = self.which.load()?;
         let layout = loaded.layout().map_err(loaded::fault)?;
         let failed = |source| CommandError::File { doing: "read logs in", path: layout.logs.clone(), source };

@@ -129,7 +129,9 @@ pub(crate) fn fault(fault: InstanceError) -> CommandError {
     };
     let hint = match &fault {
         InstanceError::Configuration { report, .. } => Some(lines(report)),
-        InstanceError::UnknownHa { .. } => Some("name one of them with --ha-instance".to_owned()),
+        InstanceError::UnknownHa { known, .. } if !known.is_empty() => {
+            Some("name one of them with --ha-instance".to_owned())
+        }
         InstanceError::NotConfigured { key } => Some(format!("set {key} in zowe.yaml")),
         _ => None,
     };

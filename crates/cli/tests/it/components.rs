@@ -58,6 +58,10 @@ fn extension_is_installed_upgraded_rolled_back_and_removed() {
     assert!(!here.path("instance/extensions/bell").exists());
     here.tender("component uninstall bell").ends(28);
     here.tender("component enable nosuch").ends(28);
+    here.tender("component install /nowhere/at/all").ends(28);
+    // Without HA instances there is none to switch a component in.
+    here.tender("component disable echo -i lpar1").ends(28).says("no HA instance is");
+    here.tender("config validate").ends(0);
 }
 
 #[test]
