@@ -203,6 +203,11 @@ pub(super) const CATALOGUE: &[Entry] = &[
     entry("ZWEL0102E", "an argument is wrong", "`--help` shows what is taken"),
     entry("ZWEL0104E", "`zwe` knows no such command", "`tender --help` lists ours"),
     entry(
+        "ZWEL0106E",
+        "an option that `zwe` needs is missing",
+        "`--help` of our command shows what it takes",
+    ),
+    entry(
         "ZWEL0109E",
         "a configuration file is not there or cannot be read",
         "name it with --config, the directory with --instance",
@@ -211,6 +216,11 @@ pub(super) const CATALOGUE: &[Entry] = &[
         "ZWEL0110E",
         "a directory cannot be written",
         "act as the user whose directory it is, or let this user write there",
+    ),
+    entry(
+        "ZWEL0112E",
+        "the instance is not prepared; only the reference says so",
+        "`tender start` prepares it by itself",
     ),
     entry("ZWEL0120E", "a verb of `zwe` needs z/OS", "there is nothing like it on this system"),
     entry(
