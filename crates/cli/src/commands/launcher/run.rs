@@ -102,7 +102,7 @@ impl Args {
         })?;
         match ended {
             Ended::NotPrepared(prepared) => outcome.code = not_prepared(&prepared.phases),
-            Ended::Stopped(exit) if exit.forced.is_empty() => {}
+            Ended::Stopped(exit) if exit.forced.is_empty() && exit.unkillable.is_empty() => {}
             Ended::Stopped(_) => outcome.code = ReturnCode::Warning,
         }
         Ok(outcome)

@@ -82,8 +82,19 @@ pub(crate) fn complaints(status: &InstanceStatus) -> Vec<Message> {
         message.severity = severity;
         told.push(with_output(message, &one.last_output));
     }
+    told.extend(lost_output(status));
     told.extend(left_out(status));
     told
+}
+
+/// Says whose output is being lost, and whether the instance's own journal is: nothing else would be noticed so late.
+fn lost_output(status: &InstanceStatus) -> Vec<Message> {
+    let of_components = status.components.iter().flat_map(|one| {
+        let lost = one.conditions.iter().filter(|condition| condition.id == "ZWEL0085W");
+        lost.map(|condition| Message::with_id("ZWEL0085W", format!("{}: {}", one.name, condition.text)))
+    });
+    let of_instance = status.conditions.iter().map(|told| Message::with_id(&told.id, told.text.clone()));
+    of_components.chain(of_instance).collect()
 }
 
 /// Says which components are not run, and why: one message for each.
