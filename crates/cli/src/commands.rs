@@ -6,6 +6,7 @@ mod completion;
 mod component;
 mod config;
 mod console;
+mod diagnose;
 pub(crate) mod envelope;
 mod instance;
 pub(crate) mod launcher;
@@ -112,6 +113,8 @@ pub(crate) enum Command {
     Verify(verify::Args),
     /// Collects what people need to find a fault, without secrets
     Support(support::Args),
+    /// Explains a message of the launcher by its id
+    Diagnose(diagnose::Args),
     /// Shows the whole path on this machine, step by step
     Quickstart(quickstart::Args),
     /// Writes the completion script of a shell
@@ -145,6 +148,7 @@ impl Command {
             Self::Xmem(command) => command.run(shell),
             Self::Verify(command) => command.run(shell),
             Self::Support(command) => command.run(shell),
+            Self::Diagnose(command) => command.run(),
             Self::Quickstart(command) => command.run(shell),
             Self::Completion(command) => command.run(),
             Self::Man(command) => command.run(),

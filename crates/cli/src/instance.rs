@@ -210,9 +210,17 @@ pub(crate) fn answered(replies: Vec<Reply>) -> Outcome {
     let mut data = serde_json::Map::new();
     let mut lines = Vec::new();
     for reply in replies {
-        let is_line = matches!(reply, Reply::Line { .. });
+        let is_line = match &reply {
+            Reply::Line { .. } => true,
+            Reply::Message(told) => told.id == PLANNER_SAYS && planner_message(&told.text).is_none(),
+            _ => false,
+        };
         let before = outcome.messages.len();
         match reply {
+            Reply::Message(told) if told.id == PLANNER_SAYS => match planner_message(&told.text) {
+                Some(message) => outcome.say(message),
+                None => lines.push(told.text.trim().to_owned()),
+            },
             Reply::Message(told) => outcome.say(Message::with_id(&told.id, told.text)),
             Reply::Status(state) => {
                 data.insert("status".to_owned(), serde_json::json!(state));
@@ -237,9 +245,13 @@ pub(crate) fn answered(replies: Vec<Reply>) -> Outcome {
     if !is_done {
         let is_unknown = outcome.messages.iter().any(|told| told.id == "ZWEL0054");
         let is_syntax = outcome.messages.iter().any(|told| ["ZWEL0041", "ZWEL0042"].contains(&&*told.id));
+        // The rest of a reload is done when a component only stays as it was.
+        let is_kept = outcome.messages.iter().any(|told| told.id == "ZWEL0095")
+            && !outcome.messages.iter().any(|told| told.id == "ZWEL0089");
         let code = match (is_unknown, is_syntax) {
             (true, _) => ReturnCode::Unknown,
             (_, true) => ReturnCode::Syntax,
+            _ if is_kept => ReturnCode::Warning,
             _ => ReturnCode::Outside,
         };
         outcome.code = outcome.code.max(code);
@@ -249,6 +261,16 @@ pub(crate) fn answered(replies: Vec<Reply>) -> Outcome {
     }
     outcome.data = data.into();
     outcome
+}
+
+/// What the process that makes a new plan says comes in messages of this id.
+const PLANNER_SAYS: &str = "ZWEL0091I";
+
+/// Returns the planner's own message, when it is not a line of output below one.
+fn planner_message(text: &str) -> Option<Message> {
+    let (id, rest) = text.split_once(' ')?;
+    let is_id = id.len() == 9 && id.starts_with("ZWE") && id.ends_with(['I', 'W', 'E']);
+    is_id.then(|| Message::with_id(id, rest))
 }
 
 /// Shows lines of output with the message number `count`, the one they came after.

@@ -68,7 +68,7 @@ fn main() -> ExitCode {
         Err(fault) => {
             // When even the message cannot be written, the exit code still tells.
             drop(writeln!(std::io::stderr(), "{fault}"));
-            return ExitCode::from(zwe::NEEDS_ZOS);
+            return ExitCode::from(fault.code());
         }
     };
     if let Some(launcher) = commands::launcher::run::Args::plain(&arguments) {

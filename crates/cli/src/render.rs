@@ -1,11 +1,15 @@
 //! Shows outcomes and errors: tables and messages for people, JSON for machines.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
-use comfy_table::{ContentArrangement, Table as TextTable, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table as TextTable, presets};
 use tender_package::{Message, Outcome, Severity, Table};
 
 use crate::error::CommandError;
+
+/// What a screen has that says nothing else.
+const COLUMNS_USUAL: u16 = 80;
+const COLUMNS_MIN: u16 = 40;
 
 /// For whom to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,9 +66,20 @@ fn message(out: &mut dyn Write, told: &Message) -> io::Result<()> {
 fn write_table(out: &mut dyn Write, table: &Table) -> io::Result<()> {
     let mut text = TextTable::new();
     text.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    text.set_header(&table.header);
+    if let Some(width) = width() {
+        text.set_width(width);
+    }
+    // A column without a word in it says nothing.
+    let said: Vec<usize> = (0..table.header.len())
+        .filter(|at| table.rows.iter().any(|row| row.get(*at).is_some_and(|cell| !cell.is_empty())))
+        .collect();
+    text.set_header(said.iter().filter_map(|at| table.header.get(*at)));
     for row in &table.rows {
-        text.add_row(row);
+        text.add_row(said.iter().filter_map(|at| row.get(*at)));
+    }
+    // Names stay whole: they are what one copies.
+    if let Some(names) = text.column_mut(0).filter(|_| said.len() > 1) {
+        names.set_constraint(ColumnConstraint::ContentWidth);
     }
     if !table.title.is_empty() {
         writeln!(out, "{}", table.title)?;
@@ -73,6 +88,15 @@ fn write_table(out: &mut dyn Write, table: &Table) -> io::Result<()> {
         writeln!(out, "{}", line.trim_end())?;
     }
     writeln!(out)
+}
+
+/// Returns the columns that a table may take when there is no terminal to ask: `COLUMNS`, else 80.
+fn width() -> Option<u16> {
+    if io::stdout().is_terminal() {
+        return None;
+    }
+    let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    Some(told.unwrap_or(COLUMNS_USUAL).max(COLUMNS_MIN))
 }
 
 /// Writes what the parser of the command line says: help as it is, an error with its number.

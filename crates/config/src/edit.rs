@@ -71,8 +71,18 @@ pub enum EditError {
 ///
 /// Errors: [`EditError`]; the file is then as it was.
 pub fn set(file: &Path, key: &str, value: &Scalar) -> Result<(), EditError> {
+    set_all(file, &[(key.to_owned(), value.clone())])
+}
+
+/// Sets several keys of a file in one step: all of them or, with an error, none.
+///
+/// Errors: [`EditError`]; the file is then as it was.
+pub fn set_all(file: &Path, changes: &[(String, Scalar)]) -> Result<(), EditError> {
     let text = yaml::read_text(file)?;
-    let changed = set_text(&text, file, key, value)?;
+    let mut changed = text.clone();
+    for (key, value) in changes {
+        changed = set_text(&changed, file, key, value)?;
+    }
     if changed == text {
         return Ok(());
     }

@@ -19,17 +19,21 @@ pub use names::{collapsed, sanitised};
 pub use render::{Format, quote, unquote};
 pub use version_1::path_of as version_1_path;
 
-pub(crate) use build::flattened;
+pub(crate) use build::common;
 pub(crate) use version_1::{Target, target_of};
 
 /// The variables of an instance, or of one component of it.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
-    /// Shared, since the environments of all components of an instance hold nearly the same.
-    values: BTreeMap<Arc<str>, Arc<EnvValue>>,
+    /// What the environments of all components of an instance have alike, kept once.
+    shared: Arc<Values>,
+    /// What this one has besides, or differently.
+    own: Values,
     /// Collisions: two places of the configuration that give one variable different values.
     pub problems: Vec<Problem>,
 }
+
+type Values = BTreeMap<Arc<str>, EnvValue>;
 
 /// A variable.
 #[derive(Debug, Clone, PartialEq)]
@@ -140,12 +144,38 @@ impl Environment {
     /// Returns a variable.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&EnvValue> {
-        self.values.get(name).map(|value| &**value)
+        self.own.get(name).or_else(|| self.shared.get(name))
     }
 
     /// Lists the variables in order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &EnvValue)> {
-        self.values.iter().map(|(name, value)| (&**name, &**value))
+        let mut own = self.own.iter().peekable();
+        let mut shared = self.shared.iter().filter(|(name, _)| !self.own.contains_key(&**name)).peekable();
+        std::iter::from_fn(move || {
+            let is_own = match (own.peek(), shared.peek()) {
+                (Some((own, _)), Some((shared, _))) => own < shared,
+                (found, _) => found.is_some(),
+            };
+            let (name, value) = if is_own { own.next()? } else { shared.next()? };
+            Some((&**name, value))
+        })
+    }
+
+    /// Lists the variables that this environment has besides those of [`Self::shared`], or differently.
+    pub fn own(&self) -> impl Iterator<Item = (&str, &EnvValue)> {
+        self.own.iter().map(|(name, value)| (&**name, value))
+    }
+
+    /// Returns what the environments of all components of the instance have alike.
+    #[must_use]
+    pub fn shared(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), own: Values::new(), problems: Vec::new() }
+    }
+
+    /// Makes what is in it the part that environments made of it share.
+    fn settled(mut self) -> Self {
+        Arc::make_mut(&mut self.shared).append(&mut self.own);
+        self
     }
 
     /// Sets a variable that is derived from something other than the configuration.
@@ -157,27 +187,40 @@ impl Environment {
     }
 
     fn put(&mut self, name: &str, value: EnvValue) {
-        self.values.insert(Arc::from(name), Arc::new(value));
+        self.own.insert(Arc::from(name), value);
     }
 
     /// Fetches the secrets.
     ///
     /// Errors: [`EnvironmentError::Secret`], which names the variable and the key.
     pub fn resolve(&self) -> Result<ResolvedEnvironment, EnvironmentError> {
-        let mut resolved = BTreeMap::new();
-        for (name, value) in &self.values {
-            let secret = match &value.text {
-                EnvText::Plain(text) => Secret::new(text.clone()),
-                EnvText::Secret(source) => source.resolve().map_err(|source| EnvironmentError::Secret {
-                    variable: name.to_string(),
-                    key: value.source.clone(),
-                    source,
-                })?,
-            };
-            resolved.insert(name.to_string(), secret);
-        }
-        Ok(ResolvedEnvironment(resolved))
+        resolved(self.iter())
     }
+
+    /// Fetches the secrets of its own part, [`Self::own`].
+    ///
+    /// Errors: [`EnvironmentError::Secret`].
+    pub fn resolve_own(&self) -> Result<ResolvedEnvironment, EnvironmentError> {
+        resolved(self.own())
+    }
+}
+
+fn resolved<'v>(
+    values: impl Iterator<Item = (&'v str, &'v EnvValue)>,
+) -> Result<ResolvedEnvironment, EnvironmentError> {
+    let mut resolved = BTreeMap::new();
+    for (name, value) in values {
+        let secret = match &value.text {
+            EnvText::Plain(text) => Secret::new(text.clone()),
+            EnvText::Secret(source) => source.resolve().map_err(|source| EnvironmentError::Secret {
+                variable: name.to_owned(),
+                key: value.source.clone(),
+                source,
+            })?,
+        };
+        resolved.insert(name.to_owned(), secret);
+    }
+    Ok(ResolvedEnvironment(resolved))
 }
 
 /// Makes the environment that all components of an instance share.

@@ -25,7 +25,7 @@ pub struct InstanceConfiguration {
     pub components: Vec<Component>,
     root: Arc<Node>,
     /// What the environments of all components have in common; made when it is first asked for.
-    flattened: Arc<OnceLock<Environment>>,
+    environment: Arc<OnceLock<Environment>>,
     pub(crate) common: Arc<Common>,
 }
 
@@ -171,8 +171,8 @@ impl InstanceConfiguration {
             .and_then(Node::scalar)
             .unwrap_or_else(ha::system_name);
         let components = components(common, &root);
-        let flattened = Arc::default();
-        Self { id, hostname, components, root: Arc::new(root), flattened, common: Arc::clone(common) }
+        let environment = Arc::default();
+        Self { id, hostname, components, root: Arc::new(root), environment, common: Arc::clone(common) }
     }
 
     /// Returns the whole tree with the overrides of the HA instance.
@@ -413,8 +413,8 @@ impl InstanceConfiguration {
         })
     }
 
-    pub(crate) fn flattened(&self) -> &Environment {
-        self.flattened.get_or_init(|| environment::flattened(self))
+    pub(crate) fn common_environment(&self) -> &Environment {
+        self.environment.get_or_init(|| environment::common(self))
     }
 
     fn directory(&self, key: &str) -> Option<PathBuf> {

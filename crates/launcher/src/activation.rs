@@ -17,7 +17,7 @@ use crate::instance::{Instance, InstanceError};
 use crate::launch::background::{self, StartError, StartRequest, Started};
 use crate::launch::child::{Identity, faults};
 use crate::layout::{Layout, LayoutError, create_dir, remove_dir, write_if_changed};
-use crate::message::Message;
+use crate::message::{Message, Severity};
 use crate::prepare::{PrepareError, PrepareRequest, Prepared, prepare};
 use crate::progress::{Event, Progress};
 
@@ -285,10 +285,15 @@ pub fn start_test(instance: &Instance, request: &TestRequest) -> Result<TestResu
     stop(&identity)?;
     let began = Instant::now();
     let found = std::sync::Mutex::new(Vec::new());
-    let progress = |event: &Event| {
-        if let Event::PhaseDone(summary) = event {
+    let said = std::sync::Mutex::new(Vec::new());
+    let progress = |event: &Event| match event {
+        Event::PhaseDone(summary) => {
             found.lock().expect("no thread panics while it holds the list").push(summary.clone());
         }
+        Event::Message(message) if message.severity() == Severity::Error => {
+            said.lock().expect("no thread panics while it holds the list").push(message.to_string());
+        }
+        _ => {}
     };
     let limit_ms = u64::try_from(request.limit.as_millis()).unwrap_or(u64::MAX);
     let start = StartRequest { program: request.program.clone(), ready_limit_ms: limit_ms.max(1) };
@@ -296,11 +301,12 @@ pub fn start_test(instance: &Instance, request: &TestRequest) -> Result<TestResu
     let phases = found.into_inner().expect("no thread panics while it holds the list");
     let prepared = Prepared { plan: None, phases, messages: Vec::new() };
     let mut faults = faults(&prepared);
+    faults.extend(said.into_inner().expect("no thread panics while it holds the list"));
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let (status, is_ready) = match started {
         Started::Ready(status) => (Some(status), true),
         Started::NotReady(status) => (Some(status), false),
-        Started::Running | Started::NotPrepared => (None, false),
+        Started::Running | Started::NotPrepared { .. } => (None, false),
     };
     let error = status.as_ref().and_then(|status| not_ready(status, request.limit));
     let summary = match (&error, &status) {

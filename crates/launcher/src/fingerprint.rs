@@ -62,17 +62,22 @@ impl Parts {
     /// Says whether a change of this variable touches component `name`.
     #[must_use]
     pub fn uses(&self, component: &str, variable: &str) -> bool {
+        self.used_by(component)(variable)
+    }
+
+    /// Returns what says of a variable whether its change touches component `name`.
+    pub fn used_by(&self, component: &str) -> impl Fn(&str) -> bool {
         let own: String =
             component.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-        let is_own = ["ZWE_configs_", "ZWE_haInstance_", &format!("ZWE_components_{own}_")]
-            .iter()
-            .any(|prefix| variable.starts_with(prefix));
+        let own = format!("ZWE_components_{own}_");
         // Who reads the configuration itself may use anything in it.
         let reads_all = self.names.contains("ZWE_CLI_PARAMETER_CONFIG");
-        !variable.starts_with("ZWE_")
-            || is_own
-            || reads_all
-            || self.names.iter().any(|name| variable.starts_with(name.as_str()))
+        move |variable| {
+            !variable.starts_with("ZWE_")
+                || reads_all
+                || ["ZWE_configs_", "ZWE_haInstance_", &own].iter().any(|own| variable.starts_with(own))
+                || self.names.iter().any(|name| variable.starts_with(name.as_str()))
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use tender_config::config_path::{ConfigPath, ConfigPathError};
+use tender_config::environment;
 use tender_config::instance::InstanceConfiguration;
 use tender_config::load::{ConfigError, Configuration, Load};
 use tender_config::problem::Report;
@@ -81,7 +82,7 @@ pub enum InstanceError {
         report: Box<Report>,
     },
     /// The HA instance is not one of the configuration.
-    #[error("HA instance `{id}` is not configured; there are {}", known.join(" "))]
+    #[error("HA instance `{id}` is not configured; {}", there_are(known))]
     UnknownHa {
         /// The id, sanitised.
         id: String,
@@ -97,6 +98,10 @@ pub enum InstanceError {
     /// Another fault of the configuration.
     #[error("read the configuration")]
     Config(#[source] ConfigError),
+}
+
+fn there_are(known: &[String]) -> String {
+    if known.is_empty() { "no HA instance is".to_owned() } else { format!("there are {}", known.join(" ")) }
 }
 
 impl Instance {
@@ -177,9 +182,13 @@ impl Instance {
     pub fn load(&self) -> Result<Loaded, InstanceError> {
         let mut load = Load::new(self.config.clone());
         load.runtime_override.clone_from(&self.runtime_override);
-        let (configuration, report) = Configuration::load(&load).map_err(|error| self.failed(error))?;
+        let (configuration, mut report) = Configuration::load(&load).map_err(|error| self.failed(error))?;
         let instance =
             configuration.for_instance(self.ha_id.as_deref()).map_err(|error| self.failed(error))?;
+        // Two keys that give one variable different values.
+        let mut problems = std::mem::take(&mut report.problems);
+        problems.extend(environment::instance(&instance).problems);
+        let report = Report::of(problems);
         Ok(Loaded { configuration, instance, report })
     }
 

@@ -104,8 +104,8 @@ pub fn run(instance: &Instance, request: &RunRequest) -> Result<Ended, LaunchErr
             open_log(&log, &identity.logs, &identity.ha_id)?;
         }
     }
-    let prepared = child.finish(request.progress.as_ref(), &mut |message| log_message(&log, message))?;
-    let Some(plan) = prepared.plan.clone().filter(|plan| !plan.components.is_empty()) else {
+    let mut prepared = child.finish(request.progress.as_ref(), &mut |message| log_message(&log, message))?;
+    let Some(plan) = prepared.plan.take_if(|plan| !plan.components.is_empty()) else {
         say(&log, "ZWEL0030E", "the instance is not prepared; nothing was started".to_owned());
         return Ok(Ended::NotPrepared(Box::new(prepared)));
     };

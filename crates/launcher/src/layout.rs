@@ -6,7 +6,7 @@
 //! (`Layout::take_turn`). So two that prepare at once do not disturb each other.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -147,12 +147,36 @@ pub(crate) fn create_dir(path: &Path, mode: u32) -> Result<(), LayoutError> {
     fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed)
 }
 
-/// Writes a file unless it holds these bytes already; `mode` is what it then has.
+/// Writes a file that every preparation makes anew, unless it holds these bytes already.
+///
+/// Whoever reads it finds the old bytes or the new ones. It is not flushed: after a crash of the machine it may be
+/// empty, and it is written again before anything reads it. A flush costs more than all else there is to do.
+pub(crate) fn write_generated(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, LayoutError> {
+    if is_same(path, bytes, mode) {
+        return Ok(false);
+    }
+    let failed = |source| LayoutError::File { step: "write", path: path.to_owned(), source };
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".tender-")
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(path.parent().unwrap_or(Path::new(".")))
+        .map_err(failed)?;
+    temporary.write_all(bytes).map_err(failed)?;
+    temporary.persist(path).map_err(|error| failed(error.error))?;
+    Ok(true)
+}
+
+fn is_same(path: &Path, bytes: &[u8], mode: u32) -> bool {
+    let has_mode = |metadata: &fs::Metadata| metadata.permissions().mode() & 0o777 == mode;
+    let is_alike = |metadata: fs::Metadata| {
+        metadata.is_file() && has_mode(&metadata) && metadata.len() == bytes.len() as u64
+    };
+    fs::symlink_metadata(path).is_ok_and(is_alike) && fs::read(path).is_ok_and(|found| found == bytes)
+}
+
+/// Writes a file that others read, unless it holds these bytes already; `mode` is what it then has.
 pub(crate) fn write_if_changed(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, LayoutError> {
-    let has_mode = |metadata: fs::Metadata| metadata.permissions().mode() & 0o777 == mode;
-    let is_same = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file() && has_mode(metadata))
-        && fs::read(path).is_ok_and(|found| found == bytes);
-    if is_same {
+    if is_same(path, bytes, mode) {
         return Ok(false);
     }
     // Secret first: the bytes are never readable by more than the mode allows.
@@ -211,6 +235,9 @@ mod tests {
         assert!(write_if_changed(&path, b"1", 0o640).unwrap());
         assert!(!write_if_changed(&path, b"1", 0o640).unwrap());
         assert!(write_if_changed(&path, b"2", 0o640).unwrap());
+        assert!(!write_generated(&path, b"2", 0o640).unwrap());
+        assert!(write_generated(&path, b"3", 0o640).unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"3");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
     }
 }

@@ -12,6 +12,7 @@ pub mod instance;
 pub mod launch;
 pub mod layout;
 pub mod library;
+pub mod logs;
 pub mod message;
 mod parallel;
 pub mod ports;

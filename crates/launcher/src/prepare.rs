@@ -6,6 +6,7 @@
 //! nor `after` orders validating and configuring.
 
 mod configure;
+mod foresee;
 mod global;
 mod model;
 mod planned;
@@ -14,6 +15,7 @@ mod read;
 mod run;
 mod snapshot;
 mod subject;
+mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -35,6 +37,7 @@ use crate::register::{api_definition, plugin, shared_library};
 use crate::summary::{Outcome, Phase, PhaseSummary, Row};
 use crate::{parallel, register};
 use configure::Configured;
+use foresee::Wanting;
 use model::Model;
 use read::Reading;
 use run::{Failure, Surroundings};
@@ -192,9 +195,11 @@ pub fn prepare_loaded(
         own_ports: own_ports.iter().map(u16::to_string).collect::<Vec<_>>().join(","),
     };
     let mut states: BTreeMap<String, State> = BTreeMap::new();
-    if run.validate(&model, request, &surroundings, &mut states) == Outcome::Failed
-        || request.mode == Mode::ValidateOnly
-    {
+    if run.validate(&model, request, &surroundings, &mut states) == Outcome::Failed {
+        return Ok(run.ended(None));
+    }
+    if request.mode == Mode::ValidateOnly {
+        run.foresee(&model, request, &mut states);
         return Ok(run.ended(None));
     }
     if run.configure(&model, request, &surroundings, &mut states)? == Outcome::Failed {
@@ -261,8 +266,9 @@ fn give_look_alike(model: &mut Model, private: &Path) -> Result<(), LibraryError
     let place = library::look_alike(private, &model.runtime)?.display().to_string();
     for index in wanting {
         for name in ["ZWE_zowe_runtimeDirectory", "ROOT_DIR", "ZOWE_ROOT_DIR"] {
-            if let Some(value) = model.subjects[index].environment.get_mut(name) {
-                value.clone_from(&place);
+            let environment = &mut model.subjects[index].environment;
+            if environment.get(name).is_some() {
+                environment.set(name, place.clone());
             }
         }
     }
@@ -352,10 +358,14 @@ impl Run<'_> {
         self.progress.event(&Event::PhaseBegun { phase, rows: model.subjects.len() });
         let rows = parallel::map(request.bound, &model.subjects, |subject| {
             let began = Instant::now();
-            let ran = match &subject.problem {
+            let fault = match &subject.problem {
                 Some(problem) => Err(Failure::because(problem.clone())),
-                None => run::run(subject, Hook::Validate, crate::script::Exports::Dropped, surroundings),
+                None => run::check(subject, Hook::Start),
             };
+            let cannot_start = fault.is_err();
+            let ran = fault.and_then(|()| {
+                run::run(subject, Hook::Validate, crate::script::Exports::Dropped, surroundings)
+            });
             let row = match ran {
                 Ok(ran) if ran.is_run => {
                     Row { output: ran.output, ..Row::new(&subject.name, Outcome::Done, elapsed_ms(began)) }
@@ -363,8 +373,8 @@ impl Run<'_> {
                 Ok(_) => Row::new(&subject.name, Outcome::Nothing, elapsed_ms(began)),
                 Err(failure) => {
                     let policy = policy(subject, subject.policies.on_validate, request);
-                    // A component whose configuration is wrong cannot be started all the same.
-                    let policy = if subject.problem.is_some() && policy == FailurePolicy::Warn {
+                    // A component whose configuration or start script is wrong cannot be started all the same.
+                    let policy = if cannot_start && policy == FailurePolicy::Warn {
                         FailurePolicy::Skip
                     } else {
                         policy
@@ -395,13 +405,14 @@ impl Run<'_> {
         let subjects: Vec<&Subject> = model.subjects.iter().filter(is_in).collect();
         self.progress.event(&Event::PhaseBegun { phase, rows: subjects.len() });
         place_instance_files(model)?;
+        let shared = snapshot::Shared::default();
         let results = parallel::map(request.bound, &subjects, |subject| {
             let began = Instant::now();
             let mut configured = Configured::default();
             let done =
                 configure::configure(subject, &model.layout, &model.runtime, surroundings, &mut configured);
             let done = done.and_then(|()| {
-                snapshot::write(&model.layout, subject, &configured.exports)
+                snapshot::write(&model.layout, subject, &configured.exports, &shared)
                     .map_err(|error| Failure::because(chain(&error)))
             });
             let row = match done {
@@ -431,6 +442,67 @@ impl Run<'_> {
             remove_stale(model, states)?;
         }
         Ok(self.close(PhaseSummary { phase, took_ms: elapsed_ms(began), rows }))
+    }
+
+    /// Says what a start would make of the components, without configuring any.
+    ///
+    /// A configure script that cannot be run, what is left out because of what it requires, and that nothing is left.
+    fn foresee(
+        &mut self,
+        model: &Model,
+        request: &PrepareRequest,
+        states: &mut BTreeMap<String, State>,
+    ) -> Outcome {
+        let began = Instant::now();
+        let unusable: Vec<Row> = model
+            .subjects
+            .iter()
+            .filter(|subject| states[&subject.name].left_out.is_none())
+            .filter_map(|subject| {
+                let checked = [Hook::PreConfigure, Hook::Configure].map(|hook| run::check(subject, hook));
+                let failure = checked.into_iter().find_map(Result::err)?;
+                let policy = policy(subject, subject.policies.on_configure, request);
+                Some(failed_row(subject, policy, failure, began))
+            })
+            .collect();
+        for row in unusable.iter().filter(|row| row.outcome == Outcome::Skipped) {
+            states.entry(row.name.clone()).or_default().left_out = Some(left_out(row, Phase::Configure));
+        }
+        let is_in = |subject: &&Subject| states[&subject.name].left_out.is_none();
+        let mut rows: Vec<Row> = model
+            .subjects
+            .iter()
+            .filter(is_in)
+            .map(|subject| match subject.manifest.script(&subject.root, Hook::Start) {
+                Some(_) => Row::new(&subject.name, Outcome::Done, 0).because("it would start"),
+                None => Row::new(&subject.name, Outcome::Nothing, 0).because("it has nothing to start"),
+            })
+            .collect();
+        let starting = rows.iter().filter(|row| row.outcome == Outcome::Done).map(|row| row.name.clone());
+        let starting: BTreeSet<String> = starting.collect();
+        let subjects = model.subjects.iter().filter(|subject| starting.contains(&subject.name));
+        let wanting: Vec<Wanting<'_>> = subjects.map(Subject::wanting).collect();
+        let gone: Vec<&str> = states
+            .iter()
+            .filter(|(_, state)| state.left_out.is_some())
+            .map(|(name, _)| name.as_str())
+            .collect();
+        if matches!(request.scope, Scope::All) {
+            for (name, reason) in foresee::unmet(&wanting, &gone) {
+                if let Some(row) = rows.iter_mut().find(|row| row.name == name) {
+                    (row.outcome, row.reason) = (Outcome::Skipped, Some(reason));
+                }
+            }
+        }
+        rows.extend(cycle_row(&wanting));
+        if !rows.iter().any(|row| row.outcome == Outcome::Done) {
+            let why = nothing_to_start(model);
+            self.say("ZWEL0029E", format!("there is no component to start: {why}"));
+            rows.push(Row::new("components", Outcome::Failed, 0).because(why));
+        }
+        let configure =
+            if unusable.is_empty() { Outcome::Nothing } else { self.phase(Phase::Configure, unusable) };
+        configure.max(self.phase(Phase::Plan, rows))
     }
 
     fn plan(
@@ -485,6 +557,7 @@ impl Run<'_> {
         let mut left: Vec<LeftOut> = states.into_values().filter_map(|state| state.left_out).collect();
         if matches!(request.scope, Scope::All) {
             drop_dependents(&mut components, &mut left, &mut rows);
+            rows.extend(cycle_row(&components.iter().map(wanting).collect::<Vec<_>>()));
         }
         if self.close(PhaseSummary { phase, took_ms: elapsed_ms(began), rows }) == Outcome::Failed {
             return Ok(None);
@@ -496,7 +569,8 @@ impl Run<'_> {
     fn announce(&mut self, model: &Model, components: Vec<plan::Component>, left_out: Vec<LeftOut>) -> Plan {
         let names: Vec<&str> = components.iter().map(|component| component.name.as_str()).collect();
         if names.is_empty() {
-            self.say("ZWEL0029E", "there is no component to start");
+            let why = nothing_to_start(model);
+            self.say("ZWEL0029E", format!("there is no component to start: {why}"));
         } else {
             self.say("ZWEL0016I", format!("components to start: {}", names.join(", ")));
         }
@@ -554,25 +628,34 @@ fn remove_stale(model: &Model, states: &BTreeMap<String, State>) -> Result<(), L
 
 /// Leaves out what requires a component that is left out, and what requires that, and so on.
 fn drop_dependents(components: &mut Vec<plan::Component>, left: &mut Vec<LeftOut>, rows: &mut [Row]) {
-    loop {
-        let names: BTreeSet<String> = components.iter().map(|component| component.name.clone()).collect();
-        let missing = components.iter().find_map(|component| {
-            let wanted = component.requires.iter().find(|wanted| !names.contains(*wanted))?;
-            Some((component.name.clone(), wanted.clone()))
-        });
-        let Some((name, wanted)) = missing else { return };
-        let is_left_out = left.iter().any(|one| one.name == wanted);
-        let reason = if is_left_out {
-            format!("it requires {wanted}, which is left out")
-        } else {
-            format!("it requires {wanted}, which is not started here")
-        };
+    let gone: Vec<&str> = left.iter().map(|one| one.name.as_str()).collect();
+    let unmet = foresee::unmet(&components.iter().map(wanting).collect::<Vec<_>>(), &gone);
+    for (name, reason) in unmet {
         components.retain(|component| component.name != name);
         if let Some(row) = rows.iter_mut().find(|row| row.name == name) {
-            row.outcome = Outcome::Skipped;
-            row.reason = Some(reason.clone());
+            (row.outcome, row.reason) = (Outcome::Skipped, Some(reason.clone()));
         }
         left.push(LeftOut { name, phase: "requires".to_owned(), reason, output: Vec::new() });
+    }
+}
+
+fn wanting(component: &plan::Component) -> Wanting<'_> {
+    Wanting { name: &component.name, requires: &component.requires, after: &component.after }
+}
+
+/// Says that components wait for each other, when they do: then none of them could ever start.
+fn cycle_row(components: &[Wanting<'_>]) -> Option<Row> {
+    let way = foresee::cycle(components)?;
+    let reason = format!("components wait for each other: {}", way.join(" → "));
+    Some(Row::new("order of starts", Outcome::Failed, 0).because(reason))
+}
+
+/// Says why no component is to be started.
+fn nothing_to_start(model: &Model) -> &'static str {
+    if model.subjects.is_empty() {
+        "none is enabled; `tender component list` shows what there is, `tender component enable` enables it"
+    } else {
+        "those that are enabled are left out or have nothing to start"
     }
 }
 

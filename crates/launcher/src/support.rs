@@ -2,7 +2,9 @@
 //!
 //! `tender-support.<time>.tar.gz`, mode 0600, with `MANIFEST` as its first file: what is in it and what was left out.
 //! Key stores, keys and password files are never looked at. Text that is put in is searched for every secret of the
-//! configuration, and for whatever stands behind a word such as `password`.
+//! configuration, and for whatever stands where secrets stand ([`redact`]).
+
+mod redact;
 
 use std::fmt::Write as _;
 use std::fs::{self, File, Permissions};
@@ -22,12 +24,12 @@ use crate::launch;
 use crate::layout::Layout;
 use crate::prepare::looks_secret;
 use crate::register::api_definition::entries;
+use redact::{REDACTED, redact};
 
 /// The last part of a log that is taken, in bytes.
 const LOG_BYTES_MAX: u64 = 5 << 20;
 /// All logs together, in bytes.
 const LOGS_BYTES_MAX: u64 = 100 << 20;
-const REDACTED: &str = "(secret)";
 /// Shorter values are no secrets that could be searched for.
 const SECRET_BYTES_MIN: usize = 4;
 
@@ -255,30 +257,6 @@ fn collect_secrets(node: &Node, found: &mut Vec<String>) {
     }
 }
 
-/// Takes secrets out of a text: known values, and what follows a name that secrets have.
-fn redact(text: &str, secrets: &[String]) -> String {
-    let mut redacted = text.to_owned();
-    for secret in secrets {
-        redacted = redacted.replace(secret.as_str(), REDACTED);
-    }
-    let lines = redacted.split('\n').map(redact_line);
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// Hides the value in `name: value`, `name=value` and `"name": "value"` when the name is one that secrets have.
-fn redact_line(line: &str) -> String {
-    let Some(at) = line.find([':', '=']) else { return line.to_owned() };
-    let (name, rest) = line.split_at(at);
-    let value = rest[1..].trim();
-    let is_reference =
-        ["file:", "env:", "credential:"].iter().any(|kind| value.trim_matches('"').starts_with(kind));
-    let last_word = name.trim().trim_matches(['"', '\'']).rsplit([' ', '\t', '.']).next().unwrap_or_default();
-    if value.is_empty() || is_reference || value.contains(REDACTED) || !looks_secret(last_word) {
-        return line.to_owned();
-    }
-    format!("{name}{} {REDACTED}", &rest[..1])
-}
-
 fn write(path: &Path, bundle: &Bundle) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     let mut temporary = tempfile::Builder::new()
@@ -320,14 +298,6 @@ fn append(archive: &mut tar::Builder<impl Write>, name: &str, bytes: &[u8]) -> i
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn known_secrets_and_values_of_secret_names_are_hidden() {
-        let text = "url: redis://u:hunter22@h\n  password: abc\nDB_PASSWORD='x y'\n\"apiToken\": \"t\",\nport: 1\npassword: file:/p\n";
-        let redacted = redact(text, &["hunter22".to_owned()]);
-        let expected = "url: redis://u:(secret)@h\n  password: (secret)\nDB_PASSWORD= (secret)\n\"apiToken\": (secret)\nport: 1\npassword: file:/p\n";
-        assert_eq!(redacted, expected);
-    }
 
     #[test]
     fn long_log_gives_its_end() {

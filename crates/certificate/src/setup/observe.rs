@@ -7,8 +7,8 @@ use rustls_pki_types::CertificateDer;
 
 use super::{ImportRequest, SetupError, SetupRequest};
 use crate::{
-    Bundle, BundleError, KeyEntry, Layout, Password, Secret, bundle::display_name, chain, info,
-    issue::Identity,
+    Bundle, BundleError, KeyEntry, Layout, Password, RuntimeCertificate, Secret, bundle::display_name, chain,
+    info, issue::Identity,
 };
 
 /// File in the directory of an authority: its own certificate signed by the authority before it, and that one's.
@@ -25,6 +25,23 @@ pub struct Observed {
     pub(super) import: Option<KeyEntry>,
     /// Certificates that came with the import or are to be trusted besides, each with the file it came from.
     pub(super) further: Vec<(PathBuf, CertificateDer<'static>)>,
+}
+
+impl Observed {
+    /// Returns what an instance is to be configured with to use the certificate that is there.
+    ///
+    /// Nothing when there is none with both stores, as one that somebody else put there.
+    #[must_use]
+    pub fn certificate_in_place(&self) -> Option<RuntimeCertificate> {
+        let layout = &self.layout;
+        let is_there = |file: &String| layout.leaf(file).is_file();
+        if ![layout.keystore(), layout.truststore(), layout.password()].iter().all(is_there) {
+            return None;
+        }
+        let further = (1..).map(Layout::further_authority).take_while(is_there);
+        let authorities = [layout.ca_pem()].into_iter().filter(is_there).chain(further).collect();
+        Some(super::runtime_certificate(layout, authorities))
+    }
 }
 
 /// The authority in a key store directory.

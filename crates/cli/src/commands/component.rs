@@ -71,6 +71,10 @@ fn changed(change: &Change, is_check: bool, id: &str, done: &str) -> Outcome {
     let would = if is_check { "would be " } else { "is " };
     let message = Message::with_id(id, format!("{}{version} {would}{done}", change.name));
     outcome.say(with_output(message, &change.output));
+    if !is_check && !change.steps.is_empty() {
+        let text = "a launcher that runs takes this over with `tender reload`; `tender start` does by itself";
+        outcome.say(Message::with_id("ZWEL0831I", text));
+    }
     outcome
 }
 
@@ -118,6 +122,7 @@ fn fault(doing: &str) -> impl FnOnce(ComponentError) -> CommandError + '_ {
 
 fn source_code(fault: &SourceError) -> ReturnCode {
     match fault {
+        SourceError::Missing { .. } => ReturnCode::Unknown,
         SourceError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
             ReturnCode::Unknown
         }

@@ -73,6 +73,7 @@ impl Args {
 fn start(instance: &Instance, ready_limit_ms: u64, shell: &Shell) -> Result<Outcome, CommandError> {
     let live = Live::new(shell.audience);
     let gone_through: Mutex<Vec<PhaseSummary>> = Mutex::new(Vec::new());
+    let said: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let progress = |event: &Event| {
         let shown = match event {
             Event::PhaseDone(summary) => {
@@ -81,7 +82,10 @@ fn start(instance: &Instance, ready_limit_ms: u64, shell: &Shell) -> Result<Outc
                 phases::add(&mut outcome, std::slice::from_ref(summary));
                 render::text(&outcome).unwrap_or_default()
             }
-            Event::Message(message) if message.severity() != Severity::Information => message.to_string(),
+            Event::Message(message) if message.severity() != Severity::Information => {
+                said.lock().unwrap_or_else(PoisonError::into_inner).push(message.to_string());
+                message.to_string()
+            }
             _ => return,
         };
         let shown = shown.trim_end();
@@ -96,9 +100,10 @@ fn start(instance: &Instance, ready_limit_ms: u64, shell: &Shell) -> Result<Outc
     let mut outcome = judged(&started, &gone_through);
     let state = match &started {
         Started::Ready(status) | Started::NotReady(status) => serde_json::json!(status),
-        Started::Running | Started::NotPrepared => serde_json::Value::Null,
+        Started::Running | Started::NotPrepared { .. } => serde_json::Value::Null,
     };
-    outcome.data = serde_json::json!({ "phases": gone_through, "status": state });
+    let said = said.into_inner().unwrap_or_else(PoisonError::into_inner);
+    outcome.data = serde_json::json!({ "phases": gone_through, "said": said, "status": state });
     Ok(outcome)
 }
 
@@ -120,13 +125,14 @@ fn judged(started: &Started, gone_through: &[PhaseSummary]) -> Outcome {
                 Message::with_id("ZWEL0006I", text).with_hint("`tender status --watch` shows how they do"),
             );
         }
-        Started::NotPrepared => {
+        Started::NotPrepared { code } => {
             outcome.say(
                 Message::with_id("ZWEL0030E", "nothing was started").with_hint(
                     "mend what is said above; `tender validate` checks it without starting anything",
                 ),
             );
-            outcome.code = run::not_prepared(gone_through);
+            let code = code.and_then(|code| ReturnCode::try_from(code).ok());
+            outcome.code = code.filter(|code| *code > ReturnCode::Warning).unwrap_or(ReturnCode::Outside);
         }
     }
     let is_worse =
@@ -157,6 +163,11 @@ fn start_fault(fault: StartError) -> CommandError {
             "ZWEL0820E",
             ReturnCode::Busy,
             "`tender status` shows it, `tender start COMPONENT` starts a component of it, `tender stop` ends it",
+        ),
+        StartError::NotWritable { .. } => (
+            "ZWEL0110E",
+            ReturnCode::Outside,
+            "start it as the user whose directory it is, or let this user write there",
         ),
         _ => (
             "ZWEL0040E",

@@ -2,7 +2,8 @@
 
 use tender_launcher::prepare::{Mode, PrepareRequest, prepare};
 use tender_launcher::progress::Event;
-use tender_package::{Message, Outcome};
+use tender_launcher::summary::{Outcome as RowOutcome, Phase};
+use tender_package::{Message, Outcome, ReturnCode};
 
 use super::Shell;
 use super::launcher::program;
@@ -35,9 +36,15 @@ pub(super) fn check(which: &Which) -> Result<Outcome, CommandError> {
     let prepared = prepare(&instance, &request, &|_: &Event| {}).map_err(prepare_fault)?;
     let mut outcome = Outcome::default();
     phases::add(&mut outcome, &prepared.phases);
-    if !prepared.is_failed() {
-        let text = format!("{} would start", instance.directory().display());
-        outcome.say(Message::with_id("ZWEL0069I", text));
+    let directory = instance.directory().display();
+    if prepared.is_failed() {
+        outcome.say(Message::with_id("ZWEL0030E", format!("{directory} would not start")));
+        outcome.code = outcome.code.max(ReturnCode::Refused);
+    } else {
+        let plan = prepared.phases.iter().filter(|summary| summary.phase == Phase::Plan);
+        let rows = plan.flat_map(|summary| &summary.rows).filter(|row| row.outcome == RowOutcome::Done);
+        let names = rows.map(|row| row.name.as_str()).collect::<Vec<_>>().join(" ");
+        outcome.say(Message::with_id("ZWEL0069I", format!("{directory} would start: {names}")));
     }
     outcome.data = serde_json::json!({ "phases": prepared.phases, "messages": prepared.messages });
     Ok(outcome)

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::Value as Json;
-use tender_config::edit::{self, Scalar};
+use tender_config::edit::{self, EditError, Scalar};
 use tender_config::node::{Node, Value};
 use tender_config::problem::{Problem, Report};
 use tender_config::secret::SecretSource;
@@ -43,7 +43,7 @@ impl Which {
 }
 
 impl Which {
-    /// Writes a value into the instance's own file, key by key, and leaves everything else in it as it is.
+    /// Writes a value into the instance's own file, all its keys or none, and leaves everything else in it as it is.
     pub(crate) fn update(&self, key: &str, value: &Json) -> Result<PathBuf, CommandError> {
         let instance = self.open()?;
         // The last file is the instance's own, which others override.
@@ -51,13 +51,20 @@ impl Which {
         let file = if own.is_dir() { own.join("zowe.yaml") } else { own.clone() };
         let mut scalars = Vec::new();
         flatten(key, value, &mut scalars);
-        for (key, scalar) in scalars {
-            edit::set(&file, &key, &scalar).map_err(|fault| {
-                let text = format!("failed to set {key} in {}", file.display());
-                CommandError::from(RuntimeFault::new("ZWEL0138E", ReturnCode::Outside, text).because(fault))
-            })?;
-        }
+        edit::set_all(&file, &scalars).map_err(|fault| {
+            let text = format!("failed to set {key} in {}", file.display());
+            CommandError::from(RuntimeFault::new("ZWEL0138E", edit_code(&fault), text).because(fault))
+        })?;
         Ok(file)
+    }
+}
+
+/// Returns the code of a change to a configuration that was not made.
+pub(crate) fn edit_code(fault: &EditError) -> ReturnCode {
+    match fault {
+        EditError::Key(_) => ReturnCode::Syntax,
+        EditError::Place { .. } | EditError::Syntax { .. } => ReturnCode::Refused,
+        EditError::Read(_) | EditError::Write { .. } => ReturnCode::Outside,
     }
 }
 
@@ -122,7 +129,9 @@ pub(crate) fn fault(fault: InstanceError) -> CommandError {
     };
     let hint = match &fault {
         InstanceError::Configuration { report, .. } => Some(lines(report)),
-        InstanceError::UnknownHa { .. } => Some("name one of them with --ha-instance".to_owned()),
+        InstanceError::UnknownHa { known, .. } if !known.is_empty() => {
+            Some("name one of them with --ha-instance".to_owned())
+        }
         InstanceError::NotConfigured { key } => Some(format!("set {key} in zowe.yaml")),
         _ => None,
     };

@@ -76,6 +76,7 @@ const COMMANDS: &[&str] = &[
     "certificate export",
     "verify",
     "support",
+    "diagnose",
     "quickstart",
 ];
 

@@ -58,6 +58,10 @@ fn extension_is_installed_upgraded_rolled_back_and_removed() {
     assert!(!here.path("instance/extensions/bell").exists());
     here.tender("component uninstall bell").ends(28);
     here.tender("component enable nosuch").ends(28);
+    here.tender("component install /nowhere/at/all").ends(28);
+    // Without HA instances there is none to switch a component in.
+    here.tender("component disable echo -i lpar1").ends(28).says("no HA instance is");
+    here.tender("config validate").ends(0);
 }
 
 #[test]
@@ -171,4 +175,28 @@ fn command_named_zwe_takes_its_words() {
     assert!(String::from_utf8_lossy(&output.stdout).contains(&here.port.to_string()), "{output:?}");
     assert_eq!(zwe(&["stop"]).status.code(), Some(0));
     assert_eq!(zwe(&["init", "vsam"]).status.code(), Some(120));
+}
+
+#[test]
+fn certificates_made_without_an_instance_are_taken_over_by_the_command_that_is_named() {
+    let here = Installation::new();
+    let made = here.tender("certificate init").ends(0);
+    let command =
+        made.text.split('`').find(|piece| piece.starts_with("tender certificate init --update-config"));
+    let command = command.unwrap_or_else(|| panic!("no command: {}", made.text)).to_owned();
+    assert!(made.text.contains("\nzowe:\n  certificate:\n    keystore:\n"), "{}", made.text);
+    here.tender("certificate verify").ends(28);
+    here.tender(command.strip_prefix("tender ").unwrap()).ends(0).says("is there already");
+    here.tender("certificate verify").ends(0);
+    here.tender("certificate show").ends(0).says("localhost").says("SHA-256");
+    here.tender("certificate init").ends(16).says("--overwrite");
+}
+
+#[test]
+fn change_of_components_says_how_it_is_taken_over() {
+    let here = Installation::new();
+    extension(&here, "one", "1.0.0", "true");
+    for line in ["component install one", "component disable bell", "component uninstall bell"] {
+        here.tender(line).ends(0).says("tender reload");
+    }
 }

@@ -171,8 +171,7 @@ fn logs_show_what_was_printed_and_follow_what_comes() {
     assert!(lines.next().unwrap().unwrap().contains("echo listens"));
     here.tender("stop").ends(0);
     assert!(follow.wait().unwrap().success(), "the end of the launcher ends the following");
-    let document = here.json("logs pulse");
-    assert_eq!(document["code"], 28);
+    here.tender("logs pulse --json").ends(0).says("\"component\":\"pulse\"").says("\"code\": 0");
 }
 
 #[test]
@@ -207,4 +206,74 @@ fn unknown_ha_instance_is_refused_with_those_there_are() {
     here.tender("stop -i lpar2").ends(0);
     assert!(is_alive(pid), "the other HA instance goes on");
     here.tender("stop -i lpar1").ends(0);
+}
+
+#[test]
+fn reload_that_leaves_a_component_out_ends_with_a_warning_and_says_why() {
+    let here = Installation::new();
+    script(&here.path("product/components/echo/bin/validate.sh"), "echo no room; exit 7");
+    here.tender("start").ends(4).says("no room");
+    here.tender("reload").ends(4).says("echo was left out").says("no room");
+    here.tender("reload --check").ends(4);
+    script(&here.path("product/components/echo/bin/validate.sh"), "exit 0");
+    here.tender("reload").ends(0);
+    // One that runs stays as it was.
+    script(&here.path("product/components/echo/bin/validate.sh"), "echo no room; exit 7");
+    here.tender("reload").ends(4).says("runs on as it was");
+    here.await_state("echo", "READY");
+}
+
+#[test]
+fn logs_are_read_from_files_when_no_launcher_runs() {
+    let here = Installation::new();
+    here.tender("logs").ends(0).says("nothing was logged");
+    here.tender("start").ends(0);
+    here.tender("stop").ends(0);
+    here.tender("logs").ends(0).says("echo listens at").says("pulse begins").says("no launcher runs");
+    let answer = here.tender("logs pulse").ends(0).says("pulse begins");
+    assert!(!answer.text.contains("echo listens"), "{}", answer.text);
+    here.tender("logs nosuch").ends(28).says("pulse");
+}
+
+#[test]
+fn start_in_a_directory_that_cannot_be_written_says_so() {
+    let here = Installation::new();
+    let instance = here.path("instance");
+    let mount = |arguments: &[&str]| {
+        let done = std::process::Command::new("mount").args(arguments).arg(&instance).status();
+        done.is_ok_and(|status| status.success())
+    };
+    // Root may write everywhere but on a file system that is read-only.
+    let is_mounted = mount(&["--bind", &here.at("instance")]);
+    if is_mounted {
+        assert!(mount(&["-o", "remount,bind,ro"]));
+    } else {
+        fs::set_permissions(&instance, std::os::unix::fs::PermissionsExt::from_mode(0o555)).unwrap();
+    }
+    let answers = [here.tender("start"), here.tender("validate"), here.tender("launcher run")];
+    if is_mounted {
+        assert!(std::process::Command::new("umount").arg(&instance).status().unwrap().success());
+    } else {
+        fs::set_permissions(&instance, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let [start, validate, run] = answers;
+    start.ends(12).says(&here.at("instance")).says("ZWEL0110E");
+    validate.ends(16).says("cannot be").says("would not start");
+    let run = run.says(&here.at("instance"));
+    assert!(run.code.is_some_and(|code| code >= 12), "{}", run.text);
+}
+
+#[test]
+fn tables_fit_a_screen_of_eighty_columns() {
+    let here = Installation::new();
+    here.tender("start").ends(0);
+    for line in ["status", "component list", "validate", "verify", "config explain components.echo.port"] {
+        let mut command = here.command(line);
+        let answer = crate::world::answer(line, &command.env_remove("COLUMNS").output().unwrap());
+        let table = answer.text.lines().filter(|line| !line.starts_with("ZWEL") && !line.starts_with("   "));
+        for wide in table.filter(|line| line.chars().count() > 80) {
+            // The title of a table may hold a path.
+            assert!(wide.contains(&here.at("")), "`{line}`: {wide}");
+        }
+    }
 }

@@ -22,13 +22,13 @@ const PROTECTED: [&str; 3] =
 
 /// Makes the environment of a component, or that of all.
 pub(super) fn build(configuration: &InstanceConfiguration, component: Option<&Component>) -> Environment {
-    let mut builder = Builder { component, environment: configuration.flattened().clone() };
+    let mut builder = Builder { component, environment: configuration.common_environment().clone() };
     if let Some(component) = component {
         // Again, for its secrets.
         builder.flatten(&format!("components.{}", component.name), &component.settings);
         builder.flatten("configs", &component.settings);
+        builder.environment.set("ZWE_CLI_PARAMETER_COMPONENT", &*component.name, "the component");
     }
-    builder.derived(configuration);
     let is_wanted = match configuration.common.load.legacy_names {
         LegacyNames::Always => true,
         LegacyNames::Never => false,
@@ -44,11 +44,13 @@ pub(super) fn build(configuration: &InstanceConfiguration, component: Option<&Co
     builder.environment
 }
 
-/// Makes the variables that the keys of the configuration are, without the secrets of components.
-pub(crate) fn flattened(configuration: &InstanceConfiguration) -> Environment {
+/// Makes the variables that all components have alike: the keys of the configuration without the secrets of components,
+/// and what is derived of it.
+pub(crate) fn common(configuration: &InstanceConfiguration) -> Environment {
     let mut builder = Builder { component: None, environment: Environment::default() };
     builder.configuration(configuration);
-    builder.environment
+    builder.derived(configuration);
+    builder.environment.settled()
 }
 
 struct Builder<'a> {
@@ -121,7 +123,7 @@ impl Builder<'_> {
 
     fn put(&mut self, key: &str, text: EnvText, origin: &Origin) {
         for name in names::names_of(key) {
-            match self.environment.values.get(name.as_str()) {
+            match self.environment.get(name.as_str()) {
                 Some(first) if first.text == text => {}
                 Some(first) => {
                     let message = format!(
@@ -153,9 +155,6 @@ impl Builder<'_> {
         environment.set("ZWE_CLI_PARAMETER_CONFIG", &*path, "the configuration path");
         environment.set("ZWE_PRIVATE_CONFIG_ORIG", path, "the configuration path");
         environment.set("ZWE_CLI_PARAMETER_HA_INSTANCE", &*configuration.id, "the HA instance");
-        if let Some(component) = self.component {
-            environment.set("ZWE_CLI_PARAMETER_COMPONENT", &*component.name, "the component");
-        }
         let level = configuration.log_level().to_ascii_uppercase();
         environment.set("ZWE_PRIVATE_LOG_LEVEL_ZWELS", level, "zowe.launchScript.logLevel");
         environment.set("ZWE_RUN_IN_CONTAINER", "false", "the system");

@@ -310,7 +310,7 @@ impl ProbeShape {
             initial_delay_ms: time(self.initial_delay.as_ref(), "readiness.initialDelay", 0)?,
             period_ms: time(self.period.as_ref(), "readiness.period", 1000)?,
             timeout_ms: time(self.timeout.as_ref(), "readiness.timeout", 5000)?,
-            deadline_ms: time(self.deadline.as_ref(), "readiness.deadline", 60_000)?,
+            deadline_ms: time(self.deadline.as_ref(), "readiness.deadline", 300_000)?,
             failures: self.failures.unwrap_or(3),
         })
     }

@@ -14,7 +14,7 @@ use tender_supervisor::script::{self, ScriptSpec};
 use super::source::{self, SourceError};
 use super::transaction::{Enabling, Extensions, Recovered, TransactionError};
 use super::{Change, ComponentError, InstallRequest};
-use crate::instance::{Instance, Loaded};
+use crate::instance::{Instance, InstanceError, Loaded};
 use crate::layout::create_dir;
 use crate::library;
 use crate::message::chain;
@@ -103,7 +103,15 @@ fn switch(
 ) -> Result<Change, ComponentError> {
     let loaded = match ha_id {
         // An unknown id is refused with those there are.
-        Some(id) => instance.pinned(&tender_config::ha::sanitise(id)).load()?,
+        Some(id) => {
+            let id = tender_config::ha::sanitise(id);
+            let loaded = instance.pinned(&id).load()?;
+            // Where there are none, any id is accepted: a key for it would be an HA instance without a host.
+            if loaded.configuration.instance_ids().is_empty() {
+                return Err(InstanceError::UnknownHa { id, known: Vec::new() }.into());
+            }
+            loaded
+        }
         None => instance.load()?,
     };
     let found = loaded.instance.component(name).ok_or_else(|| not_installed(&loaded, name))?;

@@ -1,10 +1,12 @@
 //! Starting a launcher in the background, and following it until the instance is ready.
 
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::io::{self, BufRead, BufReader};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{Access, access};
 use tender_supervisor::client::{self, ClientError};
 use tender_supervisor::console::{InstanceStatus, Reply, Request};
 use tender_supervisor::lock::{Holder, InstanceLock};
@@ -31,8 +33,11 @@ pub enum Started {
     NotReady(InstanceStatus),
     /// The launcher runs; nobody waited.
     Running,
-    /// Preparing found what must be mended first; the events told what. Nothing runs.
-    NotPrepared,
+    /// Nothing runs, and the events told why.
+    NotPrepared {
+        /// The exit code of the launcher; nothing when a signal ended it.
+        code: Option<u8>,
+    },
 }
 
 /// Says why nothing was started.
@@ -46,6 +51,17 @@ pub enum StartError {
     Running {
         /// Which.
         holder: Holder,
+    },
+    /// A launcher could not keep its lock, its console or its files there.
+    #[error("write in `{}`, which belongs to user {owner}", path.display())]
+    NotWritable {
+        /// Where.
+        path: PathBuf,
+        /// The number of its owner.
+        owner: u32,
+        /// What the system said.
+        #[source]
+        source: io::Error,
     },
     /// The launcher could not be started.
     #[error("start the launcher")]
@@ -68,16 +84,29 @@ pub fn start(
     if let Some(holder) = InstanceLock::holder(&identity.directory, &identity.ha_id) {
         return Err(StartError::Running { holder });
     }
+    for path in [&identity.directory, &identity.private, &identity.logs] {
+        check_writable(path)?;
+    }
     let mut child = spawn(instance, request)?;
     if !follow(&mut child, progress)? {
         // It has said why, and ends.
-        child.wait().map_err(ChildError::Read)?;
-        return Ok(Started::NotPrepared);
+        let status = child.wait().map_err(ChildError::Read)?;
+        return Ok(Started::NotPrepared { code: status.code().and_then(|code| u8::try_from(code).ok()) });
     }
     if request.ready_limit_ms == 0 {
         return Ok(Started::Running);
     }
     await_ready(&identity, request.ready_limit_ms, &mut child)
+}
+
+/// Finds out whether a launcher could write in a directory, or make it.
+fn check_writable(path: &Path) -> Result<(), StartError> {
+    let Some(there) = path.ancestors().find(|ancestor| ancestor.exists()) else { return Ok(()) };
+    access(there, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| StartError::NotWritable {
+        path: there.to_owned(),
+        owner: std::fs::metadata(there).map_or(0, |metadata| metadata.uid()),
+        source: error.into(),
+    })
 }
 
 fn spawn(instance: &Instance, request: &StartRequest) -> Result<Child, ChildError> {

@@ -3,12 +3,14 @@
 //! One JSON object a line: who the instance is, then events, then the result. The plan is in the result and holds
 //! secrets: it goes through the pipe and nowhere else.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
+use tender_supervisor::plan::Plan;
 
 use crate::instance::{Instance, InstanceError};
 use crate::message::{Message, chain};
@@ -37,6 +39,10 @@ enum Line {
     Identity(Identity),
     /// What happens.
     Event(Event),
+    /// Before the result: variables that all components of its plan have besides their own.
+    ///
+    /// Written with each of them they would grow with the square of the number of components.
+    Shared(BTreeMap<String, String>),
     /// Last.
     Prepared(Box<Prepared>),
     /// Last, when nothing could be tried.
@@ -124,8 +130,11 @@ fn serve_events(
     let result = prepare_loaded(instance, &loaded, request, &progress);
     let out = shared.into_inner().expect("no thread panics while it writes");
     match result {
-        Ok(prepared) => {
+        Ok(mut prepared) => {
             let has_plan = prepared.plan.is_some();
+            if let Some(plan) = &mut prepared.plan {
+                write_line(out, &Line::Shared(take_shared(plan)))?;
+            }
             write_line(out, &Line::Prepared(Box::new(prepared)))?;
             Ok(has_plan)
         }
@@ -181,6 +190,25 @@ fn reason(failure: &PrepareError) -> String {
         return format!("{}\n{}", chain(failure), report);
     }
     chain(failure)
+}
+
+/// Moves what all components have alike out of their environments.
+fn take_shared(plan: &mut Plan) -> BTreeMap<String, String> {
+    let Some((first, others)) = plan.components.split_first() else { return BTreeMap::new() };
+    let mut shared = first.environment.0.clone();
+    shared.retain(|name, value| others.iter().all(|other| other.environment.0.get(name) == Some(value)));
+    for component in &mut plan.components {
+        component.environment.0.retain(|name, _| !shared.contains_key(name));
+    }
+    shared
+}
+
+/// Undoes [`take_shared`].
+fn give_shared(plan: &mut Plan, shared: &BTreeMap<String, String>) {
+    for component in &mut plan.components {
+        let own = std::mem::replace(&mut component.environment.0, shared.clone());
+        component.environment.0.extend(own);
+    }
 }
 
 fn write_line(out: &mut dyn Write, line: &Line) -> io::Result<()> {
@@ -246,13 +274,18 @@ impl Preparing {
         message: &mut dyn FnMut(&Message),
     ) -> Result<Prepared, ChildError> {
         let mut result = None;
+        let mut shared = BTreeMap::new();
         let mut ahead = std::mem::take(&mut self.ahead).into_iter();
         while let Some(line) = ahead.next().map_or_else(|| self.next(), |line| Ok(Some(line)))? {
             match line {
                 Line::Identity(_) => {}
                 Line::Event(Event::Message(said)) => message(&said),
                 Line::Event(event) => progress.event(&event),
-                Line::Prepared(prepared) => result = Some(Ok(*prepared)),
+                Line::Shared(variables) => shared = variables,
+                Line::Prepared(mut prepared) => {
+                    prepared.plan.iter_mut().for_each(|plan| give_shared(plan, &shared));
+                    result = Some(Ok(*prepared));
+                }
                 Line::Failed(reason) => result = Some(Err(ChildError::Failed { reason })),
             }
         }

@@ -7,7 +7,7 @@ use tender_config::manifest::Phase as Hook;
 
 use super::run::{Failure, Ran, Surroundings, run};
 use super::subject::Subject;
-use crate::layout::{Layout, create_dir, remove_file, write_if_changed};
+use crate::layout::{Layout, create_dir, remove_file, write_generated, write_if_changed};
 use crate::message::chain;
 use crate::register::plugin::FramePlugin;
 use crate::register::{api_definition, plugin, shared_library};
@@ -81,7 +81,7 @@ fn exports_of(subject: &Subject, ran: &Ran) -> Result<BTreeMap<String, String>, 
             output: ran.output.clone(),
         });
     }
-    Ok(exports::exported(&subject.environment, exports::parse(&ran.third)))
+    Ok(exports::exported(|name| subject.environment.get(name), exports::parse(&ran.third)))
 }
 
 fn copy_manifest(subject: &Subject, directory: &Path) -> Result<(), Failure> {
@@ -89,7 +89,7 @@ fn copy_manifest(subject: &Subject, directory: &Path) -> Result<(), Failure> {
     let bytes = std::fs::read(file)
         .map_err(|error| Failure::because(format!("read `{}`: {error}", file.display())))?;
     let name = file.file_name().unwrap_or_default();
-    write_if_changed(&directory.join(name), &bytes, 0o600)
+    write_generated(&directory.join(name), &bytes, 0o600)
         .map(drop)
         .map_err(|error| Failure::because(chain(&error)))
 }
@@ -182,7 +182,7 @@ fn register(subject: &Subject, layout: &Layout, runtime: &Path) -> Result<(), Fa
 /// Fills in the defaults of pages in frames.
 fn frames(subject: &Subject) -> Result<Vec<FramePlugin>, Failure> {
     let manifest = &subject.manifest;
-    let variable = |name: &str| subject.environment.get(name).cloned().unwrap_or_default();
+    let variable = |name: &str| subject.environment.get(name).unwrap_or_default().to_owned();
     let host = [
         variable("ZOWE_EXPLORER_HOST"),
         variable("ZWE_zowe_externalDomains_0"),

@@ -152,7 +152,8 @@ fn fingerprint_of(
     let root = subject.root.display().to_string();
     let bare = serde_json::to_string(&bare).expect("a component of a plan is plain values");
     let mut texts = vec![parts.digest.clone(), bare.replace(&root, "")];
-    let used = planned.environment.0.iter().filter(|(name, _)| parts.uses(&subject.name, name));
+    let is_used = parts.used_by(&subject.name);
+    let used = planned.environment.0.iter().filter(|(name, _)| is_used(name));
     for (name, value) in used {
         texts.push(name.clone());
         texts.push(value.clone());

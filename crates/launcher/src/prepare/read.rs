@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tender_certificate::tls::VerifyMode;
-use tender_config::environment;
+use tender_config::environment::{self, EnvValue};
 use tender_config::instance::{
     Component, ConfigureFailure, InstanceConfiguration, RuntimeCertificate, Store, VerifyCertificates,
 };
@@ -20,6 +21,7 @@ use super::global::zosmf::Policy;
 use super::model::Model;
 use super::problems;
 use super::subject::{FailurePolicies, Subject};
+use super::variables::Variables;
 use crate::instance::{Instance, InstanceError, Loaded};
 use crate::message::chain;
 
@@ -65,8 +67,10 @@ pub(crate) fn read(instance: &Instance, loaded: &Loaded) -> Result<Reading, Inst
         return Ok(Reading::Wrong { problems: sorted.global });
     }
     let enabled = configuration.components.iter().filter(|component| component.is_enabled);
-    let installed =
-        enabled.map(|component| subject(configuration, component, sorted.of_component.get(&component.name)));
+    let shared = shared_variables(configuration);
+    let installed = enabled.map(|component| {
+        subject(configuration, component, &shared, sorted.of_component.get(&component.name))
+    });
     let absent = problems::absent(configuration).into_iter().map(|(name, settings)| {
         Subject::absent(
             name,
@@ -107,19 +111,20 @@ pub(crate) fn read(instance: &Instance, loaded: &Loaded) -> Result<Reading, Inst
 fn subject(
     configuration: &InstanceConfiguration,
     component: &Component,
+    shared: &Result<Arc<BTreeMap<String, String>>, String>,
     problems: Option<&Vec<String>>,
 ) -> Subject {
     let mut problem = problems.map(|problems| problems.join("; "));
-    let mut wrong = |error: &dyn std::error::Error| {
-        problem.get_or_insert_with(|| chain(error));
+    let mut wrong = |error: String| {
+        problem.get_or_insert(error);
     };
     let extension = configuration.extension(component).unwrap_or_else(|error| {
-        wrong(&error);
+        wrong(chain(&error));
         Extension::default()
     });
-    let Given { environment, variables, secrets } =
-        environment_of(configuration, component).unwrap_or_else(|error| {
-            wrong(&error);
+    let Given { environment, variables, secrets } = environment_of(configuration, component, shared)
+        .unwrap_or_else(|error| {
+            wrong(error);
             Given::default()
         });
     if !component.is_usable && problem.is_none() {
@@ -175,36 +180,56 @@ fn log_settings(configuration: &InstanceConfiguration) -> plan::LogSettings {
 #[derive(Debug, Default)]
 struct Given {
     /// As a process gets it, secrets fetched.
-    environment: BTreeMap<String, String>,
+    environment: Variables,
     /// As the configuration has it.
     variables: environment::Environment,
     /// Names of those that are secret.
     secrets: BTreeSet<String>,
 }
 
+/// Returns the variables that all components have alike, secrets fetched; a secret that cannot be had keeps every
+/// component from starting.
+fn shared_variables(configuration: &InstanceConfiguration) -> Result<Arc<BTreeMap<String, String>>, String> {
+    let resolved = environment::instance(configuration).shared().resolve();
+    let mut variables = resolved.map_err(|error| chain(&error))?.into_map();
+    add_base(&mut variables);
+    Ok(Arc::new(variables))
+}
+
 /// Returns the environment of a component.
 fn environment_of(
     configuration: &InstanceConfiguration,
     component: &Component,
-) -> Result<Given, environment::EnvironmentError> {
-    let variables = environment::component(configuration, &component.name)?;
-    let secrets =
-        variables.iter().filter(|(_, value)| value.is_secret()).map(|(name, _)| name.to_owned()).collect();
-    let mut environment = variables.resolve()?.into_map();
-    add_base(&mut environment);
+    shared: &Result<Arc<BTreeMap<String, String>>, String>,
+) -> Result<Given, String> {
+    let variables = environment::component(configuration, &component.name).map_err(|error| chain(&error))?;
+    let is_secret = |(name, value): (&str, &EnvValue)| value.is_secret().then(|| name.to_owned());
+    let secrets = variables.iter().filter_map(is_secret).collect();
+    let own = variables.resolve_own().map_err(|error| chain(&error))?.into_map();
+    let mut environment = Variables::new(Arc::clone(shared.as_ref().map_err(Clone::clone)?), own);
+    let has_own = |name: &str| environment.own().contains_key(name);
+    if (has_own("JAVA_HOME") || has_own("NODE_HOME")) && !has_own("PATH") {
+        environment.set("PATH", path_with(|name| environment.get(name)));
+    }
     Ok(Given { environment, variables, secrets })
 }
 
-/// Adds what every program expects to find, unless the configuration says something else.
-pub(crate) fn add_base(variables: &mut BTreeMap<String, String>) {
+/// Returns where programs are looked for: homes that are configured go first.
+fn path_with<'v>(get: impl Fn(&str) -> Option<&'v str>) -> String {
     let mut path = String::new();
     for home in ["JAVA_HOME", "NODE_HOME"] {
-        if let Some(home) = variables.get(home).filter(|home| !home.is_empty()) {
+        if let Some(home) = get(home).filter(|home| !home.is_empty()) {
             path.push_str(home);
             path.push_str("/bin:");
         }
     }
     path.push_str(PATH);
+    path
+}
+
+/// Adds what every program expects to find, unless the configuration says something else.
+pub(crate) fn add_base(variables: &mut BTreeMap<String, String>) {
+    let path = path_with(|name| variables.get(name).map(String::as_str));
     let (user, home) = user();
     let base = [
         ("PATH", path),

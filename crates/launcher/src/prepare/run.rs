@@ -1,6 +1,5 @@
 //! Running one lifecycle script of one component.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use tender_config::manifest::Phase as Hook;
@@ -52,6 +51,13 @@ impl Failure {
     }
 }
 
+/// Finds out whether the script of `hook` could be run; one that is not there by right can.
+pub(crate) fn check(subject: &Subject, hook: Hook) -> Result<(), Failure> {
+    let Some(found) = subject.manifest.script(&subject.root, hook) else { return Ok(()) };
+    let relative = found.path.strip_prefix(&subject.root).unwrap_or(&found.path);
+    Script::find(&subject.root, relative).map(drop).map_err(|error| Failure::because(chain(&error)))
+}
+
 /// Runs the script of `hook`, in the component's directory, with its environment and nothing else.
 pub(crate) fn run(
     subject: &Subject,
@@ -62,7 +68,7 @@ pub(crate) fn run(
     let Some(found) = subject.manifest.script(&subject.root, hook) else { return Ok(Ran::default()) };
     let relative = found.path.strip_prefix(&subject.root).unwrap_or(Path::new(""));
     let script = Script::find(&subject.root, relative).map_err(|error| Failure::because(chain(&error)))?;
-    let mut environment: BTreeMap<String, String> = subject.environment.clone();
+    let mut environment = subject.environment.to_map();
     environment.insert("TENDER_OWN_PORTS".to_owned(), surroundings.own_ports.clone());
     if exports == Exports::Kept {
         environment.insert("TENDER_EXPORT_FD".to_owned(), "3".to_owned());

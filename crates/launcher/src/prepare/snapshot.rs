@@ -4,29 +4,48 @@
 //! it, are left out: what is not on the disk cannot be taken from there. The launcher itself reads none of them.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use super::subject::Subject;
-use crate::layout::{Layout, LayoutError, create_dir, remove_dir, remove_file, write_if_changed};
+use crate::layout::{Layout, LayoutError, create_dir, remove_dir, remove_file, write_generated};
 use crate::register::api_definition::entries;
 use crate::script::shell_quoted;
+
+/// The lines of variables that all components have alike, made once.
+#[derive(Debug, Default)]
+pub(crate) struct Shared(OnceLock<String>);
 
 /// Writes the snapshot of one component.
 pub(crate) fn write(
     layout: &Layout,
     subject: &Subject,
     exports: &BTreeMap<String, String>,
+    shared: &Shared,
 ) -> Result<(), LayoutError> {
     let directory = layout.component_env(&subject.name);
     create_dir(&directory, 0o700)?;
     let id = &layout.ha_id;
     let secrets: Vec<&str> = subject.secret_values().collect();
-    let given = lines(&subject.environment, |name| subject.secrets.contains(name), &secrets);
-    write_if_changed(&directory.join(format!(".instance-{id}.env")), given.as_bytes(), 0o600)?;
+    let given = given(subject, &secrets, shared);
+    write_generated(&directory.join(format!(".instance-{id}.env")), given.as_bytes(), 0o600)?;
     let exported = lines(exports, |_| false, &secrets);
-    write_if_changed(&directory.join(format!(".{id}.env")), exported.as_bytes(), 0o600)?;
+    write_generated(&directory.join(format!(".{id}.env")), exported.as_bytes(), 0o600)?;
     let settings = format!("{:#}\n", subject.settings);
-    write_if_changed(&directory.join(format!(".configs-{id}.json")), settings.as_bytes(), 0o600)?;
+    write_generated(&directory.join(format!(".configs-{id}.json")), settings.as_bytes(), 0o600)?;
     Ok(())
+}
+
+/// Returns the variables of a component as lines: those that all have alike, then its own, which a reader takes last.
+fn given(subject: &Subject, secrets: &[&str], shared: &Shared) -> String {
+    let is_secret = |name: &str| subject.secrets.contains(name);
+    let variables = &subject.environment;
+    let own = lines(variables.own(), is_secret, secrets);
+    // Secrets of the component itself are not known to the others: then their lines are made for it alone.
+    let common = shared.0.get_or_init(|| lines(variables.shared(), is_secret, secrets));
+    if secrets.iter().any(|secret| common.contains(secret)) {
+        return lines(variables.shared(), is_secret, secrets) + &own;
+    }
+    format!("{common}{own}")
 }
 
 /// Removes the snapshots of this HA instance of components that are not in `here`, and directories of those that are

@@ -8,6 +8,9 @@ use tender_config::manifest::{Extension, FailurePolicy, Manifest};
 use tender_config::node::Node;
 use tender_supervisor::plan;
 
+use super::foresee::Wanting;
+use super::variables::Variables;
+
 /// One component.
 #[derive(Debug)]
 pub(crate) struct Subject {
@@ -24,7 +27,7 @@ pub(crate) struct Subject {
     /// How it is started again.
     pub(crate) restart: plan::Restart,
     /// Its whole environment, secrets resolved.
-    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) environment: Variables,
     /// The same as the configuration has it, for templates.
     pub(crate) variables: Environment,
     /// Names in it whose values are secret.
@@ -65,7 +68,7 @@ impl Subject {
             // Nothing but its policy means anything without the component.
             extension: Extension { on_failure: extension.on_failure, ..Extension::default() },
             restart: plan::Restart::default(),
-            environment: BTreeMap::new(),
+            environment: Variables::default(),
             variables: Environment::default(),
             secrets: BTreeSet::new(),
             settings: settings.to_json(),
@@ -76,15 +79,20 @@ impl Subject {
 
     /// Returns the environment as the supervisor carries it.
     pub(crate) fn environment_with(&self, exports: &BTreeMap<String, String>) -> plan::Environment {
-        let mut environment = self.environment.clone();
+        let mut environment = self.environment.to_map();
         environment.extend(exports.iter().map(|(name, value)| (name.clone(), value.clone())));
         plan::Environment(environment)
+    }
+
+    /// Returns what the component waits for.
+    pub(crate) fn wanting(&self) -> Wanting<'_> {
+        Wanting { name: &self.name, requires: &self.extension.requires, after: &self.extension.after }
     }
 
     /// Returns every secret value that is long enough to be looked for in a text.
     pub(crate) fn secret_values(&self) -> impl Iterator<Item = &str> {
         const SHORTEST: usize = 4;
         let values = self.secrets.iter().filter_map(|name| self.environment.get(name));
-        values.map(String::as_str).filter(|value| value.len() >= SHORTEST)
+        values.filter(|value| value.len() >= SHORTEST)
     }
 }

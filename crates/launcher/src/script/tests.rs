@@ -37,7 +37,7 @@ fn configure(text: &str, mode: u32) -> (Option<i32>, BTreeMap<String, String>) {
     let (code, third) = run_with_third(&script.phase_command("", Exports::Kept));
     let path = std::env::var("PATH").unwrap();
     let before = BTreeMap::from([("GIVEN".to_owned(), "1".to_owned()), ("PATH".to_owned(), path)]);
-    (code, exports::exported(&before, exports::parse(&third)))
+    (code, exports::exported(|name| before.get(name).map(String::as_str), exports::parse(&third)))
 }
 
 #[test]

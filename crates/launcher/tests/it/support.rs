@@ -49,14 +49,16 @@ fn bundle_holds_no_secret_and_no_key() {
     world.prepare();
     let logs = world.path("instance/logs");
     fs::create_dir_all(&logs).unwrap();
-    let line =
-        format!("12:00 connecting with {} and {}\n  password: {}\n", SECRETS[0], SECRETS[1], SECRETS[2]);
+    let line = format!(
+        "12:00 connecting with {} and {}\n  password: {}\nGET https://bob:url-pass-1@h/ with Bearer bearer-token-1\n",
+        SECRETS[0], SECRETS[1], SECRETS[2]
+    );
     fs::write(logs.join("a.log"), line).unwrap();
     let bundle = support::collect(&world.instance(), world.dir.path()).unwrap();
     use std::os::unix::fs::PermissionsExt;
     assert_eq!(fs::metadata(&bundle).unwrap().permissions().mode() & 0o777, 0o600);
     let text = unpacked(&world, &bundle);
-    for secret in SECRETS.iter().chain(&["BEGIN PRIVATE KEY"]) {
+    for secret in SECRETS.iter().chain(&["BEGIN PRIVATE KEY", "url-pass-1", "bearer-token-1"]) {
         let found: Vec<&str> = text.lines().filter(|line| line.contains(secret)).collect();
         assert!(found.is_empty(), "{found:#?}");
     }

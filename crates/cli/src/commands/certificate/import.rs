@@ -32,7 +32,7 @@ impl Args {
             for file in &self.files {
                 let found =
                     tender_certificate::show(file, None, now).map_err(bundle_fault("read an authority"))?;
-                outcome.tables.push(show::table(&format!("would trust of {}", file.display()), &found));
+                outcome.tables.extend(show::tables(&format!("would trust of {}", file.display()), &found));
             }
             return Ok(outcome);
         }

@@ -18,7 +18,8 @@ use crate::instance::Which;
     after_help = "Examples:\n  tender certificate init --update-config\n  tender certificate init --directory \
                   keystore --host api.example.com --host 10.1.4.7 --check\n  tender certificate init --import \
                   ours.p12 --password-file ours.password\n\n\
-                  What zowe.setup.certificate says is taken; options go before it. Passwords are made at random and \
+                  With --update-config zowe.yaml is made to refer to them, also to those of an earlier run; without it \
+                  the lines for it are printed. What zowe.setup.certificate says is taken; options go before it. Passwords are made at random and \
                   kept in files that the configuration refers to."
 )]
 pub(crate) struct Args {
@@ -82,9 +83,14 @@ impl Args {
     /// Plans, and carries the plan out.
     pub(super) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
         let (which, update_config) = (self.which.clone(), self.update_config);
+        let again = self.update_command();
         let request = self.request()?;
         let now = Timestamp::now();
         let observed = setup::observe(&request, now).map_err(setup_fault("look at the key store"))?;
+        let is_new = request.overwrite || request.new_authority || request.import.is_some();
+        if let Some(certificate) = observed.certificate_in_place().filter(|_| update_config && !is_new) {
+            return refer(&which, &certificate, shell);
+        }
         let plan = setup::plan(&request, observed, now).map_err(setup_fault("plan the certificates"))?;
         let mut outcome = planned(&plan);
         if shell.is_check {
@@ -92,7 +98,7 @@ impl Args {
         }
         let done = setup::execute(&plan).map_err(setup_fault("make the certificates"))?;
         let made: Vec<_> = done.leaf.iter().chain(&done.authority).cloned().collect();
-        outcome.tables = vec![show::table("", &made)];
+        outcome.tables = show::tables("", &made);
         for backup in &done.backups {
             outcome
                 .say(Message::with_id("ZWEL0300W", format!("the old one is kept as {}", backup.display())));
@@ -100,16 +106,38 @@ impl Args {
         let block = block(&done.certificate)?;
         if update_config {
             let path = which.update("zowe.certificate", &serde_json::json!(done.certificate))?;
-            outcome.say(Message::with_id(
-                "ZWEL0808I",
-                format!("zowe.certificate in {} refers to them", path.display()),
-            ));
+            let text = format!("zowe.certificate in {} refers to them", path.display());
+            outcome.say(
+                Message::with_id("ZWEL0808I", text)
+                    .with_hint("a launcher that runs takes it over with `tender reload`"),
+            );
         } else {
-            let text = "the certificates are made; this belongs into the configuration";
-            outcome.say(Message::with_id("ZWEL0808I", text).with_hint(block.replace('\n', "\n          ")));
+            // At the beginning of the line, so that it can be copied as it is.
+            let text =
+                format!("the certificates are made; zowe.yaml does not refer to them yet:\n\n{block}\n");
+            let hint = format!("`{again}` writes that into zowe.yaml");
+            outcome.say(Message::with_id("ZWEL0808I", text).with_hint(hint));
         }
         outcome.data = serde_json::json!(done);
         Ok(outcome)
+    }
+
+    /// Returns the command that makes an instance use what this one has made.
+    fn update_command(&self) -> String {
+        let mut words = vec!["tender certificate init --update-config".to_owned()];
+        let mut option = |name: &str, value: Option<String>| {
+            words.extend(value.map(|value| format!("{name} {}", quoted(&value))));
+        };
+        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        let shown = |path: &PathBuf| absolute(path).display().to_string();
+        let instance = self.which.directory().ok().filter(|_| self.which.config.is_none());
+        let missing = if self.which.config.is_some() { None } else { Some("DIR".to_owned()) };
+        option("--instance", instance.as_ref().map(shown).or(missing));
+        option("--config", self.which.config.clone());
+        option("--directory", self.place.directory.as_ref().map(shown));
+        option("--name", self.place.name.clone());
+        option("--ca-alias", self.place.ca_alias.clone());
+        words.join(" ")
     }
 
     fn request(self) -> Result<SetupRequest, CommandError> {
@@ -163,6 +191,27 @@ impl Args {
         }
         Ok(request)
     }
+}
+
+/// Makes the configuration refer to certificates that are there.
+fn refer(which: &Which, certificate: &RuntimeCertificate, shell: &Shell) -> Result<Outcome, CommandError> {
+    let mut outcome =
+        Outcome { data: serde_json::json!({ "certificate": certificate }), ..Outcome::default() };
+    let store = certificate.keystore.file.display();
+    let text = if shell.is_check {
+        format!("{store} is there already; zowe.certificate would refer to it")
+    } else {
+        let path = which.update("zowe.certificate", &serde_json::json!(certificate))?;
+        format!("{store} is there already; zowe.certificate in {} refers to it", path.display())
+    };
+    outcome.say(Message::with_id("ZWEL0808I", text).with_hint("--overwrite makes a new certificate"));
+    Ok(outcome)
+}
+
+/// Returns a word as a shell reads it back.
+fn quoted(word: &str) -> String {
+    let is_plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-:+@%,".contains(&byte));
+    if is_plain { word.to_owned() } else { tender_launcher::script::shell_quoted(word) }
 }
 
 fn absolute(path: &std::path::Path) -> Result<PathBuf, CommandError> {

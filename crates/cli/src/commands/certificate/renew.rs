@@ -80,7 +80,7 @@ impl Args {
             return Ok(outcome);
         };
         let made: Vec<_> = done.leaf.iter().chain(&done.authority).cloned().collect();
-        outcome.tables = vec![show::table("", &made)];
+        outcome.tables = show::tables("", &made);
         for backup in &done.backups {
             outcome
                 .say(Message::with_id("ZWEL0811I", format!("the old one is kept as {}", backup.display())));

@@ -45,7 +45,7 @@ impl Args {
         let store = store(&self.which)?;
         let expected = self.fingerprint.as_deref().filter(|_| !shell.is_check);
         let seen = service::trust_service(&self.target, expected, &store, Timestamp::now()).map_err(fault)?;
-        let mut outcome = Outcome { tables: vec![show::table("It sent", &seen.chain)], ..Outcome::default() };
+        let mut outcome = Outcome { tables: show::tables("it sent", &seen.chain), ..Outcome::default() };
         outcome.data = serde_json::json!(seen);
         match &seen.imported {
             Some(imported) => told(&mut outcome, &imported.added, &imported.present),

@@ -50,7 +50,7 @@ impl Args {
             )
             .map_err(trust::fault)?;
             let mut outcome = checked(&report.checks);
-            outcome.tables.insert(0, show::table("It sent", &report.chain));
+            outcome.tables.splice(0..0, show::tables("it sent", &report.chain));
             outcome.data = serde_json::json!(report);
             return Ok(outcome);
         }

@@ -1,7 +1,8 @@
 //! `tender config get KEY`.
 
 use tender_config::node::Node;
-use tender_package::{Outcome, ReturnCode};
+use tender_launcher::instance::Loaded;
+use tender_package::{Message, Outcome, ReturnCode};
 
 use super::Shell;
 use crate::error::{CommandError, RuntimeFault};
@@ -36,11 +37,37 @@ impl Args {
                 .with_hint("`tender config get --path components` lists a part of what is")
                 .into());
         };
+        let wrong = problems_at(&read, &key);
+        if node.is_null()
+            && let Some(first) = wrong.first()
+        {
+            let text = format!("{key} has no value");
+            return Err(RuntimeFault::new("ZWEL0072E", ReturnCode::Refused, text)
+                .with_hint(first.clone())
+                .into());
+        }
         let value = node.to_json();
         let shown = node.scalar().unwrap_or_else(|| pretty(node));
         Live::new(shell.audience).line(&shown).map_err(CommandError::Print)?;
-        Ok(Outcome { data: serde_json::json!({ "key": key, "value": value }), ..Outcome::default() })
+        let mut outcome = Outcome::default();
+        for problem in wrong {
+            outcome.say(Message::with_id("ZWEL0072E", problem));
+            // The rest was printed.
+            outcome.code = ReturnCode::Warning;
+        }
+        outcome.data = serde_json::json!({ "key": key, "value": value });
+        Ok(outcome)
     }
+}
+
+/// Returns the errors in the value of a key, as a template that cannot be evaluated.
+fn problems_at(read: &Loaded, key: &str) -> Vec<String> {
+    let is_below = |path: &str, of: &str| {
+        path.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    let found =
+        read.report.errors().filter(|problem| !problem.path.is_empty() && is_below(&problem.path, key));
+    found.map(ToString::to_string).collect()
 }
 
 fn pretty(node: &Node) -> String {

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use tender_config::edit::{self, EditError, Scalar};
 use tender_launcher::instance::Instance;
-use tender_package::{Message, Outcome, ReturnCode, Table};
+use tender_package::{Message, Outcome, Table};
 
 use super::Shell;
 use crate::error::{CommandError, RuntimeFault};
-use crate::instance::Which;
 use crate::instance::place::CONFIGURATION;
+use crate::instance::{Which, loaded};
 
 /// Options of `tender config set`.
 #[derive(Debug, clap::Args)]
@@ -36,20 +36,22 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 impl Args {
-    /// Changes one key after the other, or tells which would change.
+    /// Changes all keys or none, or tells which would change.
     pub(super) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
         let instance = self.which.open()?;
         let file = &file_of(&instance);
         let mut outcome = Outcome::default();
         let mut table = Table::new("", &["key", "value"]);
+        let mut changes = Vec::new();
         for (key, text) in &self.assignments {
             let value = if self.string { Scalar::Text(text.clone()) } else { scalar(text) };
-            if shell.is_check {
-                check(file, key, &value)?;
-            } else {
-                edit::set(file, key, &value).map_err(fault)?;
-            }
+            changes.push((key.clone(), value));
             table.row([key.as_str(), text.as_str()]);
+        }
+        if shell.is_check {
+            check(file, &changes)?;
+        } else {
+            edit::set_all(file, &changes).map_err(fault)?;
         }
         outcome.data = serde_json::json!({ "file": file, "set": self.assignments });
         outcome.tables.push(table);
@@ -69,13 +71,16 @@ fn file_of(instance: &Instance) -> PathBuf {
     if first.is_dir() { first.join(CONFIGURATION) } else { first }
 }
 
-fn check(file: &Path, key: &str, value: &Scalar) -> Result<(), CommandError> {
-    let text = std::fs::read_to_string(file).map_err(|source| CommandError::File {
+fn check(file: &Path, changes: &[(String, Scalar)]) -> Result<(), CommandError> {
+    let mut text = std::fs::read_to_string(file).map_err(|source| CommandError::File {
         doing: "read",
         path: file.to_owned(),
         source,
     })?;
-    edit::set_text(&text, file, key, value).map(drop).map_err(fault)
+    for (key, value) in changes {
+        text = edit::set_text(&text, file, key, value).map_err(fault)?;
+    }
+    Ok(())
 }
 
 /// Reads a value as YAML would read it where only whole numbers and the three words are not text.
@@ -89,11 +94,7 @@ fn scalar(text: &str) -> Scalar {
 }
 
 fn fault(fault: EditError) -> CommandError {
-    let code = match &fault {
-        EditError::Key(_) => ReturnCode::Syntax,
-        EditError::Place { .. } | EditError::Syntax { .. } => ReturnCode::Refused,
-        EditError::Read(_) | EditError::Write { .. } => ReturnCode::Outside,
-    };
+    let code = loaded::edit_code(&fault);
     RuntimeFault::new("ZWEL0138E", code, "failed to change the configuration").because(fault).into()
 }
 

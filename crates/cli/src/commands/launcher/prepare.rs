@@ -3,18 +3,21 @@
 use std::io;
 
 use clap::ValueEnum;
+use tender_launcher::instance::Instance;
 use tender_launcher::launch::child::{self, Output};
-use tender_launcher::prepare::PrepareRequest;
-use tender_package::{Outcome, ReturnCode};
+use tender_launcher::prepare::{PrepareRequest, prepare};
+use tender_launcher::progress::Silent;
+use tender_package::{Message, Outcome, ReturnCode};
 use tender_supervisor::Scope;
 
-use super::program;
+use super::{program, run};
+use crate::commands::start::{phases, prepare_fault};
 use crate::error::CommandError;
 use crate::instance::Which;
 
 /// Options of `tender launcher prepare`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  tender launcher prepare --instance /srv/prod --output events\n\n\
+#[command(after_help = "Example:\n  tender launcher prepare --instance /srv/prod --output text\n\n\
                   The launcher calls this. It validates and configures, and writes the plan of what is to run as JSON \
                   on its standard output: with secrets, so keep it off the disk. `tender validate` is for people.")]
 pub(crate) struct Args {
@@ -35,6 +38,8 @@ enum Form {
     Plan,
     /// Who the instance is, what happens, and the result; one JSON object a line.
     Events,
+    /// The phases, for people; there is no plan.
+    Text,
 }
 
 impl Args {
@@ -48,10 +53,26 @@ impl Args {
         let output = match self.output {
             Form::Plan => Output::Plan,
             Form::Events => Output::Events,
+            Form::Text => return told(&instance, &request),
         };
         let has_plan = child::serve(&instance, &request, output, &mut io::stdout(), &mut io::stderr())
             .map_err(CommandError::Print)?;
         let code = if has_plan { ReturnCode::Done } else { ReturnCode::Outside };
         Ok(Outcome { code, ..Outcome::default() })
     }
+}
+
+/// Prepares and shows what came of it.
+fn told(instance: &Instance, request: &PrepareRequest) -> Result<Outcome, CommandError> {
+    let prepared = prepare(instance, request, &Silent).map_err(prepare_fault)?;
+    let mut outcome = Outcome::default();
+    phases::add(&mut outcome, &prepared.phases);
+    for message in &prepared.messages {
+        outcome.messages.push(Message::with_id(&message.id, message.text.clone()));
+    }
+    if prepared.is_failed() {
+        outcome.code = run::not_prepared(&prepared.phases);
+    }
+    outcome.data = serde_json::json!({ "phases": prepared.phases, "messages": prepared.messages });
+    Ok(outcome)
 }

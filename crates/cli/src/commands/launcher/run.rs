@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use tender_launcher::launch::{self, Ended, LaunchError, RunRequest};
-use tender_launcher::message::log_line;
+use tender_launcher::message::{Message, chain, log_line};
 use tender_launcher::progress::Event;
 use tender_launcher::summary::{Outcome as RowOutcome, Phase, PhaseSummary};
 use tender_package::{Outcome, ReturnCode};
@@ -94,22 +94,34 @@ impl Args {
             progress: Arc::new(move |event: &Event| drop(tell(told, event))),
         };
         let mut outcome = Outcome::default();
-        match launch::run(&instance, &request).map_err(fault)? {
+        let ended = launch::run(&instance, &request).map_err(fault).inspect_err(|fault| {
+            // Whoever follows events reads nothing else.
+            if told == Told::Events {
+                drop(tell(told, &Event::Message(told_of(fault))));
+            }
+        })?;
+        match ended {
             Ended::NotPrepared(prepared) => outcome.code = not_prepared(&prepared.phases),
-            Ended::Stopped(exit) if exit.forced.is_empty() => {}
+            Ended::Stopped(exit) if exit.forced.is_empty() && exit.unkillable.is_empty() => {}
             Ended::Stopped(_) => outcome.code = ReturnCode::Warning,
         }
         Ok(outcome)
     }
 }
 
-/// Returns the code of an instance that could not be prepared: a configuration that does not hold is refused, trying
-/// again does not help; a component or host that is not ready may be so later.
-pub(crate) fn not_prepared(phases: &[PhaseSummary]) -> ReturnCode {
-    let is_wrong = |summary: &PhaseSummary| {
-        summary.phase == Phase::Configuration && summary.worst() == RowOutcome::Failed
-    };
-    if phases.iter().any(is_wrong) { ReturnCode::Refused } else { ReturnCode::Outside }
+/// Returns the code of an instance that could not be prepared: a configuration that does not hold or that starts
+/// nothing is refused, trying again does not help; a component or host that is not ready may be so later.
+pub(super) fn not_prepared(phases: &[PhaseSummary]) -> ReturnCode {
+    let worst = |summary: &PhaseSummary| summary.worst();
+    let is_wrong =
+        phases.iter().any(|one| one.phase == Phase::Configuration && worst(one) == RowOutcome::Failed);
+    let is_well = phases.iter().all(|one| worst(one) <= RowOutcome::Nothing);
+    if is_wrong || is_well { ReturnCode::Refused } else { ReturnCode::Outside }
+}
+
+/// Makes one message of a fault and its causes.
+fn told_of(fault: &CommandError) -> Message {
+    Message::new(fault.id(), chain(fault))
 }
 
 fn tell(told: Told, event: &Event) -> io::Result<()> {

@@ -7,27 +7,14 @@ use super::amounts::{size, time};
 
 /// Shows every component in a row, those that the plan left out included.
 pub(crate) fn components(status: &InstanceStatus) -> Table {
-    let mut table = Table::new(
-        headline(status),
-        &[
-            "component",
-            "state",
-            "pid",
-            "uptime",
-            "restarts",
-            "next start",
-            "CPU",
-            "memory",
-            "ports",
-            "reason",
-        ],
-    );
+    let header = ["component", "state", "pid", "uptime", "restarts", "CPU", "memory", "ports", "reason"];
+    let mut table = Table::new(headline(status), &header);
     for one in &status.components {
         table.row(component(one));
     }
     for left in &status.left_out {
         let mut row = vec![left.name.clone(), "FAILED".to_owned()];
-        row.extend(std::iter::repeat_n("-".to_owned(), 7));
+        row.extend(std::iter::repeat_n("-".to_owned(), 6));
         row.push(format!("{}: {}", left.phase, left.reason));
         table.row(row);
     }
@@ -46,8 +33,13 @@ fn headline(status: &InstanceStatus) -> String {
     )
 }
 
-fn component(one: &ComponentStatus) -> [String; 10] {
+fn component(one: &ComponentStatus) -> [String; 9] {
     let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    let mut reason = one.reason.clone().or_else(|| one.last_exit.clone()).unwrap_or_default();
+    if let Some(next_ms) = one.next_start_ms {
+        let after = if reason.is_empty() { "" } else { "; " };
+        reason = format!("{reason}{after}starts in {}", time(next_ms));
+    }
     let ports = one.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     [
         one.name.clone(),
@@ -55,11 +47,10 @@ fn component(one: &ComponentStatus) -> [String; 10] {
         or_dash(one.pid.map(|pid| pid.to_string())),
         or_dash(one.uptime_ms.map(time)),
         one.restarts.to_string(),
-        or_dash(one.next_start_ms.map(time)),
         or_dash(one.cpu_ms.map(time)),
         or_dash(one.memory_bytes.map(size)),
         if ports.is_empty() { "-".to_owned() } else { ports },
-        one.reason.clone().or_else(|| one.last_exit.clone()).unwrap_or_default(),
+        reason,
     ]
 }
 
@@ -91,11 +82,28 @@ pub(crate) fn complaints(status: &InstanceStatus) -> Vec<Message> {
         message.severity = severity;
         told.push(with_output(message, &one.last_output));
     }
-    for left in &status.left_out {
-        let text = format!("{} was left out, its {} failed: {}", left.name, left.phase, left.reason);
-        told.push(with_output(Message::with_id("ZWEL0052W", text), &left.output));
-    }
+    told.extend(lost_output(status));
+    told.extend(left_out(status));
     told
+}
+
+/// Says whose output is being lost, and whether the instance's own journal is: nothing else would be noticed so late.
+fn lost_output(status: &InstanceStatus) -> Vec<Message> {
+    let of_components = status.components.iter().flat_map(|one| {
+        let lost = one.conditions.iter().filter(|condition| condition.id == "ZWEL0085W");
+        lost.map(|condition| Message::with_id("ZWEL0085W", format!("{}: {}", one.name, condition.text)))
+    });
+    let of_instance = status.conditions.iter().map(|told| Message::with_id(&told.id, told.text.clone()));
+    of_components.chain(of_instance).collect()
+}
+
+/// Says which components are not run, and why: one message for each.
+pub(crate) fn left_out(status: &InstanceStatus) -> Vec<Message> {
+    let told = status.left_out.iter().map(|left| {
+        let text = format!("{} was left out, its {} failed: {}", left.name, left.phase, left.reason);
+        with_output(Message::with_id("ZWEL0052W", text), &left.output)
+    });
+    told.collect()
 }
 
 /// Adds the last lines a component printed, as the way on.
