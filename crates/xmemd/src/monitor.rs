@@ -1,0 +1,322 @@
+//! The monitor: it takes connections, asks the kernel who they are, decides what they may, and orders work.
+//!
+//! ```text
+//! accept ─► who? (kernel) ─► names (thread, deadline) ─► subject ─► table of rights ─► front, with the socket
+//!                                                                      ▲
+//!                                 keeper: the profiles have changed ───┘ made anew for everybody
+//! ```
+//!
+//! It never reads a client's socket. What the front passes on is checked again: whether the connection exists, and whether
+//! its subject still may.
+
+mod accept;
+mod audit;
+mod calls;
+mod front_link;
+mod names;
+mod peer;
+mod policy;
+pub(crate) mod rights;
+mod tables;
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use tender_saf::{AuditOptions, LinuxIdentity, Subject};
+
+use self::accept::Waiting;
+use self::audit::Audit;
+use self::names::Names;
+use self::policy::Policy;
+use self::rights::PluginService;
+use self::tables::Tables;
+use crate::channel::{Channel, Message};
+use crate::link::{Begin, FromMonitor, ToFront, ToMonitor};
+use crate::messages;
+use crate::poller::{Poller, Ready};
+use crate::role::{self, RoleError};
+use crate::settings::Settings;
+use crate::sysprint::Sysprint;
+use crate::timers::{Clock, Timers};
+
+mod token {
+    pub(super) const ROOT: u64 = 0;
+    pub(super) const FRONT: u64 = 1;
+    pub(super) const KEEPER: u64 = 2;
+    pub(super) const LISTENER: u64 = 3;
+    pub(super) const NAMES: u64 = 5;
+    pub(super) const AUDIT: u64 = 6;
+}
+
+/// A deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Timer {
+    /// Of the names of somebody who waits.
+    Names(u64),
+    /// Of draining.
+    Drain,
+}
+
+/// A connection that the front has.
+#[derive(Debug)]
+struct Connection {
+    uid: u32,
+    gid: u32,
+    pid: u32,
+    pidfd: OwnedFd,
+    program: String,
+    identity: LinuxIdentity,
+    subject: Subject,
+    table: u32,
+}
+
+impl Connection {
+    /// Where a question came from, for the audit log.
+    fn origin(&self, id: u64) -> String {
+        format!("connection {id} uid {} pid {} {}", self.uid, self.pid, self.program)
+    }
+}
+
+/// What waits for a refusal to be on disk.
+#[derive(Debug)]
+enum AfterAudit {
+    /// The front, with a ticket of its own.
+    Front(u64),
+    /// A call that the monitor itself refused.
+    Call { call: u64, code: u32, refusal: Option<String> },
+    /// Nobody.
+    Nobody,
+}
+
+/// How far a monitor is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// No profiles yet.
+    Starting,
+    Ready,
+    Draining,
+}
+
+#[derive(Debug)]
+struct Monitor {
+    begin: Begin,
+    settings: Settings,
+    print: Sysprint,
+    poller: Poller,
+    clock: Clock,
+    timers: Timers<Timer>,
+    root: Channel,
+    front: Option<Channel>,
+    keeper: Option<Channel>,
+    listener: Option<OwnedFd>,
+    phase: Phase,
+    policy: Option<Policy>,
+    names: Names,
+    audit: Audit,
+    waiting: HashMap<u64, Waiting>,
+    connections: HashMap<u64, Connection>,
+    connections_of_uid: HashMap<u32, u32>,
+    tables: Tables,
+    plugins: Vec<PluginService>,
+    after_audit: HashMap<u64, AfterAudit>,
+    next_id: u64,
+    next_ticket: u64,
+}
+
+/// Runs until the root process is gone or says so.
+pub(crate) fn run() -> Result<(), RoleError> {
+    let mut root = role::enter()?;
+    let mut message = role::first(&mut root)?;
+    let ToMonitor::Begin(begin) = message.head()? else { return Err(RoleError::Order) };
+    let listener = message.take_fd()?;
+    role::raise_files_limit();
+    role::become_user(begin.run_as)?;
+    role::harden()?;
+    let mut monitor = Monitor::new(root, *begin, listener)?;
+    monitor.work()
+}
+
+impl Monitor {
+    fn new(root: Channel, begin: Begin, listener: OwnedFd) -> Result<Self, RoleError> {
+        let print = Sysprint::start("MONITOR", begin.level)?;
+        let settings = begin.settings.clone();
+        let options = AuditOptions {
+            queue_entries_max: settings.audit_queue_entries_max,
+            linger_ms: settings.audit_linger_ms,
+            wait_ms: settings.audit_wait_ms,
+            retry_ms: settings.audit_retry_ms,
+        };
+        let path = begin.state.join("audit.log");
+        let audit = Audit::start(&path, options).map_err(|error| io::Error::other(role::chain(&error)))?;
+        let names = Names::start()?;
+        let poller = Poller::new()?;
+        rustix::io::ioctl_fionbio(&listener, true).map_err(io::Error::from)?;
+        poller.add(&root, token::ROOT)?;
+        poller.add(&listener, token::LISTENER)?;
+        poller.add(names.waker(), token::NAMES)?;
+        poller.add(audit.waker(), token::AUDIT)?;
+        // What the pages hold now are keys' future neighbours; it fails where the limit is low, and then nothing is locked.
+        crate::sys::lock_memory().ok();
+        let first_id = (begin.start << 32) + 1;
+        Ok(Self {
+            settings,
+            print,
+            poller,
+            clock: Clock::start(),
+            timers: Timers::new(),
+            root,
+            front: None,
+            keeper: None,
+            listener: Some(listener),
+            phase: Phase::Starting,
+            policy: None,
+            names,
+            audit,
+            waiting: HashMap::new(),
+            connections: HashMap::new(),
+            connections_of_uid: HashMap::new(),
+            tables: Tables::default(),
+            plugins: Vec::new(),
+            after_audit: HashMap::new(),
+            next_id: first_id,
+            next_ticket: 1,
+            begin,
+        })
+    }
+
+    fn work(&mut self) -> Result<(), RoleError> {
+        let mut ready = Vec::new();
+        loop {
+            let timeout = self.timers.left_ms(self.clock.now_ms());
+            self.poller.wait(timeout, &mut ready)?;
+            for ready in ready.drain(..) {
+                if !self.handle(ready)? {
+                    return Ok(());
+                }
+            }
+            while let Some(timer) = self.timers.take_due(self.clock.now_ms()) {
+                match timer {
+                    Timer::Names(id) => self.names_late(id),
+                    Timer::Drain => self.drained(false)?,
+                }
+            }
+        }
+    }
+
+    /// Handles one descriptor; false when the root process is gone.
+    fn handle(&mut self, ready: Ready) -> Result<bool, RoleError> {
+        match ready.token {
+            token::ROOT => return self.hear_root(),
+            token::FRONT => self.hear_front()?,
+            token::KEEPER => self.hear_keeper()?,
+            token::LISTENER => self.accept(),
+            token::NAMES => {
+                while let Some(found) = self.names.answered() {
+                    self.named(&found);
+                }
+            }
+            token::AUDIT => self.audit_written(),
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    fn hear_root(&mut self) -> Result<bool, RoleError> {
+        self.root.flush()?;
+        loop {
+            match self.root.receive() {
+                Ok(None) => break,
+                Ok(Some(message)) => self.told_by_root(message)?,
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    self.audit.stop(Duration::from_secs(2)).ok();
+                    return Ok(false);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.poller.want_write(&self.root, token::ROOT, self.root.wants_write())?;
+        Ok(true)
+    }
+
+    fn told_by_root(&mut self, mut message: Message) -> Result<(), RoleError> {
+        match message.head()? {
+            ToMonitor::Begin(_) => return Err(RoleError::Order),
+            ToMonitor::Front => self.front_started(message.take_fd()?)?,
+            ToMonitor::Keeper => {
+                if let Some(old) = self.keeper.take() {
+                    self.poller.remove(&old);
+                }
+                let keeper = Channel::new(message.take_fd()?)?;
+                self.poller.add(&keeper, token::KEEPER)?;
+                self.keeper = Some(keeper);
+            }
+            ToMonitor::Settings(settings) => {
+                self.settings = (*settings).clone();
+                self.tell_front(&ToFront::Settings(settings), &[], Vec::new());
+                self.renew_tables();
+            }
+            ToMonitor::Drain { code, within_ms } => self.drain(code, within_ms)?,
+            ToMonitor::Worker { .. }
+            | ToMonitor::NoWorker { .. }
+            | ToMonitor::Host { .. }
+            | ToMonitor::NoHost { .. }
+            | ToMonitor::HostEnded { .. }
+            | ToMonitor::Said { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn tell_root(&mut self, what: &FromMonitor) -> io::Result<()> {
+        self.root.send(what, &[], Vec::new())?;
+        self.poller.want_write(&self.root, token::ROOT, self.root.wants_write())
+    }
+
+    fn ticket(&mut self) -> u64 {
+        self.next_ticket += 1;
+        self.next_ticket
+    }
+
+    /// Tells the root process that calls can be taken, once.
+    fn become_ready(&mut self) -> io::Result<()> {
+        if self.phase == Phase::Starting && self.policy.is_some() && self.front.is_some() {
+            self.phase = Phase::Ready;
+            let plugins: std::collections::HashSet<&str> =
+                self.plugins.iter().map(|service| &*service.plugin).collect();
+            let ready = FromMonitor::Ready {
+                services: crate::services::ALL.len(),
+                plugins: plugins.len(),
+                sandbox: String::new(),
+            };
+            self.tell_root(&ready)?;
+            self.accept();
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self, code: u32, within_ms: u64) -> Result<(), RoleError> {
+        self.phase = Phase::Draining;
+        if let Some(listener) = self.listener.take() {
+            self.poller.remove(&listener);
+        }
+        self.waiting.clear();
+        self.tell_front(&ToFront::Drain { code, within_ms }, &[], Vec::new());
+        // The front is quicker, unless it hangs.
+        self.timers.arm(Timer::Drain, self.clock.now_ms() + within_ms + 1000);
+        if self.front.is_none() {
+            self.drained(true)?;
+        }
+        Ok(())
+    }
+
+    fn drained(&mut self, is_clean: bool) -> Result<(), RoleError> {
+        self.timers.disarm(Timer::Drain);
+        let is_written = self.audit.stop(Duration::from_secs(5));
+        if let Err(error) = is_written {
+            self.print.say(messages::AUDIT_FAILED, &[&role::chain(&error)]);
+        }
+        self.print.flush(Duration::from_secs(1));
+        Ok(self.tell_root(&FromMonitor::Drained { is_clean })?)
+    }
+}
