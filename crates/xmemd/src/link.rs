@@ -227,6 +227,7 @@ pub(crate) struct Newcomer {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) pid: u32,
+    pub(crate) gids: Vec<u32>,
     pub(crate) program: String,
     /// Whether the connection is known already to clients: a monitor that was started again tells of it anew.
     pub(crate) is_known: bool,

@@ -41,6 +41,11 @@ impl Poller {
         Ok(epoll::add(&self.epoll, fd, EventData::new_u64(token), Self::flags(false))?)
     }
 
+    /// Begins to wait for a descriptor that is never read: each time that something comes, once.
+    pub(crate) fn add_edge(&self, fd: impl AsFd, token: u64) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, fd, EventData::new_u64(token), EventFlags::IN | EventFlags::ET)?)
+    }
+
     /// Says whether a descriptor is also waited for to become writable.
     pub(crate) fn want_write(&self, fd: impl AsFd, token: u64, write: bool) -> io::Result<()> {
         Ok(epoll::modify(&self.epoll, fd, EventData::new_u64(token), Self::flags(write))?)

@@ -1,6 +1,12 @@
 //! The services: one file each, and one line in this table.
 
 use tender_saf::AccessLevel;
+use tender_xmem::service::ServiceId;
+
+pub(crate) mod config;
+pub(crate) mod dump;
+pub(crate) mod identify;
+pub(crate) mod log;
 
 /// Who answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,36 +32,36 @@ pub(crate) struct Service {
     pub(crate) level: AccessLevel,
 }
 
-const fn service(id: u16, name: &'static str, place: Place, level: AccessLevel) -> Service {
-    Service { id, name, version: 1, place, level }
+const fn service(id: ServiceId, place: Place, level: AccessLevel) -> Service {
+    Service { id: id.number(), name: id.name(), version: id.version(), place, level }
 }
 
 /// All of them, by number.
 pub(crate) const ALL: &[Service] = &[
-    service(1, "LOG", Place::Front, AccessLevel::Read),
-    service(2, "DUMP", Place::Front, AccessLevel::Read),
-    service(3, "CONFIG", Place::Front, AccessLevel::Read),
-    service(4, "STATUS", Place::Front, AccessLevel::Read),
-    service(5, "IDENTIFY", Place::Front, AccessLevel::Read),
-    service(6, "ACTOR", Place::Monitor, AccessLevel::Read),
-    service(11, "AUTH", Place::Monitor, AccessLevel::Update),
-    service(12, "INSPECT", Place::Monitor, AccessLevel::Update),
-    service(13, "NETWORK", Place::Monitor, AccessLevel::Read),
-    service(14, "USERS", Place::Monitor, AccessLevel::Read),
-    service(15, "PROFILES", Place::Monitor, AccessLevel::Read),
-    service(16, "ACCESS", Place::Monitor, AccessLevel::Read),
-    service(17, "ADMIN", Place::Monitor, AccessLevel::Update),
-    service(18, "GROUPS", Place::Monitor, AccessLevel::Read),
-    service(19, "MEMBERS", Place::Monitor, AccessLevel::Read),
-    service(20, "GROUPADM", Place::Monitor, AccessLevel::Update),
-    service(21, "TICKET", Place::Monitor, AccessLevel::Update),
-    service(22, "TOKEN", Place::Monitor, AccessLevel::Update),
-    service(23, "RUNAS", Place::Monitor, AccessLevel::Update),
-    service(24, "PLACE", Place::Monitor, AccessLevel::Update),
-    service(25, "PORT", Place::Monitor, AccessLevel::Update),
-    service(26, "EXPLAIN", Place::Monitor, AccessLevel::Read),
-    service(64, "ROUTER", Place::Router, AccessLevel::Read),
-    service(65, "ROUTER_CP", Place::Router, AccessLevel::Read),
+    service(ServiceId::Log, Place::Front, AccessLevel::Read),
+    service(ServiceId::Dump, Place::Front, AccessLevel::Read),
+    service(ServiceId::Config, Place::Front, AccessLevel::Read),
+    service(ServiceId::Status, Place::Front, AccessLevel::Read),
+    service(ServiceId::Identify, Place::Front, AccessLevel::Read),
+    service(ServiceId::Actor, Place::Monitor, AccessLevel::Read),
+    service(ServiceId::Auth, Place::Monitor, AccessLevel::Update),
+    service(ServiceId::Inspect, Place::Monitor, AccessLevel::Update),
+    service(ServiceId::Network, Place::Monitor, AccessLevel::Read),
+    service(ServiceId::Users, Place::Monitor, AccessLevel::Read),
+    service(ServiceId::Profiles, Place::Monitor, AccessLevel::Read),
+    service(ServiceId::Access, Place::Monitor, AccessLevel::Read),
+    service(ServiceId::Admin, Place::Monitor, AccessLevel::Update),
+    service(ServiceId::Groups, Place::Monitor, AccessLevel::Read),
+    service(ServiceId::Members, Place::Monitor, AccessLevel::Read),
+    service(ServiceId::GroupAdmin, Place::Monitor, AccessLevel::Update),
+    service(ServiceId::Ticket, Place::Monitor, AccessLevel::Update),
+    service(ServiceId::Token, Place::Monitor, AccessLevel::Update),
+    service(ServiceId::RunAs, Place::Monitor, AccessLevel::Update),
+    service(ServiceId::Place, Place::Monitor, AccessLevel::Update),
+    service(ServiceId::Port, Place::Monitor, AccessLevel::Update),
+    service(ServiceId::Explain, Place::Monitor, AccessLevel::Read),
+    service(ServiceId::RouterSwitch, Place::Router, AccessLevel::Read),
+    service(ServiceId::Router, Place::Router, AccessLevel::Read),
 ];
 
 /// Returns a service by its number.

@@ -43,6 +43,10 @@ impl<K: Copy + Ord + Hash> Timers<K> {
         }
     }
 
+    pub(crate) fn is_armed(&self, key: K) -> bool {
+        self.by_key.contains_key(&key)
+    }
+
     /// Returns how long until the earliest deadline.
     pub(crate) fn left_ms(&self, now_ms: u64) -> Option<u64> {
         self.by_time.first().map(|(at_ms, _)| at_ms.saturating_sub(now_ms))

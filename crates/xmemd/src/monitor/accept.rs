@@ -134,6 +134,7 @@ impl Monitor {
             uid: peer.uid,
             gid: peer.gid,
             pid: peer.pid,
+            gids: peer.gids.clone(),
             program: peer.program.clone(),
             is_known: known.is_some(),
         };

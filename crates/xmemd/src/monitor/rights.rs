@@ -92,7 +92,7 @@ pub(crate) fn refusal(compiled: &Compiled, whom: &Whom<'_>, asked: &Question<'_>
         "resource": said.resource,
         "level": said.level,
         "rule": said.rule,
-        "remedy": said.remedy,
+        "remedy": said.remedy.unwrap_or_default(),
     });
     value.to_string()
 }
