@@ -1,0 +1,216 @@
+//! One packet, with its descriptors.
+
+use std::borrow::Cow;
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+
+use super::DESCRIPTORS_MAX;
+use super::payload::{PayloadError, read_sealed, seal};
+use crate::code::CmsCode;
+use crate::frame::{Flags, FrameError, Header, INLINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
+
+/// Bytes of a control message before its descriptors, and of each descriptor.
+const CONTROL_HEADER_BYTES: usize = 16;
+const DESCRIPTOR_BYTES: usize = 4;
+/// Room for one more than can be permitted, and for aligning.
+const CONTROL_ROOM: usize = CONTROL_HEADER_BYTES + DESCRIPTOR_BYTES * (DESCRIPTORS_MAX + 2) + 8;
+
+/// A frame that was received.
+#[derive(Debug)]
+pub struct Frame<'b> {
+    /// The header.
+    pub header: Header,
+    /// The payload: in the buffer, or copied out of a sealed memfd.
+    pub payload: Cow<'b, [u8]>,
+    /// Descriptors beside it.
+    pub descriptors: Vec<OwnedFd>,
+}
+
+/// What a peer did that the protocol does not allow. The connection ends with [`Violation::code`].
+#[derive(Debug, thiserror::Error)]
+pub enum Violation {
+    /// The bytes are no frame.
+    #[error("what came is no frame")]
+    Frame(#[source] FrameError),
+    /// The packet is longer than any may be.
+    #[error("a packet is longer than {} bytes", crate::frame::PACKET_BYTES_MAX)]
+    TooLong,
+    /// More descriptors than there was room for, or other control data.
+    #[error("a packet brought control data that was not asked for")]
+    ControlData,
+    /// Another number of descriptors than the frame may have.
+    #[error("a packet brought {came} descriptors, at most {allowed} were expected")]
+    Descriptors {
+        /// How many came.
+        came: usize,
+        /// How many may come.
+        allowed: usize,
+    },
+    /// The memfd is not what it must be.
+    #[error("the payload can not be taken from its memfd")]
+    Payload(#[source] PayloadError),
+}
+
+impl Violation {
+    /// The CMS code that the connection ends with.
+    #[must_use]
+    pub const fn code(&self) -> CmsCode {
+        match self {
+            Self::Frame(error) => error.code(),
+            Self::TooLong | Self::Payload(_) => CmsCode::BadParameter,
+            Self::ControlData | Self::Descriptors { .. } => CmsCode::ProtocolViolated,
+        }
+    }
+}
+
+/// What went wrong with a connection.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// Nothing there, or no room, within the time.
+    #[error("the connection was not ready in time")]
+    WouldBlock,
+    /// The peer is gone.
+    #[error("the connection was closed by its other end")]
+    Closed,
+    /// The peer broke the rules.
+    #[error("the protocol was violated")]
+    Violated(#[source] Violation),
+    /// The payload is longer than any may be.
+    #[error("a payload of {bytes} bytes is longer than {} bytes", PAYLOAD_BYTES_MAX)]
+    TooLong {
+        /// Bytes of it.
+        bytes: usize,
+    },
+    /// The kernel refuses.
+    #[error("the connection failed")]
+    Io(#[source] std::io::Error),
+}
+
+impl From<Errno> for SocketError {
+    fn from(error: Errno) -> Self {
+        match error {
+            Errno::AGAIN => Self::WouldBlock,
+            Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN | Errno::SHUTDOWN => Self::Closed,
+            error => Self::Io(error.into()),
+        }
+    }
+}
+
+pub(super) fn send(
+    socket: BorrowedFd<'_>,
+    mut header: Header,
+    payload: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<(), SocketError> {
+    let too_long = SocketError::TooLong { bytes: payload.len() };
+    if payload.len() > PAYLOAD_BYTES_MAX || descriptors.len() > DESCRIPTORS_MAX {
+        return Err(too_long);
+    }
+    header.length = u32::try_from(payload.len()).map_err(|_| too_long)?;
+    if payload.len() <= INLINE_BYTES_MAX {
+        return send_packet(socket, &header, payload, descriptors);
+    }
+    header.flags = header.flags.with(Flags::MEMFD);
+    let memfd = seal(payload).map_err(SocketError::Io)?;
+    let mut all = vec![memfd.as_fd()];
+    all.extend_from_slice(descriptors);
+    send_packet(socket, &header, &[], &all)
+}
+
+fn send_packet(
+    socket: BorrowedFd<'_>,
+    header: &Header,
+    inline: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<(), SocketError> {
+    let bytes = header.encode();
+    let parts = [IoSlice::new(&bytes), IoSlice::new(inline)];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX + 1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(SocketError::Io(Errno::NOBUFS.into()));
+    }
+    loop {
+        match sendmsg(socket, &parts, &mut control, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => {}
+            // A queue of descriptors in flight that is full is emptied by whoever reads.
+            Err(Errno::TOOMANYREFS) => return Err(SocketError::WouldBlock),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+pub(super) fn receive<'b>(
+    socket: BorrowedFd<'_>,
+    buffer: &'b mut [u8],
+    descriptors_max: usize,
+) -> Result<Frame<'b>, SocketError> {
+    let violated = |violation| Err(SocketError::Violated(violation));
+    let descriptors_max = descriptors_max.min(DESCRIPTORS_MAX);
+    let (bytes, flags, mut descriptors, foreign) = receive_packet(socket, buffer, descriptors_max + 1)?;
+    if bytes == 0 && flags.is_empty() && descriptors.is_empty() {
+        return Err(SocketError::Closed);
+    }
+    if flags.contains(ReturnFlags::CTRUNC) || foreign {
+        return violated(Violation::ControlData);
+    }
+    if flags.contains(ReturnFlags::TRUNC) {
+        return violated(Violation::TooLong);
+    }
+    let packet = buffer.get(..bytes).unwrap_or_default();
+    let (header, inline) =
+        Header::decode_packet(packet).map_err(|error| SocketError::Violated(Violation::Frame(error)))?;
+    let in_memfd = header.flags.contains(Flags::MEMFD);
+    let allowed = descriptors_max + usize::from(in_memfd);
+    if descriptors.len() > allowed || (in_memfd && descriptors.is_empty()) {
+        return violated(Violation::Descriptors { came: descriptors.len(), allowed });
+    }
+    if !in_memfd {
+        return Ok(Frame { header, payload: Cow::Borrowed(inline), descriptors });
+    }
+    let memfd = descriptors.remove(0);
+    let payload = read_sealed(memfd.as_fd(), header.length as usize)
+        .map_err(|error| SocketError::Violated(Violation::Payload(error)))?;
+    Ok(Frame { header, payload: Cow::Owned(payload), descriptors })
+}
+
+/// Receives a packet with room for exactly `room` descriptors. The last value says whether there was control data that
+/// is not descriptors.
+fn receive_packet(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    room: usize,
+) -> Result<(usize, ReturnFlags, Vec<OwnedFd>, bool), SocketError> {
+    let mut space = [MaybeUninit::<u8>::uninit(); CONTROL_ROOM];
+    // From an aligned address on and without the filling at the end: otherwise the kernel would see room for one more.
+    let first = space.as_ptr().align_offset(std::mem::align_of::<u64>());
+    let length = CONTROL_HEADER_BYTES + DESCRIPTOR_BYTES * room;
+    let Some(space) = space.get_mut(first..first + length) else {
+        return Err(SocketError::Io(Errno::NOBUFS.into()));
+    };
+    let mut control = RecvAncillaryBuffer::new(space);
+    let mut parts = [IoSliceMut::new(buffer)];
+    let received = loop {
+        match recvmsg(socket, &mut parts, &mut control, RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC) {
+            Err(Errno::INTR) => {}
+            received => break received?,
+        }
+    };
+    let (mut descriptors, mut foreign) = (Vec::new(), false);
+    for message in control.drain() {
+        match message {
+            RecvAncillaryMessage::ScmRights(rights) => descriptors.extend(rights),
+            _ => foreign = true,
+        }
+    }
+    let flags = received.flags & (ReturnFlags::CTRUNC | ReturnFlags::TRUNC);
+    Ok((received.bytes, flags, descriptors, foreign))
+}
