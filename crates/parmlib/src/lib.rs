@@ -6,6 +6,7 @@
 //! nobody can change any more.
 
 mod authorised;
+mod edit;
 mod keys;
 mod member;
 mod operands;
@@ -13,6 +14,9 @@ mod operands;
 pub use authorised::{
     Added, AuthorisedList, AuthorisedModule, Digest, ListError, MODULE_BYTES_MAX, ModuleError, ModuleName,
     Proof, ProofError, Purpose, SealedProgram, SignerKey, VerifiedModule,
+};
+pub use edit::{
+    Change, EditError, Edited, KeyChange, KeyChangeKind, SampleError, changes_of_sample, merge, set,
 };
 pub use keys::{
     AuditSettings, KEYS, Key, Kind, Limits, Origin, Place, PluginSetting, Problem, ProblemKind, Ranges,
