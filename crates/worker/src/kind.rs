@@ -58,12 +58,10 @@ impl Kind {
     #[must_use]
     pub const fn capabilities(self) -> CapabilitySet {
         match self {
-            Self::Password => CapabilitySet::AUDIT_WRITE
-                .union(CapabilitySet::CHOWN)
-                .union(CapabilitySet::DAC_READ_SEARCH),
-            Self::RunAs => {
-                CapabilitySet::SETUID.union(CapabilitySet::SETGID).union(CapabilitySet::KILL)
+            Self::Password => {
+                CapabilitySet::AUDIT_WRITE.union(CapabilitySet::CHOWN).union(CapabilitySet::DAC_READ_SEARCH)
             }
+            Self::RunAs => CapabilitySet::SETUID.union(CapabilitySet::SETGID).union(CapabilitySet::KILL),
             Self::Inspect => CapabilitySet::SYS_PTRACE,
             Self::Network => CapabilitySet::SYS_PTRACE.union(CapabilitySet::DAC_READ_SEARCH),
             Self::Place => CapabilitySet::CHOWN,

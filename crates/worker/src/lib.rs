@@ -19,6 +19,7 @@ mod range;
 pub mod runas;
 mod serve;
 mod settings;
+mod strays;
 mod sys;
 
 pub use kind::Kind;

@@ -1,6 +1,5 @@
 //! Checks a password through PAM, each in a process of its own.
 
-mod conversation;
 mod helper;
 mod worker;
 
@@ -81,7 +80,9 @@ impl PasswordOrder {
             return Err(Refusal::invalid("user", format!("has 1 to {USER_BYTES_MAX} bytes")));
         }
         // Modules use the name in paths and in files with `:` between fields.
-        if self.user.starts_with('-') || self.user.chars().any(|char| char.is_control() || "/:".contains(char)) {
+        if self.user.starts_with('-')
+            || self.user.chars().any(|char| char.is_control() || "/:".contains(char))
+        {
             return Err(Refusal::invalid("user", "has a character that no user name has"));
         }
         Ok(())

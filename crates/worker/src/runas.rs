@@ -1,7 +1,6 @@
 //! Runs a program as a user.
 
 mod child;
-mod strays;
 mod worker;
 
 use std::collections::BTreeMap;

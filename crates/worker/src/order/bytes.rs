@@ -21,7 +21,9 @@ impl Serialize for Bytes {
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let digits = String::deserialize(from)?;
-        from_hex(&digits).map(Self).ok_or_else(|| serde::de::Error::custom("bytes are pairs of hexadecimal digits"))
+        from_hex(&digits)
+            .map(Self)
+            .ok_or_else(|| serde::de::Error::custom("bytes are pairs of hexadecimal digits"))
     }
 }
 

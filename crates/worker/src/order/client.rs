@@ -132,7 +132,12 @@ impl Orders {
     ///
     /// A deadline of zero stands for the settings' own. What does not fit into the channel now is kept and sent by
     /// [`Orders::flush`].
-    pub fn send(&mut self, work: Work, descriptors: Vec<OwnedFd>, deadline: Duration) -> Result<u64, OrderError> {
+    pub fn send(
+        &mut self,
+        work: Work,
+        descriptors: Vec<OwnedFd>,
+        deadline: Duration,
+    ) -> Result<u64, OrderError> {
         let kind = self.kind;
         if work.kind().is_some_and(|wanted| wanted != kind) {
             return Err(OrderError::Kind { kind });

@@ -70,7 +70,8 @@ pub(crate) fn receive(channel: BorrowedFd<'_>, buffer: &mut Buffer) -> Result<Re
             descriptors.extend(came);
         }
     }
-    if message.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) || message.bytes > PACKET_BYTES_MAX {
+    if message.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) || message.bytes > PACKET_BYTES_MAX
+    {
         buffer.0.zeroize();
         return Ok(Received::Oversized);
     }
@@ -94,7 +95,8 @@ pub(crate) fn send(
         return Err(Errno::TOOBIG);
     }
     loop {
-        match rustix::net::sendmsg(channel, &[IoSlice::new(bytes)], &mut control, flags | SendFlags::NOSIGNAL) {
+        match rustix::net::sendmsg(channel, &[IoSlice::new(bytes)], &mut control, flags | SendFlags::NOSIGNAL)
+        {
             Err(Errno::INTR) => {}
             other => return other.map(drop),
         }
