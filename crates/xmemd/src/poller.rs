@@ -21,10 +21,15 @@ pub(crate) struct Ready {
 }
 
 /// Waits for many descriptors at once.
-#[derive(Debug)]
 pub(crate) struct Poller {
     epoll: OwnedFd,
     events: Vec<Event>,
+}
+
+impl std::fmt::Debug for Poller {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Poller").field("epoll", &self.epoll).finish_non_exhaustive()
+    }
 }
 
 impl Poller {

@@ -58,11 +58,7 @@ impl Front {
         if self.shared.awake.is_empty() {
             return false;
         }
-        let (connections, awake) = (&mut self.connections, &self.shared.awake);
-        let mut ring_of = |key: Key| connections.get_mut(key).and_then(|found| found.ring.as_deref());
-        let peer = awake.first().and_then(|key| ring_of(*key)?.ring.client_processor());
-        let is_ready = || awake.iter().any(|key| ring_of(*key).is_some_and(|ring| ring.ring.is_ready()));
-        if self.spin.until(peer, is_ready) {
+        if self.spin_for_rings() {
             return true;
         }
         let mut has_work = false;
@@ -95,16 +91,19 @@ impl Front {
                 has_served |= self.take_ring(key, TURN_MAX);
                 place += 1;
             }
-            if !has_served {
-                let (connections, awake) = (&mut self.connections, &self.shared.awake);
-                let mut ring_of = |key: Key| connections.get_mut(key).and_then(|found| found.ring.as_deref());
-                let peer = awake.first().and_then(|key| ring_of(*key)?.ring.client_processor());
-                let is_ready = || awake.iter().any(|key| ring_of(*key).is_some_and(|ring| ring.ring.is_ready()));
-                if awake.is_empty() || !self.spin.until(peer, is_ready) {
-                    return;
-                }
+            if !has_served && !self.spin_for_rings() {
+                return;
             }
         }
+    }
+
+    /// Looks at the rings that are awake for as long as that seems worth it; says whether there is a call.
+    fn spin_for_rings(&mut self) -> bool {
+        let (connections, awake) = (&self.connections, &self.shared.awake);
+        let ring_of = |key: &Key| Some(&connections.get(*key)?.ring.as_deref()?.ring);
+        let peer = awake.first().and_then(|key| ring_of(key)?.client_processor());
+        let is_ready = || awake.iter().any(|key| ring_of(key).is_some_and(ServerRing::is_ready));
+        !awake.is_empty() && self.spin.until(peer, is_ready)
     }
 
     /// Takes up to so many calls from a ring; says whether there was one.

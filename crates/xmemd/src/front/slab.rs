@@ -54,6 +54,11 @@ impl<T> Slab<T> {
         key
     }
 
+    pub(crate) fn get(&self, key: Key) -> Option<&T> {
+        let slot = self.slots.get(key.index as usize)?;
+        if slot.life == key.life { slot.value.as_deref() } else { None }
+    }
+
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         let slot = self.slots.get_mut(key.index as usize)?;
         if slot.life == key.life { slot.value.as_deref_mut() } else { None }

@@ -1,7 +1,7 @@
 //! From words and a member to a server that is about to run.
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::Path;
 
 use tender_parmlib::{Member, Operands, ProblemKind};
 
@@ -58,7 +58,7 @@ pub(crate) struct Read {
 }
 
 /// Reads the member and says what is wrong with it.
-pub(crate) fn read(options: &RunOptions, parmlib: &PathBuf, print: &Sysprint) -> Result<Read, StartError> {
+pub(crate) fn read(options: &RunOptions, parmlib: &Path, print: &Sysprint) -> Result<Read, StartError> {
     let words = options.words.iter().map(String::as_str);
     let operands = Operands::of_words(words)
         .map_err(|error| StartError::new(8, messages::FATAL_CONFIGURATION, &[&error]))?;
@@ -66,7 +66,7 @@ pub(crate) fn read(options: &RunOptions, parmlib: &PathBuf, print: &Sysprint) ->
         let suffix = operands.value("MEM").unwrap_or_default().to_owned();
         StartError::new(8, messages::BAD_SUFFIX, &[&suffix])
     })?;
-    let member = Member::read(&[parmlib], &name).map_err(|error| match &error {
+    let member = Member::read(&[parmlib.to_owned()], &name).map_err(|error| match &error {
         tender_parmlib::MemberError::NotFound { .. } => {
             StartError::new(8, messages::MEMBER_MISSING, &[&name, &parmlib.display()])
         }
@@ -87,9 +87,6 @@ pub(crate) fn read(options: &RunOptions, parmlib: &PathBuf, print: &Sysprint) ->
             }
             _ => print.say(messages::UNKNOWN_KEY, &[&problem]),
         }
-    }
-    for problem in operands.problems() {
-        print.say(messages::UNKNOWN_COMMAND, &[&"START", &format!(": {problem}")]);
     }
     let is_usable = settled.is_usable();
     Ok(Read { settings: settled.settings, is_usable })
