@@ -13,11 +13,15 @@ pub mod service;
 
 // Under loom only the algorithm of the ring is built: loom's atomics can not be laid over shared memory.
 #[cfg(not(loom))]
+pub mod client;
+#[cfg(not(loom))]
 pub mod plugin;
 #[cfg(not(loom))]
 pub mod socket;
 #[cfg(not(loom))]
 mod sys;
 
+#[cfg(not(loom))]
+pub use client::{Call, CallError, Client, Options, Reply, ServiceError};
 pub use handshake::{Hello, NameError, ServerName, Welcome};
 pub use refusal::Refusal;

@@ -203,6 +203,25 @@ impl ServiceId {
         Self::ALL.iter().copied().find(|service| service.name() == name)
     }
 
+    /// Whether the service changes nothing and counts nothing.
+    #[must_use]
+    pub const fn only_reads(self) -> bool {
+        matches!(
+            self,
+            Self::Config
+                | Self::Status
+                | Self::Identify
+                | Self::Inspect
+                | Self::Network
+                | Self::Users
+                | Self::Profiles
+                | Self::Access
+                | Self::Groups
+                | Self::Members
+                | Self::Explain
+        )
+    }
+
     /// The version that this release has of the service.
     #[must_use]
     pub const fn version(self) -> u32 {
@@ -231,6 +250,11 @@ pub trait Request: Serialize + DeserializeOwned {
     ///
     /// [`Invalid`] with the return code to answer with.
     fn validate(&self) -> Result<(), Invalid>;
+
+    /// Whether it may be executed twice without harm. Services that only read may; some functions of others too.
+    fn is_repeatable(&self) -> bool {
+        Self::SERVICE.only_reads()
+    }
 
     /// Reads and validates a request.
     ///

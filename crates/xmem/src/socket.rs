@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, socketpair};
 
 use crate::frame::{Header, PACKET_BYTES_MAX};
 
@@ -105,7 +105,7 @@ impl Connection {
         buffer: &'b mut [u8],
         descriptors_max: usize,
     ) -> Result<Frame<'b>, SocketError> {
-        packet::receive(self.socket.as_fd(), buffer, descriptors_max)
+        packet::receive(self.socket.as_fd(), buffer, descriptors_max, RecvFlags::DONTWAIT)
     }
 
     /// [`Connection::receive`], waiting until the deadline (for ever without one).
@@ -124,6 +124,30 @@ impl Connection {
         }
         // Only this thread reads, so what poll announced is still there.
         self.receive(buffer, descriptors_max)
+    }
+
+    /// [`Connection::receive`], blocking as long as [`Connection::set_receive_timeout`] says: one system call where
+    /// [`Connection::receive_until`] needs two.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::receive`]; [`SocketError::WouldBlock`] when the time is over.
+    pub fn receive_blocking<'b>(
+        &self,
+        buffer: &'b mut [u8],
+        descriptors_max: usize,
+    ) -> Result<Frame<'b>, SocketError> {
+        packet::receive(self.socket.as_fd(), buffer, descriptors_max, RecvFlags::empty())
+    }
+
+    /// How long [`Connection::receive_blocking`] waits.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's.
+    pub fn set_receive_timeout(&self, timeout: std::time::Duration) -> Result<(), SocketError> {
+        use rustix::net::sockopt::{Timeout, set_socket_timeout};
+        Ok(set_socket_timeout(&self.socket, Timeout::Recv, Some(timeout))?)
     }
 
     /// Waits for something to read (or the end) until the deadline; `false` when it passed.

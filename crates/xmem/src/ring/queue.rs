@@ -199,7 +199,8 @@ impl<L: Lane> Consumer<L> {
 
     /// Says that this end is about to sleep. `true`: there is a record after all, do not sleep.
     pub fn arm(&self) -> bool {
-        self.lane.asleep().store(1, Ordering::Relaxed);
+        // Swapped and not stored: it then comes after the writer's own swap of an earlier round, for loom as well.
+        self.lane.asleep().swap(1, Ordering::AcqRel);
         // Pairs with the fence in `Producer::must_wake`.
         fence(Ordering::SeqCst);
         let ready = self.is_ready();
@@ -211,7 +212,7 @@ impl<L: Lane> Consumer<L> {
 
     /// Says that this end is awake.
     pub fn disarm(&self) {
-        self.lane.asleep().store(0, Ordering::Relaxed);
+        self.lane.asleep().swap(0, Ordering::AcqRel);
     }
 
     /// The lane.

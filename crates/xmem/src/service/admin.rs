@@ -72,6 +72,10 @@ impl Request for Admin {
     const SERVICE: ServiceId = ServiceId::Admin;
     type Answer = AdminResult;
 
+    fn is_repeatable(&self) -> bool {
+        self.dry_run
+    }
+
     fn validate(&self) -> Result<(), Invalid> {
         let long = AdminCode::ProfileTooLong;
         present(&self.profile, ENTITY_BYTES_MAX, "profile", long, long)?;

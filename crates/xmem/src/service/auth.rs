@@ -120,6 +120,11 @@ impl Request for Auth {
     const SERVICE: ServiceId = ServiceId::Auth;
     type Answer = AuthAnswer;
 
+    fn is_repeatable(&self) -> bool {
+        // Passwords are counted, tokens are made.
+        matches!(self, Self::Entity { .. } | Self::Level { .. } | Self::User { .. })
+    }
+
     fn validate(&self) -> Result<(), Invalid> {
         present(self.user(), ID_BYTES_MAX, "user", AuthCode::Empty, AuthCode::TooLong)?;
         let secret = |value: &Secret, max, field, empty: AuthCode| {

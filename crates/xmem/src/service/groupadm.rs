@@ -61,6 +61,10 @@ impl Request for GroupAdmin {
     const SERVICE: ServiceId = ServiceId::GroupAdmin;
     type Answer = AdminResult;
 
+    fn is_repeatable(&self) -> bool {
+        self.dry_run
+    }
+
     fn validate(&self) -> Result<(), Invalid> {
         let long = GroupAdminCode::GroupTooLong;
         present(&self.group, ID_BYTES_MAX, "group", long, long)?;

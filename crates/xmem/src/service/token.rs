@@ -72,6 +72,10 @@ impl Request for Token {
     const SERVICE: ServiceId = ServiceId::Token;
     type Answer = TokenAnswer;
 
+    fn is_repeatable(&self) -> bool {
+        !matches!(self, Self::Generate { .. })
+    }
+
     fn validate(&self) -> Result<(), Invalid> {
         let (empty, long) = (TokenCode::Empty, TokenCode::TooLong);
         if let Self::Generate { application: Some(name), .. }

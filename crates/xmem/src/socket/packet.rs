@@ -152,10 +152,11 @@ pub(super) fn receive<'b>(
     socket: BorrowedFd<'_>,
     buffer: &'b mut [u8],
     descriptors_max: usize,
+    wait: RecvFlags,
 ) -> Result<Frame<'b>, SocketError> {
     let violated = |violation| Err(SocketError::Violated(violation));
     let descriptors_max = descriptors_max.min(DESCRIPTORS_MAX);
-    let (bytes, flags, mut descriptors, foreign) = receive_packet(socket, buffer, descriptors_max + 1)?;
+    let (bytes, flags, mut descriptors, foreign) = receive_packet(socket, buffer, descriptors_max + 1, wait)?;
     if bytes == 0 && flags.is_empty() && descriptors.is_empty() {
         return Err(SocketError::Closed);
     }
@@ -188,6 +189,7 @@ fn receive_packet(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
     room: usize,
+    wait: RecvFlags,
 ) -> Result<(usize, ReturnFlags, Vec<OwnedFd>, bool), SocketError> {
     let mut space = [MaybeUninit::<u8>::uninit(); CONTROL_ROOM];
     // From an aligned address on and without the filling at the end: otherwise the kernel would see room for one more.
@@ -199,8 +201,9 @@ fn receive_packet(
     let mut control = RecvAncillaryBuffer::new(space);
     let mut parts = [IoSliceMut::new(buffer)];
     let received = loop {
-        match recvmsg(socket, &mut parts, &mut control, RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC) {
-            Err(Errno::INTR) => {}
+        match recvmsg(socket, &mut parts, &mut control, wait | RecvFlags::CMSG_CLOEXEC) {
+            // A peer that closed without having read everything leaves an error that hides what it sent before, once.
+            Err(Errno::INTR | Errno::CONNRESET) => {}
             received => break received?,
         }
     };
