@@ -7,9 +7,11 @@
 
 mod authorised;
 mod edit;
+mod install;
 mod keys;
 mod member;
 mod operands;
+pub mod schedule;
 
 pub use authorised::{
     Added, AuthorisedList, AuthorisedModule, Digest, ListError, MODULE_BYTES_MAX, ModuleError, ModuleName,
@@ -17,6 +19,11 @@ pub use authorised::{
 };
 pub use edit::{
     Change, EditError, Edited, KeyChange, KeyChangeKind, SampleError, changes_of_sample, merge, set,
+};
+pub use install::{
+    ACCOUNTS, Account, Before, Content, Found, InstallError, InstallPlan, InstallRequest, Installation,
+    Installed, LIBRARY_CHARACTERS_MAX, LibraryError, Procedure, Step, UNIT_FILE, UnitFacts, commit, library,
+    plan, recover, sample_member, sysusers_text, unit_text,
 };
 pub use keys::{
     AuditSettings, KEYS, Key, Kind, Limits, Origin, Place, PluginSetting, Problem, ProblemKind, Ranges,

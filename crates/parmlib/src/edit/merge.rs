@@ -118,22 +118,38 @@ impl Merging {
         let before = &self.shipped.pieces[..at];
         let is_comment = |piece: &&Piece| matches!(piece, Piece::Other(raw) if !raw.trim().is_empty());
         let comments = before.iter().rev().take_while(is_comment).count();
-        let mut new: Vec<Piece> = before[at - comments..]
+        let block = at - comments;
+        let mut new: Vec<Piece> = before[block..]
             .iter()
             .map(|piece| Piece::Other(copied(piece)))
-            .filter(|piece| {
-                !self.result.pieces.iter().any(|present| present.raw().trim() == piece.raw().trim())
-            })
+            .filter(|piece| self.places_of(piece).is_empty())
             .collect();
         let Piece::Statement { key, value, .. } = &self.shipped.pieces[at] else { return };
         let raw = copied(&self.shipped.pieces[at]);
         new.push(Piece::Statement { key: key.clone(), value: value.clone(), raw });
-        // Behind the nearest statement that is above it in both.
-        let above = before.iter().rev().find_map(|piece| match piece {
-            Piece::Statement { key, .. } => self.result.position(key),
-            _ => None,
-        });
+        let above = self.place_behind(&before[..block]);
+        let is_apart = block > 0 && before[block - 1].raw().trim().is_empty();
+        if is_apart && above.is_some() {
+            new.insert(0, Piece::Other(line_end.to_owned()));
+        }
         let position = above.map_or_else(|| self.result.end(), |above| above + 1);
         self.result.pieces.splice(position..position, new);
+    }
+    /// Returns where lines of the result are that say the same.
+    fn places_of(&self, wanted: &Piece) -> Vec<usize> {
+        let is_same = |piece: &Piece| piece.raw().trim() == wanted.raw().trim();
+        (0..self.result.pieces.len()).filter(|place| is_same(&self.result.pieces[*place])).collect()
+    }
+
+    /// Returns where the nearest of some shipped lines is that the result has too: a key, or a comment that is there once.
+    fn place_behind(&self, above: &[Piece]) -> Option<usize> {
+        above.iter().rev().find_map(|piece| match piece {
+            Piece::Statement { key, .. } => self.result.position(key),
+            Piece::Other(raw) if raw.contains(char::is_alphanumeric) => match self.places_of(piece)[..] {
+                [place] => Some(place),
+                _ => None,
+            },
+            Piece::Other(_) | Piece::Dangling(_) => None,
+        })
     }
 }

@@ -114,7 +114,7 @@ fn edited_member_keeps_its_lines_and_gets_what_is_new() {
     );
     let merged = merge(Some(SHIPPED), &edited, &now).unwrap();
     let wanted = "* The server.\nZWES.NAME=ZWESIS_TEST\n\n* Ours since May\nZWES.AUTH.CLASS=ZOWE\n\
-                  ZWES.SECMGMT.CLASS=IZUD\n* How long.\nZWES.DRAIN_SECONDS=30\n";
+                  ZWES.SECMGMT.CLASS=IZUD\n\n* How long.\nZWES.DRAIN_SECONDS=30\n";
     assert_eq!(merged.text, wanted);
     let told: Vec<String> = merged.changes.iter().map(ToString::to_string).collect();
     assert_eq!(

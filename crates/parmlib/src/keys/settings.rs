@@ -92,6 +92,8 @@ pub struct Settings {
     pub is_lookup_reset: bool,
     /// Unknown keys and wrong values end the start.
     pub is_strict: bool,
+    /// Where modules are looked for, in this order; beside the server's own program when empty.
+    pub loadlib: Vec<PathBuf>,
     /// Plug-ins, in the order of the member.
     pub plugins: Vec<PluginSetting>,
     /// Quotas and deadlines.

@@ -268,6 +268,12 @@ impl Values {
             is_debug: self.has("DEBUG"),
             is_lookup_reset: self.has("RESET(LOOKUP)"),
             is_strict: self.choice("ZWES.STRICT"),
+            loadlib: self
+                .optional("ZWES.LOADLIB")
+                .iter()
+                .flat_map(|text| text.split(':'))
+                .map(PathBuf::from)
+                .collect(),
             plugins: self.family("ZWES.PLUGIN.").map(plugin).collect(),
             limits: self.limits(),
             is_auth_checked: self.choice("ZWES.CHECKAUTH"),

@@ -20,7 +20,7 @@ pub enum Kind {
     Module,
     /// The name of a class: 1 to 8 of `A-Z 0-9 # @ $`, not beginning with a digit.
     Class,
-    /// The name of a Linux user.
+    /// A Linux user, by name or by a uid above 0.
     User,
     /// An absolute path.
     Path,
@@ -48,7 +48,9 @@ impl Kind {
             Self::Server => "1 to 16 of A-Z 0-9 _ $ # @".to_owned(),
             Self::Module => "a module: 1 to 8 of A-Z 0-9 $ # @, not beginning with a digit".to_owned(),
             Self::Class => "a class: 1 to 8 of A-Z 0-9 # @ $, not beginning with a digit".to_owned(),
-            Self::User => "a user: 1 to 32 of a-z 0-9 _ -, beginning with a letter or _".to_owned(),
+            Self::User => {
+                "a user: a uid above 0, or 1 to 32 of a-z 0-9 _ -, beginning with a letter or _".to_owned()
+            }
             Self::Path => "an absolute path without `..`".to_owned(),
             Self::Directories => "absolute paths without `..`, separated by `:`".to_owned(),
             Self::Ranges { min, max } => {
@@ -85,7 +87,7 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, description:
 }
 
 /// The largest uid that can be had: the two above mean "nobody known" and "no change".
-const UID_MAX: u32 = u32::MAX - 2;
+pub(super) const UID_MAX: u32 = u32::MAX - 2;
 
 /// Every key that the server knows.
 pub const KEYS: &[Key] = &[
@@ -95,6 +97,12 @@ pub const KEYS: &[Key] = &[
     key("RESET(LOOKUP)", Kind::Flag, "", "make the directory of servers anew"),
     key("ZWES.NAME", Kind::Server, "ZWESIS_STD", "name of the server"),
     key("ZWES.STRICT", Kind::Choice, "NO", "YES: unknown keys and wrong values end the start"),
+    key(
+        "ZWES.LOADLIB",
+        Kind::Directories,
+        "",
+        "where modules are looked for; beside the server's own when left out",
+    ),
     key("ZWES.PLUGIN.", Kind::Module, "", "module of a plug-in; the rest of the key is free"),
     key(
         "ZWES.PCSS_STACK_POOL_SIZE",

@@ -195,6 +195,14 @@ fn directories_are_absolute_and_lead_downwards() {
 }
 
 #[test]
+fn user_is_a_name_or_a_number_but_never_root_by_number() {
+    assert_eq!(settled("ZWES.USER.FRONT=1234\n", "").settings.front_user, "1234");
+    for wrong in ["0", "00", "4294967295", "", "Bob", "a b", "-x"] {
+        assert_eq!(told(&format!("ZWES.USER.FRONT={wrong}\n")).len(), 1, "{wrong}");
+    }
+}
+
+#[test]
 fn processes_that_share_a_user_or_are_root_are_told() {
     let text = "ZWES.USER.FRONT=one\nZWES.USER.MONITOR=one\nZWES.USER.AUXILIARY=root\n";
     assert_eq!(told(text).len(), 2, "{:?}", told(text));

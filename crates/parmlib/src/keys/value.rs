@@ -40,7 +40,11 @@ fn is_short_name(value: &str) -> bool {
         && value.bytes().all(|byte| is_letter(byte) || byte.is_ascii_digit())
 }
 
+/// Says whether a value names a user, by name or by a number that is not root's.
 fn is_user(value: &str) -> bool {
+    if value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return number(value).is_some_and(|number| (1..=u64::from(super::table::UID_MAX)).contains(&number));
+    }
     let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
     value.len() <= 32
         && value.bytes().next().is_some_and(is_letter)

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Serialize;
+
 /// What every member of the cross-memory server begins with.
 const PREFIX: &str = "ZWESIP";
 
 /// Names a member: 1 to 8 of `A-Z 0-9 $ # @`, not beginning with a digit.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct MemberName(String);
 
 /// Says why a word names no member.
@@ -33,6 +35,12 @@ impl MemberName {
         } else {
             Err(MemberNameError::Suffix(suffix.to_owned()))
         }
+    }
+
+    /// Returns what follows `ZWESIP`, if it is one of these.
+    #[must_use]
+    pub fn suffix(&self) -> Option<&str> {
+        self.0.strip_prefix(PREFIX)
     }
 
     /// Returns the name.
