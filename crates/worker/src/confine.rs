@@ -46,6 +46,8 @@ pub enum Role {
     Front,
     /// Decides: files, Unix sockets, the user database, threads; no processes.
     Monitor,
+    /// Keeps files for the monitor: files, and hearing of their changes; no sockets, threads or processes.
+    Keeper,
     /// Does privileged work of one kind.
     Worker(Kind),
     /// Runs a plug-in: an ordinary program without the calls that reach beyond it.
@@ -233,7 +235,8 @@ impl Confinement {
         self
     }
 
-    /// Lives on when the parent ends; otherwise the process is killed with it.
+    /// Lives on when the parent ends; otherwise the process is killed with it, or with that thread of it which started
+    /// it.
     #[must_use]
     pub fn outlive_parent(mut self) -> Self {
         self.die_with_parent = false;
@@ -255,7 +258,8 @@ impl Confinement {
         if self.clear_environment {
             report.try_note(Mechanism::Environment, sys::clear_environment());
         }
-        report.try_note(Mechanism::Descriptors, sys::close_all_but(&self.keep));
+        let closed = sys::fill_standard_streams().and_then(|()| sys::close_all_but(&self.keep));
+        report.try_note(Mechanism::Descriptors, closed);
         if let Some(cgroup) = &self.cgroup {
             report.try_note(Mechanism::Cgroup, cgroup.enter());
         }

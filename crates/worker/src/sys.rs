@@ -211,3 +211,23 @@ pub(crate) fn default_signals() {
         libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
     }
 }
+
+/// `/dev/null`, for standard streams that shall lead nowhere.
+pub(crate) fn open_null() -> Result<OwnedFd, Errno> {
+    use rustix::fs::{Mode, OFlags};
+    rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// Leads those of standard input, output and error that are closed to `/dev/null`, so that no other descriptor gets
+/// their numbers.
+pub(crate) fn fill_standard_streams() -> Result<(), Errno> {
+    use rustix::fs::{Mode, OFlags};
+    loop {
+        let filler = rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty())?;
+        if filler.as_raw_fd() > 2 {
+            return Ok(());
+        }
+        // It stays open as what it has become.
+        std::mem::forget(filler);
+    }
+}

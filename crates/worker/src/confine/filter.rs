@@ -102,6 +102,11 @@ fn allowed(role: Role) -> Result<Rules, seccompiler::BackendError> {
             }
             add(&[libc::SYS_accept4, libc::SYS_pidfd_open]);
         }
+        Role::Keeper => {
+            for part in [calls::POLLING, calls::FILES, calls::CHANGING, calls::WATCHING] {
+                add(part);
+            }
+        }
         Role::Worker(Kind::Inspect) => {
             add(calls::FILES);
             add(&[libc::SYS_process_vm_readv]);
@@ -198,7 +203,7 @@ mod tests {
     fn filters_of_every_role_compile() {
         let arch = TargetArch::try_from("x86_64").unwrap();
         let workers = crate::Kind::ALL.into_iter().map(Role::Worker);
-        for role in workers.chain([Role::Front, Role::Monitor, Role::Auxiliary]) {
+        for role in workers.chain([Role::Front, Role::Monitor, Role::Keeper, Role::Auxiliary]) {
             let programs = programs(role, &[libc::SYS_accept4], arch).unwrap();
             assert!(programs.iter().all(|program| !program.is_empty()), "{role:?}");
         }
@@ -208,7 +213,7 @@ mod tests {
     fn calls_that_reach_elsewhere_are_in_no_list() {
         let workers =
             crate::Kind::ALL.into_iter().filter(|kind| *kind != crate::Kind::RunAs).map(Role::Worker);
-        for role in workers.chain([Role::Front, Role::Monitor, Role::Auxiliary]) {
+        for role in workers.chain([Role::Front, Role::Monitor, Role::Keeper, Role::Auxiliary]) {
             let allowed = allowed(role).unwrap();
             for &call in calls::NOT_FOR_PROGRAMS {
                 let own_work =

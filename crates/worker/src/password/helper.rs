@@ -23,12 +23,12 @@ pub(super) struct Helper {
 
 impl Helper {
     /// Forks one.
-    pub(super) fn start(pam: Pam, service: &CString) -> Result<Self, Errno> {
+    pub(super) fn start(pam: Pam, service: &CString, null: BorrowedFd<'_>) -> Result<Self, Errno> {
         let (ours, its) =
             packet::pair().map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
         match sys::fork()? {
             Fork::Child => {
-                let status = if live(pam, service, its.as_fd()).is_ok() { 0 } else { 1 };
+                let status = if live(pam, service, its.as_fd(), null).is_ok() { 0 } else { 1 };
                 sys::end(status)
             }
             Fork::Parent(pid) => {
@@ -79,9 +79,13 @@ impl Helper {
 }
 
 /// The life of a helper.
-fn live(pam: Pam, service: &CString, channel: BorrowedFd<'_>) -> Result<(), Errno> {
+fn live(pam: Pam, service: &CString, channel: BorrowedFd<'_>, null: BorrowedFd<'_>) -> Result<(), Errno> {
     rustix::process::setsid()?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    // Modules print, and what the worker has there may be anything.
+    rustix::stdio::dup2_stdin(null)?;
+    rustix::stdio::dup2_stdout(null)?;
+    rustix::stdio::dup2_stderr(null)?;
     sys::close_all_but(&[channel.as_raw_fd()])?;
     let mut buffer = Buffer::new();
     let Received::Packet { bytes, .. } = packet::receive(channel, &mut buffer)? else { return Ok(()) };

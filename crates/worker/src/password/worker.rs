@@ -1,7 +1,7 @@
 //! Keeps helpers ready and gives each one order.
 
 use std::ffi::CString;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
@@ -13,6 +13,7 @@ use crate::order::packet::Buffer;
 use crate::order::{Outcome, Refusal, Work};
 use crate::serve::{Craft, Running, Step};
 use crate::strays;
+use crate::sys;
 use crate::sys::pam::Pam;
 
 /// The work of kind `password`.
@@ -23,6 +24,7 @@ pub(crate) struct Passwords {
     /// Or why there is none.
     pam: Result<Pam, String>,
     ready: Vec<Helper>,
+    null: OwnedFd,
 }
 
 impl Passwords {
@@ -36,7 +38,8 @@ impl Passwords {
         }
         let service = CString::new(settings.service.clone()).map_err(|error| error.to_string())?;
         strays::adopt()?;
-        Ok(Self { settings, service, pam: Pam::load(), ready: Vec::new() })
+        let null = sys::open_null().map_err(|error| format!("open /dev/null: {error}"))?;
+        Ok(Self { settings, service, pam: Pam::load(), ready: Vec::new(), null })
     }
 }
 
@@ -49,7 +52,7 @@ impl Craft for Passwords {
         let ready = std::iter::from_fn(|| self.ready.pop()).find(|helper| !helper.is_over());
         let helper = match ready {
             Some(helper) => helper,
-            None => Helper::start(*pam, &self.service)
+            None => Helper::start(*pam, &self.service, self.null.as_fd())
                 .map_err(|error| Refusal::system("start a helper", error))?,
         };
         let check = Check {
@@ -78,7 +81,7 @@ impl Craft for Passwords {
     fn idle(&mut self) {
         let Ok(pam) = self.pam else { return };
         while self.ready.len() < self.settings.helpers_ready {
-            let Ok(helper) = Helper::start(pam, &self.service) else { return };
+            let Ok(helper) = Helper::start(pam, &self.service, self.null.as_fd()) else { return };
             self.ready.push(helper);
         }
     }

@@ -3,9 +3,8 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 use rustix::thread::CapabilitySet;
@@ -182,10 +181,4 @@ impl Child {
 
 fn text(field: &str, bytes: &[u8]) -> Result<CString, Refusal> {
     CString::new(bytes).map_err(|_zero| Refusal::invalid(field, "has a zero byte"))
-}
-
-/// `/dev/null` for streams that do not come along.
-pub(super) fn open_null() -> Result<OwnedFd, String> {
-    rustix::fs::open(Path::new("/dev/null"), OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|error| format!("open /dev/null: {error}"))
 }

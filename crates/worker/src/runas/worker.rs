@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
-use super::child::{self, Child, Got, Program};
+use super::child::{Child, Got, Program};
 use super::{GROUPS_MAX, Identity, Limits, RunAsOrder, RunAsOutcome, RunAsSettings, WORDS_MAX, now_ms};
 use crate::kind::Kind;
 use crate::order::{Outcome, Refusal, Work};
 use crate::range::Range;
 use crate::serve::{Craft, Running, Step};
 use crate::strays;
+use crate::sys;
 
 /// The work of kind `runas`.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub(crate) struct RunAs {
 impl RunAs {
     pub(crate) fn new(settings: RunAsSettings) -> Result<Self, String> {
         strays::adopt()?;
-        Ok(Self { settings, null: child::open_null()? })
+        Ok(Self { settings, null: sys::open_null().map_err(|error| format!("open /dev/null: {error}"))? })
     }
 }
 
