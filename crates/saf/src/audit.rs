@@ -1,5 +1,9 @@
 //! What was decided, in lines that each hold the digest of the line before.
 //!
+//! Where the same access is given at a high rate, writing down every grant costs more than the grant. Whoever gives it counts
+//! in an [`AuditTally`] and hands over one [`AuditEntry`] for many, at least every second; the count is exact, and the chain
+//! covers it like everything else.
+//!
 //! A line cannot be changed, taken out or put in without every later line contradicting it; that the end was cut off shows
 //! only to somebody who kept an earlier [`AuditHead`].
 //!
@@ -8,7 +12,9 @@
 //! comes in time [`AuditWriter::record`] fails, which obliges the caller to refuse. A disk that is full or failing keeps
 //! everything in the queue and is tried again; so nothing is refused without a record for longer than the queue is deep.
 
+mod line;
 mod log;
+mod tally;
 mod writer;
 
 use std::fmt::Write as _;
@@ -18,7 +24,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::log::{AuditHead, AuditLog};
-pub use self::writer::{AuditOptions, AuditWriter};
+pub use self::tally::AuditTally;
+pub use self::writer::{AuditOptions, AuditReceipt, AuditWriter};
 use crate::decision::{Decision, Question, Rule, remedy};
 use crate::level::AccessLevel;
 use crate::subject::Subject;
@@ -40,52 +47,60 @@ pub enum Verdict {
     Dropped,
 }
 
-/// One entry.
+/// One entry, or many that differ only in when they were made.
+///
+/// Shape: where the same access is given again and again, one entry stands for all of it: `count` grants from `since` to
+/// `at`, which agree in everything else. Only grants are put together; everything else stands for itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AuditEntry {
-    /// When, by this machine's clock.
+#[serde(bound(serialize = "S: Serialize + AsRef<str>", deserialize = "S: Deserialize<'de> + Default"))]
+pub struct AuditEntry<S = String> {
+    /// When, by this machine's clock; of several the last.
     pub at: Timestamp,
+    /// When the first of several was; `None` where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// How it was answered.
     pub verdict: Verdict,
     /// Who asked; `None` for somebody unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
+    pub user: Option<S>,
     /// On whose behalf, where that is somebody else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub actor: Option<String>,
+    pub actor: Option<S>,
     /// Where the question came from, as the server saw it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origin: Option<String>,
+    pub origin: Option<S>,
     /// The class.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub class: String,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub class: S,
     /// The resource.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub resource: String,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub resource: S,
     /// What was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<AccessLevel>,
     /// What decided, in words.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub rule: String,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub rule: S,
     /// What would give what was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub remedy: Option<String>,
-    /// How many entries this stands for; 1 but for [`Verdict::Dropped`].
+    pub remedy: Option<S>,
+    /// How many it stands for: 1, or more of [`Verdict::Granted`] and [`Verdict::Dropped`].
     pub count: u64,
+}
+
+fn is_empty<S: AsRef<str>>(text: &S) -> bool {
+    text.as_ref().is_empty()
 }
 
 impl AuditEntry {
     /// Makes the entry of a decision.
     pub fn of(at: Timestamp, subject: &Subject, question: &Question<'_>, decision: &Decision<'_>) -> Self {
-        let verdict = match (decision.granted, decision.is_warning) {
-            (true, false) => Verdict::Granted,
-            (true, true) => Verdict::Warning,
-            (false, _) => Verdict::Refused,
-        };
+        let verdict = verdict_of(decision);
         Self {
             at,
+            since: None,
             verdict,
             user: subject.user.as_ref().map(ToString::to_string),
             actor: None,
@@ -99,19 +114,11 @@ impl AuditEntry {
         }
     }
 
-    /// Cuts every text to a length that leaves the line readable by whoever goes on with the log.
-    fn clip(&mut self) {
-        let texts = [&mut self.class, &mut self.resource, &mut self.rule];
-        let maybe = [&mut self.user, &mut self.actor, &mut self.origin, &mut self.remedy];
-        for text in texts.into_iter().chain(maybe.into_iter().flatten()) {
-            text.truncate(clipped(text).len());
-        }
-    }
-
     /// Returns the entry that stands for others that were left out.
     fn dropped(at: Timestamp, count: u64) -> Self {
         Self {
             at,
+            since: None,
             verdict: Verdict::Dropped,
             user: None,
             actor: None,
@@ -126,6 +133,52 @@ impl AuditEntry {
     }
 }
 
+impl<S: AsRef<str>> AuditEntry<S> {
+    /// Returns what is wrong with how many it stands for, as a fragment of a sentence.
+    fn contradiction(&self) -> Option<&'static str> {
+        let is_many = matches!(self.verdict, Verdict::Granted | Verdict::Dropped);
+        match (self.count, self.since) {
+            (0, _) => Some("stands for nothing"),
+            (2.., _) if !is_many => Some("stands for several that must stand alone"),
+            (1, Some(_)) => Some("stands for one and has a time of the first"),
+            (_, Some(since)) if since > self.at => Some("has its first after its last"),
+            (_, Some(_)) if self.verdict == Verdict::Dropped => {
+                Some("has a time of the first that was left out")
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the same with every text cut to a length that leaves the line readable by whoever goes on with the log.
+    fn clipped(&self) -> AuditEntry<&str> {
+        fn text<S: AsRef<str>>(text: &Option<S>) -> Option<&str> {
+            text.as_ref().map(|text| clipped(text.as_ref()))
+        }
+        AuditEntry {
+            at: self.at,
+            since: self.since,
+            verdict: self.verdict,
+            user: text(&self.user),
+            actor: text(&self.actor),
+            origin: text(&self.origin),
+            class: clipped(self.class.as_ref()),
+            resource: clipped(self.resource.as_ref()),
+            level: self.level,
+            rule: clipped(self.rule.as_ref()),
+            remedy: text(&self.remedy),
+            count: self.count,
+        }
+    }
+}
+
+fn verdict_of(decision: &Decision<'_>) -> Verdict {
+    match (decision.granted, decision.is_warning) {
+        (true, false) => Verdict::Granted,
+        (true, true) => Verdict::Warning,
+        (false, _) => Verdict::Refused,
+    }
+}
+
 /// Returns the beginning of a text that came from outside; no name that exists is longer.
 fn clipped(text: &str) -> &str {
     let mut end = text.len().min(TEXT_BYTES_MAX);
@@ -135,7 +188,7 @@ fn clipped(text: &str) -> &str {
     &text[..end]
 }
 
-/// Writes a rule into text that need not grow on the way: this is done for every call of a server.
+/// Writes a rule into text that need not grow on the way.
 fn written(rule: Rule<'_>) -> String {
     let mut text = String::with_capacity(80);
     write!(text, "{rule}").expect("writing to a string cannot fail");
@@ -175,6 +228,16 @@ pub enum AuditError {
         /// Which line.
         line: u64,
     },
+    /// A line says of itself what cannot be.
+    #[error("line {line} of audit log `{}` {what}", path.display())]
+    Contradiction {
+        /// Which log.
+        path: PathBuf,
+        /// Which line.
+        line: u64,
+        /// What is wrong, as the rest of the sentence.
+        what: &'static str,
+    },
     /// Entries wait and none can be written: access must be refused.
     #[error("audit log `{}` takes no more entries{}", path.display(), if *is_failing { ": it cannot be written" } else { "" })]
     Full {
@@ -183,9 +246,9 @@ pub enum AuditError {
         /// Whether writing fails, or is only slow.
         is_failing: bool,
     },
-    /// The writer has ended.
-    #[error("the writer of audit log `{}` has ended", path.display())]
-    Ended {
+    /// The number of an entry was asked for long after it was written, or of one that was left out.
+    #[error("the number of the entry in audit log `{}` is no longer known", path.display())]
+    Unnumbered {
         /// Which log.
         path: PathBuf,
     },

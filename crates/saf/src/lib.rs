@@ -27,7 +27,9 @@ mod subject;
 mod user;
 mod watch;
 
-pub use audit::{AuditEntry, AuditError, AuditHead, AuditLog, AuditOptions, AuditWriter, Verdict};
+pub use audit::{
+    AuditEntry, AuditError, AuditHead, AuditLog, AuditOptions, AuditReceipt, AuditTally, AuditWriter, Verdict,
+};
 pub use class::{Class, Naming, RaclistPolicy, builtin_classes};
 pub use command::{Command, CommandError, Context, Effect, Plan, ReturnCode, is_command_word};
 pub use compiled::{Compiled, StartedTask};

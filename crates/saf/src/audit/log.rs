@@ -8,30 +8,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
+use super::line::{Bodies, LINE_BYTES_MAX, Line};
 use super::{AuditEntry, AuditError};
-
-/// The longest line that is believed.
-const LINE_BYTES_MAX: usize = 1 << 16;
-
-/// One line being written.
-#[derive(Debug, Serialize)]
-struct LineOut<'a> {
-    seq: u64,
-    prev: &'a str,
-    #[serde(flatten)]
-    entry: &'a AuditEntry,
-}
-
-/// One line.
-#[derive(Debug, Deserialize)]
-struct Line {
-    /// Number of the line, from 1.
-    seq: u64,
-    /// Digest of the line before; of nothing for the first.
-    prev: String,
-    #[serde(flatten)]
-    entry: AuditEntry,
-}
 
 /// Where a log ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +18,16 @@ pub struct AuditHead {
     pub count: u64,
     /// Digest (BLAKE3, hexadecimal) of the last line; of nothing when there is none.
     pub last: String,
+}
+
+impl AuditHead {
+    fn empty() -> Self {
+        Self { count: 0, last: digest(b"") }
+    }
+
+    fn hash(&self) -> blake3::Hash {
+        blake3::Hash::from_hex(&self.last).expect("a digest is only made by hashing")
+    }
 }
 
 fn digest(line: &[u8]) -> String {
@@ -69,7 +57,7 @@ impl AuditLog {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false).mode(0o640);
         let file = options.open(path).map_err(io("open", path))?;
-        let head = AuditHead { count: 0, last: digest(b"") };
+        let head = AuditHead::empty();
         let mut log = Self { path: path.to_owned(), file, end: 0, head };
         let guard = log.lock()?;
         log.catch_up()?;
@@ -86,27 +74,25 @@ impl AuditLog {
     ///
     /// The bytes are on disk when this returns.
     pub fn append(&mut self, entries: &[AuditEntry]) -> Result<(), AuditError> {
-        if entries.is_empty() {
-            return Ok(());
+        let mut bodies = Bodies::default();
+        for entry in entries {
+            bodies.push(entry);
+        }
+        self.append_bodies(&bodies).map(drop)
+    }
+
+    /// Adds entries that were made ready: all of them, or, with an error, none. Returns the number of the first line.
+    pub(super) fn append_bodies(&mut self, bodies: &Bodies) -> Result<u64, AuditError> {
+        if bodies.is_empty() {
+            return Ok(self.head.count + 1);
         }
         let guard = self.lock()?;
         self.catch_up()?;
-        let mut head = self.head.clone();
-        let mut bytes = Vec::with_capacity(entries.len() * 256);
-        for entry in entries {
-            let line = LineOut { seq: head.count + 1, prev: &head.last, entry };
-            let start = bytes.len();
-            serde_json::to_writer(&mut bytes, &line).expect("plain fields always become JSON");
-            if bytes.len() - start >= LINE_BYTES_MAX {
-                bytes.truncate(start);
-                let mut short = entry.clone();
-                short.clip();
-                let line = LineOut { entry: &short, ..line };
-                serde_json::to_writer(&mut bytes, &line).expect("plain fields always become JSON");
-            }
-            head = AuditHead { count: head.count + 1, last: digest(&bytes[start..]) };
-            bytes.push(b'\n');
-        }
+        let mut bytes = Vec::new();
+        let first = self.head.count + 1;
+        let last = bodies.write_chain(&mut bytes, self.head.count, self.head.hash());
+        let count = self.head.count + bodies.len() as u64;
+        let head = AuditHead { count, last: last.to_hex().to_string() };
         let written = self
             .file
             .seek(SeekFrom::Start(self.end))
@@ -120,7 +106,7 @@ impl AuditLog {
         self.end += bytes.len() as u64;
         self.head = head;
         drop(guard);
-        Ok(())
+        Ok(first)
     }
 
     /// Locks the file; the lock belongs to a second handle, so that dropping it unlocks.
@@ -143,7 +129,7 @@ impl AuditLog {
             let read: Line = serde_json::from_slice(&line).map_err(failed)?;
             self.head = AuditHead { count: read.seq, last: digest(&line) };
         } else {
-            self.head = AuditHead { count: 0, last: digest(b"") };
+            self.head = AuditHead::empty();
         }
         if end < length {
             self.file.set_len(end).map_err(io("cut", &self.path))?;
@@ -154,7 +140,7 @@ impl AuditLog {
 
     /// Walks a whole log and says where it ends, or where it breaks. A log that is not there is empty.
     pub fn verify(path: &Path) -> Result<AuditHead, AuditError> {
-        let mut head = AuditHead { count: 0, last: digest(b"") };
+        let mut head = AuditHead::empty();
         let file = match File::open(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(head),
             opened => opened.map_err(io("open", path))?,
@@ -166,6 +152,9 @@ impl AuditLog {
             let read: Line = serde_json::from_slice(&line).map_err(failed)?;
             if read.seq != number || read.prev != head.last {
                 return Err(AuditError::Broken { path: path.to_owned(), line: number });
+            }
+            if let Some(what) = read.entry.contradiction() {
+                return Err(AuditError::Contradiction { path: path.to_owned(), line: number, what });
             }
             head = AuditHead { count: number, last: digest(&line) };
         }

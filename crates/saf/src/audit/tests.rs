@@ -9,6 +9,7 @@ const SOON: Duration = Duration::from_secs(30);
 fn entry(verdict: Verdict, resource: &str) -> AuditEntry {
     AuditEntry {
         at: Timestamp::UNIX_EPOCH,
+        since: None,
         verdict,
         user: Some("BOB".to_owned()),
         actor: None,
@@ -79,7 +80,7 @@ fn writer_writes_what_many_threads_hand_over() {
             let writer = &writer;
             scope.spawn(move || {
                 for number in 0..500 {
-                    writer.record(entry(Verdict::Refused, &format!("T{thread}.N{number}"))).unwrap();
+                    writer.record(&entry(Verdict::Refused, &format!("T{thread}.N{number}"))).unwrap();
                 }
             });
         }
@@ -99,12 +100,12 @@ fn grants_are_left_out_before_refusals_and_the_gap_is_written_down() {
     let options = AuditOptions { queue_entries_max: 8, linger_ms: 600_000, wait_ms: 0, retry_ms: 1 };
     let writer = AuditWriter::start(&path, options).unwrap();
     for number in 0..10 {
-        writer.record(entry(Verdict::Granted, &format!("G{number}"))).unwrap();
+        writer.record(&entry(Verdict::Granted, &format!("G{number}"))).unwrap();
     }
     for number in 0..4 {
-        writer.record(entry(Verdict::Refused, &format!("R{number}"))).unwrap();
+        writer.record(&entry(Verdict::Refused, &format!("R{number}"))).unwrap();
     }
-    let full = writer.record(entry(Verdict::Refused, "R4")).unwrap_err();
+    let full = writer.record(&entry(Verdict::Refused, "R4")).unwrap_err();
     assert!(matches!(full, AuditError::Full { is_failing: false, .. }), "{full}");
     drop(writer);
     let entries = AuditLog::read(&path).unwrap();
@@ -130,7 +131,7 @@ fn disk_that_takes_nothing_keeps_refusals_until_it_does() {
     let options = AuditOptions { queue_entries_max: 4, linger_ms: 0, wait_ms: 0, retry_ms: 1 };
     let writer = AuditWriter::start(&path, options).unwrap();
     std::fs::rename(&path, &aside).unwrap();
-    writer.record(entry(Verdict::Refused, "TWO")).unwrap();
+    writer.record(&entry(Verdict::Refused, "TWO")).unwrap();
     let deadline = std::time::Instant::now() + SOON;
     while !writer.backlog().1 {
         assert!(std::time::Instant::now() < deadline, "the failure shows");
@@ -138,7 +139,7 @@ fn disk_that_takes_nothing_keeps_refusals_until_it_does() {
     }
     let mut taken = 1;
     let refused = loop {
-        match writer.record(entry(Verdict::Refused, "MORE")) {
+        match writer.record(&entry(Verdict::Refused, "MORE")) {
             Ok(()) => taken += 1,
             Err(error) => break error,
         }
@@ -189,4 +190,128 @@ fn entry_of_a_decision_says_who_what_and_the_way_on() {
         );
         assert!(entry.resource.len() <= 1024 && entry.remedy.is_some());
     }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+#[test]
+fn many_grants_become_one_entry_that_the_chain_covers() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.log");
+    let mut tally = AuditTally::new(entry(Verdict::Granted, "A.B")).unwrap();
+    assert_eq!(tally.take(), None);
+    for second in [30, 10, 20] {
+        tally.hit(at(second));
+    }
+    tally.add(1_000_000, at(5), at(25));
+    let many = tally.take().unwrap();
+    assert_eq!((many.since, many.at, many.count), (Some(at(5)), at(30), 1_000_003));
+    tally.hit(at(40));
+    let one = tally.take().unwrap();
+    assert_eq!((one.since, one.at, one.count, tally.count()), (None, at(40), 1, 0));
+    for verdict in [Verdict::Refused, Verdict::Warning, Verdict::Dropped] {
+        assert_eq!(AuditTally::new(entry(verdict, "A.B")), None, "{verdict:?} stands alone");
+    }
+    let writer = AuditWriter::start(&path, AuditOptions::default()).unwrap();
+    writer.record(&many).unwrap();
+    writer.record(&one).unwrap();
+    writer.stop(SOON).unwrap();
+    assert_eq!(AuditLog::read(&path).unwrap(), [many, one]);
+    assert_eq!(AuditLog::verify(&path).unwrap().count, 2);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(
+        text.contains("\"since\":\"1970-01-01T00:00:05Z\"") && text.contains("\"count\":1000003"),
+        "{text}"
+    );
+    std::fs::write(&path, text.replace("1000003", "1000002")).unwrap();
+    assert!(matches!(AuditLog::verify(&path), Err(AuditError::Broken { line: 2, .. })));
+}
+
+#[test]
+fn entry_that_says_of_itself_what_cannot_be_is_found() {
+    let refused = |count| AuditEntry { count, ..entry(Verdict::Refused, "A.B") };
+    let granted = |count, since| AuditEntry { count, since, ..entry(Verdict::Granted, "A.B") };
+    let dropped = |since| AuditEntry { count: 9, since, ..entry(Verdict::Dropped, "") };
+    for (wrong, is_wrong) in [
+        (refused(1), false),
+        (refused(2), true),
+        (refused(0), true),
+        (granted(5, Some(Timestamp::UNIX_EPOCH)), false),
+        (granted(5, None), false),
+        (granted(5, Some(at(1))), true),
+        (granted(1, Some(Timestamp::UNIX_EPOCH)), true),
+        (dropped(None), false),
+        (dropped(Some(Timestamp::UNIX_EPOCH)), true),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("audit.log");
+        AuditLog::open(&path).unwrap().append(std::slice::from_ref(&wrong)).unwrap();
+        let found = AuditLog::verify(&path);
+        assert_eq!(matches!(found, Err(AuditError::Contradiction { line: 1, .. })), is_wrong, "{wrong:?}");
+        assert_eq!(found.is_ok(), !is_wrong);
+    }
+}
+
+#[test]
+fn receipt_becomes_the_number_of_the_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = log_of(dir.path(), &["BEFORE"]);
+    // The writer would collect for ten minutes; whoever asks for a number does not wait for that.
+    let options = AuditOptions { linger_ms: 600_000, ..AuditOptions::default() };
+    let writer = AuditWriter::start(&path, options).unwrap();
+    let mut receipts = Vec::new();
+    for number in 0..20 {
+        let receipt = writer.record(&entry(Verdict::Refused, &format!("R{number}"))).unwrap();
+        if number % 7 == 0 {
+            writer.number(receipt, SOON).unwrap();
+            // Another process writes in between.
+            AuditLog::open(&path).unwrap().append(&[entry(Verdict::Refused, "OTHER")]).unwrap();
+        }
+        receipts.push((number, receipt));
+    }
+    writer.number(receipts[19].1, SOON).unwrap();
+    let entries = AuditLog::read(&path).unwrap();
+    for (number, receipt) in receipts {
+        let line = writer.number(receipt, SOON).unwrap();
+        let entry = &entries[usize::try_from(line).unwrap() - 1];
+        assert_eq!(entry.resource, format!("R{number}"));
+    }
+    drop(writer);
+    AuditLog::verify(&path).unwrap();
+}
+
+#[test]
+fn grant_that_was_left_out_has_no_number() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.log");
+    let options = AuditOptions { queue_entries_max: 2, linger_ms: 600_000, wait_ms: 0, retry_ms: 1 };
+    let writer = AuditWriter::start(&path, options).unwrap();
+    let many = AuditEntry { count: 500, since: Some(at(-9)), ..entry(Verdict::Granted, "A") };
+    writer.record(&many).unwrap();
+    let left_out = writer.record(&many).unwrap();
+    assert!(matches!(writer.number(left_out, SOON), Err(AuditError::Unnumbered { .. })));
+    drop(writer);
+    let entries = AuditLog::read(&path).unwrap();
+    assert_eq!((entries[0].count, entries[1].verdict, entries[1].count), (500, Verdict::Dropped, 500));
+}
+
+#[test]
+fn decision_handed_over_directly_is_written_like_its_entry() {
+    let dir = tempfile::tempdir().unwrap();
+    let compiled = crate::compiled::Compiled::new(&crate::database::Database::initial());
+    let subject = Subject::user("ROOT".parse().unwrap());
+    let conditions = crate::profile::Conditions::default();
+    let writer = AuditWriter::start(&dir.path().join("audit.log"), AuditOptions::default()).unwrap();
+    let mut wanted = Vec::new();
+    for resource in ["A.B", "\u{1}\"ä", &"X".repeat(100_000)] {
+        let question = Question { class: "FACILITY", resource, level: AccessLevel::Read, conditions };
+        let decision = compiled.decide(&subject, &question);
+        writer.record_decision(at(7), &subject, &question, &decision, (Some("BOB"), None)).unwrap();
+        let entry = AuditEntry::of(at(7), &subject, &question, &decision);
+        wanted.push(AuditEntry { actor: Some("BOB".to_owned()), ..entry });
+    }
+    writer.stop(SOON).unwrap();
+    assert_eq!(AuditLog::read(&dir.path().join("audit.log")).unwrap(), wanted);
 }

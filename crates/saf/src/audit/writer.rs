@@ -7,7 +7,8 @@
 //!                            └────────── retry_ms ── FAILING ◄┘     (the batch stays in front of the queue)
 //! ```
 //!
-//! While it is not idle nobody needs to wake it, so that handing over costs a lock and no system call.
+//! While it is not idle nobody needs to wake it, so that handing over costs a lock and no system call. What is handed over is
+//! the text of the line; it is made before the lock is taken.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -16,8 +17,15 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use serde::Serialize;
 
-use super::{AuditEntry, AuditError, AuditLog, Verdict};
+use super::line::Bodies;
+use super::{AuditEntry, AuditError, AuditLog, Verdict, clipped, verdict_of, written};
+use crate::decision::{Decision, Question, remedy};
+use crate::subject::Subject;
+
+/// Batches whose numbers are remembered.
+const BATCHES_MAX: usize = 1024;
 
 /// How an [`AuditWriter`] behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +46,34 @@ impl Default for AuditOptions {
     }
 }
 
+/// Says which entry was handed over; [`AuditWriter::number`] turns it into the number of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditReceipt {
+    /// How many entries were handed over before; `None` for a grant that was left out.
+    ordinal: Option<u64>,
+}
+
+/// Where entries that were handed over stand in the log.
+#[derive(Debug, Clone, Copy)]
+struct Batch {
+    /// How many were handed over before the first of them.
+    ordinal: u64,
+    /// Its line.
+    line: u64,
+    count: u64,
+}
+
 #[derive(Debug, Default)]
 struct State {
-    queue: VecDeque<AuditEntry>,
+    queue: Bodies,
     /// Entries taken out of the queue and not yet written.
     in_flight: usize,
+    /// Entries handed over so far.
+    handed_over: u64,
+    /// The last batches that were written, oldest first.
+    batches: VecDeque<Batch>,
+    /// Somebody waits for what is in the queue.
+    is_hurried: bool,
     /// Grants left out since the last batch.
     dropped: u64,
     is_idle: bool,
@@ -59,6 +90,19 @@ struct Shared {
     work: Condvar,
     /// Something was written, or writing failed.
     progress: Condvar,
+}
+
+impl State {
+    /// Remembers where a batch stands.
+    fn note(&mut self, batch: Batch) {
+        if batch.count == 0 {
+            return;
+        }
+        if self.batches.len() >= BATCHES_MAX {
+            self.batches.pop_front();
+        }
+        self.batches.push_back(batch);
+    }
 }
 
 impl Shared {
@@ -97,31 +141,116 @@ impl AuditWriter {
     ///
     /// Errors: [`AuditError::Full`] for what must not be left out and found no room in time; then access must be refused.
     /// A grant never fails: it is left out, and that it was is written down.
-    pub fn record(&self, entry: AuditEntry) -> Result<(), AuditError> {
+    pub fn record(&self, entry: &AuditEntry) -> Result<AuditReceipt, AuditError> {
+        self.hand_over(entry)
+    }
+
+    /// Hands over the entry of a decision: the same as [`AuditEntry::of`] and [`Self::record`] without keeping it.
+    ///
+    /// `actor` is on whose behalf the subject asks, `origin` where the question came from.
+    pub fn record_decision(
+        &self,
+        at: Timestamp,
+        subject: &Subject,
+        question: &Question<'_>,
+        decision: &Decision<'_>,
+        (actor, origin): (Option<&str>, Option<&str>),
+    ) -> Result<AuditReceipt, AuditError> {
+        let verdict = verdict_of(decision);
+        let rule = written(decision.rule);
+        let remedy = (verdict == Verdict::Refused).then(|| remedy(decision, subject, question));
+        self.hand_over(&AuditEntry {
+            at,
+            since: None,
+            verdict,
+            user: subject.user.as_ref().map(|user| user.as_str()),
+            actor,
+            origin,
+            class: clipped(question.class),
+            resource: clipped(question.resource),
+            level: Some(question.level),
+            rule: &*rule,
+            remedy: remedy.as_deref(),
+            count: 1,
+        })
+    }
+
+    fn hand_over<S: Serialize + AsRef<str>>(
+        &self,
+        entry: &AuditEntry<S>,
+    ) -> Result<AuditReceipt, AuditError> {
         let max = self.shared.options.queue_entries_max;
+        let mut body = Bodies::with_room();
+        body.push(entry);
         let mut state = self.shared.state();
         if entry.verdict == Verdict::Granted && state.queue.len() + state.in_flight >= max / 2 {
-            state.dropped += entry.count;
-            return Ok(());
+            state.dropped = state.dropped.saturating_add(entry.count);
+            return Ok(AuditReceipt { ordinal: None });
         }
-        let deadline = Instant::now() + Duration::from_millis(self.shared.options.wait_ms);
-        while state.queue.len() + state.in_flight >= max {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(AuditError::Full {
-                    path: self.shared.path.clone(),
-                    is_failing: state.is_failing,
-                });
-            }
-            state = self.shared.progress.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        if state.queue.len() + state.in_flight >= max {
+            state = self.wait_for_room(state)?;
         }
-        state.queue.push_back(entry);
+        state.queue.append(&body);
+        let receipt = AuditReceipt { ordinal: Some(state.handed_over) };
+        state.handed_over += 1;
         if state.is_idle {
             state.is_idle = false;
             drop(state);
             self.shared.work.notify_one();
         }
-        Ok(())
+        Ok(receipt)
+    }
+
+    /// Waits until another entry finds room.
+    fn wait_for_room<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+    ) -> Result<MutexGuard<'a, State>, AuditError> {
+        let options = &self.shared.options;
+        let deadline = Instant::now() + Duration::from_millis(options.wait_ms);
+        while state.queue.len() + state.in_flight >= options.queue_entries_max {
+            state = self.wait_until(state, deadline)?;
+        }
+        Ok(state)
+    }
+
+    /// Waits for progress.
+    fn wait_until<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+        deadline: Instant,
+    ) -> Result<MutexGuard<'a, State>, AuditError> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(AuditError::Full { path: self.shared.path.clone(), is_failing: state.is_failing });
+        }
+        Ok(self.shared.progress.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    /// Waits until an entry is on disk and returns the number of its line.
+    ///
+    /// Shape:  the writer does not linger for it.
+    /// Errors: [`AuditError::Full`] when it is not written in time; [`AuditError::Unnumbered`] for an entry that was left
+    /// out, or written more than a thousand batches ago.
+    pub fn number(&self, receipt: AuditReceipt, timeout: Duration) -> Result<u64, AuditError> {
+        let unnumbered = || AuditError::Unnumbered { path: self.shared.path.clone() };
+        let ordinal = receipt.ordinal.ok_or_else(unnumbered)?;
+        let deadline = Instant::now() + timeout;
+        let mut state = self.shared.state();
+        loop {
+            let written = state.batches.back().map_or(0, |batch| batch.ordinal + batch.count);
+            if ordinal < written {
+                let at = state.batches.partition_point(|batch| batch.ordinal + batch.count <= ordinal);
+                let batch = state.batches[at];
+                let place = ordinal.checked_sub(batch.ordinal).ok_or_else(unnumbered)?;
+                return Ok(batch.line + place);
+            }
+            if !state.is_hurried {
+                state.is_hurried = true;
+                self.shared.work.notify_one();
+            }
+            state = self.wait_until(state, deadline)?;
+        }
     }
 
     /// Waits until everything handed over so far is on disk.
@@ -131,14 +260,7 @@ impl AuditWriter {
         let deadline = Instant::now() + timeout;
         let mut state = self.shared.state();
         while !state.queue.is_empty() || state.in_flight > 0 || state.dropped > 0 {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(AuditError::Full {
-                    path: self.shared.path.clone(),
-                    is_failing: state.is_failing,
-                });
-            }
-            state = self.shared.progress.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.wait_until(state, deadline)?;
         }
         Ok(())
     }
@@ -179,45 +301,59 @@ impl Drop for AuditWriter {
 fn run(shared: &Shared, mut log: AuditLog) {
     let linger = Duration::from_millis(shared.options.linger_ms);
     let retry = Duration::from_millis(shared.options.retry_ms);
+    // What is being written; it stays here until it is.
+    let mut batch = Bodies::default();
+    let mut written_ordinal = 0;
     loop {
         let mut state = shared.state();
-        while state.queue.is_empty() && state.dropped == 0 && !state.is_stopping {
+        while batch.is_empty() && state.queue.is_empty() && state.dropped == 0 && !state.is_stopping {
             state.is_idle = true;
             state = shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.is_idle = false;
-        let pause = if state.is_failing { retry } else { linger };
-        if !state.is_stopping {
-            let until = |state: &mut State| !state.is_stopping;
-            state =
-                shared.work.wait_timeout_while(state, pause, until).unwrap_or_else(PoisonError::into_inner).0;
-        }
+        let is_failing = state.is_failing;
+        let pause = if is_failing { retry } else { linger };
+        // Who waits for an entry does not make a disk that fails be tried without pause.
+        let goes_on = |state: &mut State| !state.is_stopping && (is_failing || !state.is_hurried);
+        state =
+            shared.work.wait_timeout_while(state, pause, goes_on).unwrap_or_else(PoisonError::into_inner).0;
         let is_last = state.is_stopping;
-        let mut batch: Vec<AuditEntry> = state.queue.drain(..).collect();
-        let dropped = std::mem::take(&mut state.dropped);
-        if dropped > 0 {
-            batch.push(AuditEntry::dropped(Timestamp::now(), dropped));
+        state.is_hurried = false;
+        if batch.is_empty() {
+            std::mem::swap(&mut batch, &mut state.queue);
+        } else {
+            batch.append(&state.queue);
+            state.queue.clear();
         }
-        state.in_flight = batch.len();
+        let dropped = std::mem::take(&mut state.dropped);
+        let (count, end) = (batch.len(), batch.bytes_len());
+        state.in_flight = count;
         drop(state);
+        if dropped > 0 {
+            batch.push(&AuditEntry::dropped(Timestamp::now(), dropped));
+        }
 
-        let written = log.append(&batch);
+        let written = log.append_bodies(&batch);
 
         let mut state = shared.state();
-        state.in_flight = 0;
         state.is_failing = written.is_err();
-        if written.is_err() {
+        match written {
+            Ok(line) => {
+                state.in_flight = 0;
+                state.note(Batch { ordinal: written_ordinal, line, count: count as u64 });
+                written_ordinal += count as u64;
+                batch.clear();
+            }
             // What was left out is counted anew, so that it does not fill the queue.
-            if dropped > 0 {
-                batch.pop();
-                state.dropped += dropped;
+            Err(_) if dropped > 0 => {
+                batch.pop(end);
+                state.dropped = state.dropped.saturating_add(dropped);
             }
-            for entry in batch.into_iter().rev() {
-                state.queue.push_front(entry);
-            }
+            Err(_) => {}
         }
+        let is_done = batch.is_empty() && state.queue.is_empty();
         shared.progress.notify_all();
-        if is_last && (state.queue.is_empty() || written.is_err()) {
+        if is_last && (is_done || state.is_failing) {
             return;
         }
     }
