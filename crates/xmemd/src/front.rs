@@ -16,9 +16,11 @@ mod slab;
 
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::AsFd as _;
 use std::rc::Rc;
 use std::time::Duration;
 
+use tender_worker::confine::{Confinement, Role};
 use tender_xmem::frame::PACKET_BYTES_MAX;
 use tender_xmem::ring::Spin;
 
@@ -107,6 +109,8 @@ struct Front {
     by_id: HashMap<u64, Key>,
     tables: HashMap<u32, Rc<Rights>>,
     buffer: Vec<u8>,
+    /// What is read and thrown away.
+    drain: Vec<u8>,
     ring_buffer: Vec<u8>,
     spin: Spin,
 }
@@ -120,17 +124,16 @@ pub(crate) fn run() -> Result<(), RoleError> {
     role::raise_files_limit();
     // This is the box that clients can make large; let it be the one that goes.
     std::fs::write("/proc/self/oom_score_adj", "0").ok();
-    role::become_user(begin.run_as)?;
-    role::harden()?;
-    let mut front = Front::new(root, *begin, monitor)?;
-    front.shared.sandbox = role::confine_front()?;
+    let confinement = Confinement::new(Role::Front).keep(&root).keep(&monitor);
+    let sandbox = role::confine(confinement, begin.run_as)?;
+    let mut front = Front::new(root, *begin, monitor, sandbox)?;
     let ready = FrontToRoot::Ready { sandbox: front.shared.sandbox.clone() };
     front.root.send(&ready, &[], Vec::new())?;
     front.work()
 }
 
 impl Front {
-    fn new(root: Channel, begin: Begin, monitor: Channel) -> Result<Self, RoleError> {
+    fn new(root: Channel, begin: Begin, monitor: Channel, sandbox: String) -> Result<Self, RoleError> {
         let poller = Poller::new()?;
         poller.add(&root, ROOT)?;
         poller.add(&monitor, MONITOR)?;
@@ -155,7 +158,7 @@ impl Front {
             counting: Vec::new(),
             awake: Vec::new(),
             is_draining: false,
-            sandbox: String::new(),
+            sandbox,
             begin,
         };
         Ok(Self {
@@ -165,6 +168,7 @@ impl Front {
             by_id: HashMap::new(),
             tables: HashMap::new(),
             buffer: vec![0; PACKET_BYTES_MAX + 1],
+            drain: vec![0; 64],
             ring_buffer: Vec::new(),
             spin,
         })
@@ -264,7 +268,10 @@ impl Front {
         }
         shared.admission.disconnected(connection.who.uid);
         shared.tell(&FromFront::Ended { connection: connection.who.id, why }, &[], Vec::new());
-        // The socket closes with its last frame still to be read by the client.
+        // What nobody read would make the client lose the last frame that it was sent.
+        rustix::net::shutdown(&connection.socket, rustix::net::Shutdown::Read).ok();
+        while let crate::wire::Packet::Bytes(..) = crate::wire::receive(connection.socket.as_fd(), &mut self.drain) {
+        }
         drop(connection);
         if shared.is_draining && self.connections.len() == 0 {
             self.drained(true).ok();
@@ -273,6 +280,17 @@ impl Front {
 
     /// Ends a connection whose good-bye was said, when nothing is left to be done on it.
     fn end_if_done(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if !connection.is_done() {
+            return;
+        }
+        if !connection.is_shut {
+            // From here on the client cannot send; what it has sent already is answered, and was not done.
+            connection.is_shut = true;
+            rustix::net::shutdown(&connection.socket, rustix::net::Shutdown::Read).ok();
+            self.take_ring(key, usize::MAX);
+            self.read_rest(key);
+        }
         if self.connections.get_mut(key).is_some_and(|connection| connection.is_done()) {
             self.end(key, None);
         }

@@ -6,6 +6,7 @@
 use std::io;
 use std::os::fd::AsFd as _;
 
+use tender_worker::confine::{Confinement, Role};
 use tender_saf::{Change, Store, StoreError, Transaction, Watch};
 
 use crate::channel::{Channel, Message};
@@ -36,8 +37,12 @@ pub(crate) fn run() -> Result<(), RoleError> {
     let mut message = role::first(&mut root)?;
     let RootToKeeper::Begin(begin) = message.head()? else { return Err(RoleError::Order) };
     let link = Channel::new(message.take_fd()?)?;
-    role::become_user(begin.run_as)?;
-    role::harden()?;
+    let directory = match begin.database.is_dir() {
+        true => begin.database.clone(),
+        false => begin.database.parent().map_or_else(|| "/".into(), std::path::Path::to_owned),
+    };
+    let confinement = Confinement::new(Role::Keeper).keep(&root).keep(&link).write(directory);
+    role::confine(confinement, begin.run_as)?;
     let poller = Poller::new()?;
     poller.add(&root, ROOT)?;
     poller.add(&link, LINK)?;

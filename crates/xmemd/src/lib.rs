@@ -10,6 +10,7 @@ mod link;
 mod lock;
 pub mod messages;
 mod monitor;
+mod operator;
 mod options;
 mod places;
 mod poller;

@@ -12,22 +12,27 @@
 mod accept;
 mod audit;
 mod calls;
+mod control;
 mod front_link;
 mod names;
 mod peer;
 mod policy;
+mod refusals;
 pub(crate) mod rights;
 mod tables;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use tender_worker::confine::{Confinement, Role};
 use tender_saf::{AuditOptions, LinuxIdentity, Subject};
+use tender_xmem::service::RefusalRecord;
 
 use self::accept::Waiting;
 use self::audit::Audit;
+use self::control::{Commanding, Operator};
 use self::names::Names;
 use self::policy::Policy;
 use self::rights::PluginService;
@@ -46,8 +51,11 @@ mod token {
     pub(super) const FRONT: u64 = 1;
     pub(super) const KEEPER: u64 = 2;
     pub(super) const LISTENER: u64 = 3;
+    pub(super) const CONTROL: u64 = 4;
     pub(super) const NAMES: u64 = 5;
     pub(super) const AUDIT: u64 = 6;
+    /// With the number of an operator below.
+    pub(super) const OPERATOR: u64 = 1 << 32;
 }
 
 /// A deadline.
@@ -86,6 +94,8 @@ enum AfterAudit {
     Front(u64),
     /// A call that the monitor itself refused.
     Call { call: u64, code: u32, refusal: Option<String> },
+    /// A command, which is then carried out.
+    Command(u64),
     /// Nobody.
     Nobody,
 }
@@ -100,7 +110,7 @@ enum Phase {
 }
 
 #[derive(Debug)]
-struct Monitor {
+pub(crate) struct Monitor {
     begin: Begin,
     settings: Settings,
     print: Sysprint,
@@ -111,6 +121,12 @@ struct Monitor {
     front: Option<Channel>,
     keeper: Option<Channel>,
     listener: Option<OwnedFd>,
+    control: Option<OwnedFd>,
+    operators: HashMap<u64, Operator>,
+    commanding: HashMap<u64, Commanding>,
+    /// The last refusals, the newest first.
+    refusals: VecDeque<RefusalRecord>,
+    sandbox: String,
     phase: Phase,
     policy: Option<Policy>,
     names: Names,
@@ -131,15 +147,27 @@ pub(crate) fn run() -> Result<(), RoleError> {
     let mut message = role::first(&mut root)?;
     let ToMonitor::Begin(begin) = message.head()? else { return Err(RoleError::Order) };
     let listener = message.take_fd()?;
+    let control = message.take_fd()?;
     role::raise_files_limit();
-    role::become_user(begin.run_as)?;
-    role::harden()?;
-    let mut monitor = Monitor::new(root, *begin, listener)?;
+    // What the name service reads is anywhere; what can be written is only what is the monitor's.
+    let confinement = Confinement::new(Role::Monitor)
+        .keep(&root)
+        .keep(&listener)
+        .keep(&control)
+        .write(&begin.state)
+        .read("/");
+    let sandbox = role::confine(confinement, begin.run_as)?;
+    let mut monitor = Monitor::new(root, *begin, [listener, control], sandbox)?;
     monitor.work()
 }
 
 impl Monitor {
-    fn new(root: Channel, begin: Begin, listener: OwnedFd) -> Result<Self, RoleError> {
+    fn new(
+        root: Channel,
+        begin: Begin,
+        [listener, control]: [OwnedFd; 2],
+        sandbox: String,
+    ) -> Result<Self, RoleError> {
         let print = Sysprint::start("MONITOR", begin.level)?;
         let settings = begin.settings.clone();
         let options = AuditOptions {
@@ -152,9 +180,12 @@ impl Monitor {
         let audit = Audit::start(&path, options).map_err(|error| io::Error::other(role::chain(&error)))?;
         let names = Names::start()?;
         let poller = Poller::new()?;
-        rustix::io::ioctl_fionbio(&listener, true).map_err(io::Error::from)?;
+        for socket in [&listener, &control] {
+            rustix::io::ioctl_fionbio(socket, true).map_err(io::Error::from)?;
+        }
         poller.add(&root, token::ROOT)?;
         poller.add(&listener, token::LISTENER)?;
+        poller.add(&control, token::CONTROL)?;
         poller.add(names.waker(), token::NAMES)?;
         poller.add(audit.waker(), token::AUDIT)?;
         // What the pages hold now are keys' future neighbours; it fails where the limit is low, and then nothing is locked.
@@ -170,6 +201,11 @@ impl Monitor {
             front: None,
             keeper: None,
             listener: Some(listener),
+            control: Some(control),
+            operators: HashMap::new(),
+            commanding: HashMap::new(),
+            refusals: VecDeque::new(),
+            sandbox,
             phase: Phase::Starting,
             policy: None,
             names,
@@ -212,12 +248,14 @@ impl Monitor {
             token::FRONT => self.hear_front()?,
             token::KEEPER => self.hear_keeper()?,
             token::LISTENER => self.accept(),
+            token::CONTROL => self.accept_operators(),
             token::NAMES => {
                 while let Some(found) = self.names.answered() {
                     self.named(&found);
                 }
             }
             token::AUDIT => self.audit_written(),
+            other if other >> 32 == 1 => self.hear_operator(other & u64::from(u32::MAX)),
             _ => {}
         }
         Ok(true)
@@ -230,7 +268,7 @@ impl Monitor {
                 Ok(None) => break,
                 Ok(Some(message)) => self.told_by_root(message)?,
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    self.audit.stop(Duration::from_secs(2)).ok();
+                    self.audit.flush(Duration::from_secs(2)).ok();
                     return Ok(false);
                 }
                 Err(error) => return Err(error.into()),
@@ -262,8 +300,8 @@ impl Monitor {
             | ToMonitor::NoWorker { .. }
             | ToMonitor::Host { .. }
             | ToMonitor::NoHost { .. }
-            | ToMonitor::HostEnded { .. }
-            | ToMonitor::Said { .. } => {}
+            | ToMonitor::HostEnded { .. } => {}
+            ToMonitor::Said { ticket, lines, is_last } => self.root_said(ticket, lines, is_last),
         }
         Ok(())
     }
@@ -287,7 +325,7 @@ impl Monitor {
             let ready = FromMonitor::Ready {
                 services: crate::services::ALL.len(),
                 plugins: plugins.len(),
-                sandbox: String::new(),
+                sandbox: self.sandbox.clone(),
             };
             self.tell_root(&ready)?;
             self.accept();
@@ -297,8 +335,8 @@ impl Monitor {
 
     fn drain(&mut self, code: u32, within_ms: u64) -> Result<(), RoleError> {
         self.phase = Phase::Draining;
-        if let Some(listener) = self.listener.take() {
-            self.poller.remove(&listener);
+        for socket in [self.listener.take(), self.control.take()].into_iter().flatten() {
+            self.poller.remove(&socket);
         }
         self.waiting.clear();
         self.tell_front(&ToFront::Drain { code, within_ms }, &[], Vec::new());
@@ -312,7 +350,7 @@ impl Monitor {
 
     fn drained(&mut self, is_clean: bool) -> Result<(), RoleError> {
         self.timers.disarm(Timer::Drain);
-        let is_written = self.audit.stop(Duration::from_secs(5));
+        let is_written = self.audit.flush(Duration::from_secs(5));
         if let Err(error) = is_written {
             self.print.say(messages::AUDIT_FAILED, &[&role::chain(&error)]);
         }

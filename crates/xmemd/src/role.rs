@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
-use rustix::thread::Gid;
+use tender_worker::confine::{ConfineError, Confinement, Identity};
 
 use crate::channel::{Channel, Message};
 use crate::link::RunAs;
@@ -21,9 +21,9 @@ pub(crate) enum RoleError {
     /// It was told something at the wrong time.
     #[error("the root process said something unexpected")]
     Order,
-    /// The switch to another user did not hold.
-    #[error("the process did not become uid {wanted}: it is {found}")]
-    NotSwitched { wanted: u32, found: u32 },
+    /// It could not be shut in.
+    #[error("enter the sandbox")]
+    Confine(#[source] ConfineError),
 }
 
 /// Takes the channel to the root process; everything but standard streams is closed.
@@ -52,50 +52,25 @@ pub(crate) fn first(root: &mut Channel) -> Result<Message, RoleError> {
     }
 }
 
-/// Becomes a user: groups, then gid, then uid, each of the three kinds, and looks whether that is so.
+/// Shuts a box in and makes it who it is to be; says how far that was possible.
 ///
-/// To be called while the process has one thread: the raw calls change the calling thread alone.
-pub(crate) fn become_user(who: RunAs) -> Result<(), RoleError> {
-    if let Some(gid) = who.gid {
-        let gid = Gid::from_raw(gid);
-        rustix::thread::set_thread_groups(&[gid]).map_err(io::Error::from)?;
-        rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(io::Error::from)?;
-        let (now, effective) = (rustix::process::getgid(), rustix::process::getegid());
-        if now != gid || effective != gid {
-            return Err(RoleError::NotSwitched { wanted: gid.as_raw(), found: now.as_raw() });
-        }
-    }
-    if let Some(wanted) = who.uid {
-        let uid = rustix::thread::Uid::from_raw(wanted);
-        rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(io::Error::from)?;
-        for found in [rustix::process::getuid(), rustix::process::geteuid()] {
-            if found != uid {
-                return Err(RoleError::NotSwitched { wanted, found: found.as_raw() });
-            }
-        }
-        // Somebody who is not root cannot become root again.
-        if wanted != 0 {
-            let root = rustix::thread::Uid::ROOT;
-            if rustix::thread::set_thread_res_uid(root, root, root).is_ok() {
-                return Err(RoleError::NotSwitched { wanted, found: 0 });
-            }
-        }
-    }
-    Ok(())
+/// To be called while the process has one thread. Every descriptor is closed that the confinement does not keep.
+pub(crate) fn confine(confinement: Confinement, who: RunAs) -> Result<String, RoleError> {
+    let confinement = match (who.uid, who.gid) {
+        (Some(uid), Some(gid)) => confinement.identity(Identity { uid, gid, groups: Vec::new() }),
+        _ => confinement,
+    };
+    let report = confinement.apply().map_err(RoleError::Confine)?;
+    Ok(report.to_string())
 }
 
-/// Makes the process one that can gain nothing, that leaves no core and that its own user cannot look into.
+/// Makes the root process one that leaves no core, gains nothing and that nobody can look into.
 pub(crate) fn harden() -> io::Result<()> {
     rustix::thread::set_no_new_privs(true)?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     rustix::process::setrlimit(Resource::Core, none)?;
     Ok(())
-}
-
-/// Shuts the front in: no files, no new sockets, no programs. Says how far that was possible.
-pub(crate) fn confine_front() -> Result<String, RoleError> {
-    Ok("none".to_owned())
 }
 
 /// Lets the process have as many descriptors as it may.

@@ -11,15 +11,17 @@ use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::rc::Rc;
 
+use tender_xmem::code::CmsCode;
 use tender_xmem::frame::{Flags, Header, INLINE_BYTES_MAX, Kind};
 use tender_xmem::ring::{RingError, ServerRing};
 
 use super::rights::Rights;
-use super::slab::Key;
 use crate::channel;
 use crate::link::Newcomer;
 use crate::wire;
 
+/// GOODBYE of a front that is being replaced: the client finishes here and connects anew.
+pub(crate) const REPLACED: u32 = CmsCode::ServerNotReady.number();
 /// Frames that a client may be owed before its connection ends.
 const OWED_MAX: usize = 512;
 
@@ -87,12 +89,15 @@ impl Bucket {
 
 #[derive(Debug)]
 pub(crate) struct Connection {
-    pub(crate) key: Key,
     pub(crate) who: Newcomer,
     pub(crate) socket: OwnedFd,
     pub(crate) pidfd: OwnedFd,
     pub(crate) rights: Rc<Rights>,
     pub(crate) phase: Phase,
+    /// The code of the GOODBYE that was said.
+    pub(crate) goodbye: u32,
+    /// Whether the client can send no more.
+    pub(crate) is_shut: bool,
     /// What the client calls itself.
     pub(crate) client: String,
     owed: VecDeque<Owed>,
@@ -132,7 +137,6 @@ impl Broken {
 
 impl Connection {
     pub(crate) fn new(
-        key: Key,
         who: Newcomer,
         socket: OwnedFd,
         pidfd: OwnedFd,
@@ -141,12 +145,13 @@ impl Connection {
         now_ms: u64,
     ) -> Self {
         Self {
-            key,
             who,
             socket,
             pidfd,
             rights,
             phase: Phase::Fresh,
+            goodbye: 0,
+            is_shut: false,
             client: String::new(),
             owed: VecDeque::new(),
             in_flight: HashMap::new(),
@@ -240,13 +245,21 @@ impl Connection {
         header.code = code;
         header.length = u32::try_from(why.len()).unwrap_or(0);
         self.phase = Phase::Leaving;
+        self.goodbye = code;
         self.send(header, why.as_bytes(), Vec::new())
     }
 
     /// Says whether everything is done that was under way when GOODBYE was said.
+    ///
+    /// A client that was told to go to the next server goes when it has finished.
     pub(crate) fn is_done(&self) -> bool {
         let ring_is_done = self.ring.as_ref().is_none_or(|ring| ring.owed.is_empty());
-        self.phase == Phase::Leaving && self.in_flight.is_empty() && self.owed.is_empty() && ring_is_done
+        let waits_for_client = self.goodbye == REPLACED;
+        self.phase == Phase::Leaving
+            && !waits_for_client
+            && self.in_flight.is_empty()
+            && self.owed.is_empty()
+            && ring_is_done
     }
 }
 

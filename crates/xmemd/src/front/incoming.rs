@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use tender_xmem::frame::{Flags, Header, Kind, PAYLOAD_BYTES_MAX};
 use tender_xmem::{Hello, Welcome};
 
-use super::connection::{Phase, Way};
+use super::connection::{Phase, REPLACED, Way};
 use super::slab::Key;
 use super::{Front, READ_MS, Timer, kind};
 use crate::link::Asked;
@@ -61,6 +61,11 @@ impl Front {
         self.buffer = buffer;
     }
 
+    /// Reads what a client has sent that can send no more.
+    pub(super) fn read_rest(&mut self, key: Key) {
+        self.read(key, usize::MAX);
+    }
+
     /// The process of a connection has ended: what it sent before is still taken, and that is all.
     pub(super) fn process_ended(&mut self, key: Key) {
         if let Some(connection) = self.connections.get_mut(key) {
@@ -105,14 +110,15 @@ impl Front {
             (Phase::Open, Kind::Call) => self.call(key, header, payload, file, way),
             (Phase::Open | Phase::Leaving, Kind::Cancel) => self.cancel(key, header.sequence),
             (Phase::Open, Kind::RingOpen) if way == Way::Socket => self.open_ring(key, header),
-            // What was sent before GOODBYE was heard is answered, so that it can be sent to the next server.
+            // Whoever goes to the next server finishes here first.
+            (Phase::Leaving, Kind::Call) if connection.goodbye == REPLACED => {
+                self.call(key, header, payload, file, way);
+            }
+            // What was sent before GOODBYE was heard is answered, and was not done.
             (Phase::Leaving, Kind::Call) => {
-                let code = if self.shared.is_draining { 30 } else { wire::DENIED };
-                let reply = header.reply(code, 0);
-                if let Err(how) = connection.reply(way, reply, &[], Vec::new()) {
-                    return self.broken(key, how);
-                }
-                self.after_sending(key);
+                let reply = header.reply(connection.goodbye, 0);
+                let sent = connection.reply(way, reply, &[], Vec::new());
+                self.sent(key, way, sent);
             }
             (Phase::Leaving, Kind::RingOpen) => {}
             _ => self.violated(key, "a frame of this kind does not belong here"),
@@ -165,7 +171,7 @@ impl Front {
         }
         self.after_sending(key);
         if self.shared.is_draining {
-            self.say_goodbye(key, 30, "another server takes over");
+            self.say_goodbye(key, REPLACED, "another server takes over");
         }
     }
 

@@ -153,7 +153,7 @@ impl Front {
         let (lines, now_ms) = (self.shared.settings.log_lines_per_second, self.shared.clock.now_ms());
         let key = self
             .connections
-            .insert(|key| Connection::new(key, who, socket, pidfd, rights, lines, now_ms));
+            .insert(|_| Connection::new(who, socket, pidfd, rights, lines, now_ms));
         self.by_id.insert(id, key);
         self.shared.admission.connected(uid);
         let Some(connection) = self.connections.get_mut(key) else { return Ok(()) };

@@ -2,7 +2,7 @@
 
 
 use tender_xmem::frame::{Flags, Header, Kind};
-use tender_xmem::ring::{CAPACITY_DEFAULT, ServerRing};
+use tender_xmem::ring::{CAPACITY_DEFAULT, CAPACITY_RANGE, ServerRing};
 
 use super::connection::{Ring, Way, broken};
 use super::slab::Key;
@@ -20,7 +20,9 @@ impl Front {
         if connection.ring.is_some() {
             return self.violated(key, "a second ring");
         }
-        let Ok(ring) = ServerRing::create(CAPACITY_DEFAULT) else {
+        let wanted = header.detail;
+        let is_possible = wanted.is_power_of_two() && CAPACITY_RANGE.contains(&wanted);
+        let Ok(ring) = ServerRing::create(if is_possible { wanted } else { CAPACITY_DEFAULT }) else {
             ready.code = wire::NO_ROOM;
             return self.reply(key, Way::Socket, ready, &[]);
         };

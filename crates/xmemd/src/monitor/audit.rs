@@ -1,20 +1,22 @@
 //! The audit log.
 //!
-//! A refusal is on disk, and has its number, before anybody hears of it: a thread writes all that wait together. Grants are
-//! counted by the front and handed over once a second; they go through the batches of [`AuditWriter`], which says how many
-//! it had to leave out.
+//! A refusal is on disk, and has its number, before anybody hears of it: a thread waits for that, and several at once cost
+//! one write. Grants are counted by the front and handed over once a second.
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, TrySendError, channel, sync_channel};
 use std::time::Duration;
 
-use tender_saf::{AuditEntry, AuditError, AuditLog, AuditOptions, AuditWriter};
+use tender_saf::{AuditEntry, AuditError, AuditOptions, AuditReceipt, AuditWriter};
 
 use crate::waker::Waker;
 
 /// Refusals that may wait for the disk.
 const WAITING_MAX: usize = 16_384;
+/// How long the disk may take.
+const WRITE_MAX: Duration = Duration::from_secs(5);
 
 /// A refusal that is written, or could not be.
 #[derive(Debug)]
@@ -26,8 +28,8 @@ pub(crate) struct Written {
 
 #[derive(Debug)]
 pub(crate) struct Audit {
-    grants: Option<AuditWriter>,
-    refusals: SyncSender<(u64, AuditEntry)>,
+    writer: Arc<AuditWriter>,
+    refusals: SyncSender<(u64, AuditReceipt)>,
     written: Receiver<Written>,
     at_once: Sender<Written>,
     waker: Waker,
@@ -36,35 +38,46 @@ pub(crate) struct Audit {
 impl Audit {
     pub(crate) fn start(path: &Path, options: AuditOptions) -> Result<Self, AuditError> {
         let failed = |source: io::Error| AuditError::Io { step: "begin", path: path.to_owned(), source };
-        let grants = AuditWriter::start(path, options)?;
-        let log = AuditLog::open(path)?;
-        let (refusals, taken) = sync_channel(WAITING_MAX);
+        let writer = Arc::new(AuditWriter::start(path, options)?);
+        let (refusals, taken) = sync_channel::<(u64, AuditReceipt)>(WAITING_MAX);
         let (at_once, written) = channel();
         let waker = Waker::new().map_err(failed)?;
-        let (for_thread, done) = (waker.clone(), at_once.clone());
-        let run = move || write_refusals(log, &taken, &done, &for_thread);
+        let (for_thread, done, numbers) = (waker.clone(), at_once.clone(), Arc::clone(&writer));
+        let run = move || {
+            while let Ok((ticket, receipt)) = taken.recv() {
+                let reference = numbers.number(receipt, WRITE_MAX).map_err(|error| crate::role::chain(&error));
+                if done.send(Written { ticket, reference }).is_err() {
+                    return;
+                }
+                for_thread.wake();
+            }
+        };
         std::thread::Builder::new().name("refusals".to_owned()).spawn(run).map_err(failed)?;
-        Ok(Self { grants: Some(grants), refusals, written, at_once, waker })
+        Ok(Self { writer, refusals, written, at_once, waker })
     }
 
     pub(crate) fn waker(&self) -> &Waker {
         &self.waker
     }
 
-    /// Has a refusal written; [`Audit::written`] says when it is.
-    pub(crate) fn refused(&self, ticket: u64, entry: AuditEntry) {
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
-            self.refusals.try_send((ticket, entry))
-        {
-            let reference = Err("too many refusals wait for the disk".to_owned());
-            self.at_once.send(Written { ticket, reference }).ok();
+    /// Has a refusal, or what else must not be left out, written; [`Audit::written`] says when it is.
+    pub(crate) fn refused(&self, ticket: u64, entry: &AuditEntry) {
+        let handed = self.writer.record(entry).map_err(|error| crate::role::chain(&error)).and_then(|receipt| {
+            self.refusals.try_send((ticket, receipt)).map_err(|error| match error {
+                TrySendError::Full(_) | TrySendError::Disconnected(_) => {
+                    "too many refusals wait for the disk".to_owned()
+                }
+            })
+        });
+        if let Err(why) = handed {
+            self.at_once.send(Written { ticket, reference: Err(why) }).ok();
             self.waker.wake();
         }
     }
 
     /// Has grants written, some time soon.
-    pub(crate) fn granted(&self, entry: AuditEntry) -> Result<(), AuditError> {
-        self.grants.as_ref().map_or(Ok(()), |grants| grants.record(entry))
+    pub(crate) fn granted(&self, entry: &AuditEntry) -> Result<(), AuditError> {
+        self.writer.record(entry).map(|_| ())
     }
 
     /// Returns a refusal that is written by now.
@@ -80,50 +93,19 @@ impl Audit {
 
     /// Returns how many grants wait, and whether writing fails.
     pub(crate) fn backlog(&self) -> (usize, bool) {
-        self.grants.as_ref().map_or((0, false), AuditWriter::backlog)
+        self.writer.backlog()
     }
 
-    /// Writes what waits.
-    pub(crate) fn stop(&mut self, timeout: Duration) -> Result<(), AuditError> {
-        self.grants.take().map_or(Ok(()), |grants| grants.stop(timeout))
-    }
-}
-
-fn write_refusals(
-    mut log: AuditLog,
-    taken: &Receiver<(u64, AuditEntry)>,
-    done: &Sender<Written>,
-    waker: &Waker,
-) {
-    while let Ok(first) = taken.recv() {
-        let mut tickets = vec![first.0];
-        let mut entries = vec![first.1];
-        while let Ok((ticket, entry)) = taken.try_recv() {
-            tickets.push(ticket);
-            entries.push(entry);
-            if entries.len() >= 1024 {
-                break;
-            }
-        }
-        let written = log.append(&entries);
-        let first = log.head().count.saturating_sub(entries.len() as u64) + 1;
-        for (number, ticket) in (first..).zip(tickets) {
-            let reference = match &written {
-                Ok(()) => Ok(number),
-                Err(error) => Err(crate::role::chain(error)),
-            };
-            if done.send(Written { ticket, reference }).is_err() {
-                return;
-            }
-        }
-        waker.wake();
+    /// Waits until what waits is written.
+    pub(crate) fn flush(&self, timeout: Duration) -> Result<(), AuditError> {
+        self.writer.flush(timeout)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tender_saf::{AccessLevel, Compiled, Database, Subject};
+    use tender_saf::{AccessLevel, AuditLog, Compiled, Database, Subject};
 
     #[test]
     fn refusal_has_the_number_of_its_record() {
@@ -135,7 +117,7 @@ mod tests {
         let decision = compiled.decide(&Subject::default(), &question);
         let entry = AuditEntry::of(jiff::Timestamp::now(), &Subject::default(), &question, &decision);
         for ticket in 1..=3 {
-            audit.refused(ticket, entry.clone());
+            audit.refused(ticket, &entry);
         }
         let mut found = Vec::new();
         let deadline = std::time::Instant::now() + Duration::from_secs(30);

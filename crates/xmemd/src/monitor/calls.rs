@@ -34,6 +34,7 @@ impl Monitor {
             let decided = self.decide(asked.connection, super::rights::CLASS, &resource, level);
             let Some((granted, _, entry, refusal)) = decided else { return Ok(()) };
             if !granted {
+                self.remember(asked.connection, &entry, wire::DENIED);
                 let after = AfterAudit::Call { call: asked.call, code: wire::DENIED, refusal };
                 self.write_refusal(entry, after);
                 return Ok(());

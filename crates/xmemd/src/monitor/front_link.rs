@@ -10,7 +10,7 @@ use super::{AfterAudit, Monitor, Phase, token};
 use crate::channel::{Channel, Message};
 use crate::link::{Asked, FromFront, ToFront};
 use crate::role::RoleError;
-use crate::{messages, services};
+use crate::{messages, services, wire};
 
 impl Monitor {
     /// Takes the link to a front that was just started. Whatever the last one had is gone with it.
@@ -38,8 +38,9 @@ impl Monitor {
             self.forget(id);
         }
         self.waiting.retain(|_, waiting| waiting.known.is_none());
-        self.after_audit.clear();
+        self.after_audit.retain(|_, after| matches!(after, AfterAudit::Command(_)));
         self.calls_lost();
+        self.commands_lost();
     }
 
     /// Tells the front something; a front that is gone is noticed elsewhere.
@@ -116,7 +117,8 @@ impl Monitor {
                 self.greet(socket, Some(connection));
             }
             FromFront::Drained { is_clean } => self.drained(is_clean).map_err(io::Error::other)?,
-            FromFront::Flushed { .. } | FromFront::Report { .. } => {}
+            FromFront::Flushed { ticket } => self.flushed(ticket),
+            FromFront::Report { ticket, report } => self.reported(ticket, &report),
         }
         Ok(())
     }
@@ -149,7 +151,7 @@ impl Monitor {
         let decided = self
             .resource(what)
             .and_then(|(class, resource, level)| self.decide(connection, &class, &resource, level));
-        let Some((granted, _, mut entry, refusal)) = decided else {
+        let Some((granted, _, mut entry, _)) = decided else {
             self.tell_front(&ToFront::Recorded { ticket, reference: 0 }, &[], Vec::new());
             return;
         };
@@ -157,25 +159,14 @@ impl Monitor {
             // It was granted meanwhile; what the front did is what is written down.
             entry.verdict = Verdict::Refused;
         }
-        self.remember_refusal(connection, &entry, refusal.is_some());
+        self.remember(connection, &entry, wire::DENIED);
         self.write_refusal(entry, AfterAudit::Front(ticket));
     }
 
     pub(super) fn write_refusal(&mut self, entry: AuditEntry, after: AfterAudit) {
         let ticket = self.ticket();
         self.after_audit.insert(ticket, after);
-        self.audit.refused(ticket, entry);
-    }
-
-    fn remember_refusal(&mut self, connection: u64, entry: &AuditEntry, _may_know: bool) {
-        let Some(known) = self.connections.get(&connection) else { return };
-        let user = entry.user.clone().unwrap_or_else(|| format!("uid {}", known.uid));
-        let level = entry.level.map_or("", AccessLevel::as_str);
-        let resource = format!("{level} {}", entry.resource);
-        self.print.say(
-            messages::REFUSED,
-            &[&"access", &resource, &entry.class, &user, &connection, &known.uid, &entry.rule],
-        );
+        self.audit.refused(ticket, &entry);
     }
 
     /// Goes on with what waited for a refusal to be on disk.
@@ -193,10 +184,11 @@ impl Monitor {
                     self.tell_front(&ToFront::Recorded { ticket, reference }, &[], Vec::new());
                 }
                 Some(AfterAudit::Call { call, code, refusal }) => {
-                    let payload = refusal.map_or_else(String::new, |text| crate::wire::with_reference(&text, reference));
+                    let payload = refusal.map_or_else(String::new, |text| wire::with_reference(&text, reference));
                     let answer = ToFront::Answer { call, code, detail: 0, reference };
                     self.tell_front(&answer, payload.as_bytes(), Vec::new());
                 }
+                Some(AfterAudit::Command(ticket)) => self.carry_out(ticket, reference),
                 Some(AfterAudit::Nobody) | None => {}
             }
         }
@@ -214,7 +206,7 @@ impl Monitor {
             entry.remedy = None;
         }
         entry.count = count;
-        if let Err(error) = self.audit.granted(entry) {
+        if let Err(error) = self.audit.granted(&entry) {
             self.print.say(messages::AUDIT_FAILED, &[&crate::role::chain(&error)]);
         }
     }

@@ -64,11 +64,6 @@ impl Tables {
         self.kept.get(&id).map(|kept| &kept.table)
     }
 
-    /// Returns every table with its number.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Table)> {
-        self.kept.iter().map(|(id, kept)| (*id, &kept.table))
-    }
-
     /// Puts a table in the place of another; says whether they differ.
     pub(crate) fn put(&mut self, id: u32, table: Table) -> bool {
         let Some(kept) = self.kept.get_mut(&id) else { return false };

@@ -1,0 +1,81 @@
+//! The last refusals, and what operators and EXPLAIN are shown of the monitor.
+
+use tender_saf::{AccessLevel, AuditEntry};
+use tender_xmem::Refusal;
+use tender_xmem::service::RefusalRecord;
+
+use super::Monitor;
+use super::policy::Policy;
+use super::rights::PluginService;
+use crate::messages;
+
+/// Refusals that are remembered.
+const REMEMBERED_MAX: usize = 256;
+
+impl Monitor {
+    /// Remembers a refusal and prints it.
+    pub(super) fn remember(&mut self, connection: u64, entry: &AuditEntry, code: u32) {
+        let Some(known) = self.connections.get(&connection) else { return };
+        let subject = entry.user.clone().unwrap_or_else(|| format!("uid {}", known.uid));
+        let level = entry.level.map_or("", AccessLevel::as_str);
+        let what = format!("{level} {}", entry.resource);
+        self.print.say(
+            messages::REFUSED,
+            &[&"access", &what, &entry.class, &subject, &connection, &known.uid, &entry.rule],
+        );
+        let refusal = Refusal {
+            subject,
+            class: entry.class.clone(),
+            resource: entry.resource.clone(),
+            level: level.to_owned(),
+            rule: entry.rule.clone(),
+            remedy: entry.remedy.clone().unwrap_or_default(),
+            reference: 0,
+        };
+        let service = entry.resource.strip_prefix("ZWES.IS.SRV.").unwrap_or(&entry.resource).to_owned();
+        let record = RefusalRecord {
+            time: entry.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            uid: known.uid,
+            connection,
+            service,
+            code,
+            refusal,
+        };
+        self.refusals.truncate(REMEMBERED_MAX - 1);
+        self.refusals.push_front(record);
+    }
+
+    /// Returns the last refusals, the newest first.
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = &RefusalRecord> {
+        self.refusals.iter()
+    }
+
+    pub(crate) fn policy(&self) -> Option<&Policy> {
+        self.policy.as_ref()
+    }
+
+    pub(crate) fn plugin_services(&self) -> &[PluginService] {
+        &self.plugins
+    }
+
+    pub(crate) fn sandbox(&self) -> &str {
+        &self.sandbox
+    }
+
+    pub(crate) fn audit_backlog(&self) -> (usize, bool) {
+        self.audit.backlog()
+    }
+
+    /// Returns the plug-ins, in lines.
+    pub(crate) fn plugin_lines(&self) -> Vec<String> {
+        let lines = self.plugins.iter().map(|found| {
+            format!("  {}.{} version {}", found.plugin, found.service, found.version)
+        });
+        lines.collect()
+    }
+
+    /// Returns the workers, in lines.
+    pub(crate) fn worker_lines(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
