@@ -13,7 +13,11 @@ use crate::ring::{ClientReceiver, ClientRing, ClientSender, Spin};
 use crate::socket::{Connection, Frame, SocketError, socket_path};
 
 /// Connects, says hello, and asks for a ring if one is wanted.
-pub(super) fn connect(server: &ServerName, options: &Options, deadline: Instant) -> Result<Arc<Link>, CallError> {
+pub(super) fn connect(
+    server: &ServerName,
+    options: &Options,
+    deadline: Instant,
+) -> Result<Arc<Link>, CallError> {
     let path = socket_path(&options.run_directory, server);
     let connection = crate::socket::connect(&path, deadline)
         .map_err(|error| CallError::because(error.code(), CallFailure::Connect(error)))?;

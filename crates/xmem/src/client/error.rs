@@ -63,7 +63,7 @@ impl CallError {
         Self { number: code.number(), reference: 0, refusal: None, source: None }
     }
 
-    pub(super) fn because(code: CmsCode, source: CallFailure) -> Self {
+    pub(crate) fn because(code: CmsCode, source: CallFailure) -> Self {
         Self { source: Some(source), ..Self::new(code) }
     }
 

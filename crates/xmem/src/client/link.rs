@@ -243,7 +243,7 @@ impl Link {
     /// Asks the server to cancel a call.
     pub(super) fn cancel(&self, sequence: u64) {
         // Best effort: who does not read has no use for it, and the deadline holds in any case.
-        let _: Result<(), SocketError> = self.connection.send(&Header::new(Kind::Cancel, sequence), &[], &[]);
+        drop(self.connection.send(&Header::new(Kind::Cancel, sequence), &[], &[]));
     }
 
     /// Nobody waits for this call any more.

@@ -19,7 +19,11 @@ pub(super) const BLOCK: Duration = Duration::from_millis(100);
 pub(super) enum Event {
     /// The time is over, or there was nothing after all.
     Nothing,
-    Frame { header: Header, payload: Vec<u8>, descriptors: Vec<OwnedFd> },
+    Frame {
+        header: Header,
+        payload: Vec<u8>,
+        descriptors: Vec<OwnedFd>,
+    },
     /// The connection ended; with a text when the server broke the rules.
     Ended(Option<String>),
 }
@@ -39,7 +43,11 @@ impl Reader {
 
     /// The next frame, until the deadline.
     pub(super) fn next(&mut self, connection: &Connection, deadline: Instant) -> Event {
-        if self.ring.is_some() { self.next_of_both(connection, deadline) } else { self.next_packet(connection, deadline) }
+        if self.ring.is_some() {
+            self.next_of_both(connection, deadline)
+        } else {
+            self.next_packet(connection, deadline)
+        }
     }
 
     /// What is on the socket, if nobody has looked there for a while.
@@ -112,9 +120,11 @@ impl Reader {
         let (receiver, _) = self.ring.as_mut()?;
         match receiver.try_pop(&mut self.record) {
             Ok(None) => None,
-            Ok(Some(header)) => {
-                Some(Event::Frame { header, payload: std::mem::take(&mut self.record), descriptors: Vec::new() })
-            }
+            Ok(Some(header)) => Some(Event::Frame {
+                header,
+                payload: std::mem::take(&mut self.record),
+                descriptors: Vec::new(),
+            }),
             Err(error) => Some(Event::Ended(Some(error.to_string()))),
         }
     }

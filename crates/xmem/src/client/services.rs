@@ -8,9 +8,10 @@ use crate::code::{AccessCode, MemberCode};
 use crate::frame::ANY_VERSION;
 use crate::service::{
     AccessList, AccessListAnswer, Actor, ActorAnswer, Admin, AdminResult, Auth, AuthAnswer, Dump, Explain,
-    ExplainAnswer, GroupAdmin, GroupEntry, Groups, Inspect, Inspected, Invalid, Members, MembersAnswer, Network,
-    NetworkAnswer, Parcel, ParcelError, Place, Placed, Port, PortOpened, ProfileEntry, Profiles, Proof, Request,
-    RouterCall, RunAs, RunAsResult, ServiceId, Ticket, TicketAnswer, Token, TokenAnswer, UserEntry, Users, WhoAmI,
+    ExplainAnswer, GroupAdmin, GroupEntry, Groups, Inspect, Inspected, Invalid, Members, MembersAnswer,
+    Network, NetworkAnswer, Parcel, ParcelError, Place, Placed, Port, PortOpened, ProfileEntry, Profiles,
+    Proof, Request, RouterCall, RunAs, RunAsResult, ServiceId, Ticket, TicketAnswer, Token, TokenAnswer,
+    UserEntry, Users, WhoAmI,
 };
 
 /// Elements that lists are asked for at first; when there are more, for exactly as many as there are.
@@ -58,7 +59,8 @@ impl<'a> Services<'a> {
     ///
     /// [`ServiceError`].
     pub fn request<R: Request>(self, request: &R) -> Result<R::Answer, ServiceError> {
-        let payload = request.encode().map_err(|source| ServiceError::Request { service: R::SERVICE, source })?;
+        let payload =
+            request.encode().map_err(|source| ServiceError::Request { service: R::SERVICE, source })?;
         let reply = self.bytes(R::SERVICE, &payload, request.is_repeatable(), 0)?;
         answer(R::SERVICE, &reply.payload)
     }
@@ -271,7 +273,11 @@ impl<'a> Services<'a> {
     /// # Errors
     ///
     /// [`ServiceError`].
-    pub fn run_as(self, request: &RunAs, input: &[u8]) -> Result<(RunAsResult, Vec<u8>, Vec<u8>), ServiceError> {
+    pub fn run_as(
+        self,
+        request: &RunAs,
+        input: &[u8],
+    ) -> Result<(RunAsResult, Vec<u8>, Vec<u8>), ServiceError> {
         let service = ServiceId::RunAs;
         let payload = self.parcel(request, input)?;
         let reply = self.bytes(service, &payload, false, 0)?;
@@ -337,7 +343,6 @@ impl<'a> Services<'a> {
         Ok(judge(ServiceId::Router, reply)?.payload)
     }
 
-
     const fn call<'b>(
         self,
         service: ServiceId,
@@ -400,7 +405,10 @@ fn answer<T: serde::de::DeserializeOwned>(service: ServiceId, payload: &[u8]) ->
         .map_err(|error| ServiceError::Answer { service, source: ParcelError::Json(error) })
 }
 
-fn parcel<T: serde::de::DeserializeOwned>(service: ServiceId, payload: &[u8]) -> Result<(T, Vec<u8>), ServiceError> {
+fn parcel<T: serde::de::DeserializeOwned>(
+    service: ServiceId,
+    payload: &[u8],
+) -> Result<(T, Vec<u8>), ServiceError> {
     let parcel = Parcel::decode(payload).map_err(|source| ServiceError::Answer { service, source })?;
     Ok((parcel.head, parcel.bytes.to_vec()))
 }

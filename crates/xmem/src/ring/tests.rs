@@ -137,7 +137,8 @@ fn ring_head_that_goes_back_is_corrupt() {
         consumer.pop(&mut buffer).expect("a record");
     }
     lane.head().store(0, Ordering::Relaxed);
-    let refused = (4..8).map(|sequence| producer.push(Header::new(Kind::Call, sequence), b"", 0)).find(Result::is_err);
+    let refused =
+        (4..8).map(|sequence| producer.push(Header::new(Kind::Call, sequence), b"", 0)).find(Result::is_err);
     assert!(refused.is_some(), "the reader's position went back and nobody minded");
 }
 
