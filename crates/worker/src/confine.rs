@@ -144,7 +144,15 @@ impl Confinement {
                 new.limits.descriptors = Some(4096);
                 new
             }
-            Kind::Inspect | Kind::Network => new.read("/proc"),
+            // Who is in a landlock domain may not look into processes outside it, whatever capability it has.
+            Kind::Inspect => {
+                new.restrict_reach = false;
+                new
+            }
+            Kind::Network => {
+                new.restrict_reach = !settings.network.owners;
+                new.read("/proc")
+            }
             Kind::Place => settings.place.roots.iter().fold(new, Self::write),
             Kind::Port => {
                 // The kernel takes one rule a port.

@@ -54,7 +54,8 @@ impl Kind {
     /// - `runas`: switching, and ending what it started.
     /// - `network`: only to find owners; `/proc/<pid>/fd` can be listed by its owner alone, so reading foreign ones
     ///   takes the right to look past modes beside the right to look at processes.
-    /// - `place`: the worker is root, so root's directories are its own; only giving a file away is a capability.
+    /// - `place`: the worker is root, so root's directories are its own; what takes a capability is giving a file away and
+    ///   comparing it with another one later.
     #[must_use]
     pub const fn capabilities(self) -> CapabilitySet {
         match self {
@@ -64,7 +65,7 @@ impl Kind {
             Self::RunAs => CapabilitySet::SETUID.union(CapabilitySet::SETGID).union(CapabilitySet::KILL),
             Self::Inspect => CapabilitySet::SYS_PTRACE,
             Self::Network => CapabilitySet::SYS_PTRACE.union(CapabilitySet::DAC_READ_SEARCH),
-            Self::Place => CapabilitySet::CHOWN,
+            Self::Place => CapabilitySet::CHOWN.union(CapabilitySet::DAC_READ_SEARCH),
             Self::Port => CapabilitySet::NET_BIND_SERVICE,
         }
     }

@@ -200,9 +200,16 @@ pub(crate) fn read_memory(pid: Pid, address: u64, into: &mut [u8]) -> Result<usi
 
 /// Gives all signals their default meaning and blocks none: an ignored or blocked one stays so across exec.
 pub(crate) fn default_signals() {
+    // Nothing but zeros is the default action without flags and mask in the kernel's layout of every architecture. The C
+    // library's own call leaves out two signals that it uses itself, which are ignored if whoever started us did so.
+    let default = [0_u64; 8];
     for signal in 1..=64 {
-        // SAFETY: the default needs no function. Numbers that cannot be changed are refused without effect.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // SAFETY: the action is longer than any layout of it and lives across the call; none is asked back. Numbers that
+        // cannot be changed are refused without effect.
+        unsafe {
+            let none = std::ptr::null_mut::<libc::c_void>();
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, 8_usize)
+        };
     }
     // SAFETY: an empty set made by the call that makes one, which lives across the second call.
     unsafe {

@@ -36,10 +36,8 @@ pub(super) fn target(pidfd: BorrowedFd<'_>) -> std::io::Result<Target> {
     Ok(match line.and_then(|number| number.trim().parse::<i32>().ok()) {
         None => Target::None,
         Some(0) => Target::Elsewhere,
-        Some(number) => match Pid::from_raw(number) {
-            Some(pid) if number > 0 => Target::Process(pid),
-            _ => Target::Ended,
-        },
+        Some(number) if number < 0 => Target::Ended,
+        Some(number) => Pid::from_raw(number).map_or(Target::Ended, Target::Process),
     })
 }
 

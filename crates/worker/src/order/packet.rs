@@ -15,7 +15,13 @@ use super::{DESCRIPTORS_MAX, PACKET_BYTES_MAX};
 
 /// A socket pair for one worker: one end for who orders, one for the worker. Both close on exec.
 pub fn pair() -> std::io::Result<(OwnedFd, OwnedFd)> {
-    Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+    let pair =
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    for end in [&pair.0, &pair.1] {
+        // A host may have a default that is smaller than a packet.
+        rustix::net::sockopt::set_socket_send_buffer_size(end, PACKET_BYTES_MAX)?;
+    }
+    Ok(pair)
 }
 
 /// What one read brought.
@@ -70,8 +76,10 @@ pub(crate) fn receive(channel: BorrowedFd<'_>, buffer: &mut Buffer) -> Result<Re
             descriptors.extend(came);
         }
     }
-    if message.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) || message.bytes > PACKET_BYTES_MAX
-    {
+    // Room for three is, by its alignment, room for four.
+    let descriptors_fit =
+        !message.flags.contains(ReturnFlags::CTRUNC) && descriptors.len() <= DESCRIPTORS_MAX;
+    if !descriptors_fit || message.flags.contains(ReturnFlags::TRUNC) || message.bytes > PACKET_BYTES_MAX {
         buffer.0.zeroize();
         return Ok(Received::Oversized);
     }

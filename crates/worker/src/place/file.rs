@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, SealFlags, Uid};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, SealFlags, Uid};
 use rustix::io::Errno;
 
 use super::directory::{Place, UNFINISHED};
@@ -66,8 +66,8 @@ impl File<'_> {
         if there == There::Other && !self.replace {
             return Err(Refusal::not_allowed(format!("another `{}` is there", place.name)));
         }
-        let unfinished = Unfinished::new(place, counter)?;
-        let done = self.finish(place, &source, &unfinished, counter);
+        let mut unfinished = Unfinished::new(place, counter)?;
+        let done = self.finish(place, &source, &mut unfinished, counter);
         if done.is_err()
             && let Some(name) = &unfinished.name
         {
@@ -82,57 +82,53 @@ impl File<'_> {
         &self,
         place: &Place,
         source: &Source<'_>,
-        to: &Unfinished,
+        to: &mut Unfinished,
         counter: u64,
     ) -> Result<(), Refusal> {
         let failed = |what: &str, error| Refusal::system(format!("{what} `{}`", place.name), error);
         source.copy(&to.file).map_err(|error| failed("write", error))?;
-        rustix::fs::fchmod(&to.file, Mode::from_raw_mode(self.mode))
-            .map_err(|error| failed("set mode of", error))?;
-        // Last: who gave a file away cannot change its mode any more.
-        let (own_uid, own_gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-        if (self.uid, self.gid) != (own_uid, own_gid) {
-            let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
-            rustix::fs::fchown(&to.file, Some(uid), Some(gid))
-                .map_err(|error| failed("set owner of", error))?;
-        }
-        rustix::fs::fsync(&to.file).map_err(|error| failed("make durable", error))?;
+        let mode = Mode::from_raw_mode(self.mode);
+        rustix::fs::fchmod(&to.file, mode).map_err(|error| failed("set mode of", error))?;
         // What is on its way to the disk is compared, not what was meant to be written.
-        let digest = digest(&to.file, u64::MAX).map_err(|error| failed("read", error))?;
+        let digest = digest(&to.file).map_err(|error| failed("read", error))?;
         if digest != self.digest {
             return Err(Refusal::invalid("digest", format!("the content has {digest}")));
         }
-        self.name(place, to, counter).map_err(|error| match error {
+        let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let given_away = (self.uid, self.gid) != own;
+        // Only its owner may give a file without a name one, so it has one before it is given away, if not yet its own.
+        if to.name.is_none() && (given_away || self.replace) {
+            let name = unfinished_name(counter);
+            link(&to.file, &place.directory, &name).map_err(|error| failed("make", error))?;
+            to.name = Some(name);
+        }
+        if given_away {
+            let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
+            let given = rustix::fs::fchown(&to.file, Some(uid), Some(gid));
+            given.map_err(|error| failed("set owner of", error))?;
+        }
+        rustix::fs::fsync(&to.file).map_err(|error| failed("make durable", error))?;
+        self.name(place, to).map_err(|error| match error {
             Errno::EXIST => Refusal::not_allowed(format!("another `{}` is there", place.name)),
+            Errno::INVAL => {
+                Refusal::Unsupported { what: "the file system cannot rename without replacing".to_owned() }
+            }
             error => failed("name", error),
         })
     }
 
     /// Gives a finished file its name, at once.
-    fn name(&self, place: &Place, from: &Unfinished, counter: u64) -> Result<(), Errno> {
-        let directory = &place.directory;
-        let flags = rustix::fs::RenameFlags::NOREPLACE;
-        match (&from.name, self.replace) {
-            (None, false) => link(&from.file, directory, &place.name),
-            (None, true) => {
-                let unfinished = unfinished_name(counter);
-                link(&from.file, directory, &unfinished)?;
-                rustix::fs::renameat(directory, unfinished.as_str(), directory, place.name.as_str())
-                    .inspect_err(|_| {
-                        let _left_for_tidy =
-                            rustix::fs::unlinkat(directory, unfinished.as_str(), AtFlags::empty());
-                    })
+    fn name(&self, place: &Place, from: &Unfinished) -> Result<(), Errno> {
+        let (directory, name) = (&place.directory, place.name.as_str());
+        match &from.name {
+            None => link(&from.file, directory, name),
+            Some(unfinished) if self.replace => {
+                rustix::fs::renameat(directory, unfinished.as_str(), directory, name)
             }
-            (Some(unfinished), true) => {
-                rustix::fs::renameat(directory, unfinished.as_str(), directory, place.name.as_str())
+            Some(unfinished) => {
+                let flags = RenameFlags::NOREPLACE;
+                rustix::fs::renameat_with(directory, unfinished.as_str(), directory, name, flags)
             }
-            (Some(unfinished), false) => rustix::fs::renameat_with(
-                directory,
-                unfinished.as_str(),
-                directory,
-                place.name.as_str(),
-                flags,
-            ),
         }
     }
 
@@ -153,11 +149,11 @@ impl File<'_> {
             return Ok(There::Other);
         }
         match open_file(place) {
-            // Given away with a mode that its giver may not read: told apart by content only by its owner.
+            // Without the right to look past modes, what was given away cannot be compared.
             Err(Errno::ACCESS | Errno::LOOP | Errno::NOENT) => Ok(There::Other),
             Err(error) => Err(failed(error)),
             Ok(file) => {
-                let same = digest(&file, u64::MAX).map_err(failed)? == self.digest;
+                let same = digest(&file).map_err(failed)? == self.digest;
                 Ok(if same { There::Same } else { There::Other })
             }
         }
@@ -177,12 +173,12 @@ pub(super) fn open_file(place: &Place) -> Result<OwnedFd, Errno> {
     rustix::fs::openat(&place.directory, place.name.as_str(), flags, Mode::empty())
 }
 
-/// BLAKE3 of an open file, at most `limit` bytes of it.
-pub(super) fn digest(file: impl AsFd, limit: u64) -> Result<String, Errno> {
+/// BLAKE3 of an open file.
+pub(super) fn digest(file: impl AsFd) -> Result<String, Errno> {
     let mut hasher = blake3::Hasher::new();
     let mut chunk = vec![0; CHUNK_BYTES];
     let mut at = 0;
-    while at < limit {
+    loop {
         match rustix::io::pread(&file, chunk.as_mut_slice(), at) {
             Ok(0) => break,
             Ok(read) => {

@@ -83,7 +83,7 @@ pub(super) fn remove(place: &Place, wanted: Option<&str>) -> Result<PlaceOutcome
         (There::File, Some(wanted)) => {
             let failed = |error| Refusal::system(format!("read `{}`", place.name), error);
             let file = open_file(place).map_err(failed)?;
-            let found = digest(&file, u64::MAX).map_err(failed)?;
+            let found = digest(&file).map_err(failed)?;
             if found != wanted {
                 return Err(Refusal::not_allowed(format!("another `{}` is there: {found}", place.name)));
             }

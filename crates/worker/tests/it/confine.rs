@@ -42,7 +42,8 @@ fn confined_process_has_given_up_everything() {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let mut out = BufReader::new(process.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
     let report: Report = serde_json::from_str(&line).unwrap();
     println!("{report}");
     let status = world::status(process.id());
@@ -102,7 +103,7 @@ fn each_kind_of_worker_has_its_capabilities_and_no_others() {
         (Kind::RunAs, 1 << 5 | 1 << 6 | 1 << 7),
         (Kind::Inspect, 1 << 19),
         (Kind::Network, 1 << 2 | 1 << 19),
-        (Kind::Place, 1),
+        (Kind::Place, 1 | 1 << 2),
         (Kind::Port, 1 << 10),
     ] {
         for (settings, expected) in [(&settings, expected), (&Settings::default(), 0)] {
@@ -243,7 +244,8 @@ fn namespaces_are_entered() {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let mut out = BufReader::new(process.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
     let report: Report = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
     println!("{report}");
     for (mechanism, name) in [
@@ -295,4 +297,68 @@ fn worker_ends_with_its_parent() {
         std::fs::read_to_string(format!("/proc/{pid}/status")).map_or(true, |text| text.contains("State:\tZ"))
     });
     drop(ours);
+}
+
+#[test]
+fn sandbox_without_root_says_what_is_missing() {
+    if !world::root("sandbox_without_root_says_what_is_missing") {
+        return;
+    }
+    // The program itself may be where this user cannot go, so it is opened for it.
+    let program = std::fs::File::open(world::role()).unwrap();
+    let output = Command::new("setpriv")
+        .args(["--reuid", "61010", "--regid", "61010", "--clear-groups", "--bounding-set=-all", "sh", "-c"])
+        .args(["exec /proc/self/fd/0 probe port 61010 socket capability=NET_BIND_SERVICE"])
+        .stdin(Stdio::from(program))
+        .output()
+        .unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    let line = out.lines().next().unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let report: Report = serde_json::from_str(line).unwrap();
+    println!("{report}");
+    assert!(!report.is_full());
+    for mechanism in [Mechanism::SecureBits, Mechanism::Capabilities] {
+        assert!(matches!(report.level(mechanism), Some(Level::Missing(_))), "{mechanism:?}: {report}");
+    }
+    for mechanism in [Mechanism::NoNewPrivileges, Mechanism::NotDumpable, Mechanism::Seccomp] {
+        assert_eq!(report.level(mechanism), Some(&Level::Full), "{mechanism:?}: {report}");
+    }
+}
+
+#[test]
+fn cgroup_holds_limits_and_kills_all_at_once() {
+    if !world::root("cgroup_holds_limits_and_kills_all_at_once") {
+        return;
+    }
+    use tender_worker::confine::{Cgroup, CgroupLimits};
+    let roots = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(std::path::Path::new);
+    let Some(root) =
+        roots.into_iter().find(|root| root.join("cgroup.procs").exists() && !root.join("tasks").exists())
+    else {
+        println!("cgroup_holds_limits_and_kills_all_at_once: skipped, no cgroup version 2");
+        return;
+    };
+    let path = root.join(format!("tender-worker-test-{}", std::process::id()));
+    let cgroup = match Cgroup::create(&path) {
+        Ok(cgroup) => cgroup,
+        Err(error) => return println!("cgroup_holds_limits_and_kills_all_at_once: skipped, {error}"),
+    };
+    let limits = CgroupLimits { processes: Some(20), ..CgroupLimits::default() };
+    println!("missing: {:?}", cgroup.limit(limits));
+    let script = format!(
+        "echo $$ > {}/cgroup.procs; sleep 1000 & setsid sleep 1000 & exec sleep 1000",
+        path.display()
+    );
+    let mut shell = Command::new("sh").args(["-c", &script]).spawn().unwrap();
+    world::eventually("three are in it", || {
+        std::fs::read_to_string(path.join("cgroup.procs")).unwrap().lines().count() == 3
+    });
+    assert!(!cgroup.is_empty().unwrap() && cgroup.remove().is_err());
+    cgroup.kill().unwrap();
+    shell.wait().unwrap();
+    world::eventually("it is empty", || cgroup.is_empty().unwrap());
+    cgroup.remove().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    assert!(Cgroup::create(elsewhere.path().join("none")).is_err());
+    assert!(!elsewhere.path().join("none").exists());
 }

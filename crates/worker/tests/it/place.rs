@@ -273,26 +273,24 @@ fn name_whose_directory_is_exchanged_meanwhile_never_leads_outside() {
     let outside = slots.directory.path().join("outside");
     symlink(&outside, slots.at("link")).unwrap();
     let mut worker = Worker::start(Kind::Place, &slots.settings());
-    let stop = std::sync::atomic::AtomicBool::new(false);
-    let (root, done) = (slots.root(), &stop);
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            let directory = fs::File::open(&root).unwrap();
-            let flags = rustix::fs::RenameFlags::EXCHANGE;
-            while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                rustix::fs::renameat_with(&directory, "sub", &directory, "link", flags).unwrap();
-            }
-        });
-        let mut placed = 0;
-        for round in 0..500 {
-            let work = slots.order("sub/file", put!(format!("{round}").as_bytes(), replace = true));
-            if let Outcome::Place(_) = worker.ask(work, Vec::new()) {
-                placed += 1;
-            }
+    // Dropped at the end, also of a failed test: that is what the thread looks for.
+    let (running, ended) = std::sync::mpsc::channel::<()>();
+    let root = slots.root();
+    let exchanger = std::thread::spawn(move || {
+        let directory = fs::File::open(&root).unwrap();
+        let flags = rustix::fs::RenameFlags::EXCHANGE;
+        while ended.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+            rustix::fs::renameat_with(&directory, "sub", &directory, "link", flags).unwrap();
         }
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        println!("{placed} of 500 placed");
     });
+    let mut placed = 0;
+    for round in 0..500 {
+        let work = slots.order("sub/file", put!(format!("{round}").as_bytes(), replace = true));
+        placed += u32::from(matches!(worker.ask(work, Vec::new()), Outcome::Place(_)));
+    }
+    drop(running);
+    exchanger.join().unwrap();
+    println!("{placed} of 500 placed");
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 1, "something was placed outside");
 }
 

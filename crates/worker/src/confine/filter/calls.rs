@@ -110,6 +110,8 @@ pub(super) const PRCTLS: &[u64] = &[
     libc::PR_GET_SECCOMP as u64,
     libc::PR_GET_NO_NEW_PRIVS as u64,
     libc::PR_CAPBSET_READ as u64,
+    // PR_GET_AUXV, by which rustix finds the page size and the clock: what the kernel told this process at its start.
+    0x4155_5856,
     // PR_SET_VMA, which the C library calls to name its memory.
     0x5356_4d41,
 ];
