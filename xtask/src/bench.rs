@@ -10,9 +10,11 @@ pub(crate) mod measure;
 mod ours;
 mod pairs;
 mod peers;
+mod processes;
 mod report;
 mod saf;
 mod service;
+mod xmem;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -55,6 +57,8 @@ pub(crate) enum Bench {
     /// Measures requisite closure over many fixes, and queries over many systems.
     #[command(visible_aliases = ["closure", "query"])]
     Service(service::Service),
+    /// Measures calls of the cross-memory server beside D-Bus, gRPC, varlink and bare sockets.
+    Xmem(xmem::Xmem),
 }
 
 impl Bench {
@@ -75,6 +79,7 @@ impl Bench {
             Self::Saf(saf) => saf.run(workspace),
             Self::Launcher(launcher) => launcher.run(workspace),
             Self::Service(service) => service.run(workspace),
+            Self::Xmem(xmem) => xmem.run(workspace),
         }
     }
 }
