@@ -94,6 +94,8 @@ const BUILTIN: &[(&str, u16, u16, u8, bool)] = &[
     ("APPL", 3, 8, 4, false),
     ("DATASET", 0, 44, 4, true),
     ("FACILITY", 8, 246, 4, true),
+    // Longer than a mainframe's names: users of Linux have up to 32 characters.
+    ("PTKTDATA", 76, 64, 4, false),
     ("SERVER", 546, 246, 8, false),
     ("STARTED", 126, 17, 4, true),
     ("SURROGAT", 7, 17, 4, false),

@@ -411,6 +411,41 @@ pub(crate) fn remedy(decision: &Decision<'_>, subject: &Subject, question: &Ques
     }
 }
 
+/// The answer to one of many questions, ready to be kept: a decision without what it was decided from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Right {
+    /// Whether access is given.
+    pub granted: bool,
+    /// Whether uses of it are written down.
+    pub is_audited: bool,
+    /// Whether access is only given because the profile warns.
+    pub is_warning: bool,
+    /// What decided, in words.
+    pub rule: String,
+}
+
+impl Compiled {
+    /// Returns the answers to many questions of one subject, in their order: a table that holds until the database changes.
+    ///
+    /// A use of a right that [`Right::is_warning`] is written down like a refusal, one by one.
+    pub fn rights<'a>(
+        &self,
+        subject: &Subject,
+        questions: impl IntoIterator<Item = Question<'a>>,
+    ) -> Vec<Right> {
+        let right = |question: Question<'a>| {
+            let decision = self.decide(subject, &question);
+            Right {
+                granted: decision.granted,
+                is_audited: decision.audit,
+                is_warning: decision.is_warning,
+                rule: decision.rule.to_string(),
+            }
+        };
+        questions.into_iter().map(right).collect()
+    }
+}
+
 /// One user's access to a resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Grant {

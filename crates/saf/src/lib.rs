@@ -8,6 +8,7 @@
 //!
 //! Passwords are not kept here, and nothing here opens a socket.
 
+pub mod admin;
 mod audit;
 mod class;
 mod command;
@@ -35,7 +36,7 @@ pub use command::{Command, CommandError, Context, Effect, Plan, ReturnCode, is_c
 pub use compiled::{Compiled, StartedTask};
 pub use database::{Change, ConflictError, Database, Key, Options, Record};
 pub use decision::{
-    Decision, Entry, Explanation, Grant, Grantee, Question, Rule, SafReturnCode, explain, who_can,
+    Decision, Entry, Explanation, Grant, Grantee, Question, Right, Rule, SafReturnCode, explain, who_can,
 };
 pub use dialect::Dialect;
 pub use id::{ClassName, Id, NameError, RESOURCE_BYTES_MAX};

@@ -63,6 +63,8 @@ pub struct SetupNames {
     pub xmem_user: String,
     /// User of the auxiliary servers (AUXUSER).
     pub aux_user: String,
+    /// User of the process of the cross-memory server that reads what callers send; only Linux has it.
+    pub front_user: String,
     /// Started task of the main server (ZOWESTC).
     pub server_task: String,
     /// Started task of the launcher (ZLNCHSTC).
@@ -91,6 +93,7 @@ impl Default for SetupNames {
             server_user: "ZWESVUSR".to_owned(),
             xmem_user: "ZWESIUSR".to_owned(),
             aux_user: "ZWESIUSR".to_owned(),
+            front_user: "ZWESFRNT".to_owned(),
             server_task: "ZWESVSTC".to_owned(),
             launcher_task: "ZWESLSTC".to_owned(),
             xmem_task: "ZWESISTC".to_owned(),
@@ -129,6 +132,14 @@ impl SetupNames {
         symbols
     }
 
+    /// Returns the user of the auxiliary servers.
+    ///
+    /// The security job gives them that of the cross-memory server. On Linux they run what others have written, in
+    /// processes of their own, and must not share a uid with the server that watches them.
+    fn aux_user(&self, esm: Esm) -> &str {
+        if esm == Esm::Tender && self.aux_user == self.xmem_user { LINUX_AUX_USER } else { &self.aux_user }
+    }
+
     fn department(&self, symbol: &str) -> Option<&str> {
         self.departments.get(symbol).map(String::as_str)
     }
@@ -156,6 +167,7 @@ enum Definition<'a> {
         class: &'a str,
         name: &'static str,
         users: Vec<&'a str>,
+        groups: Vec<&'a str>,
         level: AccessLevel,
         owner: Option<&'a str>,
         title: &'static str,
@@ -179,6 +191,10 @@ pub struct SetupStep {
 
 /// The option set of the product's own class.
 const CLASS_POSIT: u16 = 607;
+/// User of the auxiliary servers on Linux where none is chosen.
+const LINUX_AUX_USER: &str = "ZWESAUX";
+/// The classes that must be active.
+const CLASSES: &[&str] = &["FACILITY", "STARTED", "UNIXPRIV", "SURROGAT", "PTKTDATA"];
 /// Longest profile name of the product's own class.
 const CLASS_LENGTH_MAX: u16 = 246;
 
@@ -209,7 +225,8 @@ const SERVER_RESOURCES: &[(&str, &str, AccessLevel, bool, &str)] = &[
 
 fn definitions(names: &SetupNames, esm: Esm) -> Vec<Definition<'_>> {
     let number = |symbol: &str| names.numbers.get(symbol).copied();
-    let mut list = vec![Definition::Classes(&["FACILITY", "STARTED", "UNIXPRIV"])];
+    let aux_user = names.aux_user(esm);
+    let mut list = vec![Definition::Classes(CLASSES)];
     list.push(Definition::Group {
         id: &names.admin_group,
         number: number("ADMINGID"),
@@ -224,40 +241,35 @@ fn definitions(names: &SetupNames, esm: Esm) -> Vec<Definition<'_>> {
             title: "users of started tasks",
         });
     }
-    let users = [
-        (&names.server_user, "ZOWEUID", "ZOWEDEP", "main server"),
-        (&names.xmem_user, "XMEMUID", "STCUDEP", "cross-memory server"),
-        (&names.aux_user, "AUXUID", "STCUDEP", "auxiliary servers"),
+    let mut users = vec![
+        (&*names.server_user, "ZOWEUID", "ZOWEDEP", "main server"),
+        (&*names.xmem_user, "XMEMUID", "STCUDEP", "cross-memory server"),
+        (aux_user, "AUXUID", "STCUDEP", "auxiliary servers"),
     ];
-    for (index, (id, uid, department, title)) in users.into_iter().enumerate() {
+    if esm == Esm::Tender {
+        users.push((&*names.front_user, "FRONTUID", "STCUDEP", "front of the cross-memory server"));
+    }
+    for (index, &(id, uid, department, title)) in users.iter().enumerate() {
         if users[..index].iter().all(|(earlier, ..)| *earlier != id) {
             let (number, department) = (number(uid), names.department(department));
             list.push(Definition::User { id, group: &names.task_group, number, department, title });
         }
     }
     for (task, user, title) in [
-        (&names.server_task, &names.server_user, "main server"),
-        (&names.launcher_task, &names.server_user, "launcher"),
-        (&names.xmem_task, &names.xmem_user, "cross-memory server"),
-        (&names.aux_task, &names.aux_user, "auxiliary servers"),
+        (&names.server_task, &*names.server_user, "main server"),
+        (&names.launcher_task, &*names.server_user, "launcher"),
+        (&names.xmem_task, &*names.xmem_user, "cross-memory server"),
+        (&names.aux_task, aux_user, "auxiliary servers"),
     ] {
         list.push(Definition::Task { task, user, group: &names.task_group, title });
     }
-    let mut callers = vec![&*names.aux_user, &*names.server_user];
-    callers.dedup();
-    list.push(Definition::Resource {
-        class: "FACILITY",
-        name: "ZWES.IS",
-        users: callers,
-        level: AccessLevel::Read,
-        owner: names.department("FACACID"),
-        title: "call the cross-memory server",
-    });
+    list.extend(gates(names, aux_user));
     for (class, name, level, is_for_linux, title) in SERVER_RESOURCES {
         if esm != Esm::Tender || *is_for_linux {
             let users = vec![&*names.server_user];
             let owner = names.department("FACACID").filter(|_| *class == "FACILITY");
-            list.push(Definition::Resource { class, name, users, level: *level, owner, title });
+            let groups = Vec::new();
+            list.push(Definition::Resource { class, name, users, groups, level: *level, owner, title });
         }
     }
     // Files on Linux are guarded by Linux.
@@ -265,15 +277,41 @@ fn definitions(names: &SetupNames, esm: Esm) -> Vec<Definition<'_>> {
         list.push(Definition::DataSets { prefix: &names.prefix, group: &names.system_group });
     }
     list.push(Definition::Class { name: &names.class });
-    list.push(Definition::Resource {
-        class: &names.class,
-        name: "APIML.SERVICES",
-        users: Vec::new(),
-        level: AccessLevel::Read,
-        owner: None,
-        title: "see the details of services; permit whom you like",
-    });
+    for (class, name, title) in [
+        (&*names.class, "APIML.SERVICES", "see the details of services; permit whom you like"),
+        ("SURROGAT", "*.ZWES", "act for the user before the period; permit whom you must"),
+        (
+            "PTKTDATA",
+            "IRRPTAUTH.**",
+            "have one-time tickets made (UPDATE) and evaluated (READ); permit whom you must",
+        ),
+    ] {
+        let (users, groups, level) = (Vec::new(), Vec::new(), AccessLevel::Read);
+        list.push(Definition::Resource { class, name, users, groups, level, owner: None, title });
+    }
     list
+}
+
+/// Returns what guards the cross-memory server: the gate, its services, its operator commands, its explanations.
+fn gates<'a>(names: &'a SetupNames, aux_user: &'a str) -> Vec<Definition<'a>> {
+    let mut callers = vec![aux_user, &*names.server_user];
+    callers.dedup();
+    let gate = |name, users: &[&'a str], groups: &[&'a str], level, title| Definition::Resource {
+        class: "FACILITY",
+        name,
+        users: users.to_vec(),
+        groups: groups.to_vec(),
+        level,
+        owner: names.department("FACACID"),
+        title,
+    };
+    let admins = [&*names.admin_group];
+    vec![
+        gate("ZWES.IS", &callers, &[], AccessLevel::Read, "call the cross-memory server"),
+        gate("ZWES.IS.SRV.**", &callers, &[], AccessLevel::Read, "use each of its services"),
+        gate("ZWES.IS.OPER.**", &[], &admins, AccessLevel::Update, "give it operator commands"),
+        gate("ZWES.IS.EXPLAIN", &[], &admins, AccessLevel::Read, "be told why it refuses"),
+    ]
 }
 
 /// Returns what has to be defined, in a security product's own commands, in order.

@@ -62,6 +62,7 @@ pub(super) struct Acf2 {
 /// What ACF2 calls the classes.
 const TYPES: &[(&str, &str)] = &[
     ("FAC", "FACILITY"),
+    ("PTK", "PTKTDATA"),
     ("SUR", "SURROGAT"),
     ("APL", "APPL"),
     ("UNI", "UNIXPRIV"),

@@ -47,8 +47,10 @@ pub(super) fn step(definition: &Definition<'_>) -> SetupStep {
                 "F ACF2,REFRESH(STC)".to_owned(),
             ],
         },
-        Definition::Resource { class, name, users, level, title, .. } => {
-            resource(class, name, users, *level, title)
+        Definition::Resource { class, name, users, groups, level, title, .. } => {
+            let users = users.iter().map(|user| format!("USER({user})"));
+            let groups = groups.iter().map(|group| format!("ROLE({group})"));
+            resource(class, name, users.chain(groups), *level, title)
         }
         Definition::DataSets { prefix, group } => SetupStep {
             title: format!("data sets {prefix}: read by everybody, changed by {group}"),
@@ -73,15 +75,23 @@ pub(super) fn step(definition: &Definition<'_>) -> SetupStep {
     }
 }
 
-fn resource(class: &str, name: &str, users: &[&str], level: AccessLevel, title: &str) -> SetupStep {
+fn resource(
+    class: &str,
+    name: &str,
+    who: impl Iterator<Item = String>,
+    level: AccessLevel,
+    title: &str,
+) -> SetupStep {
     let kind = match class {
         "FACILITY" => "FAC",
         "APPL" => "APL",
         "UNIXPRIV" => "UNI",
+        "SURROGAT" => "SUR",
+        "PTKTDATA" => "PTK",
         _ => "ZWE",
     };
     let (key, extension) = match name.split_once('.') {
-        Some((key, extension)) => (key, format!("{extension} ")),
+        Some((key, extension)) => (key, format!("{} ", extension.replace("**", "-"))),
         None => (name, String::new()),
     };
     let service = match level {
@@ -91,8 +101,7 @@ fn resource(class: &str, name: &str, users: &[&str], level: AccessLevel, title: 
         _ => "",
     };
     let mut commands = vec![format!("SET RESOURCE({kind})")];
-    commands
-        .extend(users.iter().map(|user| format!("RECKEY {key} ADD({extension}USER({user}) {service}ALLOW)")));
+    commands.extend(who.map(|who| format!("RECKEY {key} ADD({extension}{who} {service}ALLOW)")));
     if commands.len() > 1 {
         commands.push(format!("F ACF2,REBUILD({kind})"));
     } else {

@@ -1,6 +1,6 @@
 //! The definitions in the commands of RACF.
 
-use super::{CLASS_LENGTH_MAX, CLASS_POSIT, Definition, SetupStep};
+use super::{CLASS_LENGTH_MAX, CLASS_POSIT, CLASSES, Definition, SetupStep};
 
 pub(super) fn step(definition: &Definition<'_>) -> SetupStep {
     match definition {
@@ -41,10 +41,10 @@ pub(super) fn step(definition: &Definition<'_>) -> SetupStep {
                 "RDEFINE STARTED {task}.* UACC(NONE) STDATA(USER({user}) GROUP({group}) TRUSTED(NO))"
             )],
         },
-        Definition::Resource { class, name, users, level, title, .. } => {
+        Definition::Resource { class, name, users, groups, level, title, .. } => {
             let mut commands = vec![format!("RDEFINE {class} {name} UACC(NONE)")];
-            let permit = |user| format!("PERMIT {name} CLASS({class}) ID({user}) ACCESS({level})");
-            commands.extend(users.iter().map(permit));
+            let permit = |id| format!("PERMIT {name} CLASS({class}) ID({id}) ACCESS({level})");
+            commands.extend(users.iter().chain(groups).map(permit));
             let title = format!("resource {class} {name}: {title}");
             SetupStep { title, check: Some(format!("RLIST {class} {name} AUTHUSER")), commands }
         }
@@ -74,6 +74,6 @@ pub(super) fn refresh() -> SetupStep {
     SetupStep {
         title: "put the definitions in force".to_owned(),
         check: None,
-        commands: vec!["SETROPTS RACLIST(FACILITY STARTED UNIXPRIV) REFRESH".to_owned()],
+        commands: vec![format!("SETROPTS RACLIST({}) REFRESH", CLASSES.join(" "))],
     }
 }

@@ -45,6 +45,11 @@ fn answers(database: &Database) -> Vec<String> {
     for user in ["ZWESVUSR", "ZWESIUSR", "ROOT"] {
         for (class, resource) in [
             ("FACILITY", "ZWES.IS"),
+            ("FACILITY", "ZWES.IS.SRV.AUTH"),
+            ("FACILITY", "ZWES.IS.OPER.STOP"),
+            ("FACILITY", "ZWES.IS.EXPLAIN"),
+            ("SURROGAT", "BOB.ZWES"),
+            ("PTKTDATA", "IRRPTAUTH.TSO.BOB"),
             ("FACILITY", "BPX.DAEMON"),
             ("FACILITY", "BPX.JOBNAME"),
             ("UNIXPRIV", "SUPERUSER.FILESYS"),

@@ -48,7 +48,7 @@ pub(super) fn step(definition: &Definition<'_>) -> SetupStep {
                 format!("TSS ADD({user}) FAC(STC)"),
             ],
         },
-        Definition::Resource { class, name, users, level, owner, title } => {
+        Definition::Resource { class, name, users, groups, level, owner, title } => {
             let class = if *class == "FACILITY" { "IBMFAC" } else { class };
             let access = if *level == AccessLevel::Alter { "ALL" } else { level.as_str() };
             let permit = |user| format!("TSS PERMIT({user}) {class}({name}) ACCESS({access})");
@@ -57,7 +57,7 @@ pub(super) fn step(definition: &Definition<'_>) -> SetupStep {
             SetupStep {
                 title: format!("resource {class} {name}: {title}"),
                 check: Some(format!("TSS WHOHAS {class}({name})")),
-                commands: own.into_iter().chain(users.iter().map(permit)).collect(),
+                commands: own.into_iter().chain(users.iter().chain(groups).map(permit)).collect(),
             }
         }
         Definition::DataSets { prefix, group } => SetupStep {
