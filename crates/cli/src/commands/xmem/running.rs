@@ -1,0 +1,106 @@
+//! Servers that run: who holds the lock of a name.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FlockOperation, OFlags};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use serde::{Deserialize, Serialize};
+use tender_parmlib::ServerName;
+use tender_xmem::client::{Client, Options};
+
+/// The process that runs a server, as it wrote itself down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Holder {
+    /// Its number.
+    pub(super) pid: u32,
+    /// Since when.
+    #[serde(default, alias = "start")]
+    pub(super) since: String,
+    /// Its version.
+    #[serde(default)]
+    pub(super) version: String,
+}
+
+impl Holder {
+    /// Returns who runs the server of a name, if somebody does. What a server wrote that is gone does not count.
+    pub(super) fn of(run: &Path, name: &ServerName) -> Option<Self> {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let path = run.join(name.as_str()).join("lock");
+        let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();
+        let file = File::options().read(true).custom_flags(flags).open(path).ok()?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+            Err(rustix::io::Errno::WOULDBLOCK) => {}
+            // Closing the file gives the shared lock back.
+            _ => return None,
+        }
+        let mut text = String::new();
+        file.take(4096).read_to_string(&mut text).ok()?;
+        // One that is about to write itself down is somebody unknown.
+        let unknown = Self { pid: 0, since: "just now".to_owned(), version: String::new() };
+        Some(serde_json::from_str(&text).unwrap_or(unknown))
+    }
+
+    /// Returns a descriptor that means this process and no later one of the same number.
+    pub(super) fn pidfd(&self, run: &Path, name: &ServerName) -> Option<OwnedFd> {
+        let pid = Pid::from_raw(self.pid.cast_signed()).filter(|_| self.pid > 0)?;
+        let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+        // The number could have become another's before it was opened, but then the lock was free.
+        (Self::of(run, name).as_ref() == Some(self)).then_some(pidfd)
+    }
+}
+
+/// Asks a process to end, or ends it.
+pub(super) fn signal(pidfd: &OwnedFd, signal: Signal) -> std::io::Result<()> {
+    Ok(pidfd_send_signal(pidfd, signal)?)
+}
+
+/// Waits until a process has ended; says whether it has.
+pub(super) fn has_ended(pidfd: &OwnedFd, limit: Duration) -> std::io::Result<bool> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).map_err(std::io::Error::other)?;
+        let mut polled = [PollFd::new(pidfd, PollFlags::IN)];
+        match poll(&mut polled, Some(&timeout)) {
+            Ok(0) => return Ok(false),
+            Ok(_) => return Ok(true),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// How a server answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(super) enum Answers {
+    /// It takes calls.
+    Ready,
+    /// It answers, and this user may not call it.
+    Closed,
+    /// It does not answer.
+    Not,
+}
+
+/// Returns what a client calls itself and how patient it is.
+pub(super) fn options(run: PathBuf, deadline_ms: u32) -> Options {
+    Options { client: "tender".to_owned(), deadline_ms, reconnect_ms: 0, run_directory: run, ..Options::default() }
+}
+
+/// Calls STATUS.
+pub(super) fn answers(run: &Path, name: &ServerName, deadline_ms: u32) -> Answers {
+    let Ok(server) = name.as_str().parse() else { return Answers::Not };
+    let asked = Client::connect(server, options(run.to_owned(), deadline_ms))
+        .and_then(|client| client.call(tender_xmem::service::ServiceId::Status.number(), b"tender"));
+    match asked {
+        Ok(_) => Answers::Ready,
+        // Whoever refuses is there.
+        Err(fault) if fault.code() == Some(tender_xmem::code::CmsCode::PermissionDenied) => Answers::Closed,
+        Err(_) => Answers::Not,
+    }
+}
