@@ -23,6 +23,7 @@ mod sysprint;
 mod timers;
 mod waker;
 mod wire;
+mod worker;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -57,6 +58,7 @@ fn play(role: &str) -> ExitCode {
         "keeper" => keeper::run(),
         "monitor" => monitor::run(),
         "front" => front::run(),
+        "worker" => worker::run(),
         _ => return say(&format!("there is no part called `{role}`\n"), 24),
     };
     match ended {

@@ -123,6 +123,13 @@ pub(crate) enum RootToKeeper {
     Monitor,
 }
 
+/// Root process to worker.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum RootToWorker {
+    /// Descriptor: where its orders come from.
+    Begin { kind: String, begin: Box<Begin> },
+}
+
 /// Keeper to monitor.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromKeeper {

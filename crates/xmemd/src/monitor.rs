@@ -11,15 +11,17 @@
 
 mod accept;
 mod audit;
-mod calls;
+pub(crate) mod calls;
 mod control;
 mod front_link;
 mod names;
 mod peer;
 mod policy;
+pub(crate) mod proofs;
 mod refusals;
 pub(crate) mod rights;
 mod tables;
+mod workers;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -27,16 +29,21 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use tender_worker::confine::{Confinement, Role};
+use tender_identity::{ActorOptions, Actors};
+use tender_worker::Kind;
 use tender_saf::{AuditOptions, LinuxIdentity, Subject};
 use tender_xmem::service::RefusalRecord;
 
 use self::accept::Waiting;
 use self::audit::Audit;
 use self::control::{Commanding, Operator};
-use self::names::Names;
+use self::calls::{Asking, Waits};
+use self::names::{Answered, Names};
 use self::policy::Policy;
 use self::rights::PluginService;
 use self::tables::Tables;
+use self::proofs::Proofs;
+use self::workers::Worker;
 use crate::channel::{Channel, Message};
 use crate::link::{Begin, FromMonitor, ToFront, ToMonitor};
 use crate::messages;
@@ -56,6 +63,8 @@ mod token {
     pub(super) const AUDIT: u64 = 6;
     /// With the number of an operator below.
     pub(super) const OPERATOR: u64 = 1 << 32;
+    /// With the number of a kind below.
+    pub(super) const WORKER: u64 = 2 << 32;
 }
 
 /// A deadline.
@@ -85,6 +94,19 @@ impl Connection {
     fn origin(&self, id: u64) -> String {
         format!("connection {id} uid {} pid {} {}", self.uid, self.pid, self.program)
     }
+}
+
+/// Says whether a process has ended; one that cannot be looked at has.
+pub(crate) fn has_ended(pidfd: &OwnedFd) -> bool {
+    peer::has_ended(std::os::fd::AsFd::as_fd(pidfd)).unwrap_or(true)
+}
+
+/// A refusal that is remembered.
+#[derive(Debug)]
+struct Remembered {
+    /// Of its record in the audit log.
+    ticket: u64,
+    shown: RefusalRecord,
 }
 
 /// What waits for a refusal to be on disk.
@@ -125,7 +147,11 @@ pub(crate) struct Monitor {
     operators: HashMap<u64, Operator>,
     commanding: HashMap<u64, Commanding>,
     /// The last refusals, the newest first.
-    refusals: VecDeque<RefusalRecord>,
+    refusals: VecDeque<Remembered>,
+    waits: HashMap<u64, (Asking, Waits)>,
+    workers: HashMap<Kind, Worker>,
+    actors: Actors,
+    proofs: Proofs,
     sandbox: String,
     phase: Phase,
     policy: Option<Policy>,
@@ -179,6 +205,7 @@ impl Monitor {
         let path = begin.state.join("audit.log");
         let audit = Audit::start(&path, options).map_err(|error| io::Error::other(role::chain(&error)))?;
         let names = Names::start()?;
+        let proofs = Proofs::open(&begin).map_err(io::Error::other)?;
         let poller = Poller::new()?;
         for socket in [&listener, &control] {
             rustix::io::ioctl_fionbio(socket, true).map_err(io::Error::from)?;
@@ -205,6 +232,10 @@ impl Monitor {
             operators: HashMap::new(),
             commanding: HashMap::new(),
             refusals: VecDeque::new(),
+            waits: HashMap::new(),
+            workers: HashMap::new(),
+            actors: Actors::new(ActorOptions::default()),
+            proofs,
             sandbox,
             phase: Phase::Starting,
             policy: None,
@@ -251,10 +282,14 @@ impl Monitor {
             token::CONTROL => self.accept_operators(),
             token::NAMES => {
                 while let Some(found) = self.names.answered() {
-                    self.named(&found);
+                    match found {
+                        Answered::Process(found) => self.named(&found),
+                        Answered::User(ticket, identity) => self.resolved(ticket, identity),
+                    }
                 }
             }
             token::AUDIT => self.audit_written(),
+            other if other >> 32 == 2 => self.hear_worker(other & u64::from(u32::MAX)),
             other if other >> 32 == 1 => self.hear_operator(other & u64::from(u32::MAX)),
             _ => {}
         }
@@ -296,9 +331,9 @@ impl Monitor {
                 self.renew_tables();
             }
             ToMonitor::Drain { code, within_ms } => self.drain(code, within_ms)?,
-            ToMonitor::Worker { .. }
-            | ToMonitor::NoWorker { .. }
-            | ToMonitor::Host { .. }
+            ToMonitor::Worker { kind } => self.worker_started(&kind, message.take_fd()?)?,
+            ToMonitor::NoWorker { kind, why } => self.no_worker(&kind, &why),
+            ToMonitor::Host { .. }
             | ToMonitor::NoHost { .. }
             | ToMonitor::HostEnded { .. } => {}
             ToMonitor::Said { ticket, lines, is_last } => self.root_said(ticket, lines, is_last),

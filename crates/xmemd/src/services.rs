@@ -3,18 +3,31 @@
 use tender_saf::AccessLevel;
 use tender_xmem::service::ServiceId;
 
+use crate::monitor::calls::Handler;
+
+mod actor;
+mod auth;
 pub(crate) mod config;
 pub(crate) mod dump;
+mod explain;
 pub(crate) mod identify;
+mod inspect;
 pub(crate) mod log;
+mod network;
+mod place;
+mod port;
+mod run_as;
+mod secmgmt;
+mod ticket;
+mod token;
 
 /// Who answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Place {
     /// The front itself: no privilege, no policy.
     Front,
     /// The monitor, or a worker on its order.
-    Monitor,
+    Monitor(Handler),
     /// A plug-in; which one the call says.
     Router,
 }
@@ -43,23 +56,23 @@ pub(crate) const ALL: &[Service] = &[
     service(ServiceId::Config, Place::Front, AccessLevel::Read),
     service(ServiceId::Status, Place::Front, AccessLevel::Read),
     service(ServiceId::Identify, Place::Front, AccessLevel::Read),
-    service(ServiceId::Actor, Place::Monitor, AccessLevel::Read),
-    service(ServiceId::Auth, Place::Monitor, AccessLevel::Update),
-    service(ServiceId::Inspect, Place::Monitor, AccessLevel::Update),
-    service(ServiceId::Network, Place::Monitor, AccessLevel::Read),
-    service(ServiceId::Users, Place::Monitor, AccessLevel::Read),
-    service(ServiceId::Profiles, Place::Monitor, AccessLevel::Read),
-    service(ServiceId::Access, Place::Monitor, AccessLevel::Read),
-    service(ServiceId::Admin, Place::Monitor, AccessLevel::Update),
-    service(ServiceId::Groups, Place::Monitor, AccessLevel::Read),
-    service(ServiceId::Members, Place::Monitor, AccessLevel::Read),
-    service(ServiceId::GroupAdmin, Place::Monitor, AccessLevel::Update),
-    service(ServiceId::Ticket, Place::Monitor, AccessLevel::Update),
-    service(ServiceId::Token, Place::Monitor, AccessLevel::Update),
-    service(ServiceId::RunAs, Place::Monitor, AccessLevel::Update),
-    service(ServiceId::Place, Place::Monitor, AccessLevel::Update),
-    service(ServiceId::Port, Place::Monitor, AccessLevel::Update),
-    service(ServiceId::Explain, Place::Monitor, AccessLevel::Read),
+    service(ServiceId::Actor, Place::Monitor(actor::call), AccessLevel::Read),
+    service(ServiceId::Auth, Place::Monitor(auth::call), AccessLevel::Update),
+    service(ServiceId::Inspect, Place::Monitor(inspect::call), AccessLevel::Update),
+    service(ServiceId::Network, Place::Monitor(network::call), AccessLevel::Read),
+    service(ServiceId::Users, Place::Monitor(secmgmt::users), AccessLevel::Read),
+    service(ServiceId::Profiles, Place::Monitor(secmgmt::profiles), AccessLevel::Read),
+    service(ServiceId::Access, Place::Monitor(secmgmt::access), AccessLevel::Read),
+    service(ServiceId::Admin, Place::Monitor(secmgmt::admin), AccessLevel::Update),
+    service(ServiceId::Groups, Place::Monitor(secmgmt::groups), AccessLevel::Read),
+    service(ServiceId::Members, Place::Monitor(secmgmt::members), AccessLevel::Read),
+    service(ServiceId::GroupAdmin, Place::Monitor(secmgmt::group_admin), AccessLevel::Update),
+    service(ServiceId::Ticket, Place::Monitor(ticket::call), AccessLevel::Update),
+    service(ServiceId::Token, Place::Monitor(token::call), AccessLevel::Update),
+    service(ServiceId::RunAs, Place::Monitor(run_as::call), AccessLevel::Update),
+    service(ServiceId::Place, Place::Monitor(place::call), AccessLevel::Update),
+    service(ServiceId::Port, Place::Monitor(port::call), AccessLevel::Update),
+    service(ServiceId::Explain, Place::Monitor(explain::call), AccessLevel::Read),
     service(ServiceId::RouterSwitch, Place::Router, AccessLevel::Read),
     service(ServiceId::Router, Place::Router, AccessLevel::Read),
 ];

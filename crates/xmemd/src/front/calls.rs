@@ -93,7 +93,7 @@ impl Front {
         }
         match service.place {
             Place::Front => self.serve(key, service, header, payload, file, way),
-            Place::Monitor | Place::Router => self.order(key, header, payload, file, way),
+            Place::Monitor(_) | Place::Router => self.order(key, header, payload, file, way),
         }
     }
 

@@ -50,7 +50,7 @@ impl Rights {
 
     /// Returns what there is, and what of it may be called.
     pub(crate) fn entries(&self) -> Vec<ServiceEntry> {
-        let built_in = services::ALL.iter().filter(|service| service.place != Place::Router);
+        let built_in = services::ALL.iter().filter(|service| !matches!(service.place, Place::Router));
         let built_in = built_in.map(|service| ServiceEntry {
             id: service.id,
             name: service.name.to_owned(),

@@ -163,6 +163,7 @@ impl Monitor {
                 self.connections_of_uid.remove(&connection.uid);
             }
         }
+        self.actors.close(tender_identity::ConnectionId(id));
         self.give_table_back(connection.table);
     }
 }

@@ -44,7 +44,7 @@ impl Monitor {
     }
 
     /// Tells the front something; a front that is gone is noticed elsewhere.
-    pub(super) fn tell_front(&mut self, what: &ToFront, body: &[u8], fds: Vec<OwnedFd>) {
+    pub(crate) fn tell_front(&mut self, what: &ToFront, body: &[u8], fds: Vec<OwnedFd>) {
         let Some(front) = &mut self.front else { return };
         if let Err(error) = front.send(what, body, fds) {
             self.print.debug(|| format!("front: {error}"));
@@ -179,6 +179,9 @@ impl Monitor {
                     0
                 }
             };
+            if let Some(record) = self.refusals.iter_mut().rev().find(|record| record.ticket == written.ticket) {
+                record.shown.refusal.reference = reference;
+            }
             match self.after_audit.remove(&written.ticket) {
                 Some(AfterAudit::Front(ticket)) => {
                     self.tell_front(&ToFront::Recorded { ticket, reference }, &[], Vec::new());

@@ -58,7 +58,10 @@ impl Monitor {
                 self.become_ready()?;
             }
             FromKeeper::NotLoaded { why } => self.print.say(messages::POLICY_FAILED, &[&why]),
-            FromKeeper::Committed { .. } | FromKeeper::NotCommitted { .. } => {}
+            FromKeeper::Committed { ticket, .. } => self.committed(ticket, Ok(())),
+            FromKeeper::NotCommitted { ticket, why, is_conflict } => {
+                self.committed(ticket, Err((why, is_conflict)));
+            }
         }
         Ok(())
     }

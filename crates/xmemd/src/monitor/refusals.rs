@@ -4,7 +4,7 @@ use tender_saf::{AccessLevel, AuditEntry};
 use tender_xmem::Refusal;
 use tender_xmem::service::RefusalRecord;
 
-use super::Monitor;
+use super::{Monitor, Remembered};
 use super::policy::Policy;
 use super::rights::PluginService;
 use crate::messages;
@@ -13,7 +13,7 @@ use crate::messages;
 const REMEMBERED_MAX: usize = 256;
 
 impl Monitor {
-    /// Remembers a refusal and prints it.
+    /// Remembers a refusal and prints it; its record is the next one that is written.
     pub(super) fn remember(&mut self, connection: u64, entry: &AuditEntry, code: u32) {
         let Some(known) = self.connections.get(&connection) else { return };
         let subject = entry.user.clone().unwrap_or_else(|| format!("uid {}", known.uid));
@@ -42,12 +42,13 @@ impl Monitor {
             refusal,
         };
         self.refusals.truncate(REMEMBERED_MAX - 1);
-        self.refusals.push_front(record);
+        let ticket = self.next_ticket + 1;
+        self.refusals.push_front(Remembered { ticket, shown: record });
     }
 
     /// Returns the last refusals, the newest first.
     pub(crate) fn refusals(&self) -> impl Iterator<Item = &RefusalRecord> {
-        self.refusals.iter()
+        self.refusals.iter().map(|remembered| &remembered.shown)
     }
 
     pub(crate) fn policy(&self) -> Option<&Policy> {
@@ -74,8 +75,25 @@ impl Monitor {
         lines.collect()
     }
 
-    /// Returns the workers, in lines.
-    pub(crate) fn worker_lines(&self) -> Vec<String> {
-        Vec::new()
+    pub(crate) fn settings(&self) -> &crate::settings::Settings {
+        &self.settings
+    }
+
+    pub(crate) fn proofs(&mut self) -> &mut super::proofs::Proofs {
+        &mut self.proofs
+    }
+
+    pub(crate) fn actors(&mut self) -> &mut tender_identity::Actors {
+        &mut self.actors
+    }
+
+    pub(crate) fn debug(&self, what: impl FnOnce() -> String) {
+        self.print.debug(what);
+    }
+
+    /// Returns the profiles as they are in force.
+    pub(crate) fn database(&self) -> Result<&tender_saf::Database, super::calls::Step> {
+        let policy = self.policy.as_ref().map(|policy| &policy.database);
+        policy.ok_or_else(|| super::calls::Answer::code(tender_xmem::code::CmsCode::ServerNotReady))
     }
 }

@@ -71,7 +71,7 @@ pub(crate) fn table(
         specific: service.specific.as_ref().map(|(class, entity)| row(class, entity, AccessLevel::Read)),
         row: row(CLASS, &plugin_resource(&service.plugin, &service.service), AccessLevel::Read),
     };
-    let is_router = |service: &&services::Service| service.place == services::Place::Router;
+    let is_router = |service: &&services::Service| matches!(service.place, services::Place::Router);
     Table {
         gate: row(CLASS, GATE, AccessLevel::Read),
         services: services::ALL.iter().filter(|service| !is_router(service)).map(of_service).collect(),

@@ -70,7 +70,7 @@ fn service_lines(monitor: &Monitor) -> Vec<String> {
     let built_in = services::ALL.iter().map(|service| {
         let place = match service.place {
             Place::Front => "front",
-            Place::Monitor => "monitor",
+            Place::Monitor(_) => "monitor",
             Place::Router => "router",
         };
         let resource = match service.place {

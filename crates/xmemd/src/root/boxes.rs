@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use super::spawn::{self, Process};
 use super::{Phase, Restarts, Root, Timer, token};
 use crate::channel;
-use crate::link::{Begin, RootToFront, RootToKeeper, RunAs, ToMonitor};
+use crate::link::{Begin, RootToFront, RootToKeeper, RootToWorker, RunAs, ToMonitor};
 use crate::messages;
 use crate::poller::Poller;
 
@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     Keeper,
     Monitor,
     Front,
+    /// A worker of a kind.
+    Worker(tender_worker::Kind),
 }
 
 impl Kind {
@@ -28,6 +30,7 @@ impl Kind {
             Self::Keeper => "keeper",
             Self::Monitor => "monitor",
             Self::Front => "front",
+            Self::Worker(_) => "worker",
         }
     }
 }
@@ -135,6 +138,17 @@ impl Root {
         self.launch(Kind::Front, &RootToFront::Begin(begin), vec![link])
     }
 
+    /// Starts a worker and gives the monitor its orders.
+    pub(super) fn start_worker(&mut self, kind: tender_worker::Kind) -> io::Result<()> {
+        let (orders, theirs) = tender_worker::order::pair()?;
+        let run_as = if kind.runs_as_root() { Some((0, 0)) } else { self.users.monitor };
+        let begin = self.begin(Kind::Worker(kind), run_as);
+        self.launch(Kind::Worker(kind), &RootToWorker::Begin { kind: kind.name().to_owned(), begin }, vec![theirs])?;
+        let started = ToMonitor::Worker { kind: kind.name().to_owned() };
+        self.tell_monitor(&started, vec![orders]);
+        Ok(())
+    }
+
     /// Starts a box in place of one that has ended, and connects it with the others.
     pub(super) fn start_again(&mut self, kind: Kind) -> io::Result<()> {
         match kind {
@@ -148,7 +162,15 @@ impl Root {
                 self.start_front(theirs)?;
                 self.tell_monitor(&ToMonitor::Front, vec![monitors]);
             }
+            // The monitor asks for another when it needs one.
+            Kind::Worker(_) => {}
             Kind::Monitor => {
+                // Nobody else has the orders of these.
+                for boxed in self.boxes.values_mut() {
+                    if matches!(boxed.kind, Kind::Worker(_)) && boxed.set == self.set {
+                        boxed.close(&self.poller);
+                    }
+                }
                 self.start_monitor()?;
                 let (theirs, monitors) = channel::pair()?;
                 if self.tell(Kind::Keeper, &RootToKeeper::Monitor, vec![theirs]) {
@@ -189,6 +211,9 @@ impl Root {
         let Some(boxed) = self.boxes.remove(&id) else { return Ok(()) };
         if boxed.is_ending || boxed.set != self.set || self.phase == Phase::Ending {
             return Ok(());
+        }
+        if let Kind::Worker(kind) = boxed.kind {
+            self.print.debug(|| format!("worker {kind} ended: {how}"));
         }
         let now_ms = self.clock.now_ms();
         let restarts = self.restarts.entry(boxed.kind).or_insert(Restarts { count: 0, last_ms: now_ms });

@@ -5,7 +5,7 @@ use std::io;
 use super::boxes::{BoxId, Kind};
 use super::{Phase, Root, Timer, token};
 use crate::channel::Message;
-use crate::link::{FromMonitor, FrontToRoot, RootCommand};
+use crate::link::{FromMonitor, FrontToRoot, RootCommand, ToMonitor};
 use crate::messages;
 
 impl Root {
@@ -46,7 +46,7 @@ impl Root {
 
     fn heard(&mut self, kind: Kind, set: u64, message: Message) -> io::Result<()> {
         match kind {
-            Kind::Keeper => Err(io::Error::other("it has nothing to say")),
+            Kind::Keeper | Kind::Worker(_) => Err(io::Error::other("it has nothing to say")),
             Kind::Front => {
                 let FrontToRoot::Ready { sandbox } = message.head()?;
                 self.print.debug(|| format!("front is ready, sandbox: {sandbox}"));
@@ -82,11 +82,21 @@ impl Root {
             }
             FromMonitor::Operator { ticket, what } => {
                 let lines = self.operator(&what);
-                let said = crate::link::ToMonitor::Said { ticket, lines, is_last: true };
+                let said = ToMonitor::Said { ticket, lines, is_last: true };
                 self.tell_monitor(&said, Vec::new());
                 Ok(())
             }
-            FromMonitor::NeedWorker { .. } | FromMonitor::StartHost { .. } | FromMonitor::KillHost { .. } => {
+            FromMonitor::NeedWorker { kind } => {
+                let started = match tender_worker::Kind::named(&kind) {
+                    Some(found) => self.start_worker(found).map_err(|error| error.to_string()),
+                    None => Err("there is no such kind".to_owned()),
+                };
+                if let Err(why) = started {
+                    self.tell_monitor(&ToMonitor::NoWorker { kind, why }, Vec::new());
+                }
+                Ok(())
+            }
+            FromMonitor::StartHost { .. } | FromMonitor::KillHost { .. } => {
                 Ok(())
             }
         }
