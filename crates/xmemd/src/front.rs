@@ -9,6 +9,7 @@ mod calls;
 mod connection;
 mod incoming;
 mod link;
+mod plugins;
 mod report;
 mod rights;
 mod rings;
@@ -29,6 +30,7 @@ pub(crate) use self::connection::Connection;
 use self::admission::Admission;
 use self::calls::Pending;
 use self::connection::{Broken, Phase};
+use self::plugins::Plugins;
 use self::report::Counters;
 use self::rights::Rights;
 use self::slab::{Key, Slab};
@@ -47,6 +49,7 @@ mod kind {
     pub(super) const SOCKET: u8 = 2;
     pub(super) const PROCESS: u8 = 3;
     pub(super) const DOORBELL: u8 = 4;
+    pub(super) const PLUGIN: u8 = 5;
 }
 
 const ROOT: u64 = 0;
@@ -92,6 +95,7 @@ struct Shared {
     admission: Admission,
     pending: HashMap<u64, Pending>,
     next_call: u64,
+    plugins: Plugins,
     counters: Counters,
     /// Connections with something for the audit log.
     counting: Vec<Key>,
@@ -154,6 +158,7 @@ impl Front {
             admission,
             pending: HashMap::new(),
             next_call: 1,
+            plugins: Plugins::default(),
             counters: Counters::default(),
             counting: Vec::new(),
             awake: Vec::new(),
@@ -204,6 +209,7 @@ impl Front {
             kind::SOCKET => self.socket_ready(key, ready),
             kind::PROCESS => self.process_ended(key),
             kind::DOORBELL => self.wake_ring(key),
+            kind::PLUGIN => self.hear_plugin(u64::from(key.index)),
             _ => {}
         }
         Ok(true)

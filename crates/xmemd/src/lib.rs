@@ -3,6 +3,7 @@
 //! `docs/cross-memory.md` shows how the boxes fit together. [`main`] is the whole program; what it becomes is decided by its
 //! first argument.
 
+mod auxiliary;
 mod channel;
 mod front;
 mod keeper;
@@ -38,7 +39,8 @@ pub fn main() -> ExitCode {
         Ok(Request::Role(role)) => play(&role),
         Ok(Request::Version) => say(concat!("tender-xmemd ", env!("CARGO_PKG_VERSION"), "\n"), 0),
         Ok(Request::Help) => say(options::HELP, 0),
-        Ok(Request::CheckHandover(_) | Request::Resume(_)) => say("not yet\n", 8),
+        Ok(Request::CheckHandover(_)) => root::replace::check(),
+        Ok(Request::Resume(state)) => root::replace::resume(state),
         Err(error) => say(&format!("{error}\n"), 24),
     }
 }
@@ -59,6 +61,7 @@ fn play(role: &str) -> ExitCode {
         "monitor" => monitor::run(),
         "front" => front::run(),
         "worker" => worker::run(),
+        "auxiliary" => auxiliary::run(),
         _ => return say(&format!("there is no part called `{role}`\n"), 24),
     };
     match ended {

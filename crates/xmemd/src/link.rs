@@ -54,7 +54,7 @@ pub(crate) enum ToMonitor {
     Worker { kind: String },
     /// A worker cannot be had.
     NoWorker { kind: String, why: String },
-    /// An auxiliary host runs. Descriptors: its control socket, its call socket, its pidfd.
+    /// An auxiliary host runs. Descriptors: its control socket, its call socket.
     Host { module: String, start: u64, pid: u32, sandbox: String },
     /// It could not be started.
     NoHost { module: String, start: u64, why: String },
@@ -128,6 +128,13 @@ pub(crate) enum RootToKeeper {
 pub(crate) enum RootToWorker {
     /// Descriptor: where its orders come from.
     Begin { kind: String, begin: Box<Begin> },
+}
+
+/// Root process to the process that becomes a plug-in.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum RootToHost {
+    /// Descriptors: the module, its control socket, its call socket.
+    Begin { entrance: tender_auxiliary::Entrance },
 }
 
 /// Keeper to monitor.
@@ -206,8 +213,8 @@ pub(crate) enum ToFront {
     Close { connection: u64, code: u32, why: String },
     /// What came of a call; the payload is the body. A descriptor goes to the caller.
     Answer { call: u64, code: u32, detail: u32, reference: u64 },
-    /// A refusal is in the audit log.
-    Recorded { ticket: u64, reference: u64 },
+    /// A refusal is in the audit log; or it was none: what was asked for is granted and does not exist.
+    Recorded { ticket: u64, reference: u64, is_granted: bool },
     /// A connection got an actor, or lost it.
     Actor { connection: u64, handle: u64, user: Option<String> },
     /// Descriptor: where a plug-in takes calls. What an earlier one had under way stays with that.
@@ -255,6 +262,8 @@ pub(crate) enum FromFront {
     Ended { connection: u64, why: Option<String> },
     /// A new monitor learns of a connection. Descriptor: its socket; the kernel still knows who connected.
     Known { connection: u64 },
+    /// Everything is answered that was given to a host which no longer is the one that counts.
+    HostIdle { start: u64 },
     /// Everything is printed.
     Flushed { ticket: u64 },
     /// About connections and calls.

@@ -16,6 +16,7 @@ mod control;
 mod front_link;
 mod names;
 mod peer;
+mod plugins;
 mod policy;
 pub(crate) mod proofs;
 mod refusals;
@@ -39,6 +40,7 @@ use self::audit::Audit;
 use self::control::{Commanding, Operator};
 use self::calls::{Asking, Waits};
 use self::names::{Answered, Names};
+use self::plugins::Plugins;
 use self::policy::Policy;
 use self::rights::PluginService;
 use self::tables::Tables;
@@ -65,6 +67,8 @@ mod token {
     pub(super) const OPERATOR: u64 = 1 << 32;
     /// With the number of a kind below.
     pub(super) const WORKER: u64 = 2 << 32;
+    /// With the number of a host below.
+    pub(super) const HOST: u64 = 3 << 32;
 }
 
 /// A deadline.
@@ -72,6 +76,12 @@ mod token {
 enum Timer {
     /// Of the names of somebody who waits.
     Names(u64),
+    /// Plug-ins have had their time.
+    Loaded,
+    /// A host wants to know that time has passed.
+    Host(u64),
+    /// A host that was replaced has had its time.
+    Retire(u64),
     /// Of draining.
     Drain,
 }
@@ -161,7 +171,8 @@ pub(crate) struct Monitor {
     connections: HashMap<u64, Connection>,
     connections_of_uid: HashMap<u32, u32>,
     tables: Tables,
-    plugins: Vec<PluginService>,
+    plugins: Plugins,
+    plugin_services: Vec<PluginService>,
     after_audit: HashMap<u64, AfterAudit>,
     next_id: u64,
     next_ticket: u64,
@@ -175,15 +186,18 @@ pub(crate) fn run() -> Result<(), RoleError> {
     let listener = message.take_fd()?;
     let control = message.take_fd()?;
     role::raise_files_limit();
+    role::raise_memory_lock_limit();
     // What the name service reads is anywhere; what can be written is only what is the monitor's.
     let confinement = Confinement::new(Role::Monitor)
         .keep(&root)
         .keep(&listener)
         .keep(&control)
         .write(&begin.state)
-        .read("/");
+        .read("/")
+        .allow_calls(&[libc::SYS_mlockall]);
     let sandbox = role::confine(confinement, begin.run_as)?;
     let mut monitor = Monitor::new(root, *begin, [listener, control], sandbox)?;
+    monitor.load_plugins();
     monitor.work()
 }
 
@@ -195,6 +209,10 @@ impl Monitor {
         sandbox: String,
     ) -> Result<Self, RoleError> {
         let print = Sysprint::start("MONITOR", begin.level)?;
+        // Before there are keys. It fails where the limit is low, and then they are where everything is.
+        if let Err(error) = crate::sys::lock_memory() {
+            print.debug(|| format!("memory is not kept out of swap: {error}"));
+        }
         let settings = begin.settings.clone();
         let options = AuditOptions {
             queue_entries_max: settings.audit_queue_entries_max,
@@ -215,8 +233,6 @@ impl Monitor {
         poller.add(&control, token::CONTROL)?;
         poller.add(names.waker(), token::NAMES)?;
         poller.add(audit.waker(), token::AUDIT)?;
-        // What the pages hold now are keys' future neighbours; it fails where the limit is low, and then nothing is locked.
-        crate::sys::lock_memory().ok();
         let first_id = (begin.start << 32) + 1;
         Ok(Self {
             settings,
@@ -245,7 +261,8 @@ impl Monitor {
             connections: HashMap::new(),
             connections_of_uid: HashMap::new(),
             tables: Tables::default(),
-            plugins: Vec::new(),
+            plugins: Plugins::default(),
+            plugin_services: Vec::new(),
             after_audit: HashMap::new(),
             next_id: first_id,
             next_ticket: 1,
@@ -266,6 +283,9 @@ impl Monitor {
             while let Some(timer) = self.timers.take_due(self.clock.now_ms()) {
                 match timer {
                     Timer::Names(id) => self.names_late(id),
+                    Timer::Loaded => self.become_ready()?,
+                    Timer::Host(host) => self.host_tick(host),
+                    Timer::Retire(host) => self.retire(host),
                     Timer::Drain => self.drained(false)?,
                 }
             }
@@ -289,6 +309,7 @@ impl Monitor {
                 }
             }
             token::AUDIT => self.audit_written(),
+            other if other >> 32 == 3 => self.hear_host(other & u64::from(u32::MAX)),
             other if other >> 32 == 2 => self.hear_worker(other & u64::from(u32::MAX)),
             other if other >> 32 == 1 => self.hear_operator(other & u64::from(u32::MAX)),
             _ => {}
@@ -333,9 +354,12 @@ impl Monitor {
             ToMonitor::Drain { code, within_ms } => self.drain(code, within_ms)?,
             ToMonitor::Worker { kind } => self.worker_started(&kind, message.take_fd()?)?,
             ToMonitor::NoWorker { kind, why } => self.no_worker(&kind, &why),
-            ToMonitor::Host { .. }
-            | ToMonitor::NoHost { .. }
-            | ToMonitor::HostEnded { .. } => {}
+            ToMonitor::Host { start, pid, sandbox, .. } => {
+                let sockets = [message.take_fd()?, message.take_fd()?];
+                self.host_started(start, pid, sandbox, sockets);
+            }
+            ToMonitor::NoHost { start, why, .. } => self.host_not_started(start, &why),
+            ToMonitor::HostEnded { start, how, .. } => self.host_ended(start, &how),
             ToMonitor::Said { ticket, lines, is_last } => self.root_said(ticket, lines, is_last),
         }
         Ok(())
@@ -353,10 +377,11 @@ impl Monitor {
 
     /// Tells the root process that calls can be taken, once.
     fn become_ready(&mut self) -> io::Result<()> {
-        if self.phase == Phase::Starting && self.policy.is_some() && self.front.is_some() {
+        let is_complete = self.policy.is_some() && self.front.is_some() && self.are_plugins_loaded();
+        if self.phase == Phase::Starting && is_complete {
             self.phase = Phase::Ready;
             let plugins: std::collections::HashSet<&str> =
-                self.plugins.iter().map(|service| &*service.plugin).collect();
+                self.plugin_services.iter().map(|service| &*service.plugin).collect();
             let ready = FromMonitor::Ready {
                 services: crate::services::ALL.len(),
                 plugins: plugins.len(),
@@ -385,6 +410,7 @@ impl Monitor {
 
     fn drained(&mut self, is_clean: bool) -> Result<(), RoleError> {
         self.timers.disarm(Timer::Drain);
+        self.stop_plugins();
         let is_written = self.audit.flush(Duration::from_secs(5));
         if let Err(error) = is_written {
             self.print.say(messages::AUDIT_FAILED, &[&role::chain(&error)]);

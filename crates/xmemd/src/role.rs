@@ -82,6 +82,13 @@ pub(crate) fn raise_files_limit() {
     rustix::process::setrlimit(Resource::Nofile, raised).ok();
 }
 
+/// Lets the process keep its memory out of swap, however much that is.
+pub(crate) fn raise_memory_lock_limit() {
+    let unlimited = Rlimit { current: None, maximum: None };
+    // Without privilege the old limit stays, and then less is kept.
+    rustix::process::setrlimit(Resource::Memlock, unlimited).ok();
+}
+
 /// Writes an error with its causes in one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -12,7 +12,9 @@
 //! on.
 
 mod boxes;
+mod host;
 mod listen;
+pub(crate) mod replace;
 mod sockets;
 mod spawn;
 mod start;
@@ -28,6 +30,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use self::boxes::{BoxId, Boxed, Kind};
+use self::replace::Replacing;
 use self::start::{Prepared, StartError, Users};
 use crate::link::ToMonitor;
 use crate::lock::Lock;
@@ -64,6 +67,10 @@ enum Timer {
     Drain,
     /// Boxes that were told to end have not.
     End,
+    /// The boxes of a replacement have not become ready.
+    Replace,
+    /// The boxes that were replaced have not ended.
+    OldSet,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,9 +113,13 @@ struct Root {
     set: u64,
     starts: HashMap<Kind, u64>,
     restarts: HashMap<Kind, Restarts>,
-    ready_boxes: HashSet<Kind>,
+    /// Boxes that are ready, with their set.
+    ready_boxes: HashSet<(Kind, u64)>,
     /// What the boxes are started from.
     program: PathBuf,
+    replacing: Option<Replacing>,
+    /// Descriptors that paths go through.
+    kept_open: Vec<OwnedFd>,
     failure: Option<String>,
     unclean: bool,
 }
@@ -218,6 +229,8 @@ impl Root {
             starts: HashMap::new(),
             restarts: HashMap::new(),
             ready_boxes: HashSet::new(),
+            replacing: None,
+            kept_open: Vec::new(),
             program: PathBuf::from("/proc/self/exe"),
             failure: None,
             unclean: false,
@@ -228,10 +241,24 @@ impl Root {
     fn work(&mut self) -> u8 {
         self.print.say(messages::CORE_STARTING, &[&self.name]);
         self.timers.arm(Timer::Start, self.clock.now_ms() + START_MS);
-        if let Err(error) = self.start_boxes().and_then(|()| self.turns()) {
+        if let Err(error) = self.start_boxes() {
+            self.print.say(messages::CORE_FAILED, &[&error]);
+            self.failure = Some(error.to_string());
+            return self.finish();
+        }
+        self.go_on()
+    }
+
+    /// Runs a server whose boxes are there.
+    fn go_on(&mut self) -> u8 {
+        if let Err(error) = self.turns() {
             self.print.say(messages::MAIN_LOOP_FAILED, &[&error]);
             self.failure = Some(error.to_string());
         }
+        self.finish()
+    }
+
+    fn finish(&mut self) -> u8 {
         for boxed in self.boxes.values() {
             spawn::kill(&boxed.process.pidfd);
         }
@@ -274,7 +301,7 @@ impl Root {
             Timer::Start => {
                 let missing: Vec<&str> = [Kind::Monitor, Kind::Front]
                     .iter()
-                    .filter(|kind| !self.ready_boxes.contains(kind))
+                    .filter(|kind| !self.ready_boxes.contains(&(**kind, self.set)))
                     .map(|kind| kind.role())
                     .collect();
                 let why = format!("not ready within {} s: {}", START_MS / 1000, missing.join(", "));
@@ -294,6 +321,14 @@ impl Root {
                 self.end();
                 Ok(())
             }
+            Timer::Replace => {
+                self.roll_back(&format!("the new processes were not ready within {} s", replace::READY_MS / 1000));
+                Ok(())
+            }
+            Timer::OldSet => {
+                self.end_old_set(false);
+                Ok(())
+            }
             Timer::End => {
                 for boxed in self.boxes.values() {
                     spawn::kill(&boxed.process.pidfd);
@@ -308,6 +343,11 @@ impl Root {
             match Signal::try_from(signal.ssi_signo.cast_signed()) {
                 Ok(Signal::SIGTERM | Signal::SIGINT) => self.stop(),
                 Ok(Signal::SIGHUP) => drop(self.reload()),
+                Ok(Signal::SIGUSR2) => {
+                    if let Err(why) = self.replace(None, None) {
+                        self.print.say(messages::REPLACE_FAILED, &[&why]);
+                    }
+                }
                 _ => {}
             }
         }

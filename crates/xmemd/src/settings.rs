@@ -33,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) runas_uids: String,
     pub(crate) ports: String,
     pub(crate) places: Vec<(String, Vec<std::path::PathBuf>)>,
+    /// Where modules are looked for; empty for where the server's own program is.
+    pub(crate) loadlib: Vec<std::path::PathBuf>,
     /// Identifier and module, in the order of the member.
     pub(crate) plugins: Vec<(String, String)>,
     /// Every parameter as it counts, in order.
@@ -72,6 +74,7 @@ impl From<&tender_parmlib::Settings> for Settings {
             runas_uids: read.runas_uids.to_string(),
             ports: read.ports.to_string(),
             places: read.places.iter().map(|place| (place.id.clone(), place.directories.clone())).collect(),
+            loadlib: read.loadlib.clone(),
             plugins: read.plugins.iter().map(|plugin| (plugin.id.clone(), plugin.module.clone())).collect(),
             parameters: read
                 .parameters

@@ -112,10 +112,21 @@ pub(crate) fn adopt(number: RawFd) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Locks everything that is mapped now in memory; later mappings are not locked.
+/// Says whether a descriptor stays open when this program executes another.
+pub(crate) fn set_inherited(number: RawFd, is_inherited: bool) -> io::Result<()> {
+    let flags = if is_inherited { 0 } else { libc::FD_CLOEXEC };
+    // SAFETY: changes a flag of a descriptor that its owner keeps; one that is not open is an error.
+    if unsafe { libc::fcntl(number, libc::F_SETFD, flags) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Keeps everything that is mapped, now and later, in memory once it has been used: nothing of it gets into swap.
 pub(crate) fn lock_memory() -> io::Result<()> {
+    let flags = libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT;
     // SAFETY: changes no memory, only where the kernel keeps it.
-    if unsafe { libc::mlockall(libc::MCL_CURRENT) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if unsafe { libc::mlockall(flags) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Returns the seals of a memory file; an error for any other descriptor.

@@ -33,6 +33,8 @@ pub(crate) struct Pending {
 pub(crate) enum Doing {
     /// The monitor works on it.
     Monitor,
+    /// A plug-in works on it, under a number of its own.
+    Plugin { start: u64, sequence: u64 },
     /// A refusal is being written down.
     Refusal { what: Asked, refusal: Option<String> },
 }
@@ -153,11 +155,6 @@ impl Front {
         self.shared.tell(&message, payload, fds);
     }
 
-    /// Passes a call on to a plug-in.
-    fn route(&mut self, key: Key, header: &Header, _payload: &[u8], _file: Option<OwnedFd>, way: Way) {
-        self.reply(key, way, header.reply(wire::NOT_INSTALLED, 0), &[]);
-    }
-
     /// Takes a place for something that takes time; `None` when there is none.
     pub(super) fn begin(
         &mut self,
@@ -271,7 +268,7 @@ impl Front {
     pub(super) fn call_late(&mut self, call: u64) {
         let Some(pending) = self.shared.pending.get(&call) else { return };
         let code = match &pending.doing {
-            Doing::Monitor => CmsCode::DeadlinePassed.number(),
+            Doing::Monitor | Doing::Plugin { .. } => CmsCode::DeadlinePassed.number(),
             // The refusal stands, whether or not its record has come back.
             Doing::Refusal { .. } => wire::DENIED,
         };
@@ -284,7 +281,7 @@ impl Front {
         let Some(connection) = self.connections.get_mut(key) else { return };
         // One that is answered already is none.
         let Some(call) = connection.in_flight.get(&sequence).copied() else { return };
-        let is_call = self.shared.pending.get(&call).is_some_and(|pending| matches!(pending.doing, Doing::Monitor));
+        let is_call = self.shared.pending.get(&call).is_some_and(|pending| !matches!(pending.doing, Doing::Refusal { .. }));
         if is_call {
             self.shared.cancelled(call);
             self.finish(call, |reply| reply.code = CmsCode::Cancelled.number(), &[], Vec::new());
@@ -364,8 +361,13 @@ impl Shared {
 
     /// Tells whoever works on a call that nobody waits for it.
     fn cancelled(&mut self, call: u64) {
-        if self.pending.get(&call).is_some_and(|pending| matches!(pending.doing, Doing::Monitor)) {
-            self.tell(&FromFront::Cancel { call }, &[], Vec::new());
+        match self.pending.get(&call).map(|pending| &pending.doing) {
+            Some(Doing::Monitor) => self.tell(&FromFront::Cancel { call }, &[], Vec::new()),
+            Some(Doing::Plugin { start, sequence }) => {
+                let (start, sequence) = (*start, *sequence);
+                self.give_up(start, sequence);
+            }
+            Some(Doing::Refusal { .. }) | None => {}
         }
     }
 
@@ -392,8 +394,7 @@ fn has_version(wanted: u32, installed: u32) -> bool {
 }
 
 /// Reads the payload of a call, wherever it is.
-#[expect(dead_code, reason = "used by calls that go to plug-ins")]
-pub(super) fn whole(payload: &[u8], file: Option<&OwnedFd>) -> std::io::Result<Vec<u8>> {
+pub(crate) fn whole(payload: &[u8], file: Option<&OwnedFd>) -> std::io::Result<Vec<u8>> {
     match file {
         None => Ok(payload.to_vec()),
         Some(file) => channel::read_memory_file(file, tender_xmem::frame::PAYLOAD_BYTES_MAX as u64),

@@ -110,7 +110,7 @@ impl Front {
                 };
                 self.finish(call, set, message.body(), fds);
             }
-            ToFront::Recorded { ticket, reference } => self.recorded(ticket, reference),
+            ToFront::Recorded { ticket, reference, is_granted } => self.recorded(ticket, reference, is_granted),
             ToFront::Actor { connection, handle, user } => {
                 let key = self.by_id.get(&connection).copied();
                 if let Some(connection) = key.and_then(|key| self.connections.get_mut(key)) {
@@ -136,7 +136,8 @@ impl Front {
                 self.shared.tell(&FromFront::Report { ticket, report }, &[], Vec::new());
             }
             ToFront::Drain { code, within_ms } => self.drain(code, within_ms)?,
-            ToFront::Plugin { .. } | ToFront::NoPlugin { .. } => {}
+            ToFront::Plugin { plugin, start } => self.plugin_started(plugin, start, message.take_fd()?)?,
+            ToFront::NoPlugin { start, .. } => self.plugin_ended(start),
         }
         Ok(())
     }
@@ -201,9 +202,13 @@ impl Front {
     }
 
     /// Answers what was refused, now that it is written down.
-    fn recorded(&mut self, ticket: u64, reference: u64) {
+    fn recorded(&mut self, ticket: u64, reference: u64, is_granted: bool) {
         let Some(pending) = self.shared.pending.get(&ticket) else { return };
         let Doing::Refusal { refusal, .. } = &pending.doing else { return };
+        if is_granted {
+            let not_found = tender_xmem::code::RouterCode::NotFound.number();
+            return self.finish(ticket, |reply| (reply.code, reply.detail) = (0, not_found), &[], Vec::new());
+        }
         let payload = refusal.as_ref().map(|refusal| wire::with_reference(refusal, reference));
         let payload = payload.unwrap_or_default();
         self.finish(ticket, |reply| reply.reference = reference, payload.as_bytes(), Vec::new());

@@ -47,6 +47,7 @@ enum How {
     Report(fn(&Monitor, &Report) -> Vec<String>),
     Flush,
     Root,
+    Plugin,
     /// The record of a right is being written; then this is done.
     Allowed(Invocation),
 }
@@ -223,8 +224,15 @@ impl Monitor {
         }
         let outcome = match (&invocation.target, operator::find(&invocation)) {
             (Some(target), _) => {
-                let hint = format!(": no plug-in is called {target}");
-                Outcome::line(messages::UNKNOWN_COMMAND, &[&invocation.verb, &hint])
+                let text = format!("{} {}", invocation.verb, invocation.rest);
+                let ticket = self.ticket();
+                match self.command_plugin(ticket, target, text.trim_end()) {
+                    Ok(()) => {
+                        self.commanding.insert(ticket, Commanding { operator, sequence, how: How::Plugin });
+                        return;
+                    }
+                    Err(outcome) => outcome,
+                }
             }
             (None, Ok(verb)) => (verb.run)(self, &invocation),
             (None, Err(wrong)) => wrong,
@@ -265,6 +273,13 @@ impl Monitor {
     pub(super) fn flushed(&mut self, ticket: u64) {
         if let Some(Commanding { operator, sequence, .. }) = self.commanding.remove(&ticket) {
             self.output(operator, sequence, vec![messages::FLUSHED.with(&[])], 0);
+        }
+    }
+
+    /// A plug-in has answered.
+    pub(super) fn plugin_answered(&mut self, ticket: u64, lines: Vec<String>, code: u32) {
+        if let Some(Commanding { operator, sequence, .. }) = self.commanding.remove(&ticket) {
+            self.output(operator, sequence, lines, code);
         }
     }
 

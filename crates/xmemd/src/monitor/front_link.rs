@@ -41,6 +41,7 @@ impl Monitor {
         self.after_audit.retain(|_, after| matches!(after, AfterAudit::Command(_)));
         self.calls_lost();
         self.commands_lost();
+        self.plugins_lost_front();
     }
 
     /// Tells the front something; a front that is gone is noticed elsewhere.
@@ -116,6 +117,7 @@ impl Monitor {
                 self.next_id = self.next_id.max(connection + 1);
                 self.greet(socket, Some(connection));
             }
+            FromFront::HostIdle { start } => self.host_is_idle(start),
             FromFront::Drained { is_clean } => self.drained(is_clean).map_err(io::Error::other)?,
             FromFront::Flushed { ticket } => self.flushed(ticket),
             FromFront::Report { ticket, report } => self.reported(ticket, &report),
@@ -139,7 +141,7 @@ impl Monitor {
             }
             Asked::Specific { plugin, service } => {
                 let found =
-                    self.plugins.iter().find(|found| found.plugin == *plugin && found.service == *service)?;
+                    self.plugin_services.iter().find(|found| found.plugin == *plugin && found.service == *service)?;
                 let (class, entity) = found.specific.clone()?;
                 Some((class, entity, AccessLevel::Read))
             }
@@ -152,9 +154,14 @@ impl Monitor {
             .resource(what)
             .and_then(|(class, resource, level)| self.decide(connection, &class, &resource, level));
         let Some((granted, _, mut entry, _)) = decided else {
-            self.tell_front(&ToFront::Recorded { ticket, reference: 0 }, &[], Vec::new());
+            self.tell_front(&ToFront::Recorded { ticket, reference: 0, is_granted: false }, &[], Vec::new());
             return;
         };
+        if granted && matches!(what, Asked::Plugin { .. }) {
+            // It may be called, and does not exist.
+            self.tell_front(&ToFront::Recorded { ticket, reference: 0, is_granted: true }, &[], Vec::new());
+            return;
+        }
         if granted {
             // It was granted meanwhile; what the front did is what is written down.
             entry.verdict = Verdict::Refused;
@@ -184,7 +191,7 @@ impl Monitor {
             }
             match self.after_audit.remove(&written.ticket) {
                 Some(AfterAudit::Front(ticket)) => {
-                    self.tell_front(&ToFront::Recorded { ticket, reference }, &[], Vec::new());
+                    self.tell_front(&ToFront::Recorded { ticket, reference, is_granted: false }, &[], Vec::new());
                 }
                 Some(AfterAudit::Call { call, code, refusal }) => {
                     let payload = refusal.map_or_else(String::new, |text| wire::with_reference(&text, reference));

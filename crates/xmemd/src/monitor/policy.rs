@@ -69,7 +69,7 @@ impl Monitor {
     /// Takes the table of a subject for one more connection, making it if need be.
     pub(super) fn take_table(&mut self, key: String, identity: &LinuxIdentity, subject: &Subject) -> u32 {
         let Some(policy) = &self.policy else { return 0 };
-        let make = || make(policy, identity, subject, &self.plugins, &self.settings.parameters);
+        let make = || make(policy, identity, subject, &self.plugin_services, &self.settings.parameters);
         let (id, is_new) = self.tables.take(key, make);
         if is_new {
             self.send_table(id);
@@ -98,7 +98,7 @@ impl Monitor {
             let subject = policy.compiled.subject(&connection.identity);
             if subject == connection.subject {
                 renewed.entry(connection.table).or_insert_with(|| {
-                    make(policy, &connection.identity, &subject, &self.plugins, &self.settings.parameters)
+                    make(policy, &connection.identity, &subject, &self.plugin_services, &self.settings.parameters)
                 });
             } else {
                 // The database calls somebody else so now.

@@ -56,7 +56,7 @@ impl Monitor {
     }
 
     pub(crate) fn plugin_services(&self) -> &[PluginService] {
-        &self.plugins
+        &self.plugin_services
     }
 
     pub(crate) fn sandbox(&self) -> &str {
@@ -65,14 +65,6 @@ impl Monitor {
 
     pub(crate) fn audit_backlog(&self) -> (usize, bool) {
         self.audit.backlog()
-    }
-
-    /// Returns the plug-ins, in lines.
-    pub(crate) fn plugin_lines(&self) -> Vec<String> {
-        let lines = self.plugins.iter().map(|found| {
-            format!("  {}.{} version {}", found.plugin, found.service, found.version)
-        });
-        lines.collect()
     }
 
     pub(crate) fn settings(&self) -> &crate::settings::Settings {

@@ -14,13 +14,15 @@ use crate::poller::Poller;
 pub(crate) type BoxId = u64;
 
 /// What a box is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Kind {
     Keeper,
     Monitor,
     Front,
     /// A worker of a kind.
     Worker(tender_worker::Kind),
+    /// A host of a plug-in, by the number of the attempt.
+    Host(u64),
 }
 
 impl Kind {
@@ -31,6 +33,7 @@ impl Kind {
             Self::Monitor => "monitor",
             Self::Front => "front",
             Self::Worker(_) => "worker",
+            Self::Host(_) => "auxiliary",
         }
     }
 }
@@ -40,6 +43,8 @@ impl Kind {
 pub(crate) struct Boxed {
     pub(crate) kind: Kind,
     pub(crate) set: u64,
+    /// The module of a host.
+    pub(crate) module: String,
     pub(crate) process: Process,
     /// Whether it was told to end.
     pub(crate) is_ending: bool,
@@ -98,7 +103,7 @@ impl Root {
         })
     }
 
-    fn launch(
+    pub(super) fn launch(
         &mut self,
         kind: Kind,
         first: &impl serde::Serialize,
@@ -111,7 +116,7 @@ impl Root {
         self.poller.add(&process.channel, token::CHANNEL | id)?;
         self.poller.add(&process.pidfd, token::PIDFD | id)?;
         self.print.debug(|| format!("{} has pid {}", kind.role(), process.pid));
-        self.boxes.insert(id, Boxed { kind, set: self.set, process, is_ending: false });
+        self.boxes.insert(id, Boxed { kind, set: self.set, module: String::new(), process, is_ending: false });
         Ok(())
     }
 
@@ -163,12 +168,13 @@ impl Root {
                 self.tell_monitor(&ToMonitor::Front, vec![monitors]);
             }
             // The monitor asks for another when it needs one.
-            Kind::Worker(_) => {}
+            Kind::Worker(_) | Kind::Host(_) => {}
             Kind::Monitor => {
                 // Nobody else has the orders of these.
                 for boxed in self.boxes.values_mut() {
-                    if matches!(boxed.kind, Kind::Worker(_)) && boxed.set == self.set {
+                    if matches!(boxed.kind, Kind::Worker(_) | Kind::Host(_)) && boxed.set == self.set {
                         boxed.close(&self.poller);
+                        spawn::kill(&boxed.process.pidfd);
                     }
                 }
                 self.start_monitor()?;
@@ -198,6 +204,14 @@ impl Root {
         self.poller.want_write(&*channel, token::CHANNEL | id, wants_write).is_ok()
     }
 
+    /// Does something for the boxes of another set.
+    pub(super) fn on_behalf_of<T>(&mut self, set: u64, what: impl FnOnce(&mut Self) -> T) -> T {
+        let counting = std::mem::replace(&mut self.set, set);
+        let done = what(self);
+        self.set = counting;
+        done
+    }
+
     pub(super) fn tell_monitor(&mut self, what: &ToMonitor, fds: Vec<OwnedFd>) -> bool {
         self.tell(Kind::Monitor, what, fds)
     }
@@ -209,11 +223,23 @@ impl Root {
         self.poller.remove(&boxed.process.pidfd);
         self.poller.remove(&boxed.process.channel);
         let Some(boxed) = self.boxes.remove(&id) else { return Ok(()) };
-        if boxed.is_ending || boxed.set != self.set || self.phase == Phase::Ending {
+        if let Kind::Host(start) = boxed.kind {
+            let ended = ToMonitor::HostEnded { module: boxed.module, start, how };
+            self.on_behalf_of(boxed.set, |root| root.tell_monitor(&ended, Vec::new()));
+            self.old_set_ended();
             return Ok(());
         }
-        if let Kind::Worker(kind) = boxed.kind {
-            self.print.debug(|| format!("worker {kind} ended: {how}"));
+        if self.replacing.as_ref().is_some_and(|replacing| !replacing.is_switched && boxed.set == self.set) {
+            self.roll_back(&format!("its {} ended: {how}", boxed.kind.role()));
+            return Ok(());
+        }
+        if boxed.is_ending || boxed.set != self.set || self.phase == Phase::Ending {
+            if boxed.set != self.set && boxed.kind == Kind::Monitor {
+                // Nobody is left to say that the others are done.
+                self.end_old_set(boxed.is_ending);
+            }
+            self.old_set_ended();
+            return Ok(());
         }
         let now_ms = self.clock.now_ms();
         let restarts = self.restarts.entry(boxed.kind).or_insert(Restarts { count: 0, last_ms: now_ms });

@@ -8,6 +8,14 @@ use crate::channel::Message;
 use crate::link::{FromMonitor, FrontToRoot, RootCommand, ToMonitor};
 use crate::messages;
 
+/// What is done after a monitor was heard.
+enum After {
+    Nothing,
+    LookWhetherReady,
+    EndOldSet(bool),
+    Replace(Option<std::path::PathBuf>, u64),
+}
+
 impl Root {
     pub(super) fn hear(&mut self, id: BoxId) -> io::Result<()> {
         loop {
@@ -26,6 +34,12 @@ impl Root {
                     let wants_write = boxed.process.channel.wants_write();
                     let channel = &boxed.process.channel;
                     return self.poller.want_write(channel, token::CHANNEL | id, wants_write);
+                }
+                // These keep no channel: they are held to what they were born with.
+                Err(_) if matches!(kind, Kind::Worker(_) | Kind::Host(_)) => {
+                    let channel = &boxed.process.channel;
+                    self.poller.remove(channel);
+                    return Ok(());
                 }
                 // It ends; the pidfd says how. One that only closed its channel is ended.
                 Err(_) => {
@@ -46,21 +60,38 @@ impl Root {
 
     fn heard(&mut self, kind: Kind, set: u64, message: Message) -> io::Result<()> {
         match kind {
-            Kind::Keeper | Kind::Worker(_) => Err(io::Error::other("it has nothing to say")),
+            Kind::Keeper | Kind::Worker(_) | Kind::Host(_) => Err(io::Error::other("it has nothing to say")),
             Kind::Front => {
                 let FrontToRoot::Ready { sandbox } = message.head()?;
                 self.print.debug(|| format!("front is ready, sandbox: {sandbox}"));
-                self.ready_boxes.insert(kind);
+                self.ready_boxes.insert((kind, set));
+                self.replacement_ready();
                 Ok(())
             }
-            Kind::Monitor => self.heard_monitor(set, &message),
+            Kind::Monitor => {
+                // What concerns both sets is done when the one that counts is the one that counts again.
+                match self.on_behalf_of(set, |root| root.heard_monitor(&message))? {
+                    After::Nothing => {}
+                    After::LookWhetherReady => self.replacement_ready(),
+                    After::EndOldSet(is_clean) => self.end_old_set(is_clean),
+                    After::Replace(module, ticket) => {
+                        if let Err(why) = self.replace(module, Some((set, ticket))) {
+                            let lines = vec![messages::REPLACE_FAILED.with(&[&why])];
+                            let said = ToMonitor::Said { ticket, lines, is_last: true };
+                            self.on_behalf_of(set, |root| root.tell_monitor(&said, Vec::new()));
+                        }
+                    }
+                }
+                Ok(())
+            }
         }
     }
 
-    fn heard_monitor(&mut self, set: u64, message: &Message) -> io::Result<()> {
+    /// Hears a monitor, on behalf of whose set this is called.
+    fn heard_monitor(&mut self, message: &Message) -> io::Result<After> {
         match message.head()? {
             FromMonitor::Ready { services, plugins, .. } => {
-                self.ready_boxes.insert(Kind::Monitor);
+                self.ready_boxes.insert((Kind::Monitor, self.set));
                 if self.phase == Phase::Starting {
                     self.phase = Phase::Running;
                     self.timers.disarm(Timer::Start);
@@ -70,21 +101,26 @@ impl Root {
                         [&self.name, &self.generation, &services, &plugins];
                     self.print.say(messages::READY, &values);
                 }
-                Ok(())
+                Ok(After::LookWhetherReady)
             }
             FromMonitor::Drained { is_clean } => {
-                if set == self.set && self.phase == Phase::Draining {
+                if self.replacing.as_ref().is_some_and(|replacing| replacing.is_switched && replacing.old == self.set) {
+                    return Ok(After::EndOldSet(is_clean));
+                } else if self.phase == Phase::Draining {
                     self.unclean |= !is_clean;
                     self.print.say(messages::MAIN_LOOP_ENDED, &[]);
                     self.end();
                 }
-                Ok(())
+                Ok(After::Nothing)
             }
             FromMonitor::Operator { ticket, what } => {
+                if let RootCommand::Replace(module) = what {
+                    return Ok(After::Replace(module, ticket));
+                }
                 let lines = self.operator(&what);
                 let said = ToMonitor::Said { ticket, lines, is_last: true };
                 self.tell_monitor(&said, Vec::new());
-                Ok(())
+                Ok(After::Nothing)
             }
             FromMonitor::NeedWorker { kind } => {
                 let started = match tender_worker::Kind::named(&kind) {
@@ -94,10 +130,21 @@ impl Root {
                 if let Err(why) = started {
                     self.tell_monitor(&ToMonitor::NoWorker { kind, why }, Vec::new());
                 }
-                Ok(())
+                Ok(After::Nothing)
             }
-            FromMonitor::StartHost { .. } | FromMonitor::KillHost { .. } => {
-                Ok(())
+            FromMonitor::StartHost { module, start, parameter } => {
+                if let Err(why) = self.start_host(&module, start, &parameter) {
+                    self.tell_monitor(&ToMonitor::NoHost { module, start, why }, Vec::new());
+                }
+                Ok(After::Nothing)
+            }
+            FromMonitor::KillHost { start, .. } => {
+                let set = self.set;
+                let found = self.boxes.values().find(|boxed| boxed.kind == Kind::Host(start) && boxed.set == set);
+                if let Some(boxed) = found {
+                    super::spawn::kill(&boxed.process.pidfd);
+                }
+                Ok(After::Nothing)
             }
         }
     }
@@ -109,7 +156,7 @@ impl Root {
                 vec![messages::STOP_RECEIVED.with(&[])]
             }
             RootCommand::Reload => self.reload(),
-            RootCommand::Replace(_) => vec![messages::REPLACE_FAILED.with(&[&"not yet"])],
+            RootCommand::Replace(_) => Vec::new(),
             RootCommand::Processes => {
                 let mut lines: Vec<String> = self
                     .boxes
