@@ -100,7 +100,9 @@ mod tests {
         let first = slab.insert(|_| 'a');
         assert_eq!(slab.remove(first), Some('a'));
         let second = slab.insert(|_| 'b');
-        assert_eq!((first.index, slab.get_mut(first), slab.remove(first)), (second.index, None, None));
+        assert_eq!((first.index, slab.get(first)), (second.index, None));
+        assert_eq!(slab.get_mut(first), None);
+        assert_eq!(slab.remove(first), None);
         assert_eq!(Key::of_token(second.token(9)), (9, second));
         assert_eq!((slab.len(), slab.keys()), (1, vec![second]));
     }
