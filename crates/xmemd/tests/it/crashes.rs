@@ -71,6 +71,7 @@ fn front_that_dies_under_load_is_there_again_and_clients_come_back() {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
+                crate::world::become_user(ANN);
                 while !stop.load(Ordering::Relaxed) {
                     // What may be done twice is done again by the client itself.
                     let mut call = tender_xmem::client::Call::new(4, b"load");
@@ -107,7 +108,8 @@ fn server_that_is_killed_and_started_again_is_found_by_its_clients() {
     world.run(&[]);
     let mut call = tender_xmem::client::Call::new(4, b"two");
     call.repeatable = true;
-    assert_eq!(&*client.call_with(call).unwrap().payload, b"two");
+    let reply = crate::world::as_user(ANN, || client.call_with(call).unwrap());
+    assert_eq!(&*reply.payload, b"two");
     assert_ne!(client.welcome().unwrap().generation, generation);
 }
 

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use tender_xmem::client::Options;
+use tender_xmem::client::{Client, Options};
 
 use crate::world::{ANN, USUAL, World, is_root, wait_until};
 
@@ -37,7 +37,9 @@ fn under_load(world: &World, what: impl FnOnce(&AtomicU64)) {
         for ring in [false, true, false] {
             let (stop, calls) = (&stop, &calls);
             scope.spawn(move || {
-                let client = world.client(ANN, Options { ring, ..world.options() });
+                crate::world::become_user(ANN);
+                let options = Options { ring, ..world.options() };
+                let client = Client::connect("ZWESIS_STD".parse().unwrap(), options).unwrap();
                 while !stop.load(Ordering::Relaxed) {
                     // Not repeatable: a call that may have been lost would be an error.
                     let reply = client.call(4, b"load").unwrap();

@@ -108,11 +108,11 @@ fn program_runs_as_the_actor_and_nobody_else() {
     world.saf(&[
         // A name that Linux knows: a program needs a home in the user database.
         "ADDUSER NOBODY",
+        "RDEFINE FACILITY ZWES.IS.RUNAS UACC(NONE)",
+        "PERMIT ZWES.IS.RUNAS CLASS(FACILITY) ID(NOBODY) ACCESS(READ)",
         "SETROPTS CLASSACT(SURROGAT)",
         "RDEFINE SURROGAT NOBODY.ZWES UACC(NONE)",
         "PERMIT NOBODY.ZWES CLASS(SURROGAT) ID(ANN) ACCESS(READ)",
-        "RDEFINE FACILITY ZWES.IS.RUNAS UACC(NONE)",
-        "PERMIT ZWES.IS.RUNAS CLASS(FACILITY) ID(NOBODY) ACCESS(READ)",
     ]);
     let mut ann = Raw::enter(&world, ANN);
     let surrogate = br#"{"issue":{"proof":{"surrogate":{"user":"NOBODY"}}}}"#;

@@ -74,9 +74,13 @@ impl Raw {
     }
 
     pub(crate) fn hello(&mut self, json: &str) {
+        self.try_hello(json).unwrap();
+    }
+
+    pub(crate) fn try_hello(&mut self, json: &str) -> Result<(), rustix::io::Errno> {
         let mut header = Header::new(Kind::Hello, 0);
         header.length = json.len() as u32;
-        self.send(&[&header.encode()[..], json.as_bytes()].concat(), &[]).unwrap();
+        self.send(&[&header.encode()[..], json.as_bytes()].concat(), &[])
     }
 
     pub(crate) fn send(&self, packet: &[u8], fds: &[BorrowedFd<'_>]) -> Result<(), rustix::io::Errno> {

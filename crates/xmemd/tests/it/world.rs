@@ -204,7 +204,7 @@ impl World {
         Options { client: "test".to_owned(), run_directory: self.path("run"), ..Options::default() }
     }
 
-    /// Connects as somebody.
+    /// Connects as somebody; the client connects anew as whoever calls then.
     pub(crate) fn client(&self, uid: u32, options: Options) -> Client {
         as_user(uid, move || Client::connect("ZWESIS_STD".parse().unwrap(), options)).unwrap()
     }
@@ -249,15 +249,20 @@ fn signal(pid: u32, signal: rustix::process::Signal) {
 pub(crate) fn as_user<T: Send>(uid: u32, what: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let done = scope.spawn(move || {
-            let gid = rustix::thread::Gid::from_raw(uid);
-            rustix::thread::set_thread_groups(&[gid]).unwrap();
-            rustix::thread::set_thread_res_gid(gid, gid, gid).unwrap();
-            let user = rustix::thread::Uid::from_raw(uid);
-            rustix::thread::set_thread_res_uid(user, user, user).unwrap();
+            become_user(uid);
             what()
         });
         done.join().unwrap()
     })
+}
+
+/// Becomes another user for the rest of this thread.
+pub(crate) fn become_user(uid: u32) {
+    let gid = rustix::thread::Gid::from_raw(uid);
+    rustix::thread::set_thread_groups(&[gid]).unwrap();
+    rustix::thread::set_thread_res_gid(gid, gid, gid).unwrap();
+    let user = rustix::thread::Uid::from_raw(uid);
+    rustix::thread::set_thread_res_uid(user, user, user).unwrap();
 }
 
 /// Returns how many descriptors a process has, and how many kilobytes of memory.
