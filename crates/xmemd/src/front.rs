@@ -25,10 +25,10 @@ use tender_worker::confine::{Confinement, Role};
 use tender_xmem::frame::PACKET_BYTES_MAX;
 use tender_xmem::ring::Spin;
 
-pub(crate) use self::calls::{Logging, Said};
-pub(crate) use self::connection::Connection;
 use self::admission::Admission;
 use self::calls::Pending;
+pub(crate) use self::calls::{Logging, Said};
+pub(crate) use self::connection::Connection;
 use self::connection::{Broken, Phase};
 use self::plugins::Plugins;
 use self::report::Counters;
@@ -276,8 +276,9 @@ impl Front {
         shared.tell(&FromFront::Ended { connection: connection.who.id, why }, &[], Vec::new());
         // What nobody read would make the client lose the last frame that it was sent.
         rustix::net::shutdown(&connection.socket, rustix::net::Shutdown::Read).ok();
-        while let crate::wire::Packet::Bytes(..) = crate::wire::receive(connection.socket.as_fd(), &mut self.drain) {
-        }
+        while let crate::wire::Packet::Bytes(..) =
+            crate::wire::receive(connection.socket.as_fd(), &mut self.drain)
+        {}
         drop(connection);
         if shared.is_draining && self.connections.len() == 0 {
             self.drained(true).ok();

@@ -6,8 +6,8 @@
 use std::io;
 use std::os::fd::AsFd as _;
 
-use tender_worker::confine::{Confinement, Role};
 use tender_saf::{Change, Store, StoreError, Transaction, Watch};
+use tender_worker::confine::{Confinement, Role};
 
 use crate::channel::{Channel, Message};
 use crate::link::{Begin, FromKeeper, RootToKeeper, ToKeeper};

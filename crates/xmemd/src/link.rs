@@ -251,7 +251,7 @@ pub(crate) struct Newcomer {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromFront {
     /// A call for the monitor; its payload is the body, or a descriptor.
-    Call { call: u64, connection: u64, service: u16, version: u32, actor: u64, deadline_ms: u64, is_repeatable: bool },
+    Call { call: u64, connection: u64, service: u16, version: u32, actor: u64, deadline_ms: u64 },
     /// Nobody waits for it any more.
     Cancel { call: u64 },
     /// Write down a refusal, then say `Recorded`.

@@ -1,7 +1,7 @@
 //! One server a name: a lock that the kernel drops when its holder dies, and that names its holder.
 
-use std::io::{self, Read as _, Seek as _, Write as _};
 use std::fs::File;
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 

@@ -29,22 +29,22 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use tender_worker::confine::{Confinement, Role};
 use tender_identity::{ActorOptions, Actors};
-use tender_worker::Kind;
 use tender_saf::{AuditOptions, LinuxIdentity, Subject};
+use tender_worker::Kind;
+use tender_worker::confine::{Confinement, Role};
 use tender_xmem::service::RefusalRecord;
 
 use self::accept::Waiting;
 use self::audit::Audit;
-use self::control::{Commanding, Operator};
 use self::calls::{Asking, Waits};
+use self::control::{Commanding, Operator};
 use self::names::{Answered, Names};
 use self::plugins::Plugins;
 use self::policy::Policy;
+use self::proofs::Proofs;
 use self::rights::PluginService;
 use self::tables::Tables;
-use self::proofs::Proofs;
 use self::workers::Worker;
 use crate::channel::{Channel, Message};
 use crate::link::{Begin, FromMonitor, ToFront, ToMonitor};
@@ -90,7 +90,6 @@ enum Timer {
 #[derive(Debug)]
 struct Connection {
     uid: u32,
-    gid: u32,
     pid: u32,
     pidfd: OwnedFd,
     program: String,
@@ -104,6 +103,13 @@ impl Connection {
     fn origin(&self, id: u64) -> String {
         format!("connection {id} uid {} pid {} {}", self.uid, self.pid, self.program)
     }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::NotConnected
+    )
 }
 
 /// Says whether a process has ended; one that cannot be looked at has.
@@ -365,9 +371,13 @@ impl Monitor {
         Ok(())
     }
 
+    /// Tells the root process something; that it is gone is noticed where it is listened to.
     fn tell_root(&mut self, what: &FromMonitor) -> io::Result<()> {
-        self.root.send(what, &[], Vec::new())?;
-        self.poller.want_write(&self.root, token::ROOT, self.root.wants_write())
+        match self.root.send(what, &[], Vec::new()) {
+            Ok(()) => self.poller.want_write(&self.root, token::ROOT, self.root.wants_write()),
+            Err(error) if is_gone(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     fn ticket(&mut self) -> u64 {

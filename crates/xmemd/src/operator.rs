@@ -165,6 +165,19 @@ mod tests {
         assert_eq!(said("RESET(LOOKUP)"), "RESET(LOOKUP)");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_command_or_is_refused_with_a_message(text in ".{0,80}") {
+            match parse(&text).and_then(|invocation| find(&invocation)) {
+                Ok(verb) => assert!(VERBS.iter().any(|known| known.names == verb.names)),
+                Err(Outcome::Lines(lines, code)) => {
+                    assert!(lines.iter().all(|line| line.starts_with("ZWES0")) && code > 0);
+                }
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+    }
+
     #[test]
     fn limits_are_those_of_the_console() {
         assert!(said(&"X".repeat(65)).starts_with("ZWES0218E"));

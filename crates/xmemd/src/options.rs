@@ -124,9 +124,12 @@ mod tests {
 
     #[test]
     fn wrong_lines_are_refused_with_what_is_wrong() {
-        for (line, said) in
-            [("walk", "walk"), ("run --nam x", "--nam"), ("run --name", "value"), ("run --cold=1", "no value")]
-        {
+        for (line, said) in [
+            ("walk", "walk"),
+            ("run --nam x", "--nam"),
+            ("run --name", "value"),
+            ("run --cold=1", "no value"),
+        ] {
             let error = parse(line).unwrap_err();
             assert!(error.to_string().contains(said), "{error}");
         }

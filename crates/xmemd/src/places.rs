@@ -125,7 +125,12 @@ fn check(directory: &OwnedFd, path: &Path) -> Result<(), PlaceError> {
 }
 
 /// Makes a directory for one user and nobody else.
-pub(crate) fn private_directory(parent: &OwnedFd, name: &str, path: &Path, uid: u32) -> Result<(), PlaceError> {
+pub(crate) fn private_directory(
+    parent: &OwnedFd,
+    name: &str,
+    path: &Path,
+    uid: u32,
+) -> Result<(), PlaceError> {
     match rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o700)) {
         Ok(()) | Err(rustix::io::Errno::EXIST) => {}
         Err(error) => return Err(failed("make", path)(error)),
@@ -174,7 +179,8 @@ pub(crate) fn next_generation(state: &OwnedFd, path: &Path) -> Result<u64, Place
     let mode = Mode::from_raw_mode(0o644);
     let file = rustix::fs::openat(state, "generation.new", flags, mode).map_err(failed("write", path))?;
     let mut file = std::fs::File::from(file);
-    let written = io::Write::write_all(&mut file, format!("{next}\n").as_bytes()).and_then(|()| file.sync_all());
+    let written =
+        io::Write::write_all(&mut file, format!("{next}\n").as_bytes()).and_then(|()| file.sync_all());
     written.map_err(|source| PlaceError::Io { step: "write", path: path.to_owned(), source })?;
     rustix::fs::renameat(state, "generation.new", state, "generation").map_err(failed("replace", path))?;
     rustix::fs::fsync(state).map_err(failed("write", path))?;

@@ -322,7 +322,10 @@ impl Root {
                 Ok(())
             }
             Timer::Replace => {
-                self.roll_back(&format!("the new processes were not ready within {} s", replace::READY_MS / 1000));
+                self.roll_back(&format!(
+                    "the new processes were not ready within {} s",
+                    replace::READY_MS / 1000
+                ));
                 Ok(())
             }
             Timer::OldSet => {
@@ -364,6 +367,9 @@ impl Root {
             Phase::Ending => {}
             Phase::Starting | Phase::Running => {
                 self.print.say(messages::STOP_RECEIVED, &[]);
+                if self.replacing.as_ref().is_some_and(|replacing| !replacing.is_switched) {
+                    self.roll_back("the server stops");
+                }
                 self.phase = Phase::Draining;
                 self.timers.disarm(Timer::Start);
                 let within_ms = self.settings.drain_ms;

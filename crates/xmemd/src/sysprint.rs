@@ -6,9 +6,9 @@
 
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
-use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -198,7 +198,8 @@ mod tests {
 
     #[test]
     fn line_of_a_client_cannot_look_like_another() {
-        let line = stamped_for(7, 1000, 42, "evil\nzwesis", "ok\n2025/01/01 ZWES0109I Ready\u{1b}[2J\u{202e}x\\");
+        let line =
+            stamped_for(7, 1000, 42, "evil\nzwesis", "ok\n2025/01/01 ZWES0109I Ready\u{1b}[2J\u{202e}x\\");
         assert_eq!(line.matches('\n').count(), 1, "{line}");
         assert!(line.contains(" evil_zwesis c7(uid 1000) 42 | ok\\n2025/01/01"), "{line}");
         assert!(line.contains("\\u{1b}[2J\\u{202e}x\\\\"), "{line}");

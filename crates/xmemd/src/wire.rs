@@ -13,7 +13,6 @@ use tender_xmem::frame::{Header, Kind};
 
 pub(crate) const DENIED: u32 = CmsCode::PermissionDenied.number();
 pub(crate) const NO_ROOM: u32 = CmsCode::NoRoom.number();
-pub(crate) const NOT_INSTALLED: u32 = CmsCode::ServiceNotInitialised.number();
 pub(crate) const VIOLATED: u32 = CmsCode::ProtocolViolated.number();
 
 /// Descriptors that one packet of a client may bring: more are an attempt to use them up.

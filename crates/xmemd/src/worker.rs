@@ -25,7 +25,8 @@ pub(crate) fn run() -> Result<(), RoleError> {
     // The root process kills it when it is to end; whoever has its orders closes them before.
     drop(root);
     confinement.apply().map_err(RoleError::Confine)?;
-    tender_worker::serve(kind, orders, settings).map_err(|error| std::io::Error::other(role::chain(&error)).into())
+    tender_worker::serve(kind, orders, settings)
+        .map_err(|error| std::io::Error::other(role::chain(&error)).into())
 }
 
 /// Returns what the member allows workers.
@@ -36,7 +37,8 @@ fn settings(from: &crate::settings::Settings) -> Settings {
     settings.inspect.enabled = from.is_inspect_on;
     // Never the processes of root.
     settings.inspect.uids = vec![Range::new(1, u32::MAX - 1)];
-    let roots: BTreeMap<_, _> = from.places.iter().flat_map(|(_, roots)| roots).map(|root| (root, ())).collect();
+    let roots: BTreeMap<_, _> =
+        from.places.iter().flat_map(|(_, roots)| roots).map(|root| (root, ())).collect();
     settings.place.roots = roots.into_keys().cloned().collect();
     if !settings.place.roots.is_empty() {
         settings.place.uids = vec![Range::new(0, 0)];

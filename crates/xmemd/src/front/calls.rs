@@ -50,7 +50,14 @@ pub(crate) enum Said {
 
 impl Front {
     /// Takes a call.
-    pub(super) fn call(&mut self, key: Key, header: &Header, payload: &[u8], file: Option<OwnedFd>, way: Way) {
+    pub(super) fn call(
+        &mut self,
+        key: Key,
+        header: &Header,
+        payload: &[u8],
+        file: Option<OwnedFd>,
+        way: Way,
+    ) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.calls += 1;
         self.shared.counters.calls += 1;
@@ -149,7 +156,6 @@ impl Front {
             version: header.code,
             actor: header.actor,
             deadline_ms,
-            is_repeatable: header.flags.contains(tender_xmem::frame::Flags::REPEATABLE),
         };
         let fds = file.into_iter().collect();
         self.shared.tell(&message, payload, fds);
@@ -242,7 +248,13 @@ impl Front {
     }
 
     /// Gives the answer to a call under way, if somebody still waits for it.
-    pub(super) fn finish(&mut self, call: u64, change: impl FnOnce(&mut Header), payload: &[u8], fds: Vec<OwnedFd>) {
+    pub(super) fn finish(
+        &mut self,
+        call: u64,
+        change: impl FnOnce(&mut Header),
+        payload: &[u8],
+        fds: Vec<OwnedFd>,
+    ) {
         let Some(pending) = self.shared.end_of(call) else { return };
         let mut reply = pending.reply;
         change(&mut reply);
@@ -281,7 +293,11 @@ impl Front {
         let Some(connection) = self.connections.get_mut(key) else { return };
         // One that is answered already is none.
         let Some(call) = connection.in_flight.get(&sequence).copied() else { return };
-        let is_call = self.shared.pending.get(&call).is_some_and(|pending| !matches!(pending.doing, Doing::Refusal { .. }));
+        let is_call = self
+            .shared
+            .pending
+            .get(&call)
+            .is_some_and(|pending| !matches!(pending.doing, Doing::Refusal { .. }));
         if is_call {
             self.shared.cancelled(call);
             self.finish(call, |reply| reply.code = CmsCode::Cancelled.number(), &[], Vec::new());

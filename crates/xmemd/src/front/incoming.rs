@@ -211,7 +211,8 @@ impl Front {
 fn missing(rights: &super::rights::Rights, name: &str) -> Option<Asked> {
     if let Some((plugin, service)) = name.split_once('.') {
         let row = rights.plugin(plugin, service);
-        let has = row.is_some_and(|row| row.row.granted && row.specific.as_ref().is_none_or(|row| row.granted));
+        let has =
+            row.is_some_and(|row| row.row.granted && row.specific.as_ref().is_none_or(|row| row.granted));
         return (!has).then(|| Asked::Plugin { plugin: plugin.to_owned(), service: service.to_owned() });
     }
     match crate::services::ALL.iter().find(|service| service.name == name) {

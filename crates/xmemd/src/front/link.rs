@@ -110,7 +110,9 @@ impl Front {
                 };
                 self.finish(call, set, message.body(), fds);
             }
-            ToFront::Recorded { ticket, reference, is_granted } => self.recorded(ticket, reference, is_granted),
+            ToFront::Recorded { ticket, reference, is_granted } => {
+                self.recorded(ticket, reference, is_granted);
+            }
             ToFront::Actor { connection, handle, user } => {
                 let key = self.by_id.get(&connection).copied();
                 if let Some(connection) = key.and_then(|key| self.connections.get_mut(key)) {
@@ -152,9 +154,7 @@ impl Front {
         let rights = Rc::clone(rights);
         let (id, uid) = (who.id, who.uid);
         let (lines, now_ms) = (self.shared.settings.log_lines_per_second, self.shared.clock.now_ms());
-        let key = self
-            .connections
-            .insert(|_| Connection::new(who, socket, pidfd, rights, lines, now_ms));
+        let key = self.connections.insert(|_| Connection::new(who, socket, pidfd, rights, lines, now_ms));
         self.by_id.insert(id, key);
         self.shared.admission.connected(uid);
         let Some(connection) = self.connections.get_mut(key) else { return Ok(()) };
@@ -181,7 +181,8 @@ impl Front {
     }
 
     fn retable(&mut self, id: u64, table: u32) {
-        let (Some(key), Some(rights)) = (self.by_id.get(&id).copied(), self.tables.get(&table).cloned()) else {
+        let (Some(key), Some(rights)) = (self.by_id.get(&id).copied(), self.tables.get(&table).cloned())
+        else {
             return;
         };
         if let Some(connection) = self.connections.get_mut(key) {

@@ -40,7 +40,12 @@ pub(crate) struct Plugins {
 
 impl Front {
     /// A host takes calls from now on, in place of an earlier one of the plug-in.
-    pub(super) fn plugin_started(&mut self, plugin: String, start: u64, socket: OwnedFd) -> Result<(), RoleError> {
+    pub(super) fn plugin_started(
+        &mut self,
+        plugin: String,
+        start: u64,
+        socket: OwnedFd,
+    ) -> Result<(), RoleError> {
         let key = Key { index: u32::try_from(start).unwrap_or(u32::MAX), life: 0 };
         self.shared.poller.add(&socket, key.token(kind::PLUGIN))?;
         let plugins = &mut self.shared.plugins;
@@ -73,7 +78,14 @@ impl Front {
     }
 
     /// Passes a call on to a plug-in.
-    pub(super) fn route(&mut self, key: Key, header: &Header, payload: &[u8], file: Option<OwnedFd>, way: Way) {
+    pub(super) fn route(
+        &mut self,
+        key: Key,
+        header: &Header,
+        payload: &[u8],
+        file: Option<OwnedFd>,
+        way: Way,
+    ) {
         let Ok(payload) = whole(payload, file.as_ref()) else {
             return self.reply(key, way, header.reply(CmsCode::BadParameter.number(), 0), &[]);
         };
@@ -130,7 +142,14 @@ impl Front {
         let until = Duration::from_millis(self.shared.clock.now_ms() + deadline_ms);
         let submitted = match self.shared.plugins.ends.get_mut(&start) {
             Some(end) => end.calls.submit(call, caller, request, Some(until)),
-            None => return self.finish(call, |reply| reply.detail = RouterCode::Inactive.number(), &[], Vec::new()),
+            None => {
+                return self.finish(
+                    call,
+                    |reply| reply.detail = RouterCode::Inactive.number(),
+                    &[],
+                    Vec::new(),
+                );
+            }
         };
         match submitted {
             Ok((sequence, packet)) => {

@@ -76,8 +76,10 @@ impl Front {
             connections,
             calls: counters.calls,
             refused: counters.refused,
-            in_flight: self.shared.pending.len(),
-            services: services.map(|([calls, refused, failed], id)| (id, *calls, *refused, *failed)).collect(),
+            in_flight: self.shared.admission.calls() as usize,
+            services: services
+                .map(|([calls, refused, failed], id)| (id, *calls, *refused, *failed))
+                .collect(),
             waits: counters.waits.clone(),
             rings: counters.rings,
             sandbox: self.shared.sandbox.clone(),

@@ -1,6 +1,5 @@
 //! Rings: taking calls out of shared memory.
 
-
 use tender_xmem::frame::{Flags, Header, Kind};
 use tender_xmem::ring::{CAPACITY_DEFAULT, CAPACITY_RANGE, ServerRing};
 
@@ -113,7 +112,9 @@ impl Front {
         let mut buffer = std::mem::take(&mut self.ring_buffer);
         let mut has_served = false;
         for _ in 0..calls_max {
-            let Some(ring) = self.connections.get_mut(key).and_then(|found| found.ring.as_mut()) else { break };
+            let Some(ring) = self.connections.get_mut(key).and_then(|found| found.ring.as_mut()) else {
+                break;
+            };
             if let Err(how) = ring.flush() {
                 self.broken(key, how);
                 break;

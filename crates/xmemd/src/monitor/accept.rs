@@ -141,7 +141,6 @@ impl Monitor {
         *self.connections_of_uid.entry(peer.uid).or_default() += 1;
         let connection = Connection {
             uid: peer.uid,
-            gid: peer.gid,
             pid: peer.pid,
             pidfd: peer.pidfd,
             program: peer.program,

@@ -45,7 +45,8 @@ impl Audit {
         let (for_thread, done, numbers) = (waker.clone(), at_once.clone(), Arc::clone(&writer));
         let run = move || {
             while let Ok((ticket, receipt)) = taken.recv() {
-                let reference = numbers.number(receipt, WRITE_MAX).map_err(|error| crate::role::chain(&error));
+                let reference =
+                    numbers.number(receipt, WRITE_MAX).map_err(|error| crate::role::chain(&error));
                 if done.send(Written { ticket, reference }).is_err() {
                     return;
                 }
@@ -62,13 +63,14 @@ impl Audit {
 
     /// Has a refusal, or what else must not be left out, written; [`Audit::written`] says when it is.
     pub(crate) fn refused(&self, ticket: u64, entry: &AuditEntry) {
-        let handed = self.writer.record(entry).map_err(|error| crate::role::chain(&error)).and_then(|receipt| {
-            self.refusals.try_send((ticket, receipt)).map_err(|error| match error {
-                TrySendError::Full(_) | TrySendError::Disconnected(_) => {
-                    "too many refusals wait for the disk".to_owned()
-                }
-            })
-        });
+        let handed =
+            self.writer.record(entry).map_err(|error| crate::role::chain(&error)).and_then(|receipt| {
+                self.refusals.try_send((ticket, receipt)).map_err(|error| match error {
+                    TrySendError::Full(_) | TrySendError::Disconnected(_) => {
+                        "too many refusals wait for the disk".to_owned()
+                    }
+                })
+            });
         if let Err(why) = handed {
             self.at_once.send(Written { ticket, reference: Err(why) }).ok();
             self.waker.wake();

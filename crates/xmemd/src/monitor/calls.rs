@@ -17,7 +17,7 @@ use tender_identity::{ActorHandle, ConnectionId, Moment};
 use tender_saf::{AccessLevel, Id, LinuxIdentity, Subject};
 use tender_worker::order::{Outcome, Work};
 use tender_xmem::code::CmsCode;
-use tender_xmem::frame::PAYLOAD_BYTES_MAX;
+use tender_xmem::frame::{ANY_VERSION, PAYLOAD_BYTES_MAX};
 
 use super::{AfterAudit, Monitor, rights};
 use crate::channel::{self, Message};
@@ -34,7 +34,6 @@ pub(crate) struct Asking {
     pub(crate) version: u32,
     pub(crate) actor: u64,
     pub(crate) deadline_ms: u64,
-    pub(crate) is_repeatable: bool,
 }
 
 /// What a service answers.
@@ -85,11 +84,28 @@ pub(crate) type AfterNames = Box<dyn FnOnce(&mut Monitor, Asking, Option<LinuxId
 pub(crate) enum Step {
     Answer(Answer),
     /// Refuses for want of a right; it is written down first.
-    Deny { subject: Subject, class: String, resource: String, level: AccessLevel },
-    Work { work: Work, fds: Vec<OwnedFd>, then: AfterWork },
-    Commit { who: String, what: String, changes: Vec<u8>, then: AfterCommit },
+    Deny {
+        subject: Subject,
+        class: String,
+        resource: String,
+        level: AccessLevel,
+    },
+    Work {
+        work: Box<Work>,
+        fds: Vec<OwnedFd>,
+        then: AfterWork,
+    },
+    Commit {
+        who: String,
+        what: String,
+        changes: Vec<u8>,
+        then: AfterCommit,
+    },
     /// Looks up a Linux user.
-    Resolve { user: Id, then: AfterNames },
+    Resolve {
+        user: Id,
+        then: AfterNames,
+    },
 }
 
 impl std::fmt::Debug for Step {
@@ -134,6 +150,10 @@ impl Monitor {
         let Some(service) = services::by_id(asked.service) else {
             return Err(io::Error::other("a call of a service that does not exist"));
         };
+        // Somebody who is gone gets nothing done any more.
+        if self.connections.get(&asked.connection).is_some_and(|known| super::has_ended(&known.pidfd)) {
+            return Ok(());
+        }
         let Place::Monitor(handler) = service.place else {
             return Err(io::Error::other("a call of a service that is not the monitor's"));
         };
@@ -148,6 +168,10 @@ impl Monitor {
                 self.write_refusal(entry, after);
                 return Ok(());
             }
+        }
+        if asked.version != ANY_VERSION && asked.version > service.version {
+            self.follow(asked, Answer::code(CmsCode::FunctionMissing));
+            return Ok(());
         }
         let file = message.fds.pop_front();
         let read;
@@ -180,13 +204,17 @@ impl Monitor {
                 };
                 self.tell_front(&head, &answer.payload, answer.fds);
             }
-            Step::Deny { subject, class, resource, level } => self.deny(asked, &subject, &class, &resource, level),
-            Step::Work { work, fds, then } => self.order(asked, work, fds, then),
+            Step::Deny { subject, class, resource, level } => {
+                self.deny(asked, &subject, &class, &resource, level);
+            }
+            Step::Work { work, fds, then } => self.order(asked, *work, fds, then),
             Step::Commit { who, what, changes, then } => {
                 let ticket = self.ticket();
                 self.waits.insert(ticket, (asked, Waits::Keeper(then)));
                 let sent = match &mut self.keeper {
-                    Some(keeper) => keeper.send(&ToKeeper::Commit { ticket, who, what }, &changes, Vec::new()),
+                    Some(keeper) => {
+                        keeper.send(&ToKeeper::Commit { ticket, who, what }, &changes, Vec::new())
+                    }
                     None => Err(io::ErrorKind::NotConnected.into()),
                 };
                 if sent.is_err() {
@@ -196,9 +224,10 @@ impl Monitor {
             Step::Resolve { user, then } => {
                 let ticket = self.ticket();
                 self.waits.insert(ticket, (asked, Waits::Names(then)));
-                let uid = self.policy.as_ref().and_then(|policy| {
-                    policy.database.users.get(&user)?.unix.as_ref()?.uid
-                });
+                let uid = self
+                    .policy
+                    .as_ref()
+                    .and_then(|policy| policy.database.users.get(&user)?.unix.as_ref()?.uid);
                 if !self.names.resolve(ticket, uid, user.as_str()) {
                     self.resolved(ticket, None);
                 }
@@ -207,7 +236,9 @@ impl Monitor {
     }
 
     fn deny(&mut self, asked: Asking, subject: &Subject, class: &str, resource: &str, level: AccessLevel) {
-        let (Some(policy), Some(known)) = (&self.policy, self.connections.get(&asked.connection)) else { return };
+        let (Some(policy), Some(known)) = (&self.policy, self.connections.get(&asked.connection)) else {
+            return;
+        };
         let question = rights::question(class, resource, level);
         let decision = policy.compiled.decide(subject, &question);
         let mut entry = tender_saf::AuditEntry::of(jiff::Timestamp::now(), subject, &question, &decision);
@@ -300,7 +331,8 @@ impl Monitor {
         }
         if decision.audit {
             let mut entry = tender_saf::AuditEntry::of(jiff::Timestamp::now(), subject, &question, &decision);
-            entry.origin = self.connections.get(&asked.connection).map(|known| known.origin(asked.connection));
+            entry.origin =
+                self.connections.get(&asked.connection).map(|known| known.origin(asked.connection));
             if let Err(error) = self.audit.granted(&entry) {
                 self.print.say(crate::messages::AUDIT_FAILED, &[&crate::role::chain(&error)]);
                 return Err(Answer::code(CmsCode::NoRoom));

@@ -147,7 +147,8 @@ impl Monitor {
             header.detail = u32::from(place == last);
             header.code = if place < last { 0 } else { code };
             // Several lines at once where a member, a plug-in or a program has put them into one.
-            let line: String = line.chars().map(|found| if found.is_control() { ' ' } else { found }).collect();
+            let line: String =
+                line.chars().map(|found| if found.is_control() { ' ' } else { found }).collect();
             self.owe(id, header, line);
         }
         self.pay(id);
@@ -184,7 +185,8 @@ impl Monitor {
         let (uid, pid, gids) = (operator.uid, operator.pid, operator.gids.clone());
         let origin = format!("operator uid {uid} pid {pid} {}", operator.program);
         let resource = format!("ZWES.IS.OPER.{right}");
-        let identity = self.names.get(uid, &gids).unwrap_or_else(|| super::names::Names::nameless(uid, &gids));
+        let identity =
+            self.names.get(uid, &gids).unwrap_or_else(|| super::names::Names::nameless(uid, &gids));
         let Some(policy) = &self.policy else { return };
         let subject = policy.compiled.subject(&identity);
         let asked = rights::question(CLASS, &resource, AccessLevel::Update);

@@ -87,16 +87,8 @@ impl Monitor {
 
     fn told_by_front(&mut self, mut message: Message) -> io::Result<()> {
         match message.head()? {
-            FromFront::Call { call, connection, service, version, actor, deadline_ms, is_repeatable } => {
-                let asked = super::calls::Asking {
-                    call,
-                    connection,
-                    service,
-                    version,
-                    actor,
-                    deadline_ms,
-                    is_repeatable,
-                };
+            FromFront::Call { call, connection, service, version, actor, deadline_ms } => {
+                let asked = super::calls::Asking { call, connection, service, version, actor, deadline_ms };
                 self.call(asked, message)?;
             }
             FromFront::Cancel { call } => self.cancel(call),
@@ -140,8 +132,10 @@ impl Monitor {
                 Some((CLASS.to_owned(), rights::plugin_resource(plugin, service), AccessLevel::Read))
             }
             Asked::Specific { plugin, service } => {
-                let found =
-                    self.plugin_services.iter().find(|found| found.plugin == *plugin && found.service == *service)?;
+                let found = self
+                    .plugin_services
+                    .iter()
+                    .find(|found| found.plugin == *plugin && found.service == *service)?;
                 let (class, entity) = found.specific.clone()?;
                 Some((class, entity, AccessLevel::Read))
             }
@@ -186,15 +180,22 @@ impl Monitor {
                     0
                 }
             };
-            if let Some(record) = self.refusals.iter_mut().rev().find(|record| record.ticket == written.ticket) {
+            if let Some(record) =
+                self.refusals.iter_mut().rev().find(|record| record.ticket == written.ticket)
+            {
                 record.shown.refusal.reference = reference;
             }
             match self.after_audit.remove(&written.ticket) {
                 Some(AfterAudit::Front(ticket)) => {
-                    self.tell_front(&ToFront::Recorded { ticket, reference, is_granted: false }, &[], Vec::new());
+                    self.tell_front(
+                        &ToFront::Recorded { ticket, reference, is_granted: false },
+                        &[],
+                        Vec::new(),
+                    );
                 }
                 Some(AfterAudit::Call { call, code, refusal }) => {
-                    let payload = refusal.map_or_else(String::new, |text| wire::with_reference(&text, reference));
+                    let payload =
+                        refusal.map_or_else(String::new, |text| wire::with_reference(&text, reference));
                     let answer = ToFront::Answer { call, code, detail: 0, reference };
                     self.tell_front(&answer, payload.as_bytes(), Vec::new());
                 }

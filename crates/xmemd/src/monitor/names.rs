@@ -25,7 +25,11 @@ type Key = (u32, Vec<u32>);
 enum Question {
     Process(Key),
     /// A user by number, or else by the name that Linux gives to what the database calls so.
-    User { ticket: u64, uid: Option<u32>, name: String },
+    User {
+        ticket: u64,
+        uid: Option<u32>,
+        name: String,
+    },
 }
 
 /// An answer.

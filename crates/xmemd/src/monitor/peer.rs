@@ -60,7 +60,8 @@ pub(crate) fn identify(socket: BorrowedFd<'_>) -> Result<Peer, PeerError> {
         // Before Linux 6.5: the number may have come to mean another process between connect and now, so the socket is
         // asked again whether it still means the same, and the other end must still be there.
         Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => {
-            let pidfd = rustix::process::pidfd_open(process, PidfdFlags::empty()).map_err(|_| PeerError::Gone)?;
+            let pidfd =
+                rustix::process::pidfd_open(process, PidfdFlags::empty()).map_err(|_| PeerError::Gone)?;
             let again = sys::peer_pid(socket).map_err(PeerError::Unknown)?;
             if again != pid || is_hung_up(socket) {
                 return Err(PeerError::Gone);
@@ -86,7 +87,14 @@ pub(crate) fn identify(socket: BorrowedFd<'_>) -> Result<Peer, PeerError> {
         Err(_) => return Err(PeerError::Hidden),
     }
     let pid_number = pid.pid.unsigned_abs();
-    Ok(Peer { uid: pid.uid, gid: pid.gid, pid: pid_number, gids, pidfd, program: program.trim_end().to_owned() })
+    Ok(Peer {
+        uid: pid.uid,
+        gid: pid.gid,
+        pid: pid_number,
+        gids,
+        pidfd,
+        program: program.trim_end().to_owned(),
+    })
 }
 
 /// Says whether a process has ended.

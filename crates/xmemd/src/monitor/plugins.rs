@@ -119,10 +119,8 @@ impl Monitor {
             self.host_action(host, action);
         }
         let Some(hosted) = self.plugins.hosts.get(&host) else { return };
-        let is_tried = !matches!(
-            hosted.life.state(),
-            HostState::Allocated | HostState::Starting | HostState::Init
-        );
+        let is_tried =
+            !matches!(hosted.life.state(), HostState::Allocated | HostState::Starting | HostState::Init);
         match hosted.life.next_tick() {
             Some(at) => self.timers.arm(Timer::Host(host), u64::try_from(at.as_millis()).unwrap_or(u64::MAX)),
             None => self.timers.disarm(Timer::Host(host)),
@@ -205,9 +203,8 @@ impl Monitor {
         });
         let own = format!("{}.", hosted.id);
         let parameters = self.settings.parameters.iter().filter(|(key, _)| key.starts_with(&own)).cloned();
-        let Ok(server) = self.begin.server.parse() else { return };
         let start = Start {
-            server,
+            server: self.begin.server.clone(),
             generation: self.begin.generation,
             parameters: parameters.collect(),
             anchors,
@@ -219,7 +216,13 @@ impl Monitor {
     }
 
     /// A host runs.
-    pub(super) fn host_started(&mut self, start: u64, pid: u32, sandbox: String, [control, calls]: [OwnedFd; 2]) {
+    pub(super) fn host_started(
+        &mut self,
+        start: u64,
+        pid: u32,
+        sandbox: String,
+        [control, calls]: [OwnedFd; 2],
+    ) {
         let Some(host) = self.by_start(start) else { return };
         if self.poller.add(&control, token::HOST | host).is_err() {
             return;
@@ -249,7 +252,8 @@ impl Monitor {
     pub(super) fn hear_host(&mut self, host: u64) {
         let mut buffer = vec![0; PACKET_BYTES_MAX + 1];
         for _ in 0..16 {
-            let Some(control) = self.plugins.hosts.get(&host).and_then(|hosted| hosted.control.as_ref()) else {
+            let Some(control) = self.plugins.hosts.get(&host).and_then(|hosted| hosted.control.as_ref())
+            else {
                 return;
             };
             match wire::receive(control.as_fd(), &mut buffer) {
@@ -293,7 +297,10 @@ impl Monitor {
         let known = self.plugins.registry.by_name(&name).map(|known| (known.descriptor.version, known.host));
         let is_own = known.is_some_and(|(_, serving)| serving.is_none());
         let installed = if is_replacement || is_own {
-            self.plugins.registry.replace(&name, descriptor.clone(), start).map(|old| old.filter(|_| is_replacement))
+            self.plugins
+                .registry
+                .replace(&name, descriptor.clone(), start)
+                .map(|old| old.filter(|_| is_replacement))
         } else {
             self.plugins.registry.install(descriptor.clone(), start).map(|()| None)
         };
@@ -437,7 +444,9 @@ impl Monitor {
                 (said.lines().map(|line| messages::DISPLAY.with(&[&line])).collect(), 0)
             }
             CommandStatus::Unknown => (lines(messages::UNKNOWN_COMMAND.with(&[&text, &""])), 4),
-            CommandStatus::Rejected => (lines(messages::COMMAND_REJECTED.with(&[&text, &"by the plug-in"])), 4),
+            CommandStatus::Rejected => {
+                (lines(messages::COMMAND_REJECTED.with(&[&text, &"by the plug-in"])), 4)
+            }
         };
         self.plugin_answered(ticket, lines, code);
     }
@@ -448,9 +457,16 @@ impl Monitor {
             let descriptor = hosted.life.descriptor();
             let what = descriptor.map_or_else(String::new, |found| {
                 let services: Vec<&str> = found.services.iter().map(|service| &*service.name).collect();
-                format!(" {}({}) version {}: {}", found.name, found.nickname, found.version, services.join(" "))
+                format!(
+                    " {}({}) version {}: {}",
+                    found.name,
+                    found.nickname,
+                    found.version,
+                    services.join(" ")
+                )
             });
-            let trouble = if hosted.trouble.is_empty() { String::new() } else { format!("; {}", hosted.trouble) };
+            let trouble =
+                if hosted.trouble.is_empty() { String::new() } else { format!("; {}", hosted.trouble) };
             format!(
                 "  {} module {} {:?} pid {} failed {} times{what}{trouble}",
                 hosted.id,

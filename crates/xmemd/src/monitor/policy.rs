@@ -45,7 +45,8 @@ impl Monitor {
     fn told_by_keeper(&mut self, message: &Message) -> Result<(), RoleError> {
         match message.head()? {
             FromKeeper::Loaded { epoch } => {
-                let records: Vec<Record> = serde_json::from_slice(message.body()).map_err(io::Error::other)?;
+                let records: Vec<Record> =
+                    serde_json::from_slice(message.body()).map_err(io::Error::other)?;
                 let mut database = Database::default();
                 for record in records {
                     database.insert(record);
@@ -98,7 +99,13 @@ impl Monitor {
             let subject = policy.compiled.subject(&connection.identity);
             if subject == connection.subject {
                 renewed.entry(connection.table).or_insert_with(|| {
-                    make(policy, &connection.identity, &subject, &self.plugin_services, &self.settings.parameters)
+                    make(
+                        policy,
+                        &connection.identity,
+                        &subject,
+                        &self.plugin_services,
+                        &self.settings.parameters,
+                    )
                 });
             } else {
                 // The database calls somebody else so now.

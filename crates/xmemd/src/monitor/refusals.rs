@@ -4,9 +4,9 @@ use tender_saf::{AccessLevel, AuditEntry};
 use tender_xmem::Refusal;
 use tender_xmem::service::RefusalRecord;
 
-use super::{Monitor, Remembered};
 use super::policy::Policy;
 use super::rights::PluginService;
+use super::{Monitor, Remembered};
 use crate::messages;
 
 /// Refusals that are remembered.

@@ -107,7 +107,8 @@ fn readable(parameters: &[(String, String)], whom: &Whom<'_>) -> Vec<(String, St
             .collect();
     let may_read = |key: &str| {
         let Some(rest) = key.strip_prefix("ZWES.CLIENT.") else { return key.starts_with("ZWES.PUBLIC.") };
-        own.iter().any(|name| rest.strip_prefix(name).is_some_and(|rest| rest.len() > 1 && rest.starts_with('.')))
+        own.iter()
+            .any(|name| rest.strip_prefix(name).is_some_and(|rest| rest.len() > 1 && rest.starts_with('.')))
     };
     parameters.iter().filter(|(key, _)| may_read(key)).cloned().collect()
 }
@@ -185,10 +186,8 @@ mod tests {
             key("ZWES.PUBLIC.E"),
             key("ZWES.PLUGIN.F"),
         ];
-        let found: Vec<String> = readable(&parameters, &whom(&subject)).into_iter().map(|(key, _)| key).collect();
-        assert_eq!(
-            found,
-            ["ZWES.CLIENT.1000.A", "ZWES.CLIENT.ann.B", "ZWES.CLIENT.*.C", "ZWES.PUBLIC.E"]
-        );
+        let found: Vec<String> =
+            readable(&parameters, &whom(&subject)).into_iter().map(|(key, _)| key).collect();
+        assert_eq!(found, ["ZWES.CLIENT.1000.A", "ZWES.CLIENT.ann.B", "ZWES.CLIENT.*.C", "ZWES.PUBLIC.E"]);
     }
 }

@@ -168,7 +168,11 @@ impl Monitor {
             .iter()
             .map(|(kind, worker)| {
                 let state = if worker.orders.is_some() { "ready" } else { "not started" };
-                format!("  worker {kind}: {state}, {} orders, ended {} times", worker.tickets.len(), worker.ended)
+                format!(
+                    "  worker {kind}: {state}, {} orders, ended {} times",
+                    worker.tickets.len(),
+                    worker.ended
+                )
             })
             .collect();
         lines.sort();

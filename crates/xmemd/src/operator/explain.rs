@@ -66,10 +66,14 @@ fn decision(monitor: &Monitor, user: &str, service: &str) -> Outcome {
     };
     let subject = Subject::user(id);
     let mut lines = vec![messages::DISPLAY.with(&[&format!("{user} and {service}")])];
-    let asked = [(rights::GATE.to_owned(), AccessLevel::Read), (resource, level.unwrap_or(AccessLevel::Read))];
+    let asked =
+        [(rights::GATE.to_owned(), AccessLevel::Read), (resource, level.unwrap_or(AccessLevel::Read))];
     for (resource, level) in asked {
-        let said =
-            tender_saf::explain(&policy.compiled, &subject, &rights::question(rights::CLASS, &resource, level));
+        let said = tender_saf::explain(
+            &policy.compiled,
+            &subject,
+            &rights::question(rights::CLASS, &resource, level),
+        );
         let answer = if said.granted { "granted" } else { "refused" };
         let remedy = said.remedy.map_or_else(String::new, |remedy| format!("; {remedy}"));
         lines.push(format!("  {resource} {level}: {answer} by {}{remedy}", said.rule));

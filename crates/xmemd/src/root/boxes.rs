@@ -116,7 +116,8 @@ impl Root {
         self.poller.add(&process.channel, token::CHANNEL | id)?;
         self.poller.add(&process.pidfd, token::PIDFD | id)?;
         self.print.debug(|| format!("{} has pid {}", kind.role(), process.pid));
-        self.boxes.insert(id, Boxed { kind, set: self.set, module: String::new(), process, is_ending: false });
+        self.boxes
+            .insert(id, Boxed { kind, set: self.set, module: String::new(), process, is_ending: false });
         Ok(())
     }
 
@@ -148,7 +149,11 @@ impl Root {
         let (orders, theirs) = tender_worker::order::pair()?;
         let run_as = if kind.runs_as_root() { Some((0, 0)) } else { self.users.monitor };
         let begin = self.begin(Kind::Worker(kind), run_as);
-        self.launch(Kind::Worker(kind), &RootToWorker::Begin { kind: kind.name().to_owned(), begin }, vec![theirs])?;
+        self.launch(
+            Kind::Worker(kind),
+            &RootToWorker::Begin { kind: kind.name().to_owned(), begin },
+            vec![theirs],
+        )?;
         let started = ToMonitor::Worker { kind: kind.name().to_owned() };
         self.tell_monitor(&started, vec![orders]);
         Ok(())
@@ -194,7 +199,10 @@ impl Root {
     /// Tells a box of the set that counts something; false when there is none.
     pub(super) fn tell(&mut self, kind: Kind, what: &impl serde::Serialize, fds: Vec<OwnedFd>) -> bool {
         let set = self.set;
-        let found = self.boxes.iter_mut().find(|(_, boxed)| boxed.kind == kind && boxed.set == set && !boxed.is_ending);
+        let found = self
+            .boxes
+            .iter_mut()
+            .find(|(_, boxed)| boxed.kind == kind && boxed.set == set && !boxed.is_ending);
         let Some((id, boxed)) = found else { return false };
         let channel = &mut boxed.process.channel;
         if channel.send(what, &[], fds).is_err() {

@@ -68,7 +68,9 @@ impl Root {
         self.launch(Kind::Host(start), &RootToHost::Begin { entrance }, fds).map_err(system)?;
         let set = self.set;
         let mut pid = 0;
-        for boxed in self.boxes.values_mut().filter(|boxed| boxed.kind == Kind::Host(start) && boxed.set == set) {
+        for boxed in
+            self.boxes.values_mut().filter(|boxed| boxed.kind == Kind::Host(start) && boxed.set == set)
+        {
             boxed.module = module.to_owned();
             pid = boxed.process.pid;
         }

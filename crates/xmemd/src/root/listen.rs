@@ -104,7 +104,11 @@ impl Root {
                 Ok(After::LookWhetherReady)
             }
             FromMonitor::Drained { is_clean } => {
-                if self.replacing.as_ref().is_some_and(|replacing| replacing.is_switched && replacing.old == self.set) {
+                if self
+                    .replacing
+                    .as_ref()
+                    .is_some_and(|replacing| replacing.is_switched && replacing.old == self.set)
+                {
                     return Ok(After::EndOldSet(is_clean));
                 } else if self.phase == Phase::Draining {
                     self.unclean |= !is_clean;
@@ -140,7 +144,8 @@ impl Root {
             }
             FromMonitor::KillHost { start, .. } => {
                 let set = self.set;
-                let found = self.boxes.values().find(|boxed| boxed.kind == Kind::Host(start) && boxed.set == set);
+                let found =
+                    self.boxes.values().find(|boxed| boxed.kind == Kind::Host(start) && boxed.set == set);
                 if let Some(boxed) = found {
                     super::spawn::kill(&boxed.process.pidfd);
                 }

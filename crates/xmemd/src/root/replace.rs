@@ -112,7 +112,8 @@ fn unseal(content: &[u8]) -> io::Result<State> {
     if blake3::hash(json).to_hex().as_bytes() != sum {
         return Err(wrong("is damaged: its checksum is wrong"));
     }
-    let state: State = serde_json::from_slice(json).map_err(|error| wrong(&format!("is not understood: {error}")))?;
+    let state: State =
+        serde_json::from_slice(json).map_err(|error| wrong(&format!("is not understood: {error}")))?;
     if state.format != FORMAT {
         return Err(wrong(&format!("has format {}, this version understands {FORMAT}", state.format)));
     }
@@ -162,8 +163,7 @@ fn take_over(number: RawFd) -> io::Result<Root> {
         poller.add(&pidfd, token::PIDFD | kept.id)?;
         poller.add(&channel, token::CHANNEL | kept.id)?;
         let process = Process { pid: kept.pid, pidfd, channel };
-        let boxed =
-            Boxed { kind: kept.kind, set: state.set, module: kept.module, process, is_ending: false };
+        let boxed = Boxed { kind: kept.kind, set: state.set, module: kept.module, process, is_ending: false };
         boxes.insert(kept.id, boxed);
     }
     let [monitor, front, auxiliary] = state.users;
@@ -202,7 +202,11 @@ fn take_over(number: RawFd) -> io::Result<Root> {
 
 impl Root {
     /// Begins to replace the server; says what is wrong when it cannot.
-    pub(super) fn replace(&mut self, module: Option<PathBuf>, ticket: Option<(u64, u64)>) -> Result<(), String> {
+    pub(super) fn replace(
+        &mut self,
+        module: Option<PathBuf>,
+        ticket: Option<(u64, u64)>,
+    ) -> Result<(), String> {
         if self.phase != Phase::Running || self.replacing.is_some() {
             return Err("the server starts, stops or is being replaced".to_owned());
         }
@@ -215,7 +219,8 @@ impl Root {
         check_with(&program, state)?;
         let state = places::open_directory(&self.places.state).map_err(|error| crate::role::chain(&error))?;
         let path = self.places.state.join("generation");
-        let generation = places::next_generation(&state, &path).map_err(|error| crate::role::chain(&error))?;
+        let generation =
+            places::next_generation(&state, &path).map_err(|error| crate::role::chain(&error))?;
         self.replacing = Some(Replacing {
             old: self.set,
             old_program: std::mem::replace(&mut self.program, program),
@@ -256,7 +261,8 @@ impl Root {
 
     /// A box of the new set is ready; when both are, they count.
     pub(super) fn replacement_ready(&mut self) {
-        let is_ready = [Kind::Monitor, Kind::Front].iter().all(|kind| self.ready_boxes.contains(&(*kind, self.set)));
+        let is_ready =
+            [Kind::Monitor, Kind::Front].iter().all(|kind| self.ready_boxes.contains(&(*kind, self.set)));
         let within_ms = self.settings.drain_ms;
         let Some(replacing) = &mut self.replacing else { return };
         if !is_ready || replacing.is_switched {
@@ -293,7 +299,8 @@ impl Root {
     pub(super) fn old_set_ended(&mut self) {
         let Some(replacing) = &self.replacing else { return };
         let is_over = !self.boxes.values().any(|boxed| boxed.set == replacing.old);
-        if !replacing.is_switched || !is_over {
+        // A server that stops meanwhile stops as what it is.
+        if !replacing.is_switched || !is_over || self.phase != Phase::Running {
             return;
         }
         self.print.say(messages::DRAINED, &[&""]);
@@ -357,7 +364,11 @@ impl Root {
             }
         }
         self.print.flush(Duration::from_secs(2));
-        let error = Command::new(&self.program).arg0("tender-xmemd").arg("resume").arg(file.as_raw_fd().to_string()).exec();
+        let error = Command::new(&self.program)
+            .arg0("tender-xmemd")
+            .arg("resume")
+            .arg(file.as_raw_fd().to_string())
+            .exec();
         for number in kept {
             // It was open a moment ago.
             crate::sys::set_inherited(number, false).ok();

@@ -105,11 +105,27 @@ fn user(what: &str) -> Result<(u32, u32), StartError> {
         Ok(uid) => nix::unistd::User::from_uid(uid.into()),
         Err(_) => nix::unistd::User::from_name(what),
     };
-    let user = found.map_err(|error| failed(format!("look up user `{what}`: {error}")))?.ok_or_else(remedy)?;
+    let user =
+        found.map_err(|error| failed(format!("look up user `{what}`: {error}")))?.ok_or_else(remedy)?;
     if user.uid.is_root() {
         return Err(failed(format!("`{what}` is root: the boxes of the server must not be")));
     }
     Ok((user.uid.as_raw(), user.gid.as_raw()))
+}
+
+/// Finds the users of the boxes.
+fn users(settings: &Settings, is_root: bool, print: &Sysprint) -> Result<Users, StartError> {
+    if !is_root {
+        let uid = rustix::process::geteuid().as_raw();
+        print.say(messages::NOT_PRIVILEGED, &[&uid]);
+        return Ok(Users::default());
+    }
+    Ok(Users {
+        monitor: Some(user(&settings.monitor_user)?),
+        front: Some(user(&settings.front_user)?),
+        // Only needed when there are plug-ins, and then said by those.
+        auxiliary: user(&settings.auxiliary_user).ok(),
+    })
 }
 
 /// Reads everything, takes the lock, makes directories and sockets. Nothing runs yet.
@@ -141,20 +157,11 @@ pub(crate) fn prepare(options: &RunOptions, print: &Sysprint) -> Result<Prepared
         );
         return Err(StartError::new(8, messages::NOT_STARTED, &[&why]));
     }
-    let users = if is_root {
-        Users {
-            monitor: Some(user(&settings.monitor_user)?),
-            front: Some(user(&settings.front_user)?),
-            // Only needed when there are plug-ins, and then said by those.
-            auxiliary: user(&settings.auxiliary_user).ok(),
-        }
-    } else {
-        let uid = rustix::process::geteuid().as_raw();
-        print.say(messages::NOT_PRIVILEGED, &[&uid]);
-        Users::default()
-    };
+    let users = users(&settings, is_root, print)?;
     let step = |step: &'static str| {
-        move |error: &dyn std::error::Error| StartError::new(8, messages::STEP_FAILED, &[&step, &chain(error)])
+        move |error: &dyn std::error::Error| {
+            StartError::new(8, messages::STEP_FAILED, &[&step, &chain(error)])
+        }
     };
     let run = places.run.join(&name);
     let directory = places::open_directory(&run).map_err(|error| step("directories")(&error))?;
@@ -166,7 +173,8 @@ pub(crate) fn prepare(options: &RunOptions, print: &Sysprint) -> Result<Prepared
     })?;
     places.run = run;
     places.state = places.state.join(&name);
-    let generation = make_state(&places, users, read.settings.is_cold, print).map_err(|error| step("state")(&error))?;
+    let generation =
+        make_state(&places, users, read.settings.is_cold, print).map_err(|error| step("state")(&error))?;
     let operators = nix::unistd::Group::from_name("zweadmin").ok().flatten();
     let operators = operators.filter(|_| is_root).map(|group| group.gid.as_raw());
     let listener =

@@ -29,17 +29,22 @@ pub(super) fn call(monitor: &mut Monitor, asked: Asking, payload: &[u8], _: Opti
             let Ok(name) = user.to_ascii_uppercase().parse::<UserName>() else {
                 return Answer::detail(AuthCode::CreateFailed);
             };
-            auth::check_password(monitor, asked, &user, password, move |monitor, asked, checked| match checked {
-                Checked::Right => issue(monitor, asked, name, Proven::Password),
-                Checked::Wrong(_) => Answer::detail(AuthCode::CreateFailed),
-                Checked::Ended => Answer::code(CmsCode::ServiceEnded),
-            })
+            auth::check_password(
+                monitor,
+                asked,
+                &user,
+                password,
+                move |monitor, asked, checked| match checked {
+                    Checked::Right => issue(monitor, asked, name, Proven::Password),
+                    Checked::Wrong(_) => Answer::detail(AuthCode::CreateFailed),
+                    Checked::Ended => Answer::code(CmsCode::ServiceEnded),
+                },
+            )
         }
         Proof::Ticket { user, application, ticket } => {
             let names = (user.to_ascii_uppercase().parse::<UserName>(), application.parse());
             let (Ok(user), Ok(application)) = names else { return Answer::detail(AuthCode::CreateFailed) };
-            let good =
-                monitor.proofs().tickets.evaluate(Moment::now(), &user, &application, ticket.expose());
+            let good = monitor.proofs().tickets.evaluate(Moment::now(), &user, &application, ticket.expose());
             match good {
                 Ok(()) => issue(monitor, asked, user, Proven::Ticket { application }),
                 Err(refusal) => {
@@ -48,7 +53,8 @@ pub(super) fn call(monitor: &mut Monitor, asked: Asking, payload: &[u8], _: Opti
                 }
             }
         }
-        Proof::Token { token } => match monitor.proofs().tokens.validate(Moment::now(), token.expose(), None) {
+        Proof::Token { token } => match monitor.proofs().tokens.validate(Moment::now(), token.expose(), None)
+        {
             Ok(claims) => issue(monitor, asked, claims.sub.clone(), Proven::token(&claims)),
             Err(refusal) => {
                 monitor.debug(|| format!("token: {}", crate::role::chain(&refusal)));

@@ -109,7 +109,7 @@ pub(super) fn check_password(
             let name = identity.and_then(|identity| identity.name);
             let user = name.unwrap_or_else(|| "no-such-user".to_owned());
             Step::Work {
-                work: Work::Password(PasswordOrder { user, password }),
+                work: Box::new(Work::Password(PasswordOrder { user, password })),
                 fds: Vec::new(),
                 then: Box::new(move |monitor, asked, done| {
                     let checked = match done {
@@ -203,9 +203,8 @@ pub(super) fn to_level(level: AccessLevel) -> Level {
 }
 
 fn generate(monitor: &mut Monitor, user: UserName, application: Option<&str>) -> Step {
-    let application = match application.map(str::parse).transpose() {
-        Ok(application) => application,
-        Err(_) => return Answer::detail(AuthCode::TooLong),
+    let Ok(application) = application.map(str::parse).transpose() else {
+        return Answer::detail(AuthCode::TooLong);
     };
     let moment = Moment::now();
     let request = TokenRequest { user, application, lifetime_s: None };
@@ -223,9 +222,8 @@ fn generate(monitor: &mut Monitor, user: UserName, application: Option<&str>) ->
 }
 
 fn validate(monitor: &mut Monitor, user: &str, token: &Secret, application: Option<&str>) -> Step {
-    let application = match application.map(str::parse).transpose() {
-        Ok(application) => application,
-        Err(_) => return Answer::detail(AuthCode::TooLong),
+    let Ok(application) = application.map(str::parse).transpose() else {
+        return Answer::detail(AuthCode::TooLong);
     };
     let moment = Moment::now();
     let claims = monitor.proofs().tokens.validate(moment, token.expose(), application.as_ref());

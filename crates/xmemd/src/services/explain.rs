@@ -44,9 +44,8 @@ fn who_can(monitor: &Monitor, service: &str) -> Step {
         },
     };
     let asked = rights::question(rights::CLASS, &resource, level);
-    let who = tender_saf::who_can(&policy.compiled, &asked).into_iter().map(|grant| WhoCan {
-        id: grant.user.unwrap_or_else(|| "(anybody)".to_owned()),
-        rule: grant.rule,
-    });
+    let who = tender_saf::who_can(&policy.compiled, &asked)
+        .into_iter()
+        .map(|grant| WhoCan { id: grant.user.unwrap_or_else(|| "(anybody)".to_owned()), rule: grant.rule });
     Answer::json(&ExplainAnswer::WhoCan { resource, who: who.collect() })
 }

@@ -33,7 +33,7 @@ pub(super) fn call(monitor: &mut Monitor, asked: Asking, payload: &[u8], _: Opti
     }
     let order = order::InspectOrder { start_time, address: request.address, bytes: request.length };
     Step::Work {
-        work: Work::Inspect(order),
+        work: Box::new(Work::Inspect(order)),
         fds: vec![pidfd],
         then: Box::new(move |monitor, _, done| match done {
             None => Answer::code(CmsCode::ServiceEnded),

@@ -30,7 +30,7 @@ pub(super) fn call(_: &mut Monitor, _: Asking, payload: &[u8], _: Option<OwnedFd
         ..order::NetworkOrder::default()
     };
     Step::Work {
-        work: Work::Network(order),
+        work: Box::new(Work::Network(order)),
         fds: Vec::new(),
         then: Box::new(|monitor, _, done| match done {
             None => Answer::code(CmsCode::ServiceEnded),

@@ -59,7 +59,7 @@ pub(super) fn call(monitor: &mut Monitor, asked: Asking, payload: &[u8], file: O
         replace: request.replaces.is_some(),
     };
     Step::Work {
-        work: Work::Place(order::PlaceOrder { root, name: request.name.into(), action }),
+        work: Box::new(Work::Place(order::PlaceOrder { root, name: request.name.into(), action })),
         fds,
         then: Box::new(move |monitor, _, done| match done {
             None => Answer::code(CmsCode::ServiceEnded),

@@ -37,7 +37,7 @@ pub(super) fn call(monitor: &mut Monitor, asked: Asking, payload: &[u8], _: Opti
     };
     let opened = PortOpened { port: request.port, address: request.address };
     Step::Work {
-        work: Work::Port(order),
+        work: Box::new(Work::Port(order)),
         fds: Vec::new(),
         then: Box::new(move |monitor, _, done| match done {
             None => Answer::code(CmsCode::ServiceEnded),

@@ -66,7 +66,7 @@ fn run(request: RunAs, input: &[u8], identity: &LinuxIdentity) -> Step {
         limits: order::Limits { file_bytes: u64::from(output_max).max(4096), ..order::Limits::default() },
     };
     Step::Work {
-        work: Work::RunAs(order),
+        work: Box::new(Work::RunAs(order)),
         fds: vec![stdin, stdout, stderr],
         then: Box::new(move |monitor, _, done| finished(monitor, done, [&out, &err], output_max)),
     }

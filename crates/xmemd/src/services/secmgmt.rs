@@ -68,7 +68,8 @@ pub(super) fn profiles(monitor: &mut Monitor, asked: Asking, payload: &[u8], _: 
         let database = monitor.database()?;
         let found = admin::profiles(database, &policy, actor.as_ref(), class, start, request.count);
         let profiles = found.map_err(|error| refused(&error))?.into_iter();
-        let entry = |line: admin::ProfileLine| ProfileEntry { profile: line.name, owner: line.owner.to_string() };
+        let entry =
+            |line: admin::ProfileLine| ProfileEntry { profile: line.name, owner: line.owner.to_string() };
         Ok(Answer::json(&ProfilesAnswer { profiles: profiles.map(entry).collect() }))
     })())
 }
@@ -80,8 +81,7 @@ pub(super) fn access(monitor: &mut Monitor, asked: Asking, payload: &[u8], _: Op
         let actor = monitor.actor(asked);
         let database = monitor.database()?;
         let (class, profile) = (&request.class, &request.profile);
-        let found =
-            admin::access_list(database, &policy, actor.as_ref(), class, profile, request.capacity);
+        let found = admin::access_list(database, &policy, actor.as_ref(), class, profile, request.capacity);
         match found {
             Ok(list) => {
                 let entry = |(id, access)| AccessEntry { id, access: to_level(access) };

@@ -107,7 +107,8 @@ fn service_that_is_required_and_not_granted_is_refused_at_once() {
     }
     let world = World::start(USUAL, "");
     let options = |name: &str| Options { requires: vec![name.to_owned()], ..world.options() };
-    let connect = |uid, options| as_user(uid, move || Client::connect("ZWESIS_STD".parse().unwrap(), options));
+    let connect =
+        |uid, options| as_user(uid, move || Client::connect("ZWESIS_STD".parse().unwrap(), options));
     assert!(connect(ANN, options("STATUS")).is_ok());
     assert!(connect(BOB, options("STATUS")).is_err());
     assert!(connect(ANN, options("NO_SUCH_SERVICE")).is_err());

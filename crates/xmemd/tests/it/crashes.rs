@@ -140,7 +140,9 @@ fn many_calls_leave_the_boxes_as_large_as_they_were() {
     for _ in 0..3 {
         round(30_000);
     }
-    wait_until("connections are gone", || size_of(front).0 <= before[0].0 && size_of(monitor).0 <= before[1].0);
+    wait_until("connections are gone", || {
+        size_of(front).0 <= before[0].0 && size_of(monitor).0 <= before[1].0
+    });
     for (pid, (_, kilobytes)) in [front, monitor].into_iter().zip(before) {
         let now = size_of(pid).1;
         assert!(now < kilobytes + 4096, "process {pid} grew from {kilobytes} to {now} kB");
@@ -150,7 +152,12 @@ fn many_calls_leave_the_boxes_as_large_as_they_were() {
             let of = |entry: &tender_saf::AuditEntry| entry.resource == "ZWES.IS.SRV.STATUS";
             world.audit().iter().filter(|entry| of(entry)).map(|entry| entry.count).sum::<u64>() >= 220_000
         });
-        world.audit().iter().filter(|entry| entry.resource == "ZWES.IS.SRV.STATUS").map(|entry| entry.count).sum()
+        world
+            .audit()
+            .iter()
+            .filter(|entry| entry.resource == "ZWES.IS.SRV.STATUS")
+            .map(|entry| entry.count)
+            .sum()
     };
     assert_eq!(counted, 220_000);
 }

@@ -63,7 +63,8 @@ fn frames_in_the_wrong_order_end_the_connection() {
         let raw = Raw::connect(world, ANN);
         raw.send(&Header::new(Kind::Call, 1).encode(), &[]).unwrap();
         assert_eq!(raw.hear_goodbye().0, 9);
-        for kind in [Kind::Hello, Kind::Welcome, Kind::Reply, Kind::Goodbye, Kind::Command, Kind::Descriptor] {
+        for kind in [Kind::Hello, Kind::Welcome, Kind::Reply, Kind::Goodbye, Kind::Command, Kind::Descriptor]
+        {
             let raw = Raw::enter(world, ANN);
             raw.send(&Header::new(kind, 1).encode(), &[]).unwrap();
             assert_eq!(raw.hear_goodbye().0, 9, "{kind:?}");
@@ -192,7 +193,7 @@ fn log_cannot_be_forged_nor_flooded() {
 fn ring_that_is_corrupt_costs_its_owner_the_connection() {
     beside(|world| {
         for seed in 0..40_u64 {
-            let mut raw = Raw::enter(world, ANN);
+            let raw = Raw::enter(world, ANN);
             let mut open = Header::new(Kind::RingOpen, 1);
             open.detail = 4096;
             raw.send(&open.encode(), &[]).unwrap();
@@ -233,7 +234,8 @@ fn descriptor_that_was_passed_on_keeps_its_owner_and_ends_with_its_process() {
     }
     let world = World::start(USUAL, "");
     let (ours, theirs) =
-        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .unwrap();
     // The other process is this program again: it connects as BOB, sends the connection here, and ends when told.
     let mut helper = std::process::Command::new(std::env::current_exe().unwrap());
     helper

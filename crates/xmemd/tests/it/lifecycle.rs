@@ -174,3 +174,29 @@ fn parameters_are_read_again_on_hangup() {
     wait_until("the new value is there", || ann.call(3, b"ZWES.PUBLIC.GREETING").1 == b"two");
     assert!(world.log().contains("ZWES0264I"), "{}", world.log());
 }
+
+#[test]
+fn server_without_root_runs_as_who_started_it_and_says_what_it_cannot_do() {
+    use std::os::unix::process::CommandExt as _;
+    if !is_root() {
+        return;
+    }
+    let world = World::prepare(USUAL, "");
+    let own = |path: &std::path::Path| std::os::unix::fs::chown(path, Some(ANN), Some(ANN)).unwrap();
+    for name in ["saf.db", "parmlib"] {
+        own(&world.path(name));
+    }
+    own(world.dir.path());
+    let log = world.path("log");
+    let mut server = world.command(&[]).arg("--log").arg(&log).uid(ANN).gid(ANN).spawn().unwrap();
+    world.wait_for_log("ZWES0109I");
+    assert!(world.log().contains("ZWES0248W"), "{}", world.log());
+    let mut ann = Raw::enter(&world, ANN);
+    assert_eq!(ann.call(4, b"x").1, b"x");
+    assert_eq!(ann.call(13, br#"{"capacity":5}"#).0.code, 99);
+    let (_, header, _) = Raw::greet(&world, crate::world::EVE);
+    assert_eq!(header.code, 33);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(server.id().cast_signed()), nix::sys::signal::SIGTERM)
+        .unwrap();
+    assert_eq!(server.wait().unwrap().code(), Some(0), "{}", world.log());
+}

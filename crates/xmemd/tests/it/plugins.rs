@@ -24,7 +24,9 @@ fn server() -> Option<World> {
     let digest = blake3::hash(&std::fs::read(&module).unwrap()).to_hex();
     std::fs::write(world.path("parmlib/authorised"), format!("PYECHO blake3:{digest} plugin\n")).unwrap();
     let loadlib = library.display();
-    world.write_member(&format!("ZWES.LOADLIB={loadlib}\nZWES.PLUGIN.ECHO=PYECHO\nZWES.PLUGIN.GONE=NOTTHERE\n"));
+    world.write_member(&format!(
+        "ZWES.LOADLIB={loadlib}\nZWES.PLUGIN.ECHO=PYECHO\nZWES.PLUGIN.GONE=NOTTHERE\n"
+    ));
     world.saf(&[
         "RDEFINE FACILITY ZWES.IS.PYECHO.* UACC(NONE) AUDIT(ALL(READ))",
         "PERMIT ZWES.IS.PYECHO.* CLASS(FACILITY) ID(ANN) ACCESS(READ)",
@@ -73,7 +75,10 @@ fn plugin_that_is_killed_is_started_again() {
             let line = std::fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
             line.windows(4).any(|part| part == b"MOD=")
         };
-        text.split_ascii_whitespace().map(|child| child.parse().unwrap()).filter(is_host).collect::<Vec<u32>>()
+        text.split_ascii_whitespace()
+            .map(|child| child.parse().unwrap())
+            .filter(is_host)
+            .collect::<Vec<u32>>()
     };
     let host = children(&world)[0];
     let pid = rustix::process::Pid::from_raw(host.cast_signed()).unwrap();

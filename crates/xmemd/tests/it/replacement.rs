@@ -18,7 +18,8 @@ fn authorise(world: &World, program: &std::path::Path) {
     let digest = blake3::hash(&std::fs::read(&module).unwrap()).to_hex();
     let line = format!("ZWESIS01 blake3:{digest} server\n");
     std::fs::write(world.path("parmlib/authorised"), line).unwrap();
-    std::fs::set_permissions(world.path("parmlib/authorised"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::set_permissions(world.path("parmlib/authorised"), std::fs::Permissions::from_mode(0o644))
+        .unwrap();
 }
 
 fn server() -> World {

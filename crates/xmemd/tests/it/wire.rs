@@ -54,7 +54,8 @@ impl Raw {
     /// Uses a connection that somebody else has made.
     pub(crate) fn of(socket: OwnedFd) -> Self {
         let timeout = Some(std::time::Duration::from_secs(60));
-        rustix::net::sockopt::set_socket_timeout(&socket, rustix::net::sockopt::Timeout::Recv, timeout).unwrap();
+        rustix::net::sockopt::set_socket_timeout(&socket, rustix::net::sockopt::Timeout::Recv, timeout)
+            .unwrap();
         Self { socket, sequence: 1000 }
     }
 
