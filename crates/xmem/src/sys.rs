@@ -17,8 +17,8 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 /// There is no way to a `&[u8]` of it: a peer may write at any time, so the only view is one atomic at a time.
 #[derive(Debug)]
 pub(crate) struct Mapping {
-    start: NonNull<u8>,
-    bytes: usize,
+    start: NonNull<AtomicU64>,
+    words: usize,
 }
 
 // SAFETY: the mapping belongs to this value alone until it is dropped, and all access goes through atomics.
@@ -27,44 +27,42 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps the first `bytes` bytes (a multiple of 8, more than 0) of `file`.
+    /// Maps the first `words` words of eight bytes (more than 0) of `file`.
     ///
     /// The caller has checked that the file has at least this size and is sealed against shrinking; otherwise an access
     /// could end the process with SIGBUS, which is not unsound but unkind.
-    pub(crate) fn new(file: BorrowedFd<'_>, bytes: usize) -> std::io::Result<Self> {
-        if bytes == 0 || !bytes.is_multiple_of(8) {
-            return Err(std::io::Error::from(std::io::ErrorKind::InvalidInput));
-        }
+    pub(crate) fn new(file: BorrowedFd<'_>, words: usize) -> std::io::Result<Self> {
+        let bytes =
+            words.checked_mul(8).filter(|bytes| *bytes > 0).ok_or(std::io::ErrorKind::InvalidInput)?;
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: the address is the kernel's choice, so no other mapping is replaced; `file` is open.
         let start = unsafe { mmap(std::ptr::null_mut(), bytes, protection, MapFlags::SHARED, file, 0) }?;
         let start = NonNull::new(start.cast()).ok_or(std::io::ErrorKind::OutOfMemory)?;
-        Ok(Self { start, bytes })
+        Ok(Self { start, words })
     }
 
-    /// The eight bytes at `offset`, which is a multiple of 8.
+    /// Word `index`.
     #[inline]
-    pub(crate) fn word(&self, offset: usize) -> &AtomicU64 {
-        assert!(offset.is_multiple_of(8) && offset < self.bytes, "a word outside of the mapping");
-        // SAFETY: `start` is page-aligned and `offset` a multiple of 8, so the address is aligned; it is inside since
-        // `bytes` is a multiple of 8 too. The memory stays mapped as long as `self` lives. Whoever else has it mapped
-        // can change it at any time, which is what an atomic allows. Nobody here uses another width at this offset.
-        unsafe { AtomicU64::from_ptr(self.start.as_ptr().add(offset).cast()) }
+    pub(crate) fn word(&self, index: usize) -> &AtomicU64 {
+        assert!(index < self.words, "a word outside of the mapping");
+        // SAFETY: `start` is page-aligned and the word inside of the mapping, which stays as long as `self` lives. Whoever
+        // else has the file mapped can change it at any time, which is what an atomic allows.
+        unsafe { self.start.add(index).as_ref() }
     }
 
-    /// The four bytes at `offset`, which is a multiple of 8.
+    /// The first four bytes of word `index`. Nobody reaches that word as a whole.
     #[inline]
-    pub(crate) fn half(&self, offset: usize) -> &AtomicU32 {
-        assert!(offset.is_multiple_of(8) && offset < self.bytes, "a word outside of the mapping");
+    pub(crate) fn half(&self, index: usize) -> &AtomicU32 {
+        assert!(index < self.words, "a word outside of the mapping");
         // SAFETY: as in `word`; four bytes need less alignment and less room.
-        unsafe { AtomicU32::from_ptr(self.start.as_ptr().add(offset).cast()) }
+        unsafe { self.start.add(index).cast().as_ref() }
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: exactly what `mmap` returned; references into it borrow `self`, so none is left.
-        let unmapped = unsafe { munmap(self.start.as_ptr().cast(), self.bytes) };
+        let unmapped = unsafe { munmap(self.start.as_ptr().cast(), self.words * 8) };
         debug_assert!(unmapped.is_ok(), "a mapping could not be removed");
     }
 }
@@ -103,12 +101,12 @@ mod tests {
     fn mapping_of_one_file_twice_is_the_same_memory() {
         let file = memfd_create("test", MemfdFlags::CLOEXEC).expect("memfd");
         ftruncate(&file, 4096).expect("grow");
-        let one = Mapping::new(file.as_fd(), 4096).expect("map");
-        let other = Mapping::new(file.as_fd(), 4096).expect("map");
-        one.word(4088).store(7, Ordering::Release);
-        assert_eq!(other.word(4088).load(Ordering::Acquire), 7);
-        other.half(8).store(9, Ordering::Release);
-        assert_eq!(one.half(8).load(Ordering::Acquire), 9);
+        let one = Mapping::new(file.as_fd(), 512).expect("map");
+        let other = Mapping::new(file.as_fd(), 512).expect("map");
+        one.word(511).store(7, Ordering::Release);
+        assert_eq!(other.word(511).load(Ordering::Acquire), 7);
+        other.half(1).store(9, Ordering::Release);
+        assert_eq!(one.half(1).load(Ordering::Acquire), 9);
     }
 
     #[test]
@@ -116,7 +114,7 @@ mod tests {
     fn mapping_word_beyond_the_end_is_not_given_out() {
         let file = memfd_create("test", MemfdFlags::CLOEXEC).expect("memfd");
         ftruncate(&file, 4096).expect("grow");
-        let mapping = Mapping::new(file.as_fd(), 4096).expect("map");
-        let _ = mapping.word(4096).load(Ordering::Relaxed);
+        let mapping = Mapping::new(file.as_fd(), 512).expect("map");
+        let _ = mapping.word(512).load(Ordering::Relaxed);
     }
 }

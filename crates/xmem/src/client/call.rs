@@ -60,7 +60,14 @@ pub struct InFlight<'a> {
 
 #[derive(Debug, Default)]
 struct CancelState {
-    now: Mutex<(bool, Option<(Weak<Link>, u64)>)>,
+    now: Mutex<CancelNow>,
+}
+
+#[derive(Debug, Default)]
+struct CancelNow {
+    cancelled: bool,
+    /// Where the call is under way.
+    sent: Option<(Weak<Link>, u64)>,
 }
 
 /// Cancels a call from another thread.
@@ -71,8 +78,8 @@ impl Canceller {
     /// The call is answered with 97, or with its result if that was quicker.
     pub fn cancel(&self) {
         let mut now = self.0.now.lock().unwrap_or_else(PoisonError::into_inner);
-        now.0 = true;
-        if let Some((link, sequence)) = now.1.take()
+        now.cancelled = true;
+        if let Some((link, sequence)) = now.sent.take()
             && let Some(link) = link.upgrade()
         {
             link.cancel(sequence);
@@ -180,16 +187,18 @@ impl<'a> InFlight<'a> {
     }
 
     fn is_cancelled(&self) -> bool {
-        self.cancel.as_ref().is_some_and(|state| state.now.lock().unwrap_or_else(PoisonError::into_inner).0)
+        self.cancel
+            .as_ref()
+            .is_some_and(|state| state.now.lock().unwrap_or_else(PoisonError::into_inner).cancelled)
     }
 
     fn tell_canceller(&self) {
         let (Some(state), Some((link, sequence))) = (&self.cancel, &self.sent) else { return };
         let mut now = state.now.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.0 {
+        if now.cancelled {
             link.cancel(*sequence);
         } else {
-            now.1 = Some((Arc::downgrade(link), *sequence));
+            now.sent = Some((Arc::downgrade(link), *sequence));
         }
     }
 }

@@ -7,7 +7,7 @@ use rustix::thread::futex;
 
 use super::queue::{Consumer, Popped, Producer, Pushed};
 use super::shared::{SharedLane, open};
-use super::spin::processor;
+use super::spin::Whereabouts;
 use super::{Lane, RingError};
 use crate::frame::Header;
 
@@ -25,6 +25,7 @@ pub struct ClientRing {
 pub struct ClientSender {
     calls: Producer<SharedLane>,
     doorbell: OwnedFd,
+    whereabouts: Whereabouts,
 }
 
 /// Receives replies.
@@ -43,7 +44,11 @@ impl ClientRing {
     pub fn open(memory: &OwnedFd, doorbell: OwnedFd, capacity: u32) -> std::io::Result<Self> {
         let [calls, replies] = open(memory, capacity)?;
         Ok(Self {
-            sender: ClientSender { calls: Producer::new(calls), doorbell },
+            sender: ClientSender {
+                calls: Producer::new(calls),
+                doorbell,
+                whereabouts: Whereabouts::default(),
+            },
             receiver: ClientReceiver { replies: Consumer::new(replies), server_processor: None },
         })
     }
@@ -62,7 +67,7 @@ impl ClientSender {
     ///
     /// [`RingError`].
     pub fn try_push(&mut self, header: &Header, payload: &[u8]) -> Result<bool, RingError> {
-        match self.calls.push(*header, payload, processor())? {
+        match self.calls.push(*header, payload, self.whereabouts.processor())? {
             Pushed::Full => Ok(false),
             Pushed::Awake => Ok(true),
             Pushed::Asleep => {

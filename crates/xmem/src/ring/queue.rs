@@ -184,12 +184,11 @@ impl<L: Lane> Consumer<L> {
         if header.flags.contains(Flags::MEMFD) || lines(length) != count {
             return Err(RingError::Corrupt { what: "a record's header and size are not of one mind" });
         }
-        buffer.clear();
-        buffer.reserve(length.next_multiple_of(WORD_BYTES));
+        // Without clearing it first: only what is beyond the last payload has to be filled before it is written over.
+        buffer.resize(length.next_multiple_of(WORD_BYTES), 0);
         let first = LINE_BYTES / WORD_BYTES;
-        for offset in 0..length.div_ceil(WORD_BYTES) {
-            let word = self.word(first + offset).load(Ordering::Relaxed);
-            buffer.extend_from_slice(&word.to_ne_bytes());
+        for (offset, chunk) in buffer.as_chunks_mut::<WORD_BYTES>().0.iter_mut().enumerate() {
+            *chunk = self.word(first + offset).load(Ordering::Relaxed).to_ne_bytes();
         }
         buffer.truncate(length);
         self.head += (count * LINE_BYTES) as u64;

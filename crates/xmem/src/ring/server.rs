@@ -7,7 +7,7 @@ use rustix::thread::futex;
 
 use super::queue::{Consumer, Producer, Pushed};
 use super::shared::{SharedLane, create};
-use super::spin::processor;
+use super::spin::Whereabouts;
 use super::{Lane, RingError};
 use crate::frame::Header;
 
@@ -24,6 +24,7 @@ pub struct ServerRing {
     memory: OwnedFd,
     doorbell: OwnedFd,
     capacity: u32,
+    whereabouts: Whereabouts,
     /// Processor that the client ran on when it wrote last.
     client_processor: Option<u32>,
 }
@@ -38,7 +39,8 @@ impl ServerRing {
         let (memory, [calls, replies]) = create(capacity)?;
         let doorbell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let (calls, replies) = (Consumer::new(calls), Producer::new(replies));
-        Ok(Self { calls, replies, memory, doorbell, capacity, client_processor: None })
+        let whereabouts = Whereabouts::default();
+        Ok(Self { calls, replies, memory, doorbell, capacity, whereabouts, client_processor: None })
     }
 
     /// What RING_READY brings the client, in this order: memory, doorbell. Its `detail` is [`ServerRing::capacity`].
@@ -91,7 +93,7 @@ impl ServerRing {
     ///
     /// [`RingError`]; a payload that is too large belongs on the socket.
     pub fn try_push(&mut self, header: &Header, payload: &[u8]) -> Result<bool, RingError> {
-        match self.replies.push(*header, payload, processor())? {
+        match self.replies.push(*header, payload, self.whereabouts.processor())? {
             Pushed::Full => Ok(false),
             Pushed::Awake => Ok(true),
             Pushed::Asleep => {

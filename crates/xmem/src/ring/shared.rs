@@ -18,12 +18,14 @@ pub const CAPACITY_RANGE: RangeInclusive<u32> = 4096..=1024 * 1024;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"TNXMRING");
 const VERSION: u32 = 1;
-const CONTROL_BYTES: usize = 4096;
-const OFFSET_VERSION: usize = 8;
-const OFFSET_CAPACITY: usize = 16;
+/// Offsets, in words of eight bytes.
+const WORD_BYTES: usize = 8;
+const CONTROL_WORDS: usize = 4096 / WORD_BYTES;
+const VERSION_AT: usize = 8 / WORD_BYTES;
+const CAPACITY_AT: usize = 16 / WORD_BYTES;
 /// Head and flag of each direction, each on a line of its own (two lines, since processors fetch pairs).
-const OFFSET_HEAD: [usize; 2] = [128, 384];
-const OFFSET_ASLEEP: [usize; 2] = [256, 512];
+const HEAD_AT: [usize; 2] = [128 / WORD_BYTES, 384 / WORD_BYTES];
+const ASLEEP_AT: [usize; 2] = [256 / WORD_BYTES, 512 / WORD_BYTES];
 
 /// One direction of a mapped ring.
 #[derive(Clone, Debug)]
@@ -31,7 +33,8 @@ pub struct SharedLane {
     mapping: Arc<Mapping>,
     /// 0 client → server, 1 server → client.
     direction: usize,
-    /// Private: never read from the memory again.
+    /// First word of its records, and how many there are. Private: never read from the memory.
+    first: usize,
     words: usize,
 }
 
@@ -42,26 +45,31 @@ impl Lane for SharedLane {
 
     #[inline]
     fn word(&self, index: usize) -> &AtomicU64 {
-        self.mapping.word(CONTROL_BYTES + (self.direction * self.words + index) * 8)
+        self.mapping.word(self.first + index)
     }
 
     fn head(&self) -> &AtomicU64 {
-        self.mapping.word(OFFSET_HEAD[self.direction])
+        self.mapping.word(HEAD_AT[self.direction])
     }
 
     fn asleep(&self) -> &AtomicU32 {
-        self.mapping.half(OFFSET_ASLEEP[self.direction])
+        self.mapping.half(ASLEEP_AT[self.direction])
     }
 }
 
 const fn file_bytes(capacity: u32) -> usize {
-    CONTROL_BYTES + 2 * capacity as usize
+    CONTROL_WORDS * WORD_BYTES + 2 * capacity as usize
 }
 
 fn lanes(file: &OwnedFd, capacity: u32) -> std::io::Result<[SharedLane; 2]> {
-    let mapping = Arc::new(Mapping::new(file.as_fd(), file_bytes(capacity))?);
-    let lane =
-        |direction| SharedLane { mapping: Arc::clone(&mapping), direction, words: capacity as usize / 8 };
+    let mapping = Arc::new(Mapping::new(file.as_fd(), file_bytes(capacity) / WORD_BYTES)?);
+    let words = capacity as usize / WORD_BYTES;
+    let lane = |direction| SharedLane {
+        mapping: Arc::clone(&mapping),
+        direction,
+        first: CONTROL_WORDS + direction * words,
+        words,
+    };
     Ok([lane(0), lane(1)])
 }
 
@@ -78,8 +86,8 @@ pub(super) fn create(capacity: u32) -> std::io::Result<(OwnedFd, [SharedLane; 2]
     ftruncate(&file, file_bytes(capacity) as u64)?;
     fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
     let lanes = lanes(&file, capacity)?;
-    lanes[0].mapping.half(OFFSET_VERSION).store(VERSION, Ordering::Relaxed);
-    lanes[0].mapping.half(OFFSET_CAPACITY).store(capacity, Ordering::Relaxed);
+    lanes[0].mapping.half(VERSION_AT).store(VERSION, Ordering::Relaxed);
+    lanes[0].mapping.half(CAPACITY_AT).store(capacity, Ordering::Relaxed);
     lanes[0].mapping.word(0).store(MAGIC, Ordering::Release);
     Ok((file, lanes))
 }
@@ -95,7 +103,7 @@ pub(super) fn open(file: &OwnedFd, capacity: u32) -> std::io::Result<[SharedLane
     }
     let lanes = lanes(file, capacity)?;
     let mapping = &lanes[0].mapping;
-    let version = mapping.half(OFFSET_VERSION).load(Ordering::Relaxed);
+    let version = mapping.half(VERSION_AT).load(Ordering::Relaxed);
     if mapping.word(0).load(Ordering::Acquire) != MAGIC || version != VERSION {
         return Err(Errno::PROTO.into());
     }

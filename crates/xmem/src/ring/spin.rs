@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// Looks between two looks at the clock.
-const LOOKS: u32 = 32;
+const LOOKS: u32 = 64;
 /// The shortest time that is worth spinning.
 const FLOOR_NS: u32 = 1_000;
 /// A wait out of this many spins although it did not pay off lately: the load may have changed.
@@ -20,7 +20,8 @@ const YIELDS: u32 = 2;
 ///   then:             sleep (the caller does that)
 /// ```
 ///
-/// With one processor allowed it never spins. A budget of 0 is tried again in one wait of 64.
+/// Without word of the other end it spins if more than one processor is allowed; with word, if the other end is elsewhere. On a
+/// machine with one processor that is never. A budget of 0 is tried again in one wait of 64.
 #[derive(Clone, Debug)]
 pub struct Spin {
     limit_ns: u32,
@@ -49,7 +50,9 @@ impl Spin {
             return false;
         }
         self.waits = self.waits.wrapping_add(1);
-        if !self.parallel || peer == Some(processor()) {
+        // Where the other end was seen says more than where this one may run: both may be pinned, each to its own.
+        let apart = peer.map_or(self.parallel, |peer| peer != processor());
+        if !apart {
             return self.give_up_processor(ready);
         }
         self.look(ready)
@@ -68,8 +71,9 @@ impl Spin {
                     self.budget_ns = budget_ns.saturating_mul(2).min(self.limit_ns);
                     return true;
                 }
-                std::hint::spin_loop();
             }
+            // A pause takes about as long as a cache line from one processor to another: not after every look.
+            std::hint::spin_loop();
             if begin.elapsed() >= Duration::from_nanos(budget_ns.into()) {
                 self.budget_ns = if budget_ns / 2 < FLOOR_NS { 0 } else { budget_ns / 2 };
                 return false;
@@ -105,6 +109,26 @@ pub fn processors() -> usize {
 /// The processor that this thread runs on now.
 pub(super) fn processor() -> u32 {
     u32::try_from(rustix::thread::sched_getcpu()).unwrap_or(u32::MAX)
+}
+
+/// The processor for the stamps of one writer: asked now and then, since it is no more than a hint.
+#[derive(Debug, Default)]
+pub(super) struct Whereabouts {
+    processor: u32,
+    uses: u32,
+}
+
+impl Whereabouts {
+    /// Stamps between two questions.
+    const USES: u32 = 16;
+
+    pub(super) fn processor(&mut self) -> u32 {
+        if self.uses.is_multiple_of(Self::USES) {
+            self.processor = processor();
+        }
+        self.uses = self.uses.wrapping_add(1);
+        self.processor
+    }
 }
 
 #[cfg(test)]
