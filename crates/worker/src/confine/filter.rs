@@ -49,22 +49,17 @@ fn programs(
     arch: TargetArch,
 ) -> Result<Vec<BpfProgram>, seccompiler::BackendError> {
     let fails = |calls: &[i64], errno: i32| {
-        let rules: Rules = calls.iter().map(|&call| (call, Vec::new())).collect();
-        build(rules, SeccompAction::Allow, SeccompAction::Errno(errno.cast_unsigned()), arch)
+        let rules = calls.iter().map(|&call| (call, Vec::new())).collect();
+        build(also_x32(rules), SeccompAction::Allow, SeccompAction::Errno(errno.cast_unsigned()), arch)
     };
+    // Its flags are behind a pointer, where a filter cannot look; without it `clone` is used.
+    let no_clone3 = fails(&[libc::SYS_clone3], libc::ENOSYS)?;
     if role == Role::Worker(crate::Kind::RunAs) {
-        let mut rules: Rules = calls::NOT_FOR_PROGRAMS.iter().map(|&call| (call, Vec::new())).collect();
-        rules.insert(libc::SYS_unshare, vec![rule(0, SeccompCmpOp::Ne, CLONE_THREAD)?]);
-        let user_namespace = libc::CLONE_NEWUSER as u64;
-        rules.insert(libc::SYS_clone, vec![rule(0, SeccompCmpOp::MaskedEq(user_namespace), user_namespace)?]);
         let denied = SeccompAction::Errno(libc::EPERM.cast_unsigned());
-        return Ok(vec![
-            // Its flags are behind a pointer, where a filter cannot look; without it `clone` is used.
-            fails(&[libc::SYS_clone3], libc::ENOSYS)?,
-            build(rules, SeccompAction::Allow, denied, arch)?,
-        ]);
+        let rules = also_x32(not_for_programs()?);
+        return Ok(vec![no_clone3, build(rules, SeccompAction::Allow, denied, arch)?]);
     }
-    let mut programs = vec![fails(&[libc::SYS_clone3], libc::ENOSYS)?];
+    let mut programs = vec![no_clone3];
     if !opens_files(role) {
         // Libraries look for files that they can do without; that is refused, not punished.
         programs.push(fails(calls::OPENING, libc::EACCES)?);
@@ -73,11 +68,10 @@ fn programs(
     for &call in more {
         rules.insert(call, Vec::new());
     }
-    let otherwise = match role {
-        Role::Auxiliary | Role::Worker(crate::Kind::Password) => {
-            SeccompAction::Errno(libc::ENOSYS.cast_unsigned())
-        }
-        _ => SeccompAction::KillProcess,
+    let otherwise = if runs_foreign_code(role) {
+        SeccompAction::Errno(libc::ENOSYS.cast_unsigned())
+    } else {
+        SeccompAction::KillProcess
     };
     programs.push(build(rules, otherwise, SeccompAction::Allow, arch)?);
     Ok(programs)
@@ -87,74 +81,92 @@ const fn opens_files(role: Role) -> bool {
     !matches!(role, Role::Front | Role::Worker(crate::Kind::Port))
 }
 
-fn allowed(role: Role) -> Result<Rules, seccompiler::BackendError> {
-    use crate::Kind;
-    let foreign = matches!(role, Role::Auxiliary | Role::Worker(Kind::Password));
-    let mut rules: Rules = calls::BASE.iter().map(|&call| (call, Vec::new())).collect();
-    let mut add = |calls: &[i64]| rules.extend(calls.iter().map(|&call| (call, Vec::new())));
-    add(calls::OPENING);
-    add(&[libc::SYS_clone3]);
-    match role {
-        Role::Front => add(calls::POLLING),
-        Role::Monitor => {
-            for part in [calls::POLLING, calls::FILES, calls::CHANGING, calls::WATCHING, calls::CONNECTING] {
-                add(part);
-            }
-            add(&[libc::SYS_accept4, libc::SYS_pidfd_open]);
-        }
-        Role::Keeper => {
-            for part in [calls::POLLING, calls::FILES, calls::CHANGING, calls::WATCHING] {
-                add(part);
-            }
-        }
-        Role::Worker(Kind::Inspect) => {
-            add(calls::FILES);
-            add(&[libc::SYS_process_vm_readv]);
-        }
-        Role::Worker(Kind::Network) => {
-            add(calls::FILES);
-        }
-        Role::Worker(Kind::Place) => {
-            add(calls::FILES);
-            add(calls::CHANGING);
-        }
-        Role::Worker(Kind::Port) => add(&[libc::SYS_bind, libc::SYS_listen]),
-        Role::Worker(Kind::RunAs) => {}
-        Role::Worker(Kind::Password) | Role::Auxiliary => {
-            for part in [
-                calls::POLLING,
-                calls::FILES,
-                calls::CHANGING,
-                calls::WATCHING,
-                calls::CONNECTING,
-                calls::SERVING,
-                calls::PROCESSES,
-            ] {
-                add(part);
-            }
-        }
+/// What a program that is run as a user may not call.
+fn not_for_programs() -> Result<Rules, seccompiler::BackendError> {
+    let mut rules: Rules = calls::NOT_FOR_PROGRAMS.iter().map(|&call| (call, Vec::new())).collect();
+    rules.insert(libc::SYS_unshare, vec![rule(0, SeccompCmpOp::Ne, CLONE_THREAD)?]);
+    let user_namespace = libc::CLONE_NEWUSER as u64;
+    rules.insert(libc::SYS_clone, vec![masked(0, user_namespace, user_namespace)?]);
+    Ok(rules)
+}
+
+/// The rules, and the same for the second set of numbers by which x86_64 has most calls (x32): a list of what is
+/// forbidden could be passed by with them. Those that are x32's alone are forbidden as a whole.
+fn also_x32(mut rules: Rules) -> Rules {
+    const X32: i64 = 0x4000_0000;
+    if cfg!(target_arch = "x86_64") {
+        let twins: Vec<_> = rules.iter().map(|(call, when)| (call | X32, when.clone())).collect();
+        rules.extend(twins);
+        rules.extend((512..=547).map(|call| (call | X32, Vec::new())));
     }
-    let masked = |mask: u64, value: u64, argument| rule(argument, SeccompCmpOp::MaskedEq(mask), value);
-    if foreign {
-        rules.insert(libc::SYS_socket, Vec::new());
-        rules.insert(libc::SYS_unshare, vec![rule(0, SeccompCmpOp::Eq, CLONE_THREAD)?]);
-        let namespaces = calls::NEW_NAMESPACES;
-        rules.insert(libc::SYS_clone, vec![masked(namespaces, 0, 0)?]);
-        for call in
-            [libc::SYS_mmap, libc::SYS_mprotect, libc::SYS_ioctl, libc::SYS_prctl, libc::SYS_prlimit64]
-        {
+    rules
+}
+
+/// Whether it runs code that is not ours.
+const fn runs_foreign_code(role: Role) -> bool {
+    matches!(role, Role::Auxiliary | Role::Worker(crate::Kind::Password))
+}
+
+/// Calls that a role may make whatever their arguments are.
+fn groups(role: Role) -> Vec<&'static [i64]> {
+    use crate::Kind;
+    let mut groups = vec![calls::BASE, calls::OPENING, &[libc::SYS_clone3]];
+    let of_role: &[&'static [i64]] = match role {
+        Role::Front => &[calls::POLLING],
+        Role::Monitor => &[
+            calls::POLLING,
+            calls::FILES,
+            calls::CHANGING,
+            calls::WATCHING,
+            calls::CONNECTING,
+            &[libc::SYS_accept4, libc::SYS_pidfd_open, calls::RENAMEAT],
+        ],
+        Role::Keeper => &[calls::POLLING, calls::FILES, calls::CHANGING, calls::WATCHING, &[calls::RENAMEAT]],
+        Role::Worker(Kind::Inspect) => &[calls::FILES, &[libc::SYS_process_vm_readv]],
+        Role::Worker(Kind::Network) => &[calls::FILES],
+        Role::Worker(Kind::Place) => &[calls::FILES, calls::CHANGING, &[calls::RENAMEAT]],
+        Role::Worker(Kind::Port) => &[&[libc::SYS_bind, libc::SYS_listen]],
+        Role::Worker(Kind::RunAs) => &[],
+        Role::Worker(Kind::Password) | Role::Auxiliary => &[
+            calls::POLLING,
+            calls::FILES,
+            calls::CHANGING,
+            calls::WATCHING,
+            calls::CONNECTING,
+            calls::SERVING,
+            calls::PROCESSES,
+            &[calls::RENAMEAT],
+        ],
+    };
+    groups.extend_from_slice(of_role);
+    groups
+}
+
+fn allowed(role: Role) -> Result<Rules, seccompiler::BackendError> {
+    let mut rules: Rules = groups(role).concat().into_iter().map(|call| (call, Vec::new())).collect();
+    if runs_foreign_code(role) {
+        for call in [
+            libc::SYS_socket,
+            libc::SYS_mmap,
+            libc::SYS_mprotect,
+            libc::SYS_ioctl,
+            libc::SYS_prctl,
+            libc::SYS_prlimit64,
+        ] {
             rules.insert(call, Vec::new());
         }
+        rules.insert(libc::SYS_unshare, vec![rule(0, SeccompCmpOp::Eq, CLONE_THREAD)?]);
+        rules.insert(libc::SYS_clone, vec![masked(0, calls::NEW_NAMESPACES, 0)?]);
         return Ok(rules);
     }
     // Threads, no processes.
     if matches!(role, Role::Front | Role::Monitor) {
-        rules.insert(libc::SYS_clone, vec![masked(CLONE_THREAD, CLONE_THREAD, 0)?]);
+        rules.insert(libc::SYS_clone, vec![masked(0, CLONE_THREAD, CLONE_THREAD)?]);
     }
     // Nothing becomes code that was data; but who asks the user database loads its modules.
     let executable = libc::PROT_EXEC as u64;
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
-        let rule = if role == Role::Monitor { Vec::new() } else { vec![masked(executable, 0, 2)?] };
+        let rule = if role == Role::Monitor { Vec::new() } else { vec![masked(2, executable, 0)?] };
         rules.insert(call, rule);
     }
     rules.insert(libc::SYS_ioctl, equal_to_any(1, calls::IOCTLS)?);
@@ -165,16 +177,26 @@ fn allowed(role: Role) -> Result<Rules, seccompiler::BackendError> {
     // `abort` sends a signal to its own thread.
     let own = u64::from(std::process::id());
     rules.insert(libc::SYS_tgkill, vec![rule(0, SeccompCmpOp::Eq, own)?]);
-    let families: &[u64] = match role {
-        Role::Monitor => &[libc::AF_UNIX as u64],
-        Role::Worker(Kind::Network) => &[libc::AF_NETLINK as u64],
-        Role::Worker(Kind::Port) => &[libc::AF_INET as u64, libc::AF_INET6 as u64],
-        _ => &[],
-    };
+    let families = families(role);
     if !families.is_empty() {
         rules.insert(libc::SYS_socket, equal_to_any(0, families)?);
     }
     Ok(rules)
+}
+
+/// Sockets that a role of ours may make.
+const fn families(role: Role) -> &'static [u64] {
+    match role {
+        Role::Monitor => &[libc::AF_UNIX as u64],
+        Role::Worker(crate::Kind::Network) => &[libc::AF_NETLINK as u64],
+        Role::Worker(crate::Kind::Port) => &[libc::AF_INET as u64, libc::AF_INET6 as u64],
+        _ => &[],
+    }
+}
+
+/// Matches when these bits of an argument have this value.
+fn masked(argument: u8, mask: u64, value: u64) -> Result<SeccompRule, seccompiler::BackendError> {
+    rule(argument, SeccompCmpOp::MaskedEq(mask), value)
 }
 
 fn equal_to_any(argument: u8, values: &[u64]) -> Result<Vec<SeccompRule>, seccompiler::BackendError> {

@@ -187,9 +187,9 @@ fn name(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     text.chars().fold(prefix.to_owned(), |mut shown, char| {
         if char.is_control() || char == '\\' {
-            shown.extend(char.escape_default())
+            shown.extend(char.escape_default());
         } else {
-            shown.push(char)
+            shown.push(char);
         }
         shown
     })

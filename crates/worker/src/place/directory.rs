@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use crate::order::Refusal;
@@ -54,19 +54,29 @@ impl Place {
     /// Removes what a worker that was killed left unfinished.
     pub(super) fn tidy(&self) {
         let Ok(entries) = rustix::fs::Dir::read_from(&self.directory) else { return };
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec;
         for entry in entries.flatten() {
             let name = entry.file_name();
-            if !name.to_bytes().starts_with(UNFINISHED.as_bytes()) {
-                continue;
-            }
-            let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
-            if rustix::fs::statat(&self.directory, name, flags)
-                .is_ok_and(|stat| now - stat.st_ctime > ABANDONED_S)
-            {
-                let _next_time = rustix::fs::unlinkat(&self.directory, name, rustix::fs::AtFlags::empty());
+            if name.to_str().is_ok_and(|name| self.is_abandoned(name)) {
+                let _next_time = rustix::fs::unlinkat(&self.directory, name, AtFlags::empty());
             }
         }
+    }
+
+    /// Whether it is unfinished and its worker has ended, or it is so old that its worker's number may be another's.
+    fn is_abandoned(&self, name: &str) -> bool {
+        let Some((worker, _)) = name.strip_prefix(UNFINISHED).and_then(|rest| rest.split_once('-')) else {
+            return false;
+        };
+        let process = |pid: &str| rustix::fs::statat(CWD, format!("/proc/{pid}"), AtFlags::empty());
+        if worker.bytes().all(|digit| digit.is_ascii_digit())
+            && process("self").is_ok()
+            && matches!(process(worker), Err(Errno::NOENT))
+        {
+            return true;
+        }
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec;
+        rustix::fs::statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|stat| now - stat.st_ctime > ABANDONED_S)
     }
 }
 

@@ -50,9 +50,8 @@ pub(super) fn exchange(place: &Place, with: &str, expected: &Path) -> Result<Pla
         return Err(Refusal::invalid("with", "is the other link"));
     }
     let expected = expected.to_str().unwrap_or("");
-    let (first, second) = match (look(place, &place.name)?, look(place, with)?) {
-        (There::Link(first), There::Link(second)) => (first, second),
-        _ => return Err(Refusal::not_allowed(format!("`{}` and `{with}` are not both links", place.name))),
+    let (There::Link(first), There::Link(second)) = (look(place, &place.name)?, look(place, with)?) else {
+        return Err(Refusal::not_allowed(format!("`{}` and `{with}` are not both links", place.name)));
     };
     if first == expected {
         if second == expected {

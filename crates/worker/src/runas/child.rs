@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use rustix::fs::Mode;
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{DumpableBehavior, Pid, PidfdFlags, Signal};
 use rustix::thread::CapabilitySet;
 
 use super::{Limits, RunAsOrder, Stage};
@@ -139,7 +139,8 @@ impl Program {
         if back.is_ok() || !rustix::thread::no_new_privs()? {
             std::process::abort();
         }
-        // The change of user has reset it.
+        // The change of user has reset both. Until exec this process holds the memory of the worker.
+        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
     }
 }

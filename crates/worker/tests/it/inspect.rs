@@ -166,3 +166,69 @@ fn memory_that_is_not_allowed_is_not_read() {
     let mut alice = alice;
     alice.process.stdin.take().unwrap().write_all(b"end").unwrap();
 }
+
+/// Starts targets until one gets a number, which is then certainly its second life.
+fn reuse(number: u32) -> Option<Target> {
+    for _ in 0..200 {
+        std::fs::write("/proc/sys/kernel/ns_last_pid", (number - 1).to_string()).ok()?;
+        let target = Target::start(ALICE);
+        if target.process.id() == number {
+            return Some(target);
+        }
+    }
+    None
+}
+
+#[test]
+fn memory_of_a_process_with_the_number_of_another_is_gone() {
+    if !world::root("memory_of_a_process_with_the_number_of_another_is_gone") {
+        return;
+    }
+    let mut worker = Worker::start(Kind::Inspect, &settings());
+    let first = Target::start(ALICE);
+    let (number, old) = (first.process.id(), first.pidfd());
+    drop(first);
+    let Some(second) = reuse(number) else {
+        println!(
+            "memory_of_a_process_with_the_number_of_another_is_gone: skipped, the number did not come again"
+        );
+        return;
+    };
+    let (address, _) = second.mapping("[stack]").unwrap();
+    // Everything is right but the descriptor, which is what counts.
+    assert_eq!(ask(&mut worker, second.order(address, 64), old), InspectOutcome::Gone);
+    let read = ask(&mut worker, second.order(address, 64), second.pidfd());
+    assert!(matches!(read, InspectOutcome::Complete { .. }));
+}
+
+#[test]
+fn memory_of_a_process_that_ends_at_any_moment_is_whole_or_gone() {
+    if !world::root("memory_of_a_process_that_ends_at_any_moment_is_whole_or_gone") {
+        return;
+    }
+    let mut worker = Worker::start(Kind::Inspect, &settings());
+    for round in 0..60_u32 {
+        let mut target = Target::start(ALICE);
+        let (_, end) = target.mapping("[stack]").unwrap();
+        let order = target.order(end - 4096, 4096);
+        let ids: Vec<u64> =
+            (0..20).map(|_| worker.send(Work::Inspect(order.clone()), vec![target.pidfd()])).collect();
+        for _ in 0..round * 50 {
+            std::hint::black_box(std::process::id());
+        }
+        target.process.kill().unwrap();
+        let mut gone = false;
+        for id in ids {
+            let answer = worker.answer();
+            assert_eq!(answer.id, id);
+            match answer.outcome {
+                Outcome::Inspect(InspectOutcome::Complete { bytes }) => {
+                    assert!(!gone, "it came back to life");
+                    assert!(bytes.0.windows(8).any(|text| text == b"/bin/cat"), "not its memory");
+                }
+                Outcome::Inspect(InspectOutcome::Gone) => gone = true,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}

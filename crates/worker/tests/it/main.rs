@@ -1,6 +1,10 @@
 //! Workers as processes of their own, looked at from outside.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test may panic as the test itself may")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a helper of a test may do what the test itself may"
+)]
 
 mod confine;
 mod inspect;

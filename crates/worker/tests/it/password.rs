@@ -1,5 +1,6 @@
 //! Passwords through the real PAM, with users that exist in the mount namespace of the worker only.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -49,11 +50,11 @@ impl Users {
         .iter()
         .enumerate()
         {
-            passwd.push_str(&format!("{user}:x:{}:61050::/:/bin/false\n", 61_050 + index));
-            shadow.push_str(&format!("{user}:{HASH}:{rest}\n"));
+            writeln!(passwd, "{user}:x:{}:61050::/:/bin/false", 61_050 + index).unwrap();
+            writeln!(shadow, "{user}:{HASH}:{rest}").unwrap();
         }
         passwd.push_str("tenderlocked:x:61060:61050::/:/bin/false\n");
-        shadow.push_str(&format!("tenderlocked:!{HASH}:19000:0:99999:7:::\n"));
+        writeln!(shadow, "tenderlocked:!{HASH}:19000:0:99999:7:::").unwrap();
         fs::write(at("passwd"), passwd).unwrap();
         fs::write(at("shadow"), shadow).unwrap();
         fs::set_permissions(at("shadow"), fs::Permissions::from_mode(0o600)).unwrap();

@@ -330,14 +330,15 @@ fn worker_killed_at_any_moment_leaves_old_or_new() {
         drop(worker);
         let seen = fs::read(slots.at("file")).unwrap();
         assert!(seen.len() == 60_000 && seen.iter().all(|byte| *byte == seen[0]));
+        // Who got no answer asks again.
+        let mut worker = Worker::start(Kind::Place, &slots.settings());
+        let again = slots.order("file", put!(&content(round), replace = true));
+        let expected = [PlaceOutcome::Replaced, PlaceOutcome::Unchanged];
+        assert!(expected.contains(&outcome(&mut worker, again, Vec::new())));
+        assert_eq!(fs::read(slots.at("file")).unwrap(), content(round));
     }
-    let others: Vec<String> =
-        slots.names().into_iter().filter(|name| name != "file" && name != "sub").collect();
-    assert!(others.iter().all(|name| name.starts_with(".tender-place-")), "{others:?}");
-    // They are swept once they are old.
-    for name in &others {
-        println!("left behind: {name}");
-    }
+    // What was left unfinished went with the next order.
+    assert_eq!(slots.names(), ["file", "sub"]);
 }
 
 #[test]
@@ -396,4 +397,31 @@ fn file_is_removed_only_if_it_is_the_one_that_is_meant() {
     assert_eq!(outcome(&mut worker, remove("file", Some(digest(b"x"))), Vec::new()), PlaceOutcome::Unchanged);
     assert_eq!(outcome(&mut worker, remove("link", None), Vec::new()), PlaceOutcome::Removed);
     assert_eq!(slots.names(), ["sub"]);
+}
+
+#[test]
+fn file_that_does_not_fit_the_disk_leaves_what_was_there() {
+    if !world::root("file_that_does_not_fit_the_disk_leaves_what_was_there") {
+        return;
+    }
+    let slots = Slots::new();
+    let mut command = std::process::Command::new("unshare");
+    let script = "mount -t tmpfs -o size=128k,mode=755 tmpfs \"$0\" && exec \"$@\"";
+    command.args(["--mount", "sh", "-c", script]).arg(slots.root()).arg(world::role());
+    let mut worker = Worker::start_by(command, Kind::Place, &slots.settings());
+    let seen = PathBuf::from(format!("/proc/{}/root{}", worker.pid(), slots.root().display()));
+    let small = put(b"small");
+    assert_eq!(outcome(&mut worker, slots.order("file", small), Vec::new()), PlaceOutcome::Created);
+    let big = vec![7; 1 << 20];
+    for round in 0..5 {
+        let action = put!(&big, content = Content::Descriptor, replace = round % 2 == 0);
+        let name = if round % 2 == 0 { "file" } else { "other" };
+        let refused = worker.refusal(slots.order(name, action), vec![memfd(&big, all_seals())]);
+        assert!(matches!(refused, Refusal::System { errno: 28, .. }), "{refused}");
+    }
+    assert_eq!(fs::read(seen.join("file")).unwrap(), b"small");
+    assert_eq!(fs::read_dir(&seen).unwrap().count(), 1);
+    let more = vec![1; 60_000];
+    assert_eq!(outcome(&mut worker, slots.order("more", put(&more)), Vec::new()), PlaceOutcome::Created);
+    worker.finish();
 }

@@ -298,3 +298,39 @@ fn program_ends_with_its_worker() {
     read.read_to_string(&mut text).unwrap();
     assert_eq!(text, "");
 }
+
+#[test]
+fn programs_at_once_do_not_mix() {
+    if !world::root("programs_at_once_do_not_mix") {
+        return;
+    }
+    let mut settings = settings();
+    settings.runas.orders_max = 40;
+    let mut worker = Worker::start(Kind::RunAs, &settings);
+    let mut running = Vec::new();
+    for round in 0..40_i32 {
+        let uid = if round % 2 == 0 { ALICE } else { BOB };
+        let (stdin, to) = world::pipe();
+        let (read, write) = world::pipe();
+        let script = format!("read -r line; grep ^Uid: /proc/self/status; echo \"$line\"; exit {round}");
+        let order = RunAsOrder { stdin: true, ..order(uid, &script) };
+        let id = worker.send(Work::RunAs(order), vec![stdin.into(), write]);
+        running.push((id, uid, round, std::fs::File::from(to), read));
+    }
+    let refused =
+        worker.refusal(Work::RunAs(RunAsOrder { stdout: false, ..order(ALICE, "true") }), Vec::new());
+    assert_eq!(refused, Refusal::Busy { orders_max: 40 });
+    // The last is let go first.
+    for (_, _, round, to, _) in running.iter_mut().rev() {
+        writeln!(to, "line {round}").unwrap();
+    }
+    let mut ends: std::collections::HashMap<u64, Outcome> =
+        running.iter().map(|_| worker.answer()).map(|answer| (answer.id, answer.outcome)).collect();
+    for (id, uid, round, _, mut read) in running {
+        assert_eq!(ends.remove(&id), Some(Outcome::RunAs(RunAsOutcome::Exited { status: round })));
+        let mut text = String::new();
+        read.read_to_string(&mut text).unwrap();
+        assert_eq!(text, format!("Uid:\t{uid}\t{uid}\t{uid}\t{uid}\nline {round}\n"));
+    }
+    worker.finish();
+}

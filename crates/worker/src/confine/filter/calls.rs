@@ -6,7 +6,7 @@ macro_rules! calls {
 }
 #[cfg(target_arch = "x86_64")]
 macro_rules! calls {
-    // The second group are those that only old architectures have.
+    // The second group are those that x86 has and others have not, or have under another name.
     ($($all:ident)* ; $($old:ident)*) => { &[$(libc::$all,)* $(libc::$old),*] };
 }
 
@@ -46,10 +46,10 @@ pub(super) const FILES: &[i64] = calls![
 
 /// Making and changing files.
 pub(super) const CHANGING: &[i64] = calls![
-    SYS_mkdirat SYS_unlinkat SYS_renameat SYS_renameat2 SYS_linkat SYS_symlinkat SYS_fchmod SYS_fchmodat SYS_fchown
-    SYS_fchownat SYS_ftruncate SYS_truncate SYS_fallocate SYS_fsync SYS_fdatasync SYS_sync_file_range SYS_utimensat
+    SYS_mkdirat SYS_unlinkat SYS_renameat2 SYS_linkat SYS_symlinkat SYS_fchmod SYS_fchmodat SYS_fchown
+    SYS_fchownat SYS_ftruncate SYS_truncate SYS_fallocate SYS_fsync SYS_fdatasync SYS_utimensat
     SYS_flock SYS_copy_file_range SYS_umask SYS_msync ;
-    SYS_mkdir SYS_rmdir SYS_unlink SYS_rename SYS_link SYS_symlink SYS_chmod SYS_chown SYS_lchown
+    SYS_mkdir SYS_rmdir SYS_unlink SYS_rename SYS_link SYS_symlink SYS_chmod SYS_chown SYS_lchown SYS_sync_file_range
 ];
 
 /// Hearing of changes of files.
@@ -67,13 +67,13 @@ pub(super) const PROCESSES: &[i64] = calls![
     SYS_execve SYS_execveat SYS_wait4 SYS_waitid SYS_kill SYS_tgkill SYS_tkill SYS_pidfd_open SYS_pidfd_send_signal
     SYS_rt_sigqueueinfo SYS_rt_sigpending SYS_rt_sigsuspend SYS_signalfd4 SYS_setsid SYS_getsid SYS_setpgid SYS_getpgid
     SYS_setuid SYS_setgid SYS_setreuid SYS_setregid SYS_setresuid SYS_setresgid SYS_setgroups SYS_setfsuid SYS_setfsgid
-    SYS_capget SYS_capset SYS_chdir SYS_fchdir SYS_umask SYS_setrlimit SYS_getrusage SYS_times SYS_getpriority SYS_setpriority
+    SYS_capget SYS_capset SYS_chdir SYS_fchdir SYS_umask SYS_getrusage SYS_times SYS_getpriority SYS_setpriority
     SYS_setitimer SYS_getitimer SYS_timer_create SYS_timer_settime SYS_timer_delete SYS_timer_gettime SYS_preadv SYS_pwritev
     SYS_preadv2 SYS_pwritev2 SYS_sendfile SYS_splice SYS_tee SYS_mincore SYS_mlock2 SYS_sched_setaffinity
     SYS_sched_getparam SYS_sched_getscheduler SYS_sched_setscheduler SYS_sched_get_priority_max
-    SYS_sched_get_priority_min SYS_sync SYS_pkey_alloc SYS_pkey_free SYS_pkey_mprotect ;
+    SYS_sched_get_priority_min SYS_sync ;
     SYS_fork SYS_vfork SYS_pipe SYS_eventfd SYS_epoll_create SYS_getpgrp SYS_alarm SYS_pause SYS_arch_prctl SYS_signalfd
-    SYS_mknod
+    SYS_mknod SYS_setrlimit SYS_pkey_alloc SYS_pkey_free SYS_pkey_mprotect
 ];
 
 /// Into the kernel, into other processes, into the host as a whole.
@@ -87,6 +87,13 @@ pub(super) const NOT_FOR_PROGRAMS: &[i64] = calls![
     SYS_vhangup SYS_personality SYS_fanotify_init SYS_lookup_dcookie ;
     SYS_iopl SYS_ioperm SYS_modify_ldt SYS_uselib SYS_kexec_file_load
 ];
+
+/// `renameat`, which newer architectures have although their C library does not name it.
+#[cfg(target_arch = "x86_64")]
+pub(super) const RENAMEAT: i64 = libc::SYS_renameat;
+/// As above.
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) const RENAMEAT: i64 = 38;
 
 /// Flags of `clone` that make namespaces.
 pub(super) const NEW_NAMESPACES: u64 = (libc::CLONE_NEWUSER
