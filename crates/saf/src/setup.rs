@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::str::FromStr;
 
 use crate::command::{Command, CommandError, Context, Draft, Plan};
-use crate::database::Database;
+use crate::database::{Database, FIRST_USER};
 use crate::id::Id;
 use crate::level::AccessLevel;
 use crate::profile::Who;
@@ -65,6 +65,11 @@ pub struct SetupNames {
     pub aux_user: String,
     /// User of the process of the cross-memory server that reads what callers send; only Linux has it.
     pub front_user: String,
+    /// Group of what runs for others and is not trusted: front and auxiliary servers; only Linux has it.
+    ///
+    /// They must not be in the group of the administrators, in which the security job puts every started task: what a
+    /// caller sent or a plug-in contains is decoded and run there.
+    pub guest_group: String,
     /// Started task of the main server (ZOWESTC).
     pub server_task: String,
     /// Started task of the launcher (ZLNCHSTC).
@@ -94,6 +99,7 @@ impl Default for SetupNames {
             xmem_user: "ZWESIUSR".to_owned(),
             aux_user: "ZWESIUSR".to_owned(),
             front_user: "ZWESFRNT".to_owned(),
+            guest_group: "ZWEGUEST".to_owned(),
             server_task: "ZWESVSTC".to_owned(),
             launcher_task: "ZWESLSTC".to_owned(),
             xmem_task: "ZWESISTC".to_owned(),
@@ -138,6 +144,11 @@ impl SetupNames {
     /// processes of their own, and must not share a uid with the server that watches them.
     fn aux_user(&self, esm: Esm) -> &str {
         if esm == Esm::Tender && self.aux_user == self.xmem_user { LINUX_AUX_USER } else { &self.aux_user }
+    }
+
+    /// Returns the group of the auxiliary servers.
+    fn aux_group(&self, esm: Esm) -> &String {
+        if esm == Esm::Tender { &self.guest_group } else { &self.task_group }
     }
 
     fn department(&self, symbol: &str) -> Option<&str> {
@@ -225,7 +236,6 @@ const SERVER_RESOURCES: &[(&str, &str, AccessLevel, bool, &str)] = &[
 
 fn definitions(names: &SetupNames, esm: Esm) -> Vec<Definition<'_>> {
     let number = |symbol: &str| names.numbers.get(symbol).copied();
-    let aux_user = names.aux_user(esm);
     let mut list = vec![Definition::Classes(CLASSES)];
     list.push(Definition::Group {
         id: &names.admin_group,
@@ -241,29 +251,16 @@ fn definitions(names: &SetupNames, esm: Esm) -> Vec<Definition<'_>> {
             title: "users of started tasks",
         });
     }
-    let mut users = vec![
-        (&*names.server_user, "ZOWEUID", "ZOWEDEP", "main server"),
-        (&*names.xmem_user, "XMEMUID", "STCUDEP", "cross-memory server"),
-        (aux_user, "AUXUID", "STCUDEP", "auxiliary servers"),
-    ];
-    if esm == Esm::Tender {
-        users.push((&*names.front_user, "FRONTUID", "STCUDEP", "front of the cross-memory server"));
-    }
-    for (index, &(id, uid, department, title)) in users.iter().enumerate() {
-        if users[..index].iter().all(|(earlier, ..)| *earlier != id) {
-            let (number, department) = (number(uid), names.department(department));
-            list.push(Definition::User { id, group: &names.task_group, number, department, title });
-        }
-    }
-    for (task, user, title) in [
-        (&names.server_task, &*names.server_user, "main server"),
-        (&names.launcher_task, &*names.server_user, "launcher"),
-        (&names.xmem_task, &*names.xmem_user, "cross-memory server"),
-        (&names.aux_task, aux_user, "auxiliary servers"),
+    list.extend(users(names, esm));
+    for (task, user, group, title) in [
+        (&names.server_task, &*names.server_user, &names.task_group, "main server"),
+        (&names.launcher_task, &*names.server_user, &names.task_group, "launcher"),
+        (&names.xmem_task, &*names.xmem_user, &names.task_group, "cross-memory server"),
+        (&names.aux_task, names.aux_user(esm), names.aux_group(esm), "auxiliary servers"),
     ] {
-        list.push(Definition::Task { task, user, group: &names.task_group, title });
+        list.push(Definition::Task { task, user, group, title });
     }
-    list.extend(gates(names, aux_user));
+    list.extend(gates(names, esm));
     for (class, name, level, is_for_linux, title) in SERVER_RESOURCES {
         if esm != Esm::Tender || *is_for_linux {
             let users = vec![&*names.server_user];
@@ -292,26 +289,58 @@ fn definitions(names: &SetupNames, esm: Esm) -> Vec<Definition<'_>> {
     list
 }
 
+/// Returns the users of started tasks, each once, after the group that only Linux has.
+fn users(names: &SetupNames, esm: Esm) -> Vec<Definition<'_>> {
+    let group = &*names.task_group;
+    let mut users = vec![
+        (&*names.server_user, group, "ZOWEUID", "ZOWEDEP", "main server"),
+        (&*names.xmem_user, group, "XMEMUID", "STCUDEP", "cross-memory server"),
+        (names.aux_user(esm), names.aux_group(esm), "AUXUID", "STCUDEP", "auxiliary servers"),
+    ];
+    let mut list = Vec::new();
+    if esm == Esm::Tender {
+        let title = "front of the cross-memory server";
+        users.push((&*names.front_user, &*names.guest_group, "FRONTUID", "STCUDEP", title));
+        let title = "processes that are not trusted";
+        list.push(Definition::Group { id: &names.guest_group, number: None, department: None, title });
+    }
+    for (index, &(id, group, uid, department, title)) in users.iter().enumerate() {
+        if users[..index].iter().all(|(earlier, ..)| *earlier != id) {
+            let (number, department) = (names.numbers.get(uid).copied(), names.department(department));
+            list.push(Definition::User { id, group, number, department, title });
+        }
+    }
+    list
+}
+
 /// Returns what guards the cross-memory server: the gate, its services, its operator commands, its explanations.
-fn gates<'a>(names: &'a SetupNames, aux_user: &'a str) -> Vec<Definition<'a>> {
-    let mut callers = vec![aux_user, &*names.server_user];
+fn gates(names: &SetupNames, esm: Esm) -> Vec<Definition<'_>> {
+    let mut callers = vec![names.aux_user(esm), &*names.server_user];
     callers.dedup();
-    let gate = |name, users: &[&'a str], groups: &[&'a str], level, title| Definition::Resource {
-        class: "FACILITY",
+    let is_linux = esm == Esm::Tender;
+    let operators = if is_linux { vec![FIRST_USER] } else { Vec::new() };
+    // Where started tasks are in the group of the administrators, it would make operators of what they run.
+    let is_shared = is_linux && names.task_group == names.admin_group;
+    let admins = if is_shared { Vec::new() } else { vec![&*names.admin_group] };
+    let (read, update) = (AccessLevel::Read, AccessLevel::Update);
+    let gates = [
+        ("ZWES.IS", callers.clone(), Vec::new(), read, "call the cross-memory server"),
+        ("ZWES.IS.SRV.**", callers, Vec::new(), read, "use each of its services"),
+        ("ZWES.IS.OPER.**", operators.clone(), admins.clone(), update, "give it operator commands"),
+        ("ZWES.IS.EXPLAIN", operators, admins, read, "be told why it refuses"),
+    ];
+    let owner = names.department("FACACID");
+    let class = "FACILITY";
+    let definition = |(name, users, groups, level, title)| Definition::Resource {
+        class,
         name,
-        users: users.to_vec(),
-        groups: groups.to_vec(),
+        users,
+        groups,
         level,
-        owner: names.department("FACACID"),
+        owner,
         title,
     };
-    let admins = [&*names.admin_group];
-    vec![
-        gate("ZWES.IS", &callers, &[], AccessLevel::Read, "call the cross-memory server"),
-        gate("ZWES.IS.SRV.**", &callers, &[], AccessLevel::Read, "use each of its services"),
-        gate("ZWES.IS.OPER.**", &[], &admins, AccessLevel::Update, "give it operator commands"),
-        gate("ZWES.IS.EXPLAIN", &[], &admins, AccessLevel::Read, "be told why it refuses"),
-    ]
+    gates.into_iter().map(definition).collect()
 }
 
 /// Returns what has to be defined, in a security product's own commands, in order.

@@ -140,7 +140,7 @@ fn disk_that_takes_nothing_keeps_refusals_until_it_does() {
     let mut taken = 1;
     let refused = loop {
         match writer.record(&entry(Verdict::Refused, "MORE")) {
-            Ok(()) => taken += 1,
+            Ok(_) => taken += 1,
             Err(error) => break error,
         }
         assert!(taken <= 4);

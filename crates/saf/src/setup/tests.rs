@@ -83,7 +83,7 @@ fn texts_of_three_products_give_the_same_access() {
         answers(&database)
     };
     let racf = read(Esm::Racf);
-    assert_eq!(racf.iter().filter(|answer| answer.ends_with("true")).count(), 15, "{racf:#?}");
+    assert_eq!(racf.iter().filter(|answer| answer.ends_with("true")).count(), 23, "{racf:#?}");
     assert_eq!(read(Esm::TopSecret), racf);
     assert_eq!(read(Esm::Acf2), racf);
 }
@@ -141,4 +141,31 @@ fn names_of_the_installation_go_everywhere() {
     let accounts = sysusers_text(&names);
     assert!(accounts.contains("u zwesvusr 900 \"main server\" - -\nm zwesvusr tasks\n"), "{accounts}");
     assert!("vms".parse::<Esm>().unwrap_err().to_string().contains("vms"));
+}
+
+#[test]
+fn processes_that_are_not_trusted_are_no_administrators() {
+    let names = SetupNames::default();
+    let mut database = Database::initial();
+    let plan = setup_database(&database, &names, &context()).unwrap();
+    database.apply(&plan.changes).unwrap();
+    let compiled = Compiled::new(&database);
+    let may = |user: &str, resource, level| {
+        let question = Question { class: "FACILITY", resource, level, conditions: Conditions::default() };
+        compiled.decide(&Subject::user(user.parse().unwrap()), &question).granted
+    };
+    for user in ["ZWESAUX", "ZWESFRNT", "ZWESVUSR", "ZWESIUSR"] {
+        assert!(!may(user, "ZWES.IS.OPER.STOP", AccessLevel::Read), "{user}");
+        assert!(!may(user, "ZWES.IS.EXPLAIN", AccessLevel::Read), "{user}");
+    }
+    assert!(
+        may("ROOT", "ZWES.IS.OPER.STOP", AccessLevel::Update)
+            && may("ROOT", "ZWES.IS.EXPLAIN", AccessLevel::Read)
+    );
+    assert!(may("ZWESAUX", "ZWES.IS", AccessLevel::Read) && !may("ZWESFRNT", "ZWES.IS", AccessLevel::Read));
+    let accounts = sysusers_text(&names);
+    for line in ["u zwesiusr - \"cross-memory server\" - -", "m zwesfrnt zweguest", "m zwesaux zweguest"] {
+        assert!(accounts.lines().any(|found| found == line), "{line} in {accounts}");
+    }
+    assert!(!accounts.contains("m zwesfrnt zweadmin") && !accounts.contains("m zwesaux zweadmin"));
 }
