@@ -4,7 +4,7 @@
 //! drift of slot `current` ─► find (pure but for reading) ─► state.json ─► changes/changes.json, changes/<digest>
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -74,8 +74,10 @@ pub(crate) fn find(
         let tree = effective.iter().find(|(known, _)| *known == component).map(|(_, tree)| tree);
         let of_component: Vec<&DriftItem> =
             items.iter().copied().filter(|item| item.component == name).collect();
+        let place = dir.join(name);
         let parts = match tree {
-            Some(tree) => changed_parts(&dir.join(name), tree, &of_component),
+            Some(tree) => changed_parts(&place, tree, &of_component),
+            None if holds_something(&place) => changed_parts(&place, &Tree::new(), &of_component),
             None => strange(&component),
         };
         if parts.is_empty() {
@@ -88,20 +90,25 @@ pub(crate) fn find(
     Ok(found)
 }
 
+/// Tells whether a component that the level does not know is a directory that could be one.
+fn holds_something(place: &Path) -> bool {
+    std::fs::symlink_metadata(place).is_ok_and(|found| found.is_dir())
+        && std::fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+/// What has the name of a component and is none.
 fn strange(component: &ComponentName) -> Vec<ChangedPart> {
     let path = PartPath::new(component.as_str()).into_iter();
-    let fault = || Some("a component the level does not know".to_owned());
+    let fault =
+        || Some("no component: neither part of the level nor a directory with something in it".to_owned());
     path.map(|path| ChangedPart { path, kind: DriftKind::Extra, is: None, fault: fault() }).collect()
 }
 
 fn changed_parts(dir: &Path, tree: &Tree, items: &[&DriftItem]) -> Vec<ChangedPart> {
     let mut parts: Vec<ChangedPart> = Vec::new();
+    let all = paths(items.iter().copied());
     for item in items {
-        let below = format!("{}/", item.path);
-        let is_directory = std::fs::symlink_metadata(item.path.below(dir)).is_ok_and(|found| found.is_dir());
-        let has_more = items.iter().any(|other| other.path.as_str().starts_with(&below));
-        if item.kind == DriftKind::Extra && is_directory && has_more {
-            // A directory comes with its parts.
+        if comes_with_its_parts(item, &all) {
             continue;
         }
         match parts.last_mut() {
@@ -115,6 +122,20 @@ fn changed_parts(dir: &Path, tree: &Tree, items: &[&DriftItem]) -> Vec<ChangedPa
         }
     }
     parts
+}
+
+/// Lists what differs, by component and path.
+fn paths<'i>(items: impl Iterator<Item = &'i DriftItem>) -> BTreeSet<(&'i str, &'i str)> {
+    items.map(|item| (item.component.as_str(), item.path.as_str())).collect()
+}
+
+/// Tells whether an item is an extra directory of which the parts are among the items too.
+fn comes_with_its_parts(item: &DriftItem, all: &BTreeSet<(&str, &str)>) -> bool {
+    let below = format!("{}/", item.path);
+    let mut after = all.range((item.component.as_str(), below.as_str())..);
+    let is_below =
+        |(component, path): &(&str, &str)| *component == item.component && path.starts_with(&below);
+    item.kind == DriftKind::Extra && after.next().is_some_and(is_below)
 }
 
 fn look(dir: &Path, item: &DriftItem, expected: Option<&Node>) -> ChangedPart {
@@ -150,7 +171,11 @@ fn node_at(path: &Path, expected: Option<&Node>) -> Result<Option<Node>, String>
             .map_err(|_| "its target is no text".into());
     }
     if metadata.is_dir() {
-        return Err("a directory, which is no part".to_owned());
+        let mut entries = std::fs::read_dir(path).map_err(|error| error.to_string())?;
+        return match entries.next() {
+            None => Ok(Some(Node::Directory)),
+            Some(_) => Err("a directory with something in it, which is no part".to_owned()),
+        };
     }
     if !metadata.is_file() {
         return Err("neither a file nor a link".to_owned());
@@ -183,27 +208,29 @@ fn content_with(store: &ObjectStore, record: &LevelRecord, diverged: &[Diverged]
     if diverged.is_empty() {
         return None;
     }
-    let mut changed = Vec::new();
-    for (name, digest) in record.trees() {
-        let Some(one) = diverged.iter().find(|one| one.component == *name) else {
-            changed.push((name, *digest));
-            continue;
+    if diverged.iter().flat_map(|one| &one.parts).any(|part| part.fault.is_some()) {
+        return None;
+    }
+    let mut changed: BTreeMap<&ComponentName, Digest> =
+        record.trees().map(|(name, digest)| (name, *digest)).collect();
+    for one in diverged {
+        let mut nodes = match changed.get(&one.component) {
+            Some(digest) => trees::read(store, digest).ok()?.into_nodes(),
+            None => BTreeMap::new(),
         };
-        if one.parts.iter().any(|part| part.fault.is_some()) {
-            return None;
-        }
-        let mut nodes = trees::read(store, digest).ok()?.into_nodes();
         for part in &one.parts {
             match &part.is {
                 Some(node) => nodes.insert(part.path.clone(), node.clone()),
                 None => nodes.remove(&part.path),
             };
         }
-        changed.push((name, Tree::from_nodes(nodes).ok()?.digest()));
-    }
-    let is_known = |one: &Diverged| changed.iter().any(|(name, _)| **name == one.component);
-    if !diverged.iter().all(is_known) {
-        return None;
+        let tree = Tree::from_nodes(nodes).ok()?;
+        // A component without parts is none.
+        if tree.is_empty() {
+            changed.remove(&one.component);
+        } else {
+            changed.insert(&one.component, tree.digest());
+        }
     }
     Some(content_digest(changed.iter().map(|(name, digest)| (*name, digest))))
 }
@@ -299,7 +326,11 @@ pub(crate) fn not_brought(
         node_at(&path, becomes.as_ref())
             .is_ok_and(|is| tender_package::changes::is_same_part(is.as_ref(), becomes.as_ref()))
     };
-    drift.into_iter().filter(|item| !is_brought(item)).collect()
+    let all = paths(drift.iter());
+    let lost: Vec<bool> =
+        drift.iter().map(|item| !comes_with_its_parts(item, &all) && !is_brought(item)).collect();
+    drop(all);
+    drift.into_iter().zip(lost).filter(|(_, is_lost)| *is_lost).map(|(item, _)| item).collect()
 }
 
 #[cfg(test)]
@@ -353,6 +384,7 @@ mod tests {
         put(dir.path(), "etc/conf", "conf", 0o555);
         put(dir.path(), "new/deep/part", "new", 0o644);
         symlink("run", dir.path().join("bin/link")).unwrap();
+        std::fs::create_dir_all(dir.path().join("empty/inner")).unwrap();
         let parts = looked_at(dir.path());
         let found: Vec<_> = parts
             .iter()
@@ -365,6 +397,7 @@ mod tests {
                 ("bin/link", DriftKind::Extra, Some(link), None),
                 // The bits of the level where they mean the same.
                 ("bin/run", DriftKind::Modified, Some(file("RUN", 0o755)), None),
+                ("empty/inner", DriftKind::Extra, Some(Node::Directory), None),
                 ("etc/conf", DriftKind::Mode, Some(file("conf", 0o755)), None),
                 ("gone", DriftKind::Missing, None, None),
                 ("new/deep/part", DriftKind::Extra, Some(file("new", 0o644)), None),
@@ -377,14 +410,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         put(dir.path(), "bin/run", "run", 0o4755);
         put(dir.path(), "gone", "x", 0o444);
-        std::fs::create_dir_all(dir.path().join("etc/conf")).unwrap();
-        std::fs::create_dir(dir.path().join("empty")).unwrap();
+        put(dir.path(), "etc/conf/below", "x", 0o644);
         symlink("/etc/passwd", dir.path().join("outside")).unwrap();
         let pipe = dir.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
         let parts = looked_at(dir.path());
         let names: Vec<_> = parts.iter().map(|part| part.path.as_str()).collect();
-        assert_eq!(names, ["bin/run", "empty", "etc/conf", "outside", "pipe"]);
+        assert_eq!(names, ["bin/run", "etc/conf", "outside", "pipe"]);
         for part in parts {
             assert!(part.fault.is_some(), "{part:?}");
         }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use tender_content::progress::Progress;
+use tender_content::progress::{NoProgress, Progress};
 use tender_content::scan::{Difference, DifferenceKind, ScanCache, ScanError, ScanMode, scan};
 use tender_content::store::{ObjectStore, StoreError};
 use tender_content::tree::TreeError;
@@ -126,7 +126,7 @@ pub(crate) fn is_complete(store: &ObjectStore, digest: &Digest) -> bool {
     read(store, digest).is_ok_and(|tree| {
         tree.iter().all(|(_, node)| match node {
             Node::File { size, digest, .. } => store.contains_sized(digest, *size),
-            Node::Symlink { .. } => true,
+            Node::Symlink { .. } | Node::Directory => true,
         })
     })
 }
@@ -160,7 +160,7 @@ pub(crate) fn drift(
             scan(&dir.join(name.as_str()), tree, Some(&cache), mode, progress).map_err(failed)?;
         items.extend(differences.iter().filter_map(|one| item(slot, name.as_str(), tree, one)));
     }
-    items.extend(strangers(&dir, slot, contents));
+    items.extend(strangers(&dir, slot, contents)?);
     // A cache that cannot be kept costs time at the next scan, nothing else.
     drop(cache.save());
     items.sort();
@@ -173,6 +173,7 @@ fn item(slot: &str, component: &str, tree: &Tree, difference: &Difference) -> Op
             format!("{:04o} {size} bytes {}", mode & 0o555, digest.short())
         }
         Some(Node::Symlink { target }) => format!("link to {target}"),
+        Some(Node::Directory) => "an empty directory".to_owned(),
         None => "nothing".to_owned(),
     };
     let (kind, found) = match difference.kind {
@@ -192,23 +193,37 @@ fn printable(path: &str) -> Option<PartPath> {
     PartPath::new(shown).ok()
 }
 
-/// Lists what stands beside the components of a level.
-fn strangers(dir: &Path, slot: &str, contents: &Contents) -> Vec<DriftItem> {
+/// What is said of everything that belongs to a component which is not part of the level.
+pub(crate) const STRANGE: &str = "a component the level does not know";
+
+/// Lists what stands beside the components of a level, with everything in it.
+fn strangers(dir: &Path, slot: &str, contents: &Contents) -> Result<Vec<DriftItem>, TreesError> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
     let strange = names.filter(|name| !contents.trees.iter().any(|(known, _)| known.as_str() == name));
-    strange
-        .filter_map(|name| {
-            Some(DriftItem {
-                slot: slot.to_owned(),
-                component: name.clone(),
-                path: printable(&name)?,
-                kind: DriftKind::Extra,
-                expected: "nothing".to_owned(),
-                found: "a component the level does not know".to_owned(),
-            })
-        })
-        .collect()
+    let mut items = Vec::new();
+    for name in strange {
+        let failed = |source| TreesError::Scan { component: name.clone(), source };
+        let mut parts = vec![name.clone()];
+        // A link is not followed: what it leads to is not part of the slot.
+        if std::fs::symlink_metadata(dir.join(&name)).is_ok_and(|found| found.is_dir()) {
+            let nothing = Tree::new();
+            let found =
+                scan(&dir.join(&name), &nothing, None, ScanMode::StatOnly, &NoProgress).map_err(failed)?;
+            if !found.is_empty() {
+                parts = found.into_iter().map(|one| one.path).collect();
+            }
+        }
+        items.extend(parts.iter().filter_map(|path| printable(path)).map(|path| DriftItem {
+            slot: slot.to_owned(),
+            component: name.clone(),
+            path,
+            kind: DriftKind::Extra,
+            expected: "nothing".to_owned(),
+            found: STRANGE.to_owned(),
+        }));
+    }
+    Ok(items)
 }
 
 /// Removes objects whose bytes are damaged, so that they are fetched again instead of being used again.

@@ -23,6 +23,7 @@ mod stop;
 mod support;
 pub(crate) mod validate;
 mod verify;
+mod xmem;
 
 use std::path::PathBuf;
 
@@ -104,6 +105,9 @@ pub(crate) enum Command {
     /// What the product needs defined in the security product
     #[command(subcommand)]
     Security(security::Security),
+    /// The cross-memory server: install, run, ask
+    #[command(subcommand)]
+    Xmem(xmem::Xmem),
     /// Checks an instance from outside
     Verify(verify::Args),
     /// Collects what people need to find a fault, without secrets
@@ -138,6 +142,7 @@ impl Command {
             Self::Certificate(command) => command.run(shell),
             Self::Saf(command) => command.run(shell),
             Self::Security(command) => command.run(shell),
+            Self::Xmem(command) => command.run(shell),
             Self::Verify(command) => command.run(shell),
             Self::Support(command) => command.run(shell),
             Self::Quickstart(command) => command.run(shell),

@@ -129,7 +129,9 @@ impl FtpsFleet {
         if !is_revoked {
             return Ok(());
         }
-        fs::remove_dir_all(&path).map_err(|source| KeysError::Place { path, source })
+        // It goes as a whole: of half an identity, the key that was stolen might be used again.
+        tender_content::remove_tree(&path)
+            .map_err(|source| KeysError::Place { path, source: io::Error::other(source) })
     }
 
     fn prepare_work_identity(&self) -> Result<(), KeysError> {

@@ -89,6 +89,7 @@ fn lay_out(store: &ObjectStore, tree: &Tree, directory: &Path, archive: &Path) -
             fs::create_dir_all(parent).map_err(no_room)?;
         }
         match node {
+            Node::Directory => fs::create_dir(&target).map_err(no_room)?,
             Node::Symlink { target: leads_to } => symlink(leads_to, &target).map_err(no_room)?,
             Node::File { mode, digest, .. } => {
                 let bytes = store

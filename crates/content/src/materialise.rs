@@ -148,7 +148,9 @@ fn build_tree(
     root: &Path,
     report: &mut MaterialiseReport,
 ) -> Result<(), MaterialiseError> {
-    let directories: BTreeSet<&str> = tree.iter().flat_map(|(path, _)| path.ancestors()).collect();
+    let above = tree.iter().flat_map(|(path, _)| path.ancestors());
+    let empty = tree.iter().filter(|(_, node)| **node == Node::Directory).map(|(path, _)| path.as_str());
+    let directories: BTreeSet<&str> = above.chain(empty).collect();
     for directory in directories {
         let directory = root.join(directory);
         fs::create_dir(&directory).map_err(MaterialiseError::io("create directory", &directory))?;
@@ -156,6 +158,7 @@ fn build_tree(
     for (path, node) in tree.iter() {
         let target = path.below(root);
         match node {
+            Node::Directory => {}
             Node::Symlink { target: points_to } => {
                 symlink(points_to, &target).map_err(MaterialiseError::io("create link", &target))?;
                 report.symlinks += 1;

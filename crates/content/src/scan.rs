@@ -5,6 +5,7 @@
 //! remembers the digest of exactly this inode in exactly this state.
 
 mod cache;
+mod expected;
 mod walk;
 
 use std::fs::File;
@@ -19,7 +20,7 @@ use crate::workers::{cores, try_map};
 
 pub use cache::ScanCache;
 use cache::StatKey;
-use walk::{Walked, walk};
+use walk::{Bytes, Walked, walk};
 
 const READ_BYTES: usize = 128 * 1024;
 
@@ -90,23 +91,20 @@ pub fn scan(
     mode: ScanMode,
     progress: &dyn Progress,
 ) -> Result<Vec<Difference>, ScanError> {
-    let Walked { mut differences, to_compare, .. } = walk(dir, tree, cores())?;
-    let mut to_hash = Vec::new();
-    for candidate in to_compare {
-        match remembered(&candidate, cache, mode) {
-            Some(digest) if digest == candidate.digest => {}
-            Some(_) => differences.push(candidate.modified()),
-            None if mode == ScanMode::StatOnly => {}
-            None => to_hash.push(candidate),
-        }
-    }
+    let judge = |key: &StatKey, digest: &Digest| match remembered(key, cache, mode) {
+        Some(found) if found == *digest => Bytes::Right,
+        Some(_) => Bytes::Wrong,
+        None if mode == ScanMode::StatOnly => Bytes::Right,
+        None => Bytes::Unknown,
+    };
+    let Walked { mut differences, to_hash } = walk(dir, tree, &judge, cores())?;
     differences.extend(hash_all(dir, &to_hash, cache, progress)?);
     differences.sort_unstable();
     Ok(differences)
 }
 
-fn remembered(candidate: &Candidate<'_>, cache: Option<&ScanCache>, mode: ScanMode) -> Option<Digest> {
-    if mode == ScanMode::Full { None } else { cache?.lookup(&candidate.key) }
+fn remembered(key: &StatKey, cache: Option<&ScanCache>, mode: ScanMode) -> Option<Digest> {
+    if mode == ScanMode::Full { None } else { cache?.lookup(key) }
 }
 
 /// A file whose kind and size are right; its bytes are to be compared.

@@ -7,12 +7,15 @@
 //! tender-tree 1\n
 //! F <mode, four octal digits> <size, decimal> <digest> <path>\n
 //! L <target, percent-encoded> <path>\n
+//! D <path>\n
 //! ```
 //!
+//! Directories follow from the paths of the parts; a line of their own have only those with nothing in them.
 //! Paths cannot hold control characters, so a line feed ends a line and nothing else.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +42,8 @@ pub enum Node {
         /// The target as stored in the link; it cannot lead out of the tree.
         target: String,
     },
+    /// A directory with nothing in it; one with parts in it is no part itself.
+    Directory,
 }
 
 impl Node {
@@ -47,16 +52,16 @@ impl Node {
     pub fn digest(&self) -> Option<Digest> {
         match self {
             Self::File { digest, .. } => Some(*digest),
-            Self::Symlink { .. } => None,
+            Self::Symlink { .. } | Self::Directory => None,
         }
     }
 
-    /// Returns the size in bytes; a link has none.
+    /// Returns the size in bytes; only files have one.
     #[must_use]
     pub fn size(&self) -> u64 {
         match self {
             Self::File { size, .. } => *size,
-            Self::Symlink { .. } => 0,
+            Self::Symlink { .. } | Self::Directory => 0,
         }
     }
 }
@@ -64,6 +69,7 @@ impl Node {
 /// Lists the parts of one component.
 ///
 /// Invariants: no path is also a directory of another path; every link stays inside the tree; modes fit `0o777`.
+/// An empty directory stops to be a part as soon as a part lies in it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tree {
     nodes: BTreeMap<PartPath, Node>,
@@ -122,8 +128,10 @@ impl Tree {
         Self::default()
     }
 
-    /// Builds a tree from parts and checks its invariants.
-    pub fn from_nodes(nodes: BTreeMap<PartPath, Node>) -> Result<Self, TreeError> {
+    /// Builds a tree from parts and checks its invariants; directories that are not empty are left out.
+    pub fn from_nodes(mut nodes: BTreeMap<PartPath, Node>) -> Result<Self, TreeError> {
+        let filled = filled_directories(&nodes);
+        filled.iter().for_each(|path| drop(nodes.remove(path)));
         let mut checked = "";
         for (path, node) in &nodes {
             // Parts of one directory stand together, and what is above them need be looked at once.
@@ -151,6 +159,12 @@ impl Tree {
     #[must_use]
     pub fn get(&self, path: &str) -> Option<&Node> {
         self.nodes.get(path)
+    }
+
+    /// Tells whether parts lie below `path`, so that it is a directory that is not empty.
+    #[must_use]
+    pub fn is_filled_directory(&self, path: &PartPath) -> bool {
+        has_below(&self.nodes, path)
     }
 
     /// Walks the parts in byte order of their paths.
@@ -192,6 +206,7 @@ impl Tree {
             let written = match node {
                 Node::File { mode, size, digest } => writeln!(text, "F {mode:04o} {size} {digest} {path}"),
                 Node::Symlink { target } => writeln!(text, "L {} {path}", escape_target(target)),
+                Node::Directory => writeln!(text, "D {path}"),
             };
             written.expect("writing to a String cannot fail");
         }
@@ -218,7 +233,10 @@ impl Tree {
         }
         let tree = Self::from_nodes(nodes)?;
         if tree.encode() != text {
-            return Err(bad(1, "numbers or escapes are not in their shortest form"));
+            return Err(bad(
+                1,
+                "numbers or escapes are not in their shortest form, or a directory is not empty",
+            ));
         }
         Ok(tree)
     }
@@ -228,6 +246,19 @@ impl Tree {
     pub fn digest(&self) -> Digest {
         Digest::of(self.encode().as_bytes())
     }
+}
+
+/// Lists the directories among the parts in which other parts lie.
+fn filled_directories(nodes: &BTreeMap<PartPath, Node>) -> Vec<PartPath> {
+    let directories = nodes.iter().filter(|(_, node)| **node == Node::Directory);
+    directories.filter(|(path, _)| has_below(nodes, path)).map(|(path, _)| path.clone()).collect()
+}
+
+/// Tells whether a part lies below `path`.
+fn has_below(nodes: &BTreeMap<PartPath, Node>, path: &PartPath) -> bool {
+    let below = format!("{path}/");
+    let after = (Bound::Included(below.as_str()), Bound::Unbounded);
+    nodes.range::<str, _>(after).next().is_some_and(|(next, _)| next.as_str().starts_with(&below))
 }
 
 fn decode_line(line: &str, line_number: usize) -> Result<(PartPath, Node), TreeError> {
@@ -245,8 +276,10 @@ fn decode_line(line: &str, line_number: usize) -> Result<(PartPath, Node), TreeE
         let (target, path) = rest.split_once(' ').ok_or_else(|| bad("a field is missing"))?;
         let target = unescape_target(target).ok_or_else(|| bad("the link target has a wrong escape"))?;
         Ok((path_of(path)?, Node::Symlink { target }))
+    } else if let Some(path) = line.strip_prefix("D ") {
+        Ok((path_of(path)?, Node::Directory))
     } else {
-        Err(bad("it starts with neither `F ` nor `L `"))
+        Err(bad("it starts with neither `F `, `L ` nor `D `"))
     }
 }
 

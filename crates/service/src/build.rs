@@ -266,6 +266,7 @@ fn lay_out(principal: &Principal, inputs: &Tree, directory: &Path) -> Result<(),
                 fs::set_permissions(&place, fs::Permissions::from_mode(mode | 0o600)).map_err(io)?;
             }
             Node::Symlink { target } => symlink(target, &place).map_err(io)?,
+            Node::Directory => fs::create_dir(&place).map_err(io)?,
         }
     }
     Ok(())

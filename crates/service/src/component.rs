@@ -147,24 +147,33 @@ pub(crate) fn manifest_of(
         .map_err(ServiceError::content(doing))
 }
 
-/// Lists the components below a directory: one a subdirectory, in order of their names.
-pub(crate) fn component_dirs(
-    directory: &Path,
-) -> Result<Vec<(ComponentName, std::path::PathBuf)>, ServiceError> {
+/// What install media hold.
+#[derive(Debug, Default)]
+pub(crate) struct MediaContents {
+    /// The components with their directories, in order of their names.
+    pub(crate) components: Vec<(ComponentName, std::path::PathBuf)>,
+    /// What stands beside them and is no directory.
+    pub(crate) left_out: Vec<String>,
+}
+
+/// Lists the components below a directory: one directory each.
+pub(crate) fn media_contents(directory: &Path) -> Result<MediaContents, ServiceError> {
     let wrap = || ServiceError::file("reading", directory);
-    let mut components = Vec::new();
+    let mut media = MediaContents::default();
     for entry in std::fs::read_dir(directory).map_err(wrap())? {
         let entry = entry.map_err(wrap())?;
+        let name = entry.file_name().to_string_lossy().into_owned();
         if !entry.file_type().map_err(wrap())?.is_dir() {
+            media.left_out.push(name);
             continue;
         }
-        let name = entry.file_name().to_string_lossy().into_owned();
         let name = ComponentName::new(&name)
             .map_err(ServiceError::content(format!("reading {}", directory.display())))?;
-        components.push((name, entry.path()));
+        media.components.push((name, entry.path()));
     }
-    components.sort();
-    Ok(components)
+    media.components.sort();
+    media.left_out.sort();
+    Ok(media)
 }
 
 #[cfg(test)]

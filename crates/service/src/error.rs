@@ -232,6 +232,10 @@ impl ServiceError {
             Self::Envelope { source, .. } => (40, Severity::E, source.hint()),
             Self::Link { source, .. } => (60, Severity::E, source.hint()),
             Self::TooNew { .. } => (33, Severity::E, Some("use the newer Tender".to_owned())),
+            Self::File { path, .. } if is_full(path) => {
+                let hint = "the disk is full: make room there and run this again; nothing is lost";
+                (12, Severity::E, Some(hint.to_owned()))
+            }
             Self::Tables { .. } | Self::File { .. } | Self::Content { .. } | Self::Repository { .. } => {
                 (12, Severity::E, Some("clear the cause and run this again; nothing is lost".to_owned()))
             }
@@ -269,6 +273,15 @@ impl<T> TablesContext<T> for Result<T, rusqlite::Error> {
     fn doing(self, doing: &'static str) -> Result<T, ServiceError> {
         self.map_err(|source| ServiceError::Tables { doing, source })
     }
+}
+
+/// Tells whether the file system that holds `path` has no room left; the tables do not say so by themselves.
+fn is_full(path: &Path) -> bool {
+    const ROOM_BYTES_MIN: u64 = 64 << 10;
+    let there = path.ancestors().find(|above| above.exists());
+    there
+        .and_then(|there| rustix::fs::statvfs(there).ok())
+        .is_some_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < ROOM_BYTES_MIN)
 }
 
 /// Returns an error with all its causes as one line.

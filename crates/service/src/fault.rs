@@ -27,6 +27,9 @@ pub const POINTS: &[&str] = &[
     "put2prod.ended",
     "fallback.requested",
     "fallback.ended",
+    "release_delete.recorded",
+    "renew.revoked",
+    "renew.told",
 ];
 
 /// Kills this process without warning when the environment names the point.

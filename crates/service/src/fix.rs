@@ -113,6 +113,8 @@ impl Requisite {
 }
 
 /// Lists the part changes that lead from one tree to another.
+///
+/// A directory that is no longer empty is none of them: the parts in it say so, whichever fix brings them.
 #[must_use]
 pub fn changes_between(from: &Tree, to: &Tree) -> Vec<PartChange> {
     let mut changes: BTreeMap<&PartPath, (Option<&Node>, Option<&Node>)> = BTreeMap::new();
@@ -125,6 +127,7 @@ pub fn changes_between(from: &Tree, to: &Tree) -> Vec<PartChange> {
     changes
         .into_iter()
         .filter(|(_, (was, becomes))| was != becomes)
+        .filter(|(path, (was, _))| *was != Some(&Node::Directory) || !to.is_filled_directory(path))
         .map(|(path, (was, becomes))| PartChange {
             path: path.clone(),
             was: was.cloned(),

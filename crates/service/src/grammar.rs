@@ -182,9 +182,9 @@ impl Reader<'_> {
     }
 
     fn positional(&mut self, word: &str) -> Result<(), GrammarError> {
-        if self.seen == 0 && self.phrase.has_release && !is_release(word) {
+        if self.phrase.release_after == Some(self.seen) && !is_release(word) {
             self.out.push(RELEASE_OMITTED.to_owned());
-            self.seen = 1;
+            self.seen += 1;
         }
         if self.seen >= self.phrase.names_max {
             return Err(self.unexpected(word));

@@ -44,7 +44,8 @@ pub fn vendor_tree(component: &ComponentName, base: &Tree, fixes: &[&Fix]) -> Re
         for part in &fix.parts {
             // A fix that contains others may have been made against one of those instead of BASE.
             let is_first = changed.insert(&part.path, ()).is_none();
-            if is_first && fix.supersedes.is_empty() && nodes.get(&part.path) != part.was.as_ref() {
+            let is_as_was = something(nodes.get(&part.path)) == something(part.was.as_ref());
+            if is_first && fix.supersedes.is_empty() && !is_as_was {
                 return Err(ComposeError::OtherBase {
                     fix: fix.id.clone(),
                     component: component.clone(),
@@ -58,6 +59,11 @@ pub fn vendor_tree(component: &ComponentName, base: &Tree, fixes: &[&Fix]) -> Re
         }
     }
     Tree::from_nodes(nodes).map_err(|source| ComposeError::Tree { component: component.clone(), source })
+}
+
+/// Takes an empty directory for nothing: whether there is one depends on the parts in it, which other fixes bring.
+fn something(node: Option<&Node>) -> Option<&Node> {
+    node.filter(|node| **node != Node::Directory)
 }
 
 /// Lays local modifications over the vendor's parts.
@@ -136,6 +142,36 @@ mod tests {
         let stray = fix("F1", &[("a", Some("other"), Some("2"))]);
         let error = vendor_tree(&component(), &base, &[&stray]).unwrap_err();
         assert!(matches!(error, ComposeError::OtherBase { .. }));
+    }
+
+    #[test]
+    fn directory_is_emptied_and_filled_by_fixes_that_do_not_know_each_other() {
+        let base =
+            Tree::from_nodes([(path("spool"), Node::Directory), (path("log/a"), node("1"))].into()).unwrap();
+        let filled = |name: &str| {
+            let mut nodes = base.clone().into_nodes();
+            nodes.insert(path(name), node("2"));
+            Tree::from_nodes(nodes).unwrap()
+        };
+        let by = |id: &str, from: &Tree, to: &Tree| Fix {
+            parts: crate::fix::changes_between(from, to),
+            ..fix(id, &[])
+        };
+        let emptied =
+            Tree::from_nodes([(path("spool"), Node::Directory), (path("log"), Node::Directory)].into())
+                .unwrap();
+        let (one, other) = (by("F1", &base, &filled("spool/one")), by("F2", &base, &filled("spool/two")));
+        assert_eq!((one.parts.len(), other.parts.len()), (1, 1));
+        let third = by("F3", &base, &emptied);
+        let found = vendor_tree(&component(), &base, &[&one, &other, &third]).unwrap();
+        assert_eq!(
+            found.encode().lines().filter(|line| line.starts_with('D')).collect::<Vec<_>>(),
+            ["D log"]
+        );
+        assert!(found.get("spool/one").is_some() && found.get("spool/two").is_some());
+        // And back: what a fix put into a directory is taken out by the next.
+        let back = by("F4", &filled("spool/one"), &base);
+        assert_eq!(vendor_tree(&component(), &base, &[&one, &back]).unwrap(), base);
     }
 
     #[test]

@@ -114,7 +114,13 @@ impl LinkError {
             }
             Self::NotEnrolled { .. } => "run `tender agent enrol` there with the join token".into(),
             Self::Lost { .. } | Self::Timeout { .. } => "run the same command again; it resumes".into(),
-            Self::Untrusted { .. } | Self::Refused { .. } | Self::Protocol { .. } => return None,
+            Self::Untrusted { .. } => {
+                "look at `tender agent status` there: whose it is, and its clock; a system that was set up anew is added anew"
+                    .into()
+            }
+            Self::Refused { .. } | Self::Protocol { .. } => {
+                "look at the log of the system, and whether its Tender is as new as this one".into()
+            }
         })
     }
 }

@@ -76,7 +76,10 @@ pub(crate) fn changed_components(before: &LevelContent, after: &LevelContent) ->
         .iter()
         .map(|component| &component.name)
         .chain(after.fixes.iter().map(|fix| &fix.component))
-        .chain(before.fixes.iter().map(|fix| &fix.component));
+        .chain(before.fixes.iter().map(|fix| &fix.component))
+        // Local modifications alone may make a component.
+        .chain(after.mods.iter().map(|one| &one.component))
+        .chain(before.mods.iter().map(|one| &one.component));
     let mut names: Vec<ComponentName> = names.cloned().collect();
     names.sort();
     names.dedup();
@@ -110,8 +113,10 @@ pub(crate) fn vendor_tree(
         bodies.extend(body);
     }
     let bodies: Vec<&Fix> = bodies.iter().collect();
-    level_content::vendor_tree(component, &base, &bodies)
-        .map_err(|error| crate::Refusal::new(122, crate::error::chain(&error)).into())
+    level_content::vendor_tree(component, &base, &bodies).map_err(|error| {
+        let hint = "ask the vendor for an envelope made against this release, or --exclude the fix";
+        crate::Refusal::new(122, crate::error::chain(&error)).hint(hint).into()
+    })
 }
 
 /// Begins an operation on a level.
@@ -199,7 +204,13 @@ fn compose(
             continue;
         }
         let source = level_content::with_local_mods(vendor, &mods.iter().collect::<Vec<_>>())
-            .map_err(|error| crate::Refusal::new(125, crate::error::chain(&error)))?;
+            .map_err(|error| {
+                let hint = format!(
+                    "change or --drop the local modification, then tender servmgr srvlvl service {} --restart, or --abandon",
+                    level.title()
+                );
+                crate::Refusal::new(125, crate::error::chain(&error)).hint(hint)
+            })?;
         set_source(principal, &mut operation.after, &name, &source)?;
         operation.after.mods.retain(|one| one.component != name);
         operation.after.mods.extend(mods);

@@ -37,10 +37,14 @@ impl Principal {
             let path = home.join(directory);
             std::fs::create_dir_all(&path).map_err(ServiceError::file("making", &path))?;
         }
-        let mut connection = Connection::open(home.join("tables.db")).doing("opening them")?;
-        connection.busy_timeout(Duration::from_secs(10)).doing("opening them")?;
+        let path = home.join("tables.db");
+        let failed = |source: rusqlite::Error| {
+            ServiceError::file("opening the tables", &path)(std::io::Error::other(source))
+        };
+        let mut connection = Connection::open(&path).map_err(failed)?;
+        connection.busy_timeout(Duration::from_secs(10)).map_err(failed)?;
         for (name, value) in [("journal_mode", "WAL"), ("synchronous", "FULL"), ("foreign_keys", "ON")] {
-            connection.pragma_update(None, name, value).doing("opening them")?;
+            connection.pragma_update(None, name, value).map_err(failed)?;
         }
         schema::migrate(&mut connection)?;
         let store = ObjectStore::open(home)

@@ -138,7 +138,7 @@ pub struct ConsoleMessage {
 /// State of one component.
 ///
 /// ```text
-///            start           probe answers            probe fails
+///            start       probe answers, settled       probe fails
 ///  STOPPED ────────► STARTING ───────────► READY ◄──────────────► DEGRADED
 ///     ▲                 │ exit, deadline     │ exit                   │ exit, too many failures
 ///     │                 ▼                    ▼                        ▼
@@ -153,7 +153,7 @@ pub enum State {
     Stopped,
     /// Waits for what it requires.
     Waiting,
-    /// Runs, not yet READY.
+    /// Runs, not yet READY: its probe was not answered, or without one it has not run for the settling time.
     Starting,
     /// Runs and answers.
     Ready,
@@ -188,6 +188,9 @@ pub struct InstanceStatus {
     pub components: Vec<ComponentStatus>,
     /// Components the plan left out.
     pub left_out: Vec<LeftOut>,
+    /// What is not as it should be with the supervisor itself: a journal that is not written (ZWEL0092W).
+    #[serde(default)]
+    pub conditions: Vec<ConsoleMessage>,
 }
 
 /// The state of one component.
@@ -217,8 +220,12 @@ pub struct ComponentStatus {
     pub ports: Vec<u16>,
     /// How it ended last, such as `exit 1` or `signal KILL (out of memory)`.
     pub last_exit: Option<String>,
-    /// Why it is in this state, when there is something to say.
+    /// Why it is in this state, or else the first of its conditions, or else what it says of itself.
     pub reason: Option<String>,
+    /// What is not as it should be, whatever the state: a log that is not written (ZWEL0085W), a limit that is not
+    /// enforced (ZWEL0084W), a tree that no cgroup holds (ZWEL0094W).
+    #[serde(default)]
+    pub conditions: Vec<ConsoleMessage>,
     /// The last lines of output, when it is FAILED or in BACKOFF.
     pub last_output: Vec<String>,
 }

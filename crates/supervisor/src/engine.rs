@@ -24,6 +24,7 @@ mod reload;
 mod requests;
 mod schedule;
 mod status;
+mod tell;
 mod unit;
 mod waits;
 
@@ -33,15 +34,14 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use memchr::memmem::Finder;
-
 use crate::clock;
-use crate::console::{ConsoleMessage, Reply};
+use crate::console::Reply;
 use crate::life::{Event, Moment, Timer};
 use crate::lock::InstanceLock;
 use crate::messages::{message, seconds};
 use crate::options::{Exit, Options, SuperviseError};
 use crate::order;
+use crate::output::notable::Notable;
 use crate::plan::{Instance, LeftOut, LogSettings, Plan};
 use crate::poller::{Interest, Poller, Token};
 use crate::process::cgroup::{ComponentCgroup, InstanceCgroup};
@@ -52,6 +52,7 @@ use crate::timers::Timers;
 use clients::Clients;
 use journal::Journal;
 use reload::Planning;
+use tell::Backlog;
 use unit::{Owner, Unit};
 use waits::Wait;
 
@@ -83,6 +84,8 @@ pub(super) enum Key {
     Client(u32),
     Planner,
     Journal,
+    /// What could not be said is said.
+    Backlog,
     /// Connections are accepted again.
     Listener,
 }
@@ -107,7 +110,7 @@ pub(super) struct Engine {
     instance: Instance,
     log: LogSettings,
     left_out: Vec<LeftOut>,
-    finders: Vec<Finder<'static>>,
+    notable: Notable,
     options: Options,
     /// Kept for what it holds back.
     _lock: Option<InstanceLock>,
@@ -130,6 +133,7 @@ pub(super) struct Engine {
     clients: Clients,
     waits: Vec<Wait>,
     journal: Journal,
+    backlog: Backlog,
     planning: Option<Planning>,
     piece: Vec<u8>,
     batch: Vec<u8>,
@@ -176,7 +180,7 @@ impl Engine {
             instance,
             log,
             left_out,
-            finders: notable.iter().map(|text| Finder::new(text).into_owned()).collect(),
+            notable: Notable::new(&notable),
             options,
             _lock: Some(lock),
             _signal_mask: signal_mask,
@@ -198,6 +202,7 @@ impl Engine {
             uuid,
             waits: Vec::new(),
             journal,
+            backlog: Backlog::default(),
             planning: None,
             piece: vec![0; PIECE_BYTES],
             batch: Vec::new(),
@@ -287,6 +292,7 @@ impl Engine {
             Key::Client(id) => self.wait_overdue(id),
             Key::Planner => self.planner_overdue(),
             Key::Journal => self.write_journal(),
+            Key::Backlog => self.say_backlog(),
             Key::Listener => self.accept_again(),
         }
     }
@@ -351,12 +357,8 @@ impl Engine {
         if let Containment::Cgroups(group) = &self.containment {
             group.remove();
         }
+        self.end_backlog();
         self.exit
-    }
-
-    /// Says something to the launcher's log.
-    fn tell(&mut self, message: ConsoleMessage) {
-        (self.options.messages)(&message);
     }
 
     fn push(&mut self, id: u32, event: Event) {
@@ -456,7 +458,6 @@ fn survives(group: &ComponentCgroup, files: (u64, u64)) -> Result<bool, String> 
         third: None,
         cgroup: Some(descriptor.as_fd()),
         files,
-        memory_bytes: None,
     };
     let spawned = program.spawn().map_err(|error| error.to_string())?;
     let pid = rustix::process::Pid::from_raw(spawned.pid);

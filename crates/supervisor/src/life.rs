@@ -55,7 +55,8 @@ enum Then {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules<'p> {
     pub(crate) restart: &'p Restart,
-    /// Time from start to READY; none means that it is READY as soon as it runs.
+    /// Time from start to READY; none means that nobody answers for it, and that having lived long enough is all that
+    /// can be known.
     pub(crate) ready_within_ms: Option<u64>,
     /// Failed health probes in a row that end it.
     pub(crate) health_failures_max: u32,
@@ -106,6 +107,7 @@ pub(crate) enum Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Timer {
     Backoff,
+    /// The end of STARTING: with a probe it is too late then, without one it has lived long enough.
     Ready,
     Grace,
     GiveUp,
@@ -350,7 +352,10 @@ impl Step<'_, '_> {
         if self.life.state == State::Starting {
             self.tell(Notice::Started);
             if self.rules.ready_within_ms.is_none() {
-                self.answered();
+                match self.rules.restart.settle_ms.min(self.rules.restart.min_uptime_ms) {
+                    0 => self.answered(),
+                    settle_ms => self.arm(Timer::Ready, settle_ms),
+                }
             }
         }
     }
@@ -513,7 +518,10 @@ impl Step<'_, '_> {
         match (timer, self.life.state) {
             (Timer::Backoff, State::Backoff) if !self.life.has_tree => self.move_to(State::Waiting, None),
             (Timer::Ready, State::Starting) => {
-                let limit_ms = self.rules.ready_within_ms.unwrap_or_default();
+                let Some(limit_ms) = self.rules.ready_within_ms else {
+                    self.answered();
+                    return;
+                };
                 let last = self.life.reason.take().map(|last| format!(": {last}")).unwrap_or_default();
                 let why = format!("it was not ready within {limit_ms} ms{last}");
                 self.life.reason = Some(why.clone());

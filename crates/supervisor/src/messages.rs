@@ -13,7 +13,7 @@
 //! | ZWEL0081I | a component ended well and is not meant to be started again |
 //! | ZWEL0082E | processes of a component live on after a kill |
 //! | ZWEL0083W | processes of an earlier launcher were found and are stopped |
-//! | ZWEL0084W | a limit of a component is not enforced, or differently |
+//! | ZWEL0084W | a limit of a component is not enforced |
 //! | ZWEL0085W | output of a component cannot be written to its log |
 //! | ZWEL0086I | output is written again |
 //! | ZWEL0087W | a caller on the console is refused or dropped |
@@ -25,6 +25,7 @@
 //! | ZWEL0093E | a request cannot be carried out |
 //! | ZWEL0094W | how trees of processes are held, when not by cgroups |
 //! | ZWEL0095W | a component the plan left out |
+//! | ZWEL0096W | messages are missing here: nobody took them |
 
 use crate::console::ConsoleMessage;
 use crate::life::{Life, Notice};

@@ -8,9 +8,9 @@ use crate::console::ConsoleMessage;
 use crate::lock::{InstanceLock, LockError};
 use crate::order::OrderError;
 
-/// Takes messages.
+/// Takes messages; called when neither standard output nor standard error would make it wait.
 pub type MessageSink = Box<dyn FnMut(&ConsoleMessage)>;
-/// Takes the name of a component and a line of its output.
+/// Takes the name of a component and a line of its output; called like [`MessageSink`].
 pub type NotableSink = Box<dyn FnMut(&str, &str)>;
 
 /// What the supervisor needs besides its plan.

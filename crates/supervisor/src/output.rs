@@ -3,22 +3,25 @@
 pub(crate) mod history;
 pub(crate) mod lines;
 pub(crate) mod log_file;
+pub(crate) mod notable;
 pub(crate) mod tail;
 
 use std::path::Path;
 
-use memchr::memmem::Finder;
 use regex_lite::Regex;
 
 use crate::clock;
 use lines::Framer;
 use log_file::{LogFile, Written};
+use notable::Notable;
 use tail::Tail;
 
 /// The output of one component.
 #[derive(Debug)]
 pub(crate) struct Output {
     framer: Framer,
+    /// The line that is not complete can be shown as it is, so far.
+    is_rest_plain: bool,
     file: LogFile,
     tail: Tail,
 }
@@ -32,7 +35,7 @@ pub(crate) struct Treatment<'t> {
     pub(crate) wall_ms: i64,
     /// Makes a component ready, while it is STARTING.
     pub(crate) ready: Option<&'t Regex>,
-    pub(crate) notable: &'t [Finder<'static>],
+    pub(crate) notable: &'t Notable,
     /// Somebody follows: lines are wanted.
     pub(crate) is_followed: bool,
 }
@@ -44,6 +47,36 @@ pub(crate) struct Taken {
     pub(crate) notable: Vec<String>,
     pub(crate) lines: Vec<String>,
     pub(crate) written: Option<Written>,
+}
+
+/// How much care lines need.
+#[derive(Debug, Clone, Copy)]
+struct Care {
+    /// They can be shown as they are.
+    is_plain: bool,
+    /// Somebody may want to know of them.
+    is_looked_at: bool,
+}
+
+impl Treatment<'_> {
+    /// Says whether bytes have something notable in them.
+    fn is_notable(&self, bytes: &[u8]) -> bool {
+        self.notable.is_in(bytes)
+    }
+}
+
+impl Taken {
+    fn look_at(&mut self, line: &[u8], treatment: &Treatment<'_>) {
+        if let Some(pattern) = treatment.ready {
+            self.is_ready |= pattern.is_match(&String::from_utf8_lossy(line));
+        }
+        if treatment.is_notable(line) {
+            self.notable.push(lines::visible(line));
+        }
+        if treatment.is_followed {
+            self.lines.push(lines::visible(line));
+        }
+    }
 }
 
 /// Bytes of a piece of output, or its end.
@@ -58,6 +91,7 @@ impl Output {
     pub(crate) fn new(path: &Path, settings: &crate::plan::LogSettings) -> Self {
         Self {
             framer: Framer::new(settings.line_bytes),
+            is_rest_plain: true,
             file: LogFile::new(path, settings.rotate_bytes, settings.keep),
             tail: Tail::new(),
         }
@@ -67,43 +101,96 @@ impl Output {
     pub(crate) fn take(&mut self, piece: Piece<'_>, treatment: &Treatment<'_>, batch: &mut Vec<u8>) -> Taken {
         let mut taken = Taken::default();
         batch.clear();
-        let is_plain = matches!(piece, Piece::Bytes(bytes) if lines::is_plain(bytes));
-        let hits = |bytes: &[u8]| treatment.notable.iter().any(|finder| finder.find(bytes).is_some());
-        // Most pieces have nothing notable: asked once a piece, and for the line that began before it.
-        let mut is_hit = matches!(piece, Piece::Bytes(bytes) if hits(bytes)) || !self.framer.is_empty();
-        if matches!(piece, Piece::End) {
-            is_hit = true;
-        }
         let prefix = prefix(treatment);
-        let mut lines = 0;
-        let tail = &mut self.tail;
-        tail.begin_batch();
-        self.framer.feed(piece, &mut |line| {
-            lines += 1;
-            let from = batch.len() + prefix.len();
-            write_line(batch, &prefix, line, is_plain && !treatment.is_json, treatment.is_json);
-            tail.note(from, batch.len() - 1);
-            if treatment.ready.is_some() || treatment.is_followed || is_hit {
-                let text = String::from_utf8_lossy(line);
-                taken.is_ready |= treatment.ready.is_some_and(|regex| regex.is_match(&text));
-                if is_hit && hits(line) {
-                    taken.notable.push(lines::visible(line));
-                }
-                if treatment.is_followed {
-                    taken.lines.push(lines::visible(line));
-                }
+        let lines = match piece {
+            Piece::Bytes(bytes) => self.take_bytes(bytes, &prefix, treatment, batch, &mut taken),
+            Piece::End => {
+                let care = Care { is_plain: self.is_rest_plain, is_looked_at: true };
+                self.is_rest_plain = true;
+                self.write_lines(piece, care, &prefix, treatment, batch, &mut taken)
             }
-        });
-        tail.end_batch(batch, treatment.is_json);
+        };
         if lines > 0 {
-            taken.written = self.file.write(batch, lines);
+            self.tail.take(batch, prefix.len(), treatment.is_json);
+            taken.written = self.file.write(batch, lines, treatment.wall_ms);
         }
         taken
+    }
+
+    /// Takes bytes: what ends the line that began before them with all care, what follows with no more than it needs.
+    ///
+    /// Components may print more than anything else here has to do; most of it is plain text that nobody waits for.
+    fn take_bytes(
+        &mut self,
+        bytes: &[u8],
+        prefix: &[u8],
+        treatment: &Treatment<'_>,
+        batch: &mut Vec<u8>,
+        taken: &mut Taken,
+    ) -> u64 {
+        let is_plain = lines::is_plain(bytes);
+        let begun = match memchr::memchr(b'\n', bytes) {
+            _ if self.framer.is_empty() => 0,
+            Some(at) => at + 1,
+            None => bytes.len(),
+        };
+        let (first, rest) = bytes.split_at(begun);
+        let mut lines = 0;
+        if begun > 0 {
+            let care = Care { is_plain: is_plain && self.is_rest_plain, is_looked_at: true };
+            lines += self.write_lines(Piece::Bytes(first), care, prefix, treatment, batch, taken);
+            self.is_rest_plain &= is_plain;
+        }
+        if !rest.is_empty() {
+            let is_looked_at =
+                treatment.ready.is_some() || treatment.is_followed || treatment.is_notable(rest);
+            let care = Care { is_plain, is_looked_at };
+            lines += self.write_lines(Piece::Bytes(rest), care, prefix, treatment, batch, taken);
+            self.is_rest_plain = is_plain;
+        }
+        if self.framer.is_empty() {
+            self.is_rest_plain = true;
+        }
+        lines
+    }
+
+    /// Writes lines into a batch and returns how many.
+    fn write_lines(
+        &mut self,
+        piece: Piece<'_>,
+        care: Care,
+        prefix: &[u8],
+        treatment: &Treatment<'_>,
+        batch: &mut Vec<u8>,
+        taken: &mut Taken,
+    ) -> u64 {
+        let mut lines = 0;
+        if care.is_plain && !care.is_looked_at && !treatment.is_json {
+            // The way of a flood: nothing is decided line by line.
+            self.framer.feed(piece, &mut |line| {
+                lines += 1;
+                write_plain(batch, prefix, line);
+            });
+            return lines;
+        }
+        self.framer.feed(piece, &mut |line| {
+            lines += 1;
+            write_line(batch, prefix, line, care.is_plain, treatment.is_json);
+            if care.is_looked_at {
+                taken.look_at(line, treatment);
+            }
+        });
+        lines
     }
 
     /// Returns the last lines.
     pub(crate) fn last_lines(&self) -> Vec<String> {
         self.tail.lines()
+    }
+
+    /// Returns its log file.
+    pub(crate) fn file(&self) -> &LogFile {
+        &self.file
     }
 
     pub(crate) fn file_mut(&mut self) -> &mut LogFile {
@@ -123,25 +210,34 @@ fn prefix(treatment: &Treatment<'_>) -> Vec<u8> {
     format!("{stamp} <{}:{}> ", treatment.name, treatment.pid).into_bytes()
 }
 
-fn write_line(batch: &mut Vec<u8>, prefix: &[u8], line: &[u8], is_plain: bool, is_json: bool) {
+#[inline]
+fn write_plain(batch: &mut Vec<u8>, prefix: &[u8], line: &[u8]) {
+    batch.reserve(prefix.len() + line.len() + 1);
     batch.extend_from_slice(prefix);
+    batch.extend_from_slice(line);
+    batch.push(b'\n');
+}
+
+fn write_line(batch: &mut Vec<u8>, prefix: &[u8], line: &[u8], is_plain: bool, is_json: bool) {
     if is_json {
+        batch.extend_from_slice(prefix);
         let text = String::from_utf8_lossy(line);
         serde_json::to_writer(&mut *batch, &text).expect("a string is JSON, and memory takes it");
-        batch.push(b'}');
+        batch.extend_from_slice(b"}\n");
     } else if is_plain {
-        batch.extend_from_slice(line);
+        write_plain(batch, prefix, line);
     } else {
+        batch.extend_from_slice(prefix);
         lines::write_visible(batch, line);
+        batch.push(b'\n');
     }
-    batch.push(b'\n');
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn treatment<'t>(notable: &'t [Finder<'static>], is_json: bool) -> Treatment<'t> {
+    fn treatment(notable: &Notable, is_json: bool) -> Treatment<'_> {
         let name = "redis";
         Treatment { name, pid: 7, is_json, wall_ms: 0, ready: None, notable, is_followed: true }
     }
@@ -152,7 +248,7 @@ mod tests {
         let path = dir.path().join("redis.log");
         let mut output = Output::new(&path, &crate::plan::LogSettings::default());
         let mut batch = Vec::new();
-        let notable = [Finder::new("UP").into_owned()];
+        let notable = Notable::new(&["UP".to_owned()]);
         let treatment = treatment(&notable, false);
         let taken = output.take(Piece::Bytes(b"one\nis U"), &treatment, &mut batch);
         assert_eq!((taken.lines, taken.notable.len()), (vec!["one".to_owned()], 0));
@@ -166,11 +262,48 @@ mod tests {
     }
 
     #[test]
+    fn output_whose_line_began_with_control_characters_is_escaped_wherever_it_is_cut() {
+        let text = b"\x1b[31mred and a long way to the end\nplain\nb\x07ell\n";
+        for at in 0..text.len() {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("redis.log");
+            let mut output = Output::new(&path, &crate::plan::LogSettings::default());
+            let mut batch = Vec::new();
+            let notable = Notable::default();
+            let treatment = Treatment { is_followed: false, ..treatment(&notable, false) };
+            for piece in [&text[..at], &text[at..]] {
+                output.take(Piece::Bytes(piece), &treatment, &mut batch);
+            }
+            let written = std::fs::read(&path).unwrap();
+            assert!(!written.contains(&0x1b) && !written.contains(&7), "cut at {at}");
+            let expected = ["\\x1b[31mred and a long way to the end", "plain", "b\\x07ell"];
+            assert_eq!(output.last_lines(), expected, "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn notable_line_is_found_wherever_it_is_cut() {
+        let text = b"one\ntwo UP and on\nthree\n";
+        for at in 0..text.len() {
+            let dir = tempfile::tempdir().unwrap();
+            let mut output = Output::new(&dir.path().join("redis.log"), &crate::plan::LogSettings::default());
+            let notable = Notable::new(&["UP".to_owned()]);
+            let treatment = Treatment { is_followed: false, ..treatment(&notable, false) };
+            let mut found = Vec::new();
+            for piece in [&text[..at], &text[at..]] {
+                found.extend(output.take(Piece::Bytes(piece), &treatment, &mut Vec::new()).notable);
+            }
+            assert_eq!(found, ["two UP and on"], "cut at {at}");
+        }
+    }
+
+    #[test]
     fn output_as_json_is_one_object_a_line() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("redis.log");
         let mut output = Output::new(&path, &crate::plan::LogSettings::default());
-        output.take(Piece::Bytes(b"say \"hi\"\x01\n"), &treatment(&[], true), &mut Vec::new());
+        let notable = Notable::default();
+        output.take(Piece::Bytes(b"say \"hi\"\x01\n"), &treatment(&notable, true), &mut Vec::new());
         let text = std::fs::read_to_string(&path).unwrap();
         let object: serde_json::Value = serde_json::from_str(text.trim_end()).unwrap();
         assert_eq!(object["text"], "say \"hi\"\u{1}");

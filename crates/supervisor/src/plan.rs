@@ -63,7 +63,7 @@ pub struct Component {
     /// When it is started again.
     #[serde(default)]
     pub restart: Restart,
-    /// When it counts as READY; without a probe it does as soon as it runs.
+    /// When it counts as READY; without a probe it does once it has run for [`Restart::settle_ms`].
     #[serde(default)]
     pub readiness: Option<Readiness>,
     /// When a running component is DEGRADED and started again.
@@ -122,6 +122,10 @@ pub struct Restart {
     pub intervals_ms: Vec<u64>,
     /// A longer run resets the counter, in milliseconds.
     pub min_uptime_ms: u64,
+    /// A component without a readiness probe is STARTING for so long, in milliseconds, and READY if it still runs then;
+    /// never longer than `min_uptime_ms`. One that ends at once is thereby never taken for one that works.
+    #[serde(default = "settle_ms", skip_serializing_if = "is_usual_settle")]
+    pub settle_ms: u64,
     /// Up to this share of a waiting time is added by chance, in percent.
     #[serde(default)]
     pub jitter_percent: u8,
@@ -139,11 +143,23 @@ impl Default for Restart {
             mode: RestartMode::Always,
             intervals_ms: [1, 1, 1, 5, 5, 10, 20, 60, 120, 240].map(|seconds| seconds * 1000).to_vec(),
             min_uptime_ms: 90_000,
+            settle_ms: settle_ms(),
             jitter_percent: 0,
             slow_retry_ms: Some(600_000),
             fatal_exit_codes: Vec::new(),
         }
     }
+}
+
+/// What other supervisors call a start that went well as well.
+fn settle_ms() -> u64 {
+    1000
+}
+
+/// The usual time is not written: a plan made before there was one has the same fingerprints.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_usual_settle(value: &u64) -> bool {
+    *value == settle_ms()
 }
 
 /// Which ends of a process are followed by a new start.
@@ -221,7 +237,9 @@ impl Default for Stop {
     }
 }
 
-/// What a component may use; enforced by cgroups, or by resource limits where a note says so.
+/// What a component may use: files by a resource limit of each process, the rest of its whole tree by cgroups.
+///
+/// Where the launcher has no cgroup controller for a limit it is not enforced, and a note and the status say so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Limits {
     /// Memory in bytes.

@@ -152,7 +152,6 @@ pub fn run(spec: &ScriptSpec) -> Result<ScriptResult, ScriptError> {
         third: third.as_ref().map(|(_, child)| child.as_fd()),
         cgroup: None,
         files: spawn::files_limit(),
-        memory_bytes: None,
     };
     let spawned = match program.spawn() {
         Ok(spawned) => spawned,

@@ -52,6 +52,17 @@ impl Handler for Keep {
                 Message::csm(841, Severity::E, "no level is in production, so nothing is changed in it");
             return Err(Refusal::new(ReturnCode::Refused, message.with_hint("put a level in production")));
         };
+        if wish.keep && current.record.tree(component).is_none() {
+            let text = format!(
+                "component {component} is not part of {}, so none of it can be kept over it",
+                current.level()
+            );
+            let hint = "at the principal: SYSTEM ABSORB makes a level that has it; or remove its directory";
+            return Err(Refusal::new(
+                ReturnCode::Refused,
+                Message::csm(848, Severity::E, text).with_hint(hint),
+            ));
+        }
         let before = found(context, &state, &current.record).map_err(|error| failed(&error))?;
         let vendor = |path: &PartPath| vendor_part(context, current, component, path);
         let exceptions =

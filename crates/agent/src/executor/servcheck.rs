@@ -336,9 +336,9 @@ fn space(facts: &Facts) -> (Verdict, String) {
 }
 
 fn unknown_components(facts: &Facts) -> (Verdict, String) {
-    let found = |item: &&DriftItem| item.found.starts_with("a component");
-    let unknown: Vec<String> =
-        facts.drift.iter().filter(found).map(|item| format!("{}/{}", item.slot, item.component)).collect();
+    let strange = facts.drift.iter().filter(|item| item.found == trees::STRANGE);
+    let mut unknown: Vec<String> = strange.map(|item| format!("{}/{}", item.slot, item.component)).collect();
+    unknown.dedup();
     if unknown.is_empty() { (Verdict::Ok, "none".to_owned()) } else { (Verdict::Warn, unknown.join(", ")) }
 }
 

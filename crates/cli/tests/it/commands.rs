@@ -162,6 +162,7 @@ fn systems_fit_a_terminal_of_eighty_columns() {
 fn release_is_dropped_when_no_system_is_on_it() {
     let mut world = World::with_level_one();
     world.add_system("vm01");
+    world.run("principal", "servmgr srvlvl send 720 one vm01 '(test'").ends(0);
     world.run("principal", "servmgr release delete 720").ends(16).says("VM01");
     world.run("principal", "servmgr system delete 720 vm01").ends(0);
     world.run("principal", "servmgr release delete 720").ends(16).says("ONE");
@@ -174,6 +175,21 @@ fn release_is_dropped_when_no_system_is_on_it() {
     world.run("principal", "servmgr store gc").ends(0);
     world.run("principal", "servmgr initialize 720 --from media/base").ends(0);
     world.run("principal", "servmgr srvlvl query 720 all").ends(0).says("BASE");
+
+    // The system that was on it takes the new repository for no rollback of the old one.
+    for line in [
+        "servmgr srvlvl add 720 one basedon BASE",
+        "servmgr srvlvl service 720 one all rsu0801.envelope",
+        "servmgr srvlvl package 720 one",
+    ] {
+        world.run("principal", line).ends(0);
+    }
+    let config = std::fs::read_to_string(world.path("vm01/system/agent.json")).unwrap();
+    let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    let add = format!("servmgr system add 720 vm01 BASE --hostname 127.0.0.1 --port {}", config["port"]);
+    world.run("principal", &add).ends(4);
+    world.run("principal", &add).ends(4).says("is added");
+    world.run("principal", "servmgr srvlvl send 720 one vm01 '(test'").ends(0);
 }
 
 #[test]

@@ -61,10 +61,12 @@ fn overdue_emergency_service_shows_in_every_query() {
 #[test]
 fn changes_by_hand_are_absorbed_into_a_level_that_counts_as_running_and_goes_everywhere() {
     let world = in_production(&["vm01", "vm02"]);
-    repair(&world, "vm01", &[(SERVER, "repaired\n"), ("etc/new.conf", "key = 1\n")]);
+    // One of them in directories of its own.
+    let parts = [(SERVER, "repaired\n"), ("etc/new.conf", "key = 1\n"), ("site/rules/one", "rule\n")];
+    repair(&world, "vm01", &parts);
     world.run("principal", "servmgr system servcheck 720 vm01").ends(4).says("diverged").says(SERVER);
     let query = world.run("principal", "servmgr system query 720 vm01").ends(4);
-    query.says("DIVERGED").says("ledger, 2 parts").says("etc/new.conf");
+    query.says("DIVERGED").says("ledger, 3 parts").says("etc/new.conf");
     // What goes over it is refused with every part by name, and nothing is sent.
     world
         .run("principal", "servmgr srvlvl send 720 one vm01 '(stable'")
@@ -96,12 +98,48 @@ fn changes_by_hand_are_absorbed_into_a_level_that_counts_as_running_and_goes_eve
         assert_eq!(world.slot(host, "current").as_deref(), Some("HOT1.1"));
         assert_eq!(text_in(&world, host, "ledger/lib/server.py"), "repaired\n");
         assert_eq!(text_in(&world, host, "ledger/etc/new.conf"), "key = 1\n");
+        assert_eq!(text_in(&world, host, "ledger/site/rules/one"), "rule\n");
     }
     world.run("principal", "servmgr system servcheck 720 vm02").ends(0);
     // The part was written in place: the level before must not have suffered by it.
     world.run("principal", "servmgr system fallback 720 vm02").ends(0);
     let original = fs::read_to_string(world.path("media/rsu0801/ledger").join(SERVER)).unwrap();
     assert_eq!(text_in(&world, "vm02", "ledger/lib/server.py"), original);
+}
+
+#[test]
+fn component_added_by_hand_is_absorbed_whole() {
+    let world = in_production(&["vm01"]);
+    let level = fs::canonicalize(world.path("vm01/system/current")).unwrap();
+    let open = |mode| fs::set_permissions(&level, fs::Permissions::from_mode(mode)).unwrap();
+    open(0o755);
+    for (part, text) in [("manifest.yaml", "name: meter\n"), ("bin/start.sh", "#!/bin/sh\n")] {
+        let path = level.join("meter").join(part);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    fs::create_dir_all(level.join("meter/spool/in")).unwrap();
+    open(0o555);
+    world.run("principal", "servmgr system servcheck 720 vm01").says("current/meter");
+    world.run("principal", "servmgr system query 720 vm01").says("meter, 3 parts");
+    let keep = "servmgr system exception add 720 vm01 meter reason ours";
+    world.run("principal", keep).ends(16).says("meter").says("ABSORB");
+    // No level over it but one that has it.
+    world.run("principal", "servmgr srvlvl send 720 one vm01 '(stable'").ends(16).says("meter/bin/start.sh");
+    world
+        .run("principal", "servmgr system absorb 720 vm01 meter into hot1")
+        .ends(0)
+        .says("counts as running it");
+    world.run("principal", "servmgr srvlvl package 720 hot1").ends(0);
+    world.run("principal", "servmgr srvlvl send 720 hot1 vm01 '(test'").ends(0);
+    world.run("principal", "servmgr srvlvl send 720 hot1 vm01 '(stable'").ends(0);
+    world.run("principal", "servmgr system put2prod 720 vm01").ends(0);
+    assert_eq!(world.slot("vm01", "current").as_deref(), Some("HOT1.1"));
+    assert_eq!(text_in(&world, "vm01", "meter/bin/start.sh"), "#!/bin/sh\n");
+    assert!(world.path("vm01/system/current/meter/spool/in").is_dir());
+    // Only the level before has it still without being asked for it.
+    let check = world.run("principal", "servmgr system servcheck 720 vm01").ends(4).says("previous/meter");
+    assert!(!check.text.contains("current/meter"), "{}", check.text);
 }
 
 #[test]
@@ -175,7 +213,7 @@ fn exception_is_listed_kept_over_new_levels_and_refused_when_the_vendor_changes_
     world.run("principal", &format!("{send} force 'try all the same'")).ends(16).says("README.md");
 
     // Dropped, it is a change by hand like any other.
-    world.run("principal", "servmgr system exception delete 720 vm01 ledger README.md").ends(4);
+    world.run("principal", "servmgr system exception delete vm01 ledger README.md").ends(4);
     world.run("principal", "servmgr system query 720 vm01").ends(4).says("DIVERGED");
     assert_eq!(text_in(&world, "vm01", "ledger/README.md"), "ours\n");
     world.run("principal", send).ends(16).says("README.md");
@@ -188,7 +226,7 @@ fn exception_is_listed_kept_over_new_levels_and_refused_when_the_vendor_changes_
         .ends(4);
     assert_eq!(text_in(&world, "vm01", "ledger/README.md"), "the vendor's news\n");
     assert_eq!(text_in(&world, "vm01", "ledger/etc/site.conf"), "x\n");
-    world.run("principal", "servmgr system exception query 720 all").ends(0).says("site.conf");
+    world.run("principal", "servmgr system exception query all").ends(0).says("site.conf");
     // A system that leaves keeps what it keeps, and says so to whoever comes next.
     world.run("principal", "servmgr system delete 720 vm01").ends(0);
     world.run("vm01", "agent status").ends(0).says("site.conf");

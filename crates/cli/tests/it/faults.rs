@@ -132,3 +132,21 @@ fn managed_system_killed_while_it_works_goes_on_after_its_restart() {
     assert_eq!(world.slot("vm01", "current"), production);
     assert_eq!(world.slot("vm01", "previous").as_deref(), Some("TWO.1"));
 }
+
+#[test]
+fn principal_killed_while_it_renews_its_certificate_has_revoked_it_all_the_same() {
+    let mut world = World::with_level_one();
+    world.add_system("vm01");
+    let send = "servmgr srvlvl send 720 one vm01 '(test'";
+    for (number, point) in points("renew.").into_iter().enumerate() {
+        let thief = format!("thief{number}");
+        crate::world::copy(&world.path("principal"), &world.path(&thief));
+        world.run(&thief, send).ends(0);
+        world.run_until(point, "principal", "servmgr principal renew --reason stolen").was_killed();
+        // What comes next tells the system; nothing has to be done again.
+        world.run("principal", send).ends(0);
+        world.run(&thief, send).ends(32).says("refused");
+    }
+    world.run("principal", "servmgr principal renew --reason 'to be sure'").ends(0);
+    world.run("principal", send).ends(0);
+}

@@ -8,6 +8,7 @@ mod bad_input;
 mod commands;
 mod components;
 mod configuration;
+mod cross_memory;
 mod emergency;
 mod faults;
 mod installation;

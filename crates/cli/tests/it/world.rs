@@ -120,6 +120,10 @@ impl World {
             .args(words(line))
             .current_dir(self.directory.path())
             .env_remove("TENDER_FAULT")
+            .env_remove("TENDER_XMEM_RUN")
+            .env_remove("TENDER_XMEM_STATE")
+            .env_remove("TENDER_XMEM_PARMLIB")
+            .env_remove("TENDER_XMEMD")
             .env("TENDER_HOME", self.path(host))
             .env("COLUMNS", "140")
             .stdin(Stdio::null());

@@ -84,9 +84,10 @@ fn import_tar(
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                 // Old archives write a directory as a file whose name ends in a slash.
                 if raw_path.ends_with(b"/") {
-                    continue;
+                    Node::Directory
+                } else {
+                    into.file(&part, mode & 0o7777, &mut entry, archive)?
                 }
-                into.file(&part, mode & 0o7777, &mut entry, archive)?
             }
             EntryType::Symlink => {
                 let target = String::from_utf8(target.unwrap_or_default());
@@ -94,7 +95,8 @@ fn import_tar(
                 Node::Symlink { target }
             }
             EntryType::Link => into.hard_link(&part, &target.unwrap_or_default())?,
-            EntryType::Directory | EntryType::XGlobalHeader => continue,
+            EntryType::Directory => Node::Directory,
+            EntryType::XGlobalHeader => continue,
             EntryType::Fifo => return Err(refused(&part, "a named pipe")),
             EntryType::Char | EntryType::Block => return Err(refused(&part, "a device")),
             _ => return Err(refused(&part, "an entry of an unknown kind")),
@@ -161,6 +163,8 @@ impl Collector<'_> {
     /// Adds a part; the same part again is one part, another one of the name is refused.
     pub(super) fn insert(&mut self, part: PartPath, node: Node) -> Result<(), ImportError> {
         match self.nodes.get(&part) {
+            // A link may stand for a directory that the archive names too, as `tar` itself would make of it.
+            Some(Node::Symlink { .. }) if node == Node::Directory => Ok(()),
             Some(before) if *before != node => Err(ImportError::Twice { part }),
             _ => {
                 self.nodes.insert(part, node);

@@ -13,6 +13,7 @@ use crate::store::ObjectStore;
 use crate::tree::{Node, Tree};
 use crate::workers::{cores, try_map};
 
+/// A file, a link, or a directory with nothing in it.
 struct Found {
     path: PartPath,
     metadata: Metadata,
@@ -43,6 +44,9 @@ fn import_one(store: &ObjectStore, dir: &Path, found: &Found) -> Result<Node, Im
             Err(_) => Err(ImportError::NameEncoding { part: format!("{} (its target)", found.path) }),
         };
     }
+    if found.metadata.is_dir() {
+        return Ok(Node::Directory);
+    }
     let mode = permission_bits(found.metadata.mode() & 0o7777, &found.path)?;
     let stored = store.put_file(&path);
     let (digest, size) = stored.map_err(|source| ImportError::Store { part: found.path.clone(), source })?;
@@ -61,10 +65,12 @@ fn walk(dir: &Path, prefix: &str, found: &mut Vec<Found>) -> Result<(), ImportEr
         let part = format!("{prefix}{name}");
         let metadata = entry.metadata().map_err(read_error(entry.path()))?;
         if metadata.is_dir() {
+            let before = found.len();
             walk(&entry.path(), &format!("{part}/"), found)?;
-            continue;
-        }
-        if let Some(what) = refused_kind(metadata.file_type()) {
+            if found.len() > before {
+                continue;
+            }
+        } else if let Some(what) = refused_kind(metadata.file_type()) {
             return Err(ImportError::Kind { part, what });
         }
         let path = PartPath::new(part.as_str()).map_err(|source| ImportError::Name { part, source })?;

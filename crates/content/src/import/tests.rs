@@ -30,6 +30,7 @@ enum Entry<'a> {
     Link(&'a str, &'a str),
     HardLink(&'a str, &'a str),
     Fifo(&'a str),
+    Directory(&'a str),
 }
 
 /// Writes names as given: a builder that checks them could not make hostile archives.
@@ -42,6 +43,7 @@ fn tar_of(entries: &[Entry<'_>]) -> Vec<u8> {
             Entry::Link(name, target) => (name, tar::EntryType::Symlink, 0o777, *target, b""),
             Entry::HardLink(name, target) => (name, tar::EntryType::Link, 0o644, *target, b""),
             Entry::Fifo(name) => (name, tar::EntryType::Fifo, 0o644, "", b""),
+            Entry::Directory(name) => (name, tar::EntryType::Directory, 0o755, "", b""),
         };
         header.set_entry_type(kind);
         header.set_mode(mode);
@@ -72,7 +74,12 @@ fn directory_with_files_and_links_becomes_its_tree() {
     fs::hard_link(input.join("a/run"), input.join("a/same")).unwrap();
     symlink("run", input.join("a/link")).unwrap();
     let link = Node::Symlink { target: "run".to_owned() };
-    let wanted = tree(&[("a/link", link), ("a/run", file(0o755, b"#!")), ("a/same", file(0o755, b"#!"))]);
+    let wanted = tree(&[
+        ("a/empty", Node::Directory),
+        ("a/link", link),
+        ("a/run", file(0o755, b"#!")),
+        ("a/same", file(0o755, b"#!")),
+    ]);
     assert_eq!(import_dir(&store, &input, &NoProgress).unwrap(), wanted);
     assert_eq!(store.read(&crate::Digest::of(b"#!")).unwrap(), b"#!");
 }
@@ -127,6 +134,25 @@ fn tar_in_every_compression_becomes_the_same_tree() {
     for bytes in [plain, gz.finish().unwrap(), xz.finish().unwrap(), zst] {
         assert_eq!(import(&bytes, 1).unwrap(), wanted);
     }
+}
+
+#[test]
+fn archive_with_empty_directories_brings_them_along() {
+    let entries = [
+        Entry::Directory("./"),
+        Entry::Directory("./p/"),
+        Entry::Directory("./p/full/"),
+        Entry::File("./p/full/a", 0o644, b"a"),
+        Entry::Directory("./p/empty/"),
+        Entry::Link("./p/link", "full"),
+        Entry::Directory("./p/link/"),
+    ];
+    let link = Node::Symlink { target: "full".to_owned() };
+    let wanted = tree(&[("empty", Node::Directory), ("full/a", file(0o644, b"a")), ("link", link)]);
+    assert_eq!(import(&tar_of(&entries), 1).unwrap(), wanted);
+    assert_eq!(import(&zip_of("p/empty/", 0o40_755, b""), 1).unwrap(), tree(&[("empty", Node::Directory)]));
+    let both = [Entry::File("p/empty", 0o644, b""), Entry::Directory("p/empty/")];
+    assert!(matches!(import(&tar_of(&both), 1), Err(ImportError::Twice { .. })));
 }
 
 #[test]

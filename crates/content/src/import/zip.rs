@@ -58,6 +58,7 @@ pub(super) fn import_zip(
         progress.advance(member.compressed_bytes);
         let Some(part) = into.part_path(&member.name)? else { continue };
         if member.name.ends_with(b"/") {
+            into.insert(part, Node::Directory)?;
             continue;
         }
         let data = open_member(file, &member).map_err(failed)?;

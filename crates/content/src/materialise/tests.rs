@@ -31,6 +31,7 @@ impl Setup {
         }
         let link = Node::Symlink { target: "../bin/run".to_owned() };
         nodes.insert(PartPath::new("etc/run").unwrap(), link);
+        nodes.insert(PartPath::new("var/spool/new").unwrap(), Node::Directory);
         Tree::from_nodes(nodes).unwrap()
     }
 }
@@ -52,10 +53,10 @@ fn tree_through_a_directory_is_the_same_without_write_bits() {
     let read_back = import_dir(&setup.store, &setup.at("level"), &NoProgress).unwrap();
     let without_write_bits = tree.into_nodes().into_iter().map(|(path, node)| match node {
         Node::File { mode, size, digest } => (path, Node::File { mode: mode & 0o555, size, digest }),
-        link @ Node::Symlink { .. } => (path, link),
+        other @ (Node::Symlink { .. } | Node::Directory) => (path, other),
     });
     assert_eq!(read_back, Tree::from_nodes(without_write_bits.collect()).unwrap());
-    for directory in ["", "etc", "etc/a/b"] {
+    for directory in ["", "etc", "etc/a/b", "var/spool/new"] {
         assert_eq!(fs::metadata(setup.at("level").join(directory)).unwrap().mode() & 0o7777, 0o555);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -76,12 +77,18 @@ impl StatKey {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Entry {
+/// A digest that was loaded.
+#[derive(Debug)]
+struct Loaded {
     digest: Digest,
-    /// Whether this run looked it up or added it; what no run uses any more is not kept.
-    is_used: bool,
+    use_: AtomicU8,
 }
+
+/// Not looked up in this run; what no run uses any more is not kept.
+const UNUSED: u8 = 0;
+const USED: u8 = 1;
+/// Found to be another in this run.
+const REPLACED: u8 = 2;
 
 /// The digests remembered in one file on disk.
 ///
@@ -90,24 +97,29 @@ struct Entry {
 #[derive(Debug)]
 pub struct ScanCache {
     path: PathBuf,
-    entries: Mutex<HashMap<StatKey, Entry>>,
+    /// Does not grow, so that threads look things up without waiting for each other.
+    loaded: HashMap<StatKey, Loaded>,
+    added: Mutex<HashMap<StatKey, Digest>>,
 }
 
 impl ScanCache {
     /// Loads the cache kept at `path`; empty when there is none or it is damaged.
     #[must_use]
     pub fn load(path: &Path) -> Self {
-        let entries = fs::read(path).ok().and_then(|bytes| decode(&bytes)).unwrap_or_default();
-        Self { path: path.to_owned(), entries: Mutex::new(entries) }
+        let loaded = fs::read(path).ok().and_then(|bytes| decode(&bytes)).unwrap_or_default();
+        Self { path: path.to_owned(), loaded, added: Mutex::default() }
     }
 
     /// Keeps the cache at the path it was loaded from.
     pub fn save(&self) -> Result<(), ScanError> {
         let mut bytes = MAGIC.to_vec();
-        for (key, entry) in self.entries().iter().filter(|(_, entry)| entry.is_used) {
+        let mut put = |key: &StatKey, digest: &Digest| {
             key.encode(&mut bytes);
-            bytes.extend(entry.digest.as_bytes());
-        }
+            bytes.extend(digest.as_bytes());
+        };
+        let used = self.loaded.iter().filter(|(_, one)| one.use_.load(Ordering::Relaxed) == USED);
+        used.for_each(|(key, one)| put(key, &one.digest));
+        self.added().iter().for_each(|(key, digest)| put(key, digest));
         let checksum = Digest::of(&bytes);
         bytes.extend(checksum.as_bytes());
         write_atomically(&self.path, &bytes).map_err(ScanError::Cache)
@@ -116,36 +128,50 @@ impl ScanCache {
     /// Returns how many digests are remembered.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries().len()
+        let replaced = self.loaded.values().filter(|one| one.use_.load(Ordering::Relaxed) == REPLACED);
+        self.loaded.len() - replaced.count() + self.added().len()
     }
 
     /// Tells whether nothing is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries().is_empty()
+        self.len() == 0
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<StatKey, Entry>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn added(&self) -> MutexGuard<'_, HashMap<StatKey, Digest>> {
+        self.added.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn lookup(&self, key: &StatKey) -> Option<Digest> {
-        self.entries().get_mut(key).map(|entry| {
-            entry.is_used = true;
-            entry.digest
-        })
+        match self.loaded.get(key) {
+            Some(one) if one.use_.load(Ordering::Relaxed) != REPLACED => {
+                one.use_.store(USED, Ordering::Relaxed);
+                Some(one.digest)
+            }
+            _ => self.added().get(key).copied(),
+        }
     }
 
     pub(super) fn remember(&self, key: StatKey, digest: Digest) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
         let is_settled = i64::try_from(now).is_ok_and(|now| key.ctime_ns < now - CLOCK_TICK_NS);
-        if is_settled {
-            self.entries().insert(key, Entry { digest, is_used: true });
+        if !is_settled {
+            return;
+        }
+        let mut added = self.added();
+        match self.loaded.get(&key) {
+            Some(one) if one.digest == digest && !added.contains_key(&key) => {
+                one.use_.store(USED, Ordering::Relaxed);
+            }
+            known => {
+                added.insert(key, digest);
+                known.into_iter().for_each(|one| one.use_.store(REPLACED, Ordering::Relaxed));
+            }
         }
     }
 }
 
-fn decode(bytes: &[u8]) -> Option<HashMap<StatKey, Entry>> {
+fn decode(bytes: &[u8]) -> Option<HashMap<StatKey, Loaded>> {
     let (body, checksum) = bytes.split_at_checked(bytes.len().checked_sub(32)?)?;
     if Digest::of(body).as_bytes() != checksum {
         return None;
@@ -154,7 +180,7 @@ fn decode(bytes: &[u8]) -> Option<HashMap<StatKey, Entry>> {
     let mut entries = HashMap::with_capacity(records.len() / RECORD_BYTES);
     for record in records.chunks_exact(RECORD_BYTES) {
         let digest = Digest::from_bytes(record[RECORD_BYTES - 32..].try_into().ok()?);
-        entries.insert(StatKey::decode(record)?, Entry { digest, is_used: false });
+        entries.insert(StatKey::decode(record)?, Loaded { digest, use_: AtomicU8::new(UNUSED) });
     }
     Some(entries)
 }

@@ -66,6 +66,41 @@ fn scan_finds_each_kind_of_drift_exactly() {
 }
 
 #[test]
+fn scan_finds_drift_of_an_empty_directory_exactly() {
+    use DifferenceKind::{Extra, Kind, Missing, Mode};
+    let check = |change: fn(&Path), expected: &[(&str, DifferenceKind)]| {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("slot");
+        fs::create_dir_all(root.join("spool/new")).unwrap();
+        fs::write(root.join("a"), "a").unwrap();
+        let store = ObjectStore::open(&dir.path().join("store")).unwrap();
+        let tree = import_dir(&store, &root, &NoProgress).unwrap();
+        change(&root.join("spool"));
+        let found = scan(&root, &tree, None, ScanMode::Full, &NoProgress).unwrap();
+        let found: Vec<_> = found.iter().map(|d| (d.path.as_str(), d.kind)).collect();
+        assert_eq!(found, expected);
+    };
+    check(|_| {}, &[]);
+    check(|spool| fs::remove_dir(spool.join("new")).unwrap(), &[("spool/new", Missing)]);
+    check(|spool| fs::remove_dir_all(spool).unwrap(), &[("spool/new", Missing)]);
+    check(|spool| fs::write(spool.join("new/x"), "").unwrap(), &[("spool/new/x", Extra)]);
+    let file = |spool: &Path| {
+        fs::remove_dir(spool.join("new")).unwrap();
+        fs::write(spool.join("new"), "").unwrap();
+    };
+    check(file, &[("spool/new", Kind)]);
+    let link = |spool: &Path| {
+        fs::remove_dir_all(spool).unwrap();
+        symlink("a", spool).unwrap();
+    };
+    check(link, &[("spool", Extra), ("spool/new", Missing)]);
+    let close = |spool: &Path| {
+        fs::set_permissions(spool.join("new"), fs::Permissions::from_mode(0o700)).unwrap();
+    };
+    check(close, &[("spool/new", Mode { expected: 0o555, found: 0o500 })]);
+}
+
+#[test]
 fn scan_ignores_write_bits() {
     let read_only =
         |root: &Path| fs::set_permissions(root.join("a"), fs::Permissions::from_mode(0o444)).unwrap();
@@ -129,7 +164,16 @@ fn scan_full_finds_what_a_lying_cache_hides() {
         cache.remember(key, Digest::of(b"a"));
     }
     assert_eq!(scan(&root, &tree, Some(&cache), ScanMode::Cached, &NoProgress).unwrap(), []);
-    assert_eq!(scan(&root, &tree, Some(&cache), ScanMode::Full, &NoProgress).unwrap().len(), 1);
+    cache.save().unwrap();
+    let loaded = ScanCache::load(&dir.path().join("cache"));
+    for cache in [cache, loaded] {
+        assert_eq!(scan(&root, &tree, Some(&cache), ScanMode::Cached, &NoProgress).unwrap(), []);
+        assert_eq!(scan(&root, &tree, Some(&cache), ScanMode::Full, &NoProgress).unwrap().len(), 1);
+        // What was found out is remembered instead.
+        assert_eq!(cache.lookup(&key), Some(Digest::of(b"A")));
+        cache.save().unwrap();
+        assert_eq!(ScanCache::load(&dir.path().join("cache")).lookup(&key), Some(Digest::of(b"A")));
+    }
 }
 
 #[test]
@@ -172,7 +216,7 @@ fn scan_of_many_directories_on_many_threads_finds_the_same_as_on_one() {
     fs::write(root.join("d5/e5/f/extra"), "").unwrap();
     fs::create_dir_all(root.join("d6/extra/below")).unwrap();
     let found = |threads| {
-        let mut differences = walk(&root, &tree, threads).unwrap().differences;
+        let mut differences = walk(&root, &tree, &|_, _| Bytes::Right, threads).unwrap().differences;
         differences.sort_unstable();
         differences
     };

@@ -328,6 +328,7 @@ fn node_of(
 ) -> Result<Node, ApplyError> {
     let (mode, source) = match change {
         Change::Symlink { target } => return Ok(Node::Symlink { target }),
+        Change::Directory => return Ok(Node::Directory),
         Change::File { mode, source } => (mode, source),
     };
     let found = match source {

@@ -48,7 +48,7 @@ pub(super) fn old_parts<'t>(from: &'t Tree, to: &Tree) -> Vec<OldPart<'t>> {
             let is_removed = to.get(path.as_str()).is_none();
             Some(OldPart { index, path, size: *size, digest: *digest, is_removed })
         }
-        Node::Symlink { .. } => None,
+        Node::Symlink { .. } | Node::Directory => None,
     });
     files.collect()
 }

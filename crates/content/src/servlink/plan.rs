@@ -37,6 +37,7 @@ pub(super) enum Source {
 pub(super) enum Change {
     File { mode: u32, source: Source },
     Symlink { target: String },
+    Directory,
 }
 
 /// A new object made of the streams of a delta group.
@@ -113,6 +114,7 @@ pub(super) fn tree_changes(from: &Tree, to: &Tree, new_numbers: &BTreeMap<Digest
         from.iter().enumerate().filter_map(|(index, (_, node))| Some((node.digest()?, index))).collect();
     let change_of = |node: &Node| match node {
         Node::Symlink { target } => Change::Symlink { target: target.clone() },
+        Node::Directory => Change::Directory,
         Node::File { mode, digest, .. } => {
             let source = match old_by_digest.get(digest) {
                 Some(old) => Source::Old(*old),
@@ -222,6 +224,7 @@ fn put_change(into: &mut Vec<u8>, change: &Change) {
             into.push(2);
             put_bytes(into, target.as_bytes());
         }
+        Change::Directory => into.push(3),
         Change::File { mode, source } => {
             let (kind, number) = match source {
                 Source::Old(number) => (0, *number),
@@ -238,6 +241,9 @@ fn change(from: &mut Cursor<'_>) -> Result<Change, Malformed> {
     let kind = from.byte()?;
     if kind == 2 {
         return Ok(Change::Symlink { target: from.text()?.to_owned() });
+    }
+    if kind == 3 {
+        return Ok(Change::Directory);
     }
     let mode = u32::try_from(from.number()?).map_err(|_| Malformed("a mode is too large"))?;
     let source = match kind {
@@ -301,7 +307,10 @@ mod tests {
         Plan {
             removed: vec![0, 3, 4],
             changed: vec![(1, file(0o755, Source::New(0))), (7, Change::Symlink { target: "a".into() })],
-            added: vec![(PartPath::new("b/c").unwrap(), file(0o644, Source::Old(2)))],
+            added: vec![
+                (PartPath::new("b/c").unwrap(), file(0o644, Source::Old(2))),
+                (PartPath::new("b/d").unwrap(), Change::Directory),
+            ],
             delta_groups: vec![vec![DeltaObject { size: 9, check: [1; 4], old: Some(1) }], vec![]],
             text_groups: vec![TextGroup {
                 references: vec![Reference { old: 5, pieces: vec![] }],
@@ -328,7 +337,7 @@ mod tests {
     #[test]
     fn plan_with_a_path_twice_or_leading_out_is_refused() {
         let mut plan = sample();
-        plan.added.push(plan.added[0].clone());
+        plan.added.insert(0, plan.added[0].clone());
         assert!(
             matches!(Plan::decode(&plan.encode()), Err(PlanError::Duplicate { path }) if path.as_str() == "b/c")
         );

@@ -64,6 +64,27 @@ fn encoding_that_is_not_canonical_is_refused() {
     }
 }
 
+#[test]
+fn directory_is_a_part_only_while_nothing_lies_in_it() {
+    // `a-b` stands between `a` and what lies in it.
+    let parts = [("a", Node::Directory), ("a-b", file("1")), ("a/c", file("2")), ("e/f", Node::Directory)];
+    let nodes = parts.map(|(name, node)| (path(name), node)).into();
+    let tree = Tree::from_nodes(nodes).unwrap();
+    assert_eq!((tree.get("a"), tree.get("e/f")), (None, Some(&Node::Directory)));
+    assert!(tree.encode().ends_with("\nD e/f\n"));
+    let filled = tree.encode().replace("\nF ", "\nD a\nF ").replacen("D a\n", "", 1);
+    for wrong in ["tender-tree 1\nD a\nL b a/c\n", &filled] {
+        assert!(Tree::decode(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn tree_with_part_below_an_empty_directory_named_twice_is_one_directory() {
+    let nodes = BTreeMap::from([(path("a"), Node::Directory), (path("a/b"), Node::Directory)]);
+    let tree = Tree::from_nodes(nodes).unwrap();
+    assert_eq!(tree.encode(), "tender-tree 1\nD a/b\n");
+}
+
 fn any_tree() -> impl Strategy<Value = Tree> {
     let name = "[a-z%ü ]{1,6}";
     let node = prop_oneof![
@@ -73,6 +94,7 @@ fn any_tree() -> impl Strategy<Value = Tree> {
             digest: Digest::from_bytes(bytes)
         }),
         "[a-z %\n]{1,8}".prop_map(|target| Node::Symlink { target }),
+        Just(Node::Directory),
     ];
     let entry = (prop::collection::vec(name, 1..4).prop_map(|names| names.join("/")), node);
     prop::collection::vec(entry, 0..30).prop_map(|entries| {

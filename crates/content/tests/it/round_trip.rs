@@ -31,6 +31,7 @@ fn release(setup: &Setup, version: u64) -> Tree {
     nodes.insert(renamed, Node::File { mode: 0o755, size: 90_000, digest });
     let target = format!("lib/blas-{version}.so");
     nodes.insert(PartPath::new("link").unwrap(), Node::Symlink { target });
+    nodes.insert(PartPath::new(format!("spool/{version}")).unwrap(), Node::Directory);
     Tree::from_nodes(nodes).unwrap()
 }
 
@@ -82,6 +83,16 @@ fn servlink_may_put_a_directory_where_a_file_was_and_back() {
     let directory = setup.tree(&[("a/x", text(3, 10)), ("b", text(2, 10))]);
     check(&setup, &file, &directory);
     check(&setup, &directory, &file);
+}
+
+#[test]
+fn servlink_empties_and_fills_directories() {
+    let setup = Setup::new();
+    let filled = setup.tree(&[("spool/a", text(1, 10))]);
+    let empty = Tree::from_nodes([(PartPath::new("spool").unwrap(), Node::Directory)].into()).unwrap();
+    for (from, to) in [(&filled, &empty), (&empty, &filled), (&Tree::new(), &empty), (&empty, &Tree::new())] {
+        check(&setup, from, to);
+    }
 }
 
 #[test]

@@ -182,6 +182,7 @@ fn write_tree(store: &ObjectStore, tree: &Tree, dest: &Path) -> Result<(), Sourc
         let path = part.below(dest);
         directory(path.parent().expect("a part lies in a directory"))?;
         match node {
+            Node::Directory => directory(&path)?,
             Node::Symlink { target } => symlink(target, &path).map_err(at("make link", &path))?,
             Node::File { mode, digest, .. } => {
                 let mut options = OpenOptions::new();

@@ -71,6 +71,20 @@ impl<'k> Repository<'k> {
         now: Timestamp,
         expiry: &Expiry,
     ) -> Result<Self, RepositoryError> {
+        Self::create_from(dir, keys, now, expiry, NonZeroU64::MIN)
+    }
+
+    /// Makes an empty repository whose metadata begins at version `first`.
+    ///
+    /// Clients that accepted a higher version of an earlier repository, of the same keys and place, take a lower one
+    /// for a rollback.
+    pub fn create_from(
+        dir: &Path,
+        keys: &'k KeyDir,
+        now: Timestamp,
+        expiry: &Expiry,
+        first: NonZeroU64,
+    ) -> Result<Self, RepositoryError> {
         let timestamp = dir.join("metadata/timestamp.json");
         if timestamp.exists() {
             return Err(RepositoryError::Exists { path: timestamp });
@@ -80,15 +94,15 @@ impl<'k> Repository<'k> {
             std::fs::create_dir_all(&path).map_err(RepositoryError::io(&path))?;
         }
         write_expiry(dir, expiry)?;
-        let mut targets = Targets::new(SPEC_VERSION.to_owned(), NonZeroU64::MIN, now);
+        let mut targets = Targets::new(SPEC_VERSION.to_owned(), first, now);
         targets.delegations = None;
         let mut repository = Self {
             dir: dir.to_owned(),
             keys,
             expiry: *expiry,
             targets,
-            snapshot_version: NonZeroU64::MIN,
-            timestamp_version: NonZeroU64::MIN,
+            snapshot_version: first,
+            timestamp_version: first,
         };
         repository.write_metadata(now)?;
         Ok(repository)

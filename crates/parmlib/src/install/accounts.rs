@@ -20,9 +20,9 @@ pub struct Account {
 
 /// Every user of a server with its default names.
 pub const ACCOUNTS: [Account; 3] = [
-    Account { name: "zwesiusr", title: "Cross-memory server: decides" },
-    Account { name: "zwesfrnt", title: "Cross-memory server: talks to clients" },
-    Account { name: "zwesaux", title: "Cross-memory server: hosts plug-ins" },
+    Account { name: "zwesiusr", title: "Cross-memory server, decides" },
+    Account { name: "zwesfrnt", title: "Cross-memory server, talks to clients" },
+    Account { name: "zwesaux", title: "Cross-memory server, hosts plug-ins" },
 ];
 
 /// Where programs are looked for, whatever the caller's environment says.

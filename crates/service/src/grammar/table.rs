@@ -31,8 +31,8 @@ pub struct Phrase {
     pub group: &'static str,
     /// Second word, if the group has several.
     pub verb: Option<&'static str>,
-    /// Whether the first operand is a release.
-    pub has_release: bool,
+    /// How many names stand before the release; none takes no release.
+    pub release_after: Option<usize>,
     /// Names that stand before the first keyword may be read as one; the release counts.
     pub names_min: usize,
     /// Names at the most.
@@ -66,11 +66,25 @@ const fn rest(word: &'static str, flag: &'static str, what: &'static str) -> Key
 }
 
 const fn level(verb: &'static str, names: usize, keywords: &'static [Keyword]) -> Phrase {
-    Phrase { group: "srvlvl", verb: Some(verb), has_release: true, names_min: 2, names_max: names, keywords }
+    Phrase {
+        group: "srvlvl",
+        verb: Some(verb),
+        release_after: Some(0),
+        names_min: 2,
+        names_max: names,
+        keywords,
+    }
 }
 
 const fn system(verb: &'static str, names: usize, keywords: &'static [Keyword]) -> Phrase {
-    Phrase { group: "system", verb: Some(verb), has_release: true, names_min: 2, names_max: names, keywords }
+    Phrase {
+        group: "system",
+        verb: Some(verb),
+        release_after: Some(0),
+        names_min: 2,
+        names_max: names,
+        keywords,
+    }
 }
 
 const MANY: usize = 1000;
@@ -90,7 +104,7 @@ static PHRASES: &[Phrase] = &[
     Phrase {
         group: "initialize",
         verb: None,
-        has_release: true,
+        release_after: Some(0),
         names_min: 1,
         names_max: 1,
         keywords: &[word("from", "--from", "the directory of the release"), CHECK],
@@ -98,7 +112,7 @@ static PHRASES: &[Phrase] = &[
     Phrase {
         group: "managed",
         verb: None,
-        has_release: false,
+        release_after: None,
         names_min: 1,
         names_max: MANY,
         keywords: &[
@@ -202,7 +216,7 @@ static PHRASES: &[Phrase] = &[
     Phrase {
         group: "system",
         verb: Some("exception"),
-        has_release: false,
+        release_after: Some(1),
         names_min: 3,
         names_max: MANY,
         keywords: &[rest("reason", "--reason", "the reason"), CHECK],

@@ -148,6 +148,11 @@ fn exceptions_have_a_verb_of_their_own_behind_the_group() {
         &["system", "exception", "add", "720", "vm01", "ledger", "etc/x.ini", "--reason=other printer"],
     );
     check(
+        "SYSTEM EXCEPTION DELETE vm01 ledger etc/x.ini",
+        &["system", "exception", "DELETE", "*", "vm01", "ledger", "etc/x.ini"],
+    );
+    check("system exception query", &["system", "exception", "query"]);
+    check(
         "system absorb 720 vm01 ledger into hot1",
         &["system", "absorb", "720", "vm01", "ledger", "--into=hot1"],
     );

@@ -132,7 +132,9 @@ impl HoldAccept {
         let hold = find(principal, &self.vrm, self.number)?;
         let level = levels::expect(&principal.tables(), &self.vrm, &self.level)?;
         if self.reason.trim().is_empty() {
-            return Err(Refusal::new(199, "accepting a hold needs a reason").into());
+            return Err(Refusal::new(199, "accepting a hold needs a reason")
+                .hint("say why the risk is taken: --reason WHY")
+                .into());
         }
         if self.until.is_some_and(|until| until <= now) {
             return Err(Refusal::new(283, "the end of the acceptance lies in the past")

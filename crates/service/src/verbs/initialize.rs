@@ -1,5 +1,6 @@
 //! INITIALIZE: takes the BASE of a release from its install media.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use tender_package::repository::{Expiry, KeyDir, Repository};
 use tender_package::{LevelName, Message, Mode, Outcome, Severity, Table, Variant, Vrm};
 
 use super::{Context, Subject, Verb};
-use crate::component::{component_dirs, manifest_of};
+use crate::component::{MediaContents, manifest_of, media_contents};
 use crate::error::{Refusal, ServiceError};
 use crate::fault;
 use crate::level::{Level, PackageState, Work};
@@ -27,21 +28,36 @@ pub struct Initialize {
 }
 
 impl Initialize {
-    fn plan(
-        &self,
-        principal: &Principal,
-    ) -> Result<Option<Vec<(tender_package::ComponentName, PathBuf)>>, ServiceError> {
+    fn plan(&self, principal: &Principal) -> Result<Option<MediaContents>, ServiceError> {
         if releases::find(&principal.tables(), &self.vrm)?.is_some() {
             return Ok(None);
         }
-        let components = component_dirs(&self.from)?;
-        if components.is_empty() {
+        if !self.from.exists() {
+            return Err(ServiceError::Unknown {
+                kind: "directory",
+                name: self.from.display().to_string(),
+                hint: format!("name the install media: tender servmgr initialize {} --from DIR", self.vrm),
+            });
+        }
+        let media = media_contents(&self.from)?;
+        if media.components.is_empty() {
             let text = format!("{} holds no component", self.from.display());
             return Err(Refusal::new(111, text)
                 .hint("give the directory that holds one directory for each component")
                 .into());
         }
-        Ok(Some(components))
+        Ok(Some(media))
+    }
+
+    /// Says what of the media belongs to no component.
+    fn say_left_out(&self, media: &MediaContents, outcome: &mut Outcome) {
+        if !media.left_out.is_empty() {
+            let text = format!(
+                "not part of BASE, as they are no directories of components: {}",
+                media.left_out.join(", ")
+            );
+            outcome.say(Message::csm(116, Severity::I, text));
+        }
     }
 
     fn already(&self) -> Outcome {
@@ -82,7 +98,11 @@ impl Initialize {
                 .map_err(ServiceError::repository(doing()))?,
         };
         if !repo_dir.join("metadata/timestamp.json").exists() {
-            Repository::create(&repo_dir, &keys, now, &Expiry::default())
+            // A release may have been deleted before: the systems that were on it know versions of its repository, and
+            // nobody publishes every second.
+            let first =
+                u64::try_from(now.as_second()).ok().and_then(NonZeroU64::new).unwrap_or(NonZeroU64::MIN);
+            Repository::create_from(&repo_dir, &keys, now, &Expiry::default(), first)
                 .map_err(ServiceError::repository(doing()))?;
         }
         Ok(())
@@ -148,11 +168,13 @@ impl Verb for Initialize {
     }
 
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
-        let Some(components) = self.plan(principal)? else { return Ok(self.already()) };
+        let Some(media) = self.plan(principal)? else { return Ok(self.already()) };
+        let components = &media.components;
         let mut outcome = Outcome::default();
+        self.say_left_out(&media, &mut outcome);
         let mut table =
             Table::new(format!("BASE of release {} would hold", self.vrm), &["component", "from"]);
-        for (name, directory) in &components {
+        for (name, directory) in components {
             table.row([name.to_string(), directory.display().to_string()]);
         }
         let names: Vec<_> = components.iter().map(|(name, _)| name).collect();
@@ -163,9 +185,15 @@ impl Verb for Initialize {
 
     fn run(&self, principal: &Principal, context: &Context<'_>) -> Result<Outcome, ServiceError> {
         let _lock = principal.lock_release(&self.vrm, Share::Exclusive, &context.operator, self.word())?;
-        let Some(components) = self.plan(principal)? else { return Ok(self.already()) };
+        let Some(media) = self.plan(principal)? else { return Ok(self.already()) };
         fault::point("initialize.begun");
-        let imported = self.import(principal, context, &components)?;
+        // Of a release that was deleted, or not made to its end.
+        let leftover = principal.release_dir(&self.vrm);
+        if leftover.exists() {
+            let doing = format!("removing {}", leftover.display());
+            tender_content::remove_tree(&leftover).map_err(ServiceError::content(doing))?;
+        }
+        let imported = self.import(principal, context, &media.components)?;
         fault::point("initialize.imported");
         let now = (context.now)();
         self.make_repository(principal, now)?;
@@ -183,6 +211,7 @@ impl Verb for Initialize {
                 base.short()
             ),
         ));
+        self.say_left_out(&media, &mut outcome);
         let mut table =
             Table::new(format!("BASE of release {}", self.vrm), &["component", "tree", "restart"]);
         for component in &components {

@@ -20,7 +20,9 @@ pub struct PrincipalRenew {
 impl PrincipalRenew {
     fn systems(&self, principal: &Principal) -> Result<Vec<SystemRow>, ServiceError> {
         if self.reason.trim().is_empty() {
-            return Err(Refusal::new(300, "revoking a certificate needs a reason").into());
+            return Err(Refusal::new(300, "revoking a certificate needs a reason")
+                .hint("say why: --reason WHY")
+                .into());
         }
         let tables = principal.tables();
         let mut rows = Vec::new();
@@ -52,6 +54,7 @@ impl Verb for PrincipalRenew {
         let rows = self.systems(principal)?;
         let wrap = |source| ServiceError::Link { system: "CSMWORK".to_owned(), source };
         let revoked = context.enroller.renew().map_err(wrap)?;
+        crate::fault::point("renew.revoked");
         let mut outcome = Outcome::default();
         let text = format!("certificate {revoked} of CSMWORK is revoked; a new one with a new key is in use");
         outcome.say(Message::csm(302, Severity::I, text).with_hint(
@@ -62,6 +65,7 @@ impl Verb for PrincipalRenew {
         let results = system::each(&rows, parallel, &|system| {
             let name = &system.record.name;
             let visit = system::visit(principal, context, system, self.word())?;
+            crate::fault::point("renew.told");
             let list = visit.system.info.as_ref().map_or(0, |info| info.revocations);
             let mut outcome = Outcome::default();
             outcome.say(match list {

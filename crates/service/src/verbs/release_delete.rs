@@ -102,6 +102,7 @@ impl Verb for ReleaseDelete {
             }
             releases::delete(tables, &self.vrm)
         })?;
+        crate::fault::point("release_delete.recorded");
         self.remove_directory(principal)?;
         Ok(self.outcome(&names, "is"))
     }

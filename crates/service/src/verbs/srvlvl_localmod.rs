@@ -231,8 +231,9 @@ impl SrvlvlLocalmod {
         let contents = StoreContents(principal);
         let bytes = match base {
             Some(Node::File { digest, .. }) if is_patch => patched(&contents.read(digest)?, &given, from)?,
-            Some(Node::Symlink { .. }) if is_patch => {
-                return Err(Refusal::new(144, "a link cannot be patched").hint("use --replace").into());
+            Some(Node::Symlink { .. } | Node::Directory) if is_patch => {
+                let text = "only a file can be patched, not a link or a directory";
+                return Err(Refusal::new(144, text).hint("use --replace").into());
             }
             _ => given,
         };

@@ -139,7 +139,10 @@ impl SrvlvlSend {
         let level = levels::expect(&principal.tables(), &self.vrm, &self.level)?;
         level.permits(if self.is_stable { Operation::SendStable } else { Operation::SendTest })?;
         let package = packages::find(&principal.tables(), &self.vrm, &self.level, level.generation)?
-            .ok_or_else(|| Refusal::new(107, format!("level {} has no package yet", level.title())))?;
+            .ok_or_else(|| {
+                Refusal::new(107, format!("level {} has no package yet", level.title()))
+                    .hint(format!("tender servmgr srvlvl package {}", level.title()))
+            })?;
         let names = package_plan::targets(&package.manifest);
         let files = with_repository(principal, &self.vrm, |repository| repository.files_for(&names))?;
         let files = files.into_iter().map(RepoFile::from).collect();
@@ -230,6 +233,11 @@ impl SrvlvlSend {
         let load = Load { level, manifest: package.manifest, files: Vec::new() };
         for system in targets {
             let name = &system.record.name;
+            if let Err(refusal) = system::refuse_unadded(system) {
+                outcome.say(crate::ServiceError::from(refusal).message());
+                outcome.code = outcome.code.max(ReturnCode::Refused);
+                continue;
+            }
             let Some(info) = &system.info else {
                 let text = format!("system {name} was never reached");
                 outcome.say(Message::csm(234, Severity::W, text));

@@ -86,6 +86,26 @@ impl SrvlvlService {
         want
     }
 
+    /// Refuses to exclude what is on: it would stay on, whatever the level says of its excludes.
+    fn refuse_excluded_on(&self, before: &LevelContent) -> Result<(), Refusal> {
+        let on = before.fixes.iter().filter(|fix| self.exclude.contains(&fix.id));
+        let names: Vec<&str> = on.map(|fix| fix.id.as_str()).collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let text = format!(
+            "{} is on level {} already, and EXCLUDE keeps off only what is not",
+            names.join(", "),
+            self.title()
+        );
+        let hint = format!(
+            "for a level without it: tender servmgr srvlvl add {} NEWLEVEL basedon BASE, or an earlier level, and service that with --exclude {}",
+            self.vrm,
+            names.join(" --exclude ")
+        );
+        Err(Refusal::new(235, text).hint(hint))
+    }
+
     fn plan(&self, principal: &Principal, named: &[Named]) -> Result<Install, ServiceError> {
         let received = Received::with(principal, &self.vrm, named)?;
         let want = self.wanted(named, &received);
@@ -105,6 +125,7 @@ impl SrvlvlService {
                 hint: format!("list them with `tender servmgr srvlvl query {}`", self.title()),
             });
         }
+        self.refuse_excluded_on(&before)?;
         let mut excluded = before.excluded.clone();
         excluded.extend(self.exclude.iter().cloned());
         excluded.retain(|fix| !self.select.contains(fix) && !self.include.contains(fix));
@@ -209,6 +230,10 @@ impl SrvlvlService {
         dirty.sort();
         dirty.dedup();
         install.dirty = dirty;
+        // A fix that does not fit leaves the level as it is, rather than unfinished.
+        for component in &install.dirty {
+            operation::vendor_tree(principal, &self.vrm, &install.after, component)?;
+        }
         self.describe(&install, &mut outcome, true);
         for memo in memos {
             outcome.say(Message::csm(138, Severity::I, format!("memo: {memo}")));
@@ -236,7 +261,10 @@ impl SrvlvlService {
         let mut level = levels::expect(&principal.tables(), &self.vrm, &self.level)?;
         level.permits(Asked::Restart)?;
         let operation = levels::operation(&principal.tables(), &self.vrm, &self.level)?.ok_or_else(|| {
-            Refusal::new(104, format!("level {} has no unfinished operation", self.title()))
+            Refusal::new(104, format!("level {} has no unfinished operation", self.title())).hint(format!(
+                "see what is on with `tender servmgr srvlvl service {} --status`",
+                self.title()
+            ))
         })?;
         operation::carry_on(principal, context, &mut level, operation, SERVICE)
     }

@@ -351,7 +351,11 @@ fn parent_of(tables: &rusqlite::Connection, vrm: &Vrm, system: &SystemRow) -> Re
     let name = &system.record.name;
     let current = system.info.as_ref().and_then(|info| info.current.as_ref());
     let Some(current) = current else {
-        return Err(Refusal::new(260, format!("system {name} has nothing in production")).into());
+        return Err(Refusal::new(260, format!("system {name} has nothing in production"))
+            .hint(format!(
+                "send it a level and put that in production: tender servmgr srvlvl send {vrm} LEVEL {name}"
+            ))
+            .into());
     };
     let LevelRef { level, .. } = &current.level;
     if let Some(level) = levels::find(tables, vrm, level)? {
@@ -378,7 +382,7 @@ fn fetch(
     let wanted: Vec<(tender_content::Digest, u64)> = parts
         .filter_map(|node| match node {
             Node::File { digest, size, .. } => Some((*digest, *size)),
-            Node::Symlink { .. } => None,
+            Node::Symlink { .. } | Node::Directory => None,
         })
         .filter(|(digest, size)| !principal.store().contains_sized(digest, *size))
         .collect();

@@ -167,6 +167,14 @@ impl SystemAdd {
         match context.enroller.complete(&system::address(record), &welcome) {
             Ok(()) => {}
             Err(LinkError::NotEnrolled { .. }) => return self.invite(context, record),
+            // The token may have been lost, and nobody has been there yet.
+            Err(error @ LinkError::Unreachable { .. }) => {
+                let error = wrap(error);
+                let mut outcome = self.invite(context, record)?;
+                outcome.messages.insert(0, error.message());
+                outcome.code = error.code();
+                return Ok(outcome);
+            }
             Err(error) => return Err(wrap(error)),
         }
         let mut link = context.fleet.connect(&system::address(record)).map_err(wrap)?;

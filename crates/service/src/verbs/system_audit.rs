@@ -109,7 +109,9 @@ impl Verb for SystemAudit {
     fn run(&self, principal: &Principal, context: &Context<'_>) -> Result<Outcome, ServiceError> {
         let Some(reason) = &self.renew else { return self.show(principal) };
         if reason.trim().is_empty() {
-            return Err(Refusal::new(274, "putting a copy aside needs a reason").into());
+            return Err(Refusal::new(274, "putting a copy aside needs a reason")
+                .hint("say what was found out about the log: --renew REASON")
+                .into());
         }
         let _lock = principal.lock_system(&self.system, &context.operator, self.word())?;
         drop(systems::expect(&principal.tables(), &self.vrm, &self.system)?);

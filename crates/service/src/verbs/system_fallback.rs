@@ -27,7 +27,12 @@ impl SystemFallback {
     fn plan(&self, system: &SystemRow) -> Result<String, Refusal> {
         let previous = system.info.as_ref().and_then(|info| info.previous.as_ref());
         previous.map(|slot| slot.level.to_string()).ok_or_else(|| {
-            Refusal::new(193, format!("system {} has nothing to fall back to", system.record.name))
+            Refusal::new(193, format!("system {} has nothing to fall back to", system.record.name)).hint(
+                format!(
+                    "send it another level: tender servmgr srvlvl send {} LEVEL {}",
+                    self.vrm, system.record.name
+                ),
+            )
         })
     }
 
@@ -144,6 +149,7 @@ impl Verb for SystemFallback {
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
         let targets = system::expand(&principal.tables(), &self.vrm, &self.target)?;
         let results = system::each(&targets, 1, &|system| {
+            system::refuse_unadded(system)?;
             let mut outcome = Outcome::default();
             let text = format!("{} would be in production again", self.plan(system)?);
             outcome.say(Message::csm(195, Severity::I, text));

@@ -350,6 +350,7 @@ impl Verb for SystemPut2prod {
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
         let targets = system::expand(&principal.tables(), &self.vrm, &self.target)?;
         let results = system::each(&targets, 1, &|system| {
+            system::refuse_unadded(system)?;
             let (level, _) = self.plan(principal, system)?;
             let mut outcome = Outcome::default();
             let replaced = system.info.as_ref().and_then(|info| info.current.as_ref());

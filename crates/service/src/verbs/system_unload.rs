@@ -60,6 +60,7 @@ impl Verb for SystemUnload {
     fn check(&self, principal: &Principal) -> Result<Outcome, ServiceError> {
         let targets = system::expand(&principal.tables(), &self.vrm, &self.target)?;
         let results = system::each(&targets, 1, &|system| {
+            system::refuse_unadded(system)?;
             let mut outcome = Outcome::default();
             outcome.say(match system.info.as_ref().and_then(|info| info.test.as_ref()) {
                 Some(slot) => {

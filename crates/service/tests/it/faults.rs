@@ -8,7 +8,9 @@ use tender_package::ReturnCode;
 use tender_service::Verb;
 use tender_service::fault::POINTS;
 use tender_service::system::Target;
-use tender_service::verbs::{LocalmodAction, SrvlvlAdd, SrvlvlLocalmod, SystemFallback, SystemPut2prod};
+use tender_service::verbs::{
+    LocalmodAction, PrincipalRenew, ReleaseDelete, SrvlvlAdd, SrvlvlLocalmod, SystemFallback, SystemPut2prod,
+};
 
 use crate::site::{CONFIG, Site, level, vrm, write};
 
@@ -51,8 +53,13 @@ fn story(site: &Site) -> Vec<Box<dyn Verb>> {
         Box::new(site.send("L1", "ALL", true)),
         Box::new(put2prod),
         Box::new(SystemFallback { vrm: vrm(), target: Target::All }),
+        Box::new(PrincipalRenew { reason: "stolen".to_owned() }),
+        Box::new(ReleaseDelete { vrm: vrm(), force: Some("no longer sold".to_owned()) }),
     ]
 }
+
+/// What belongs to no story: it is killed, and looked at, on its own.
+const ALONE: [&str; 2] = ["renew.", "release_delete."];
 
 /// Which verb of the story passes a point.
 fn verb_of(point: &str) -> usize {
@@ -67,6 +74,8 @@ fn verb_of(point: &str) -> usize {
         ("promote", 6),
         ("put2prod", 7),
         ("fallback", 8),
+        ("renew", 9),
+        ("release_delete", 10),
     ];
     verbs.iter().find(|(name, _)| *name == verb).unwrap().1
 }
@@ -104,7 +113,7 @@ fn end_of(site: &Site) -> serde_json::Value {
 
 fn tell(site: &Site, kill_at: Option<&'static str>) -> serde_json::Value {
     prepare(site);
-    for next in 0..story(site).len() {
+    for next in 0..story(site).len() - ALONE.len() {
         between(site, next);
         if kill_at.is_some_and(|point| verb_of(point) == next) {
             kill(&site.dir, kill_at.unwrap(), next);
@@ -143,7 +152,47 @@ fn principal_killed_at_any_point_ends_where_it_would_have_without() {
     assert_eq!(undisturbed["current"], "720 ADOPTED.0");
     assert_eq!(undisturbed["previous"], "720 L1.1");
     assert_eq!(undisturbed["state"], "STABLE");
-    for point in POINTS {
+    for point in POINTS.iter().filter(|point| !ALONE.iter().any(|verb| point.starts_with(verb))) {
         assert_eq!(tell(&Site::new(), Some(point)), undisturbed, "{point}");
+    }
+}
+
+#[test]
+fn release_delete_killed_is_made_good_by_deleting_or_initialising_again() {
+    for again in ["delete", "initialize"] {
+        let site = Site::new();
+        prepare(&site);
+        site.initialise();
+        site.add_level("L1", "BASE");
+        site.done(&site.service("L1", &site.dir.join("rsu1.envelope")));
+        site.done(&site.package("L1"));
+        let delete = verb_of("release_delete.recorded");
+        kill(&site.dir, "release_delete.recorded", delete);
+        let directory = site.dir.join("principal/releases/720");
+        assert!(directory.exists(), "the kill came too late");
+        if again == "delete" {
+            site.done(story(&site).swap_remove(delete).as_ref());
+            assert!(!directory.exists());
+            site.refused(story(&site).swap_remove(delete).as_ref(), ReturnCode::Unknown);
+        }
+        // The release can be taken in anew, and nothing of before is in it.
+        site.done(&site.initialize());
+        site.add_level("L1", "BASE");
+        assert_eq!(site.query("L1")["fixes"].as_array().map(Vec::len), Some(0));
+        site.done(&site.service("L1", &site.dir.join("rsu1.envelope")));
+        site.done(&site.package("L1"));
+        assert_eq!(site.query("L1")["generation"], 1);
+    }
+}
+
+#[test]
+fn renew_killed_is_made_good_by_renewing_again() {
+    let site = Site::initialised();
+    site.add_system("vm01");
+    for point in ["renew.revoked", "renew.told"] {
+        let renew = verb_of(point);
+        kill(&site.dir, point, renew);
+        let outcome = site.run(story(&site).swap_remove(renew).as_ref());
+        assert!(outcome.messages.iter().any(|message| message.text.contains("is revoked")), "{point}");
     }
 }

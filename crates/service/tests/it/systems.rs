@@ -161,8 +161,10 @@ fn dead_system_of_a_group_spoils_only_its_own_result() {
 fn agent_of_an_older_version_is_refused_by_name() {
     let site = packaged(&["vm01"]);
     site.fleet.change("vm01", |info| info.protocol = 0);
+    let before = (site.query("L1"), site.fleet.load("vm01").loads);
     let said = site.refused(&site.send("L1", "vm01", false), ReturnCode::Refused);
     assert!(said.contains("system VM01 runs Tender test"), "{said}");
+    assert_eq!((site.query("L1"), site.fleet.load("vm01").loads), before);
 }
 
 #[test]

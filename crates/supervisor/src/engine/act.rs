@@ -11,6 +11,7 @@ use crate::clock;
 use crate::console::{Reply, State};
 use crate::life::{Action, Event, Notice, Timer};
 use crate::messages::{message, of_notice};
+use crate::plan::Limits;
 use crate::poller::{Interest, Token};
 use crate::process::ending::Ending;
 use crate::process::spawn::{self, Program, Report, SpawnError, Spawned, Verdict};
@@ -106,10 +107,6 @@ impl Engine {
             markers.push(("WATCHDOG_USEC", watchdog_us));
         }
         markers.push((MARKER, &marker));
-        let controllers = match &self.containment {
-            Containment::Cgroups(group) => group.controllers(),
-            Containment::SubReaper(_) => Controllers::default(),
-        };
         let limits = unit.component.limits;
         let mut program = Program {
             command: &unit.component.command,
@@ -121,13 +118,13 @@ impl Engine {
             third: None,
             cgroup: group.as_ref().map(|group| group.as_fd()),
             files: limits.files.map_or(self.files, |files| (files, files)),
-            memory_bytes: limits.memory_bytes.filter(|_| !controllers.has_memory),
         };
         let spawned = match program.spawn() {
             Err(error) if group.is_some() && error.is_of_cgroup() => {
                 // Better outside its cgroup than not at all: sub-reaper and marker hold it too.
                 program.cgroup = None;
                 unit.group = None;
+                unit.group_trouble = Some(error.to_string());
                 program.spawn()?
             }
             other => other?,
@@ -184,6 +181,7 @@ impl Engine {
                 Err(error) => trouble = Some(error.to_string()),
             }
         }
+        unit.group_trouble.clone_from(&trouble);
         if let Some(why) = trouble {
             let text = format!("component {} runs without a cgroup: {why}", unit.component.name);
             self.tell(message("ZWEL0094W", text));
@@ -207,23 +205,12 @@ impl Engine {
             Containment::SubReaper(_) => Controllers::default(),
         };
         let Some(unit) = self.units.get_mut(&id) else { return };
-        if std::mem::replace(&mut unit.is_limits_note_told, true) {
+        if unit.limits_note.is_some() {
             return;
         }
-        let limits = unit.component.limits;
-        let mut notes = Vec::new();
-        if limits.memory_bytes.is_some() && !controllers.has_memory {
-            notes.push("memory is limited for each process by itself, as address space");
-        }
-        if limits.cpu_percent.is_some() && !controllers.has_cpu {
-            notes.push("processor time is not limited");
-        }
-        if limits.tasks.is_some() && !controllers.has_pids {
-            notes.push("the number of tasks is not limited");
-        }
-        if !notes.is_empty() {
-            let name = &unit.component.name;
-            let text = format!("component {name}: {}: no cgroup controller for it", notes.join(", "));
+        unit.limits_note = limits_note(&unit.component.limits, controllers);
+        if let Some(note) = &unit.limits_note {
+            let text = format!("component {}: {note}", unit.component.name);
             self.tell(message("ZWEL0084W", text));
         }
     }
@@ -335,7 +322,6 @@ impl Engine {
             third: None,
             cgroup: None,
             files: self.files,
-            memory_bytes: None,
         };
         let spawned = program.spawn().map_err(|error| error.to_string())?;
         self.owners.insert(spawned.pid, owner);
@@ -376,6 +362,28 @@ impl Engine {
             }
         }
     }
+}
+
+/// Says which limits nobody enforces, and what would help.
+///
+/// A limit of memory is not replaced by one of the shell's (`ulimit`): those hold for each process by itself and count
+/// what is reserved or mapped, not what is used. A Node or Java server far below its limit would not even start, and a
+/// tree of small processes could use any amount.
+fn limits_note(limits: &Limits, controllers: Controllers) -> Option<String> {
+    let missing = [
+        ("memory", limits.memory_bytes.is_some() && !controllers.has_memory),
+        ("cpu", limits.cpu_percent.is_some() && !controllers.has_cpu),
+        ("tasks", limits.tasks.is_some() && !controllers.has_pids),
+    ];
+    let missing: Vec<&str> =
+        missing.iter().filter(|(_, is_missing)| *is_missing).map(|(name, _)| *name).collect();
+    (!missing.is_empty()).then(|| {
+        format!(
+            "its limits of {} are not enforced: this launcher has no cgroup controller for them; it has where cgroups of \
+             version 2 are delegated to it, such as by systemd with `Delegate=yes`",
+            missing.join(", ")
+        )
+    })
 }
 
 /// Returns the name of a component's cgroup: its job name, as far as that can be a directory of ours.

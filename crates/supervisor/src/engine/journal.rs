@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Engine, Key};
 use crate::clock;
+use crate::console::ConsoleMessage;
 use crate::messages::message;
 use crate::process::proc::{self, Stat};
 
@@ -21,7 +22,8 @@ pub(super) struct Journal {
     path: PathBuf,
     /// What is written is not what is.
     pub(super) is_stale: bool,
-    is_failing: bool,
+    /// Why it could not be written last.
+    failure: Option<String>,
 }
 
 /// What is written.
@@ -44,7 +46,7 @@ pub(super) struct Known {
 
 impl Journal {
     pub(super) fn new(directory: &Path) -> Self {
-        Self { path: directory.join("processes.json"), is_stale: false, is_failing: false }
+        Self { path: directory.join("processes.json"), is_stale: false, failure: None }
     }
 
     /// Reads what an earlier supervisor of this boot wrote.
@@ -53,6 +55,12 @@ impl Journal {
         let record: Record = serde_json::from_slice(&bytes).unwrap_or_default();
         // Numbers and times of another boot mean nothing.
         if record.boot_id == proc::boot_id() { record } else { Record::default() }
+    }
+
+    /// Says why it is not written, if it is not.
+    pub(super) fn failure(&self) -> Option<ConsoleMessage> {
+        let why = self.failure.as_ref()?;
+        Some(message("ZWEL0092W", format!("`{}` cannot be written: {why}", self.path.display())))
     }
 
     pub(super) fn remove(&self) {
@@ -89,11 +97,11 @@ impl Engine {
         let record = Record { boot_id: proc::boot_id(), processes: processes.collect() };
         let bytes = serde_json::to_vec(&record).expect("a record is plain strings and numbers");
         match replace(&self.journal.path, &bytes) {
-            Ok(()) => self.journal.is_failing = false,
+            Ok(()) => self.journal.failure = None,
             Err(error) => {
-                if !std::mem::replace(&mut self.journal.is_failing, true) {
-                    let text = format!("`{}` cannot be written: {error}", self.journal.path.display());
-                    self.tell(message("ZWEL0092W", text));
+                let is_new = self.journal.failure.replace(error.to_string()).is_none();
+                if let Some(told) = self.journal.failure().filter(|_| is_new) {
+                    self.tell(told);
                 }
             }
         }

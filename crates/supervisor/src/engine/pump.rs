@@ -6,8 +6,8 @@ use super::{Engine, Key};
 use crate::clock;
 use crate::console::{Reply, State};
 use crate::life::Event;
-use crate::messages::message;
-use crate::output::log_file::Written;
+use crate::messages::{message, plural};
+use crate::output::log_file::{Trouble, Written};
 use crate::output::{Piece, Treatment};
 use crate::poller::{Interest, Token};
 
@@ -116,17 +116,17 @@ impl Engine {
             is_json: self.log.is_json,
             wall_ms: clock::wall_ms(),
             ready: unit.ready_pattern.as_ref().filter(|_| is_starting),
-            notable: &self.finders,
+            notable: &self.notable,
             is_followed,
         };
         let piece = length.map_or(Piece::End, |length| Piece::Bytes(&self.piece[..length]));
         let taken = unit.output.take(piece, &treatment, &mut self.batch);
         let at_ms = treatment.wall_ms;
-        for line in &taken.notable {
-            (self.options.notable)(&unit.component.name, line);
+        let component = unit.component.name.clone();
+        for line in taken.notable {
+            self.tell_notable(&component, line);
         }
         if is_followed {
-            let component = unit.component.name.clone();
             for text in taken.lines {
                 let reply = Reply::Line { component: component.clone(), text, at_ms };
                 self.clients.send_line(id, &reply);
@@ -148,11 +148,18 @@ impl Engine {
                 "ZWEL0085W",
                 format!("output of component {name} is dropped, `{path}` cannot be written: {why}"),
             ),
-            Written::Again { dropped } => message(
+            Written::Again(trouble) => message(
                 "ZWEL0086I",
-                format!("output of component {name} is written again; {dropped} lines were dropped"),
+                format!("output of component {name} is written again; {} lost", lost(&trouble)),
             ),
         });
+    }
+
+    /// Gives logs the limits of a new plan.
+    pub(super) fn limit_logs(&mut self) {
+        for unit in self.units.values_mut() {
+            unit.output.file_mut().set_limits(self.log.rotate_bytes, self.log.keep);
+        }
     }
 
     /// Opens log files anew, for whoever moves them away.
@@ -161,4 +168,9 @@ impl Engine {
             unit.output.file_mut().reopen();
         }
     }
+}
+
+/// Says what a log that was not written has lost.
+pub(super) fn lost(trouble: &Trouble) -> String {
+    format!("{} ({} bytes)", plural(trouble.lines, "line"), trouble.bytes)
 }

@@ -18,6 +18,7 @@ use crate::options::Scope;
 use crate::order;
 use crate::output::Piece;
 use crate::output::lines::{self, Framer};
+use crate::output::notable::Notable;
 use crate::plan::{Component, Plan};
 use crate::poller::{Interest, Token};
 use crate::process::ending::Ending;
@@ -337,7 +338,7 @@ impl Engine {
         self.left_out = left_out;
         self.log = log;
         self.instance = instance;
-        self.finders = notable.iter().map(|text| memchr::memmem::Finder::new(text).into_owned()).collect();
+        self.notable = Notable::new(&notable);
         for name in &difference.removed {
             if let Some(id) = self.names.get(name).copied() {
                 self.order_stop(id, Event::Stop);
@@ -358,6 +359,7 @@ impl Engine {
                 (unit.component, unit.shared) = (component, shared.clone());
             }
         }
+        self.limit_logs();
         self.order_as(&wanted_order);
         self.connect_units();
         Ok(touched)

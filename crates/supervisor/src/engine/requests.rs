@@ -173,7 +173,7 @@ impl Engine {
             let name = unit.component.name.clone();
             let file = unit.output.file_mut();
             let mut logged = history::last_lines(file.path(), lines.min(LINES_MAX));
-            if logged.is_empty() || file.dropped() > 0 {
+            if logged.is_empty() || file.trouble().is_some() {
                 let at_ms = clock::wall_ms();
                 let last = unit.output.last_lines().into_iter();
                 logged = last.map(|text| history::Logged { text, at_ms }).collect();

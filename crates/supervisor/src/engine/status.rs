@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use super::pump::lost;
 use super::unit::Unit;
 use super::{Containment, Engine};
 use crate::clock;
-use crate::console::{ComponentStatus, InstanceStatus, State};
+use crate::console::{ComponentStatus, ConsoleMessage, InstanceStatus, State};
+use crate::messages::message;
 use crate::process::proc::Stat;
 use crate::process::tree::Snapshot;
 
@@ -35,6 +37,7 @@ impl Engine {
             },
             components,
             left_out: self.left_out.clone(),
+            conditions: self.journal.failure().into_iter().collect(),
         }
     }
 
@@ -53,6 +56,9 @@ impl Engine {
         let has_process = !tree.is_empty();
         let group = unit.group.as_ref().filter(|_| has_process);
         let wants_output = matches!(unit.life.state, State::Failed | State::Backoff);
+        let conditions = conditions(unit);
+        let condition = || conditions.first().map(|condition| condition.text.clone());
+        let reason = unit.life.reason.clone().or_else(condition).or_else(|| unit.status.clone());
         let since_ms = |at_ms: u64| now_ms.saturating_sub(at_ms);
         ComponentStatus {
             name: unit.name().to_owned(),
@@ -69,10 +75,26 @@ impl Engine {
                 .then(|| group.and_then(|group| group.memory_bytes()).unwrap_or_else(|| memory_bytes(&tree))),
             ports: listening.ports(&tree),
             last_exit: unit.last_exit.clone(),
-            reason: unit.life.reason.clone().or_else(|| unit.status.clone()),
+            reason,
+            conditions,
             last_output: if wants_output { unit.output.last_lines() } else { Vec::new() },
         }
     }
+}
+
+/// Says what is not as it should be with a component, whatever its state.
+fn conditions(unit: &Unit) -> Vec<ConsoleMessage> {
+    let log = unit.output.file();
+    let not_written = log.trouble().map(|trouble| {
+        let since = clock::stamp(trouble.since_ms);
+        let text =
+            format!("its log is not written since {since} UTC: {}; {} lost", trouble.why, lost(trouble));
+        message("ZWEL0085W", text)
+    });
+    let held =
+        unit.group_trouble.as_ref().map(|why| message("ZWEL0094W", format!("no cgroup holds it: {why}")));
+    let limits = unit.limits_note.as_ref().map(|note| message("ZWEL0084W", note.clone()));
+    not_written.into_iter().chain(held).chain(limits).collect()
 }
 
 /// Adds up processor time; that of processes which ended and were not waited for in the tree is not in it.

@@ -46,7 +46,10 @@ pub(super) struct Unit {
     pub(super) wait: Waiting,
     /// Kills for want of memory before this run.
     pub(super) memory_kills: u64,
-    pub(super) is_limits_note_told: bool,
+    /// Which of its limits are not enforced, once that was told.
+    pub(super) limits_note: Option<String>,
+    /// Why it runs without a cgroup where others have one.
+    pub(super) group_trouble: Option<String>,
 }
 
 /// What a WAITING component waits for.
@@ -140,7 +143,8 @@ impl Unit {
             successor: None,
             wait: Waiting::Nothing,
             memory_kills: 0,
-            is_limits_note_told: false,
+            limits_note: None,
+            group_trouble: None,
             component,
             shared: shared.clone(),
         })

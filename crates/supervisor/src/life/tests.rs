@@ -20,6 +20,7 @@ impl Subject {
         let restart = Restart {
             intervals_ms: intervals_ms.to_vec(),
             min_uptime_ms: 1000,
+            settle_ms: 0,
             slow_retry_ms: None,
             ..Restart::default()
         };
@@ -234,6 +235,61 @@ fn component_not_ready_in_time_is_stopped_and_counts_as_failed() {
 }
 
 #[test]
+fn component_without_a_probe_is_ready_when_it_has_lived_long_enough_and_not_before() {
+    let mut subject = Subject::new(&[0, 0]);
+    subject.restart.settle_ms = 300;
+    subject.run();
+    subject.pass(299);
+    assert_eq!(subject.life.state, State::Starting);
+    // It ends just before, and the time of that run is not that of the next.
+    subject.crash();
+    subject.pass(0);
+    subject.event(Event::Executed);
+    assert_eq!((subject.life.state, subject.life.failures), (State::Starting, 1));
+    subject.pass(299);
+    assert_eq!(subject.life.state, State::Starting);
+    subject.pass(1);
+    assert_eq!(subject.life.state, State::Ready);
+    let ready = subject.notices.iter().filter(|notice| matches!(notice, Notice::Ready { .. })).count();
+    assert_eq!(ready, 1);
+}
+
+#[test]
+fn minimum_uptime_that_is_shorter_than_the_settling_time_counts_instead() {
+    let mut subject = Subject::new(&[]);
+    (subject.restart.settle_ms, subject.restart.min_uptime_ms) = (1000, 40);
+    subject.run();
+    subject.pass(39);
+    assert_eq!(subject.life.state, State::Starting);
+    subject.pass(1);
+    assert_eq!(subject.life.state, State::Ready);
+}
+
+#[test]
+fn component_stopped_while_it_settles_is_not_ready_afterwards() {
+    let mut subject = Subject::new(&[]);
+    subject.restart.settle_ms = 300;
+    subject.run();
+    subject.event(Event::Stop);
+    subject.pass(400);
+    assert_eq!(subject.life.state, State::Stopping);
+    assert!(!subject.notices.iter().any(|notice| matches!(notice, Notice::Ready { .. })));
+}
+
+#[test]
+fn component_that_needs_a_minute_to_become_ready_is_given_it() {
+    let mut subject = Subject::new(&[10]);
+    subject.ready_within_ms = Some(120_000);
+    subject.run();
+    subject.pass(60_000);
+    assert_eq!((subject.life.state, subject.spawns.len()), (State::Starting, 1));
+    subject.event(Event::Answered);
+    assert_eq!(subject.notices.last(), Some(&Notice::Ready { after_ms: 60_000 }));
+    subject.pass(120_000);
+    assert_eq!((subject.life.state, subject.spawns.len()), (State::Ready, 1));
+}
+
+#[test]
 fn health_probes_that_fail_degrade_and_at_last_end_a_component() {
     let mut subject = Subject::new(&[10]);
     subject.run();
@@ -298,9 +354,11 @@ proptest! {
         history in proptest::collection::vec(events(), 0..60),
         ready_within_ms in proptest::option::of(1..500_u64),
         slow_retry_ms in proptest::option::of(1..50_u64),
+        settle_ms in 0..500_u64,
     ) {
         let mut subject = Subject::new(&[0, 5, 300]);
         subject.restart.slow_retry_ms = slow_retry_ms;
+        subject.restart.settle_ms = settle_ms;
         subject.ready_within_ms = ready_within_ms;
         for (ms, event) in history {
             subject.pass(ms);

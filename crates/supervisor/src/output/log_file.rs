@@ -5,6 +5,9 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+/// A log is not rotated before it has this size, in bytes.
+const ROTATE_BYTES_MIN: u64 = 1 << 10;
+
 /// A file that takes batches of lines.
 ///
 /// When it cannot be written, because the disk is full or its directory is gone, lines are dropped and counted; each
@@ -14,13 +17,27 @@ pub(crate) struct LogFile {
     path: PathBuf,
     file: Option<File>,
     size: u64,
+    /// Bytes of batches written so far, to this file and to those before it.
+    written: u64,
     rotate_bytes: u64,
     keep: u32,
-    /// Lines dropped since it could be written last.
-    dropped: u64,
-    is_failing: bool,
+    /// Why it is not written, and what that has cost so far.
+    trouble: Option<Trouble>,
     /// The last write was cut: the next begins with an end of line.
     is_mid_line: bool,
+}
+
+/// A log that is not written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// What the system said first.
+    pub(crate) why: String,
+    /// Since when, in milliseconds since 1970.
+    pub(crate) since_ms: i64,
+    /// Lines that were dropped.
+    pub(crate) lines: u64,
+    /// Bytes that were dropped, as the log would have had them.
+    pub(crate) bytes: u64,
 }
 
 /// A change in whether a log can be written.
@@ -28,8 +45,8 @@ pub(crate) struct LogFile {
 pub(crate) enum Written {
     /// From now on lines are dropped, for this reason.
     Failing(String),
-    /// It works again, after so many lines were dropped.
-    Again { dropped: u64 },
+    /// It works again; this is over.
+    Again(Trouble),
 }
 
 impl LogFile {
@@ -38,10 +55,10 @@ impl LogFile {
             path: path.to_owned(),
             file: None,
             size: 0,
-            rotate_bytes: rotate_bytes.max(1 << 10),
+            written: 0,
+            rotate_bytes: rotate_bytes.max(ROTATE_BYTES_MIN),
             keep,
-            dropped: 0,
-            is_failing: false,
+            trouble: None,
             is_mid_line: false,
         }
     }
@@ -55,25 +72,36 @@ impl LogFile {
         self.file = None;
     }
 
-    /// Returns lines that were dropped and not yet told of.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.dropped
+    /// Takes other limits; what is written already is not looked at.
+    pub(crate) fn set_limits(&mut self, rotate_bytes: u64, keep: u32) {
+        (self.rotate_bytes, self.keep) = (rotate_bytes.max(ROTATE_BYTES_MIN), keep);
+    }
+
+    /// Returns what keeps it from being written, if anything does.
+    pub(crate) fn trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_ref()
     }
 
     /// Appends a batch of so many lines; tells when that stops or begins to work.
-    pub(crate) fn write(&mut self, batch: &[u8], lines: u64) -> Option<Written> {
+    pub(crate) fn write(&mut self, batch: &[u8], lines: u64, wall_ms: i64) -> Option<Written> {
+        let before = self.written;
         match self.append(batch) {
-            Ok(()) if self.is_failing => {
-                self.is_failing = false;
-                Some(Written::Again { dropped: std::mem::take(&mut self.dropped) })
-            }
-            Ok(()) => None,
+            Ok(()) => self.trouble.take().map(Written::Again),
             Err(error) => {
-                self.dropped += lines;
+                let done = usize::try_from(self.written - before).unwrap_or(batch.len()).min(batch.len());
+                let kept = memchr::memchr_iter(b'\n', &batch[..done]).count() as u64;
                 // Its directory may be made again, or mounted.
                 self.file = None;
-                let is_new = !std::mem::replace(&mut self.is_failing, true);
-                is_new.then(|| Written::Failing(error.to_string()))
+                let new = self.trouble.is_none().then(|| Written::Failing(error.to_string()));
+                let trouble = self.trouble.get_or_insert_with(|| Trouble {
+                    why: error.to_string(),
+                    since_ms: wall_ms,
+                    lines: 0,
+                    bytes: 0,
+                });
+                trouble.lines += lines - kept.min(lines);
+                trouble.bytes += (batch.len() - done) as u64;
+                new
             }
         }
     }
@@ -100,6 +128,7 @@ impl LogFile {
             };
             rest = &rest[written..];
             self.size += written as u64;
+            self.written += written as u64;
             self.is_mid_line = batch[batch.len() - rest.len() - 1] != b'\n';
         }
         Ok(())
@@ -157,7 +186,7 @@ mod tests {
         let mut log = LogFile::new(&path, 1024, 2);
         for number in 0..5 {
             let batch = format!("{number}\n{}\n", "x".repeat(1100));
-            assert_eq!(log.write(batch.as_bytes(), 2), None);
+            assert_eq!(log.write(batch.as_bytes(), 2, 0), None);
         }
         let first = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap().chars().next().unwrap();
         assert_eq!([first("a.log"), first("a.log.1"), first("a.log.2")], ['4', '3', '2']);
@@ -170,10 +199,14 @@ mod tests {
         let path = dir.path().join("in/a.log");
         fs::write(dir.path().join("in"), "in the way").unwrap();
         let mut log = LogFile::new(&path, 1024, 2);
-        assert!(matches!(log.write(b"a\n", 1), Some(Written::Failing(_))));
-        assert_eq!(log.write(b"b\nc\n", 2), None);
+        assert!(matches!(log.write(b"a\n", 1, 70), Some(Written::Failing(_))));
+        assert_eq!(log.write(b"b\nc\n", 2, 80), None);
+        let trouble = log.trouble().unwrap().clone();
+        assert_eq!((trouble.since_ms, trouble.lines, trouble.bytes), (70, 3, 6));
+        assert!(trouble.why.contains("File exists"), "{trouble:?}");
         fs::remove_file(dir.path().join("in")).unwrap();
-        assert_eq!(log.write(b"d\n", 1), Some(Written::Again { dropped: 3 }));
+        assert_eq!(log.write(b"d\n", 1, 90), Some(Written::Again(trouble)));
+        assert_eq!(log.trouble(), None);
         assert_eq!(fs::read_to_string(&path).unwrap(), "d\n");
     }
 
@@ -182,10 +215,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.log");
         let mut log = LogFile::new(&path, 1024, 2);
-        log.write(b"a\n", 1);
+        log.write(b"a\n", 1, 0);
         fs::rename(&path, dir.path().join("moved")).unwrap();
         log.reopen();
-        log.write(b"b\n", 1);
+        log.write(b"b\n", 1, 0);
         assert_eq!(fs::read_to_string(&path).unwrap(), "b\n");
     }
 }

@@ -12,30 +12,26 @@ const LINE_BYTES_MAX: usize = 400;
 #[derive(Debug)]
 pub(crate) struct Tail {
     lines: VecDeque<Box<str>>,
-    /// Where the last lines of the current batch stand in it.
-    marks: VecDeque<(usize, usize)>,
 }
 
 impl Tail {
     pub(crate) fn new() -> Self {
-        Self { lines: VecDeque::new(), marks: VecDeque::new() }
+        Self { lines: VecDeque::new() }
     }
 
-    pub(crate) fn begin_batch(&mut self) {
-        self.marks.clear();
-    }
-
-    /// Notes where a line stands; only the last few of a batch are looked at in the end.
-    pub(crate) fn note(&mut self, from: usize, to: usize) {
-        if self.marks.len() == LINES_MAX {
-            self.marks.pop_front();
+    /// Takes the last lines of a batch; each has a prefix of this length and an end.
+    pub(crate) fn take(&mut self, batch: &[u8], prefix_bytes: usize, is_json: bool) {
+        let mut found = [(0, 0); LINES_MAX];
+        let mut count = 0;
+        let mut to = batch.len().saturating_sub(1);
+        while count < LINES_MAX && to > 0 {
+            let from = memchr::memrchr(b'\n', &batch[..to]).map_or(0, |at| at + 1);
+            found[count] = (from + prefix_bytes, to);
+            count += 1;
+            to = from.saturating_sub(1);
         }
-        self.marks.push_back((from, to));
-    }
-
-    pub(crate) fn end_batch(&mut self, batch: &[u8], is_json: bool) {
-        for (from, to) in std::mem::take(&mut self.marks) {
-            let bytes = batch.get(from..to).unwrap_or_default();
+        for (from, to) in found[..count].iter().rev() {
+            let bytes = batch.get(*from..*to).unwrap_or_default();
             let text = if is_json {
                 // The value and the bracket that closes the object.
                 let value = bytes.strip_suffix(b"}").unwrap_or(bytes);
@@ -67,14 +63,23 @@ mod tests {
     #[test]
     fn tail_keeps_the_last_lines_over_batches() {
         let mut tail = Tail::new();
-        for number in 0..30 {
-            tail.begin_batch();
-            let batch = format!("{number}\n");
-            tail.note(0, batch.len() - 1);
-            tail.end_batch(batch.as_bytes(), false);
+        for number in 0..15 {
+            tail.take(format!("> {number}\n> {number}b\n").as_bytes(), 2, false);
         }
         let lines = tail.lines();
-        assert_eq!((lines.len(), lines[0].as_str(), lines[19].as_str()), (LINES_MAX, "10", "29"));
+        assert_eq!((lines.len(), lines[0].as_str(), lines[19].as_str()), (LINES_MAX, "5", "14b"));
+    }
+
+    #[test]
+    fn tail_of_a_large_batch_is_its_last_lines() {
+        let mut tail = Tail::new();
+        let batch: String =
+            (0..1000).map(|number| format!("> {}\n", if number % 2 == 0 { "" } else { "x" })).collect();
+        tail.take(batch.as_bytes(), 2, false);
+        assert_eq!(tail.lines().concat(), "x".repeat(10));
+        assert_eq!(tail.lines().len(), LINES_MAX);
+        tail.take(b"> last\n", 2, false);
+        assert_eq!(tail.lines().last().map(String::as_str), Some("last"));
     }
 
     #[test]

@@ -36,8 +36,6 @@ pub(crate) struct Program<'p> {
     pub(crate) cgroup: Option<BorrowedFd<'p>>,
     /// Soft and hard number of open files.
     pub(crate) files: (u64, u64),
-    /// Bytes of address space of each process.
-    pub(crate) memory_bytes: Option<u64>,
 }
 
 /// A process that was just made.
@@ -129,7 +127,6 @@ impl Program<'_> {
             cgroup: self.cgroup,
             umask: UMASK,
             files: self.files,
-            memory_bytes: self.memory_bytes,
         };
         let (pid, pidfd) = sys::spawn(&image).map_err(SpawnError::System)?;
         Ok(Spawned { pid, pidfd, report: Report { pipe: report } })

@@ -34,8 +34,6 @@ pub(crate) struct Image<'i> {
     pub(crate) umask: u32,
     /// Soft and hard number of open files.
     pub(crate) files: (u64, u64),
-    /// Bytes of address space.
-    pub(crate) memory_bytes: Option<u64>,
 }
 
 /// Strings as the kernel takes them: pointers, and a null at the end.
@@ -170,10 +168,6 @@ unsafe fn prepare_child(image: &Image<'_>) -> Result<(), TroubleStep> {
             files.rlim_max = most.rlim_max;
             files.rlim_cur = files.rlim_cur.min(most.rlim_max);
             done(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const files))?;
-        }
-        if let Some(bytes) = image.memory_bytes {
-            let memory = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
-            done(libc::setrlimit(libc::RLIMIT_AS, &raw const memory))?;
         }
         if libc::chdir(image.directory.as_ptr()) < 0 {
             return Err(TroubleStep::Directory);

@@ -1,12 +1,14 @@
 //! What must not happen, and does.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
 use tender_supervisor::console::{Request, State};
 
-use crate::world::{Holding, World, is_alive, signal, wait_until};
+use crate::world::{Holding, SmallDisk, World, is_alive, signal, wait_until};
 
 const BOTH: [Holding; 2] = [Holding::SubReaper, Holding::Cgroups];
 
@@ -64,6 +66,47 @@ fn process_that_only_has_the_number_of_an_earlier_one_is_left_alone() {
     stranger.kill().unwrap();
     stranger.wait().unwrap();
 }
+
+#[test]
+fn reader_of_the_launchers_messages_that_hangs_holds_nothing_up() {
+    let mut world = World::new(Holding::SubReaper);
+    let component = world.component("a", "");
+    component.command = vec!["/bin/false".to_owned()];
+    component.restart.intervals_ms = vec![0; 100_000];
+    let fifo = world.path("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    // Open for reading, and full: nobody reads.
+    let mut end = fs::OpenOptions::new().read(true).write(true).custom_flags(NONBLOCK).open(&fifo).unwrap();
+    while end.write(&[b'\n'; 4096]).is_ok() {}
+    let mut command = Command::new("/bin/sh");
+    let inner = world.command();
+    command.args(["-c", &format!("exec \"$0\" 2>{}", fifo.display())]).arg(inner.get_program());
+    for (name, value) in inner.get_envs() {
+        command.env(name, value.unwrap());
+    }
+    world.start_with(command);
+    let pause = || std::thread::park_timeout(std::time::Duration::from_millis(100));
+    // Three messages a run, and a thousand are kept.
+    wait_until("more is to be told than is kept", || {
+        pause();
+        world.component_status("a").restarts > 400
+    });
+    world.ask_well(&Request::Stop { components: vec!["a".to_owned()], wait: true });
+    let mut seen = Vec::new();
+    let mut bytes = vec![0; 64 << 10];
+    wait_until("it is told what was left out", || {
+        // Nothing is there for a moment.
+        let length = end.read(&mut bytes).unwrap_or(0);
+        seen.extend_from_slice(&bytes[..length]);
+        String::from_utf8_lossy(&seen).contains("ZWEL0096W")
+    });
+    let seen = String::from_utf8(seen).unwrap();
+    assert!(seen.trim_start().starts_with("ZWEL0012I") && seen.contains("messages left out"), "{seen}");
+    assert_eq!(world.shut_down(), 0);
+}
+
+/// `O_NONBLOCK`.
+const NONBLOCK: i32 = 0o4000;
 
 fn number(text: &str, name: &str) -> u64 {
     let line = text.lines().find(|line| line.starts_with(name)).unwrap();
@@ -186,6 +229,33 @@ fn clock_that_jumps_changes_no_waiting_time() {
     let years: std::collections::BTreeSet<String> =
         world.log("eager").lines().map(|line| line[..4].to_owned()).collect();
     assert!(years.len() >= 3, "{years:?}");
+}
+
+#[test]
+fn full_disk_under_the_journal_stops_nothing_and_orphans_are_found_all_the_same() {
+    let mut world = World::new(Holding::SubReaper);
+    let private = world.path("private");
+    let _disk = SmallDisk::mount(&private);
+    world.component("a", "exec sleep 1000");
+    world.start();
+    world.wait_ready();
+    assert_eq!(world.status().conditions, []);
+    assert!(fs::write(private.join("filler"), vec![1; 1 << 20]).is_err());
+    signal(world.pid("a"), "KILL");
+    world.wait_said("ZWEL0092W");
+    world.wait_ready();
+    let conditions = world.status().conditions;
+    assert!(conditions.len() == 1 && conditions[0].text.contains("No space left"), "{conditions:?}");
+    // The journal knows nothing of this one.
+    let left = world.pid("a");
+    world.kill_supervisor();
+    world.start();
+    world.wait_ready();
+    assert!(!is_alive(left) && world.pid("a") != left);
+    fs::remove_file(private.join("filler")).unwrap();
+    signal(world.pid("a"), "KILL");
+    wait_until("the journal is written again", || world.status().conditions.is_empty());
+    assert_eq!(world.shut_down(), 0);
 }
 
 #[test]

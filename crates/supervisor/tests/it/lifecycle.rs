@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixDatagram;
 
 use tender_supervisor::console::{Reply, Request, State};
-use tender_supervisor::plan::RestartMode;
+use tender_supervisor::plan::{Restart, RestartMode};
 
 use crate::world::{Holding, PATIENCE, World, is_alive, signal, wait_until};
 
@@ -105,6 +105,41 @@ fn start_during_back_off_starts_now_and_is_not_stopped_by_the_old_timer() {
     // The clock's back-off is longer and began no earlier: when it is over, so is that of `a`.
     wait_until("the clock fails a second time", || world.component_status("clock").failures == 2);
     assert_eq!((world.state("a"), world.pid("a")), (State::Ready, pid));
+}
+
+#[test]
+fn component_that_exits_at_once_is_never_ready_and_what_requires_it_is_never_started() {
+    let mut world = World::new(Holding::SubReaper);
+    let restart = &mut world.component("a", "echo no configuration; exit 0").restart;
+    (restart.intervals_ms, restart.settle_ms) = (vec![0, 0, 0], 60_000);
+    world.component("b", "touch b-started; exec sleep 1000").requires = vec!["a".to_owned()];
+    world.start();
+    world.wait_state("a", State::Failed);
+    let said = world.said();
+    assert!(!said.contains("ZWEL0076I component a") && !said.contains("ZWEL0075I"), "{said}");
+    assert!(!world.path("b-started").exists());
+    let status = world.component_status("a");
+    assert_eq!((status.restarts, status.failures, status.last_exit.as_deref()), (3, 4, Some("exit 0")));
+    let replies = world.ask(&Request::AwaitReady { timeout_ms: 60_000 });
+    assert_eq!(replies.last(), Some(&Reply::Done { ok: false }));
+    assert!(!world.status().is_ready);
+}
+
+#[test]
+fn component_without_a_probe_is_starting_until_it_has_settled() {
+    let mut world = World::new(Holding::SubReaper);
+    let flag = world.path("flag");
+    let text = format!("while [ ! -e {} ]; do sleep 0.02; done; exit 1", flag.display());
+    world.component("a", &text).restart = Restart { settle_ms: 3_600_000, ..Restart::default() };
+    world.plan.components[0].restart.min_uptime_ms = u64::MAX;
+    world.component("b", "exec sleep 1000").after = vec!["a".to_owned()];
+    world.start();
+    wait_until("a has started", || world.state("a") == State::Starting);
+    assert_eq!(world.state("b"), State::Waiting);
+    std::fs::write(&flag, "").unwrap();
+    world.wait_state("a", State::Backoff);
+    // The failure of what it only starts after does not matter.
+    world.wait_state("b", State::Ready);
 }
 
 #[test]

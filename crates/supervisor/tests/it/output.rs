@@ -96,16 +96,46 @@ fn full_disk_drops_output_tells_once_and_works_again() {
     world.start();
     wait_until("all is printed", || world.path("flag.full").exists());
     world.wait_said("ZWEL0085W output of component a is dropped");
-    assert_eq!(world.state("a"), State::Ready);
+    world.wait_state("a", State::Ready);
+    let status = world.component_status("a");
+    assert_eq!(status.conditions.len(), 1, "{status:?}");
+    assert_eq!(status.conditions[0].id, "ZWEL0085W");
+    let told = status.reason.unwrap();
+    assert!(told.contains("not written since 2") && told.contains("No space left"), "{told}");
+    // What is lost and what was written is all that was printed.
+    let lost: usize = told.split_once("; ").unwrap().1.split(' ').next().unwrap().parse().unwrap();
+    assert_eq!(lost + world.log("a").matches('\n').count(), 100_000, "{told}");
     let replies =
         world.ask_well(&Request::Logs { components: vec!["a".to_owned()], lines: 5, follow: false });
     assert!(replies.iter().any(|reply| matches!(reply, Reply::Line { text, .. } if text == "100000")));
     fs::remove_file(world.path("logs/ha1/a.log")).unwrap();
     fs::write(&flag, "").unwrap();
     world.wait_said("ZWEL0086I output of component a is written again");
+    assert_eq!(world.component_status("a").conditions, []);
     assert_eq!(world.said().matches("ZWEL0085W").count(), 1);
     wait_until("it is written", || world.lines("a").contains(&"after".to_owned()));
     assert_eq!(world.shut_down(), 0);
+}
+
+#[test]
+fn reload_with_other_limits_of_logs_rotates_by_them() {
+    let mut world = World::new(Holding::SubReaper);
+    let flag = world.path("flag");
+    let text = format!(
+        "seq 1 20000; while [ ! -e {} ]; do sleep 0.02; done; seq 1 20000; echo end; exec sleep 1000",
+        flag.display()
+    );
+    world.component("a", &text);
+    let mut next = world.plan.clone();
+    (next.log.rotate_bytes, next.log.keep) = (100_000, 1);
+    fs::write(world.path("next-plan"), serde_json::to_vec(&next).unwrap()).unwrap();
+    world.start();
+    wait_until("the first half is written", || world.log("a").contains("> 20000\n"));
+    assert!(!world.path("logs/ha1/a.log.1").exists());
+    world.ask_well(&Request::Reload { check: false, wait: true });
+    fs::write(&flag, "").unwrap();
+    wait_until("all is written", || world.log("a").contains("> end\n"));
+    assert!(world.path("logs/ha1/a.log.1").exists() && !world.path("logs/ha1/a.log.2").exists());
 }
 
 #[test]

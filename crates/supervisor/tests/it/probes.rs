@@ -60,6 +60,27 @@ fn component_is_ready_when_its_probe_is_answered_and_not_before() {
 }
 
 #[test]
+fn component_slow_to_become_ready_is_waited_for_with_all_that_require_it() {
+    let mut world = World::new(Holding::SubReaper);
+    let component = world.component("slow", "sleep 3; touch up; exec sleep 1000");
+    let probe = ["/usr/bin/test", "-e", "up"].map(str::to_owned).to_vec();
+    component.readiness = readiness(Probe::Exec(probe));
+    // Much shorter than it needs: neither is a limit for one that has a probe.
+    (component.restart.settle_ms, component.restart.min_uptime_ms) = (10, 20);
+    world.component("b", "exec sleep 1000").requires = vec!["slow".to_owned()];
+    world.start();
+    let slow = || world.component_status("slow");
+    wait_until("it was asked in vain", || slow().reason.is_some_and(|reason| reason.contains("exit 1")));
+    let pid = world.pid("slow");
+    assert_eq!((slow().state, world.state("b")), (State::Starting, State::Waiting));
+    world.wait_ready();
+    assert_eq!((slow().restarts, slow().failures, world.pid("slow")), (0, 0, pid));
+    let said = world.said();
+    let at = |text: &str| said.find(text).unwrap();
+    assert!(at("ZWEL0076I component slow") < at("ZWEL0001I component b"), "{said}");
+}
+
+#[test]
 fn component_not_ready_in_time_fails_with_the_probes_last_answer() {
     let mut world = World::new(Holding::SubReaper);
     let port = free_port();

@@ -22,6 +22,7 @@ fn start_script_that_backgrounds_its_server_is_followed() {
         world.start();
         let server = read_pid(&world, "server");
         wait_until("the server is followed", || world.pid("a") == server);
+        world.wait_ready();
         let status = world.component_status("a");
         assert_eq!((status.state, status.restarts), (State::Ready, 0));
         fs::remove_file(world.path("server")).unwrap();
@@ -181,15 +182,25 @@ fn components_that_share_most_of_their_environments_get_each_their_own() {
 }
 
 #[test]
-fn limits_without_controllers_are_set_where_they_can_be_and_told() {
+fn limits_without_controllers_are_told_and_not_replaced_by_others() {
     let mut world = World::new(Holding::Cgroups);
+    // A server of this kind reserves many times as much as it uses.
+    world.component("node", "exec python3 -c 'import mmap, time; mmap.mmap(-1, 1 << 30); print(\"up\", flush=True); time.sleep(1000)'")
+        .limits
+        .memory_bytes = Some(64 << 20);
     let limits = &mut world.component("a", "ulimit -n; ulimit -v; exec sleep 1000").limits;
     (limits.files, limits.memory_bytes, limits.cpu_percent) = (Some(123), Some(64 << 20), Some(50));
     world.start();
     wait_until("it has said all", || world.lines("a").len() == 2);
-    assert_eq!(world.lines("a"), ["123", "65536"]);
-    world.wait_said("ZWEL0084W component a: memory is limited for each process");
-    assert!(world.said().contains("processor time is not limited"));
+    assert_eq!(world.lines("a"), ["123", "unlimited"]);
+    world.wait_said("ZWEL0084W component a: its limits of memory, cpu are not enforced");
+    let status = world.component_status("a");
+    assert_eq!(status.conditions.len(), 1, "{status:?}");
+    assert_eq!(status.conditions[0].id, "ZWEL0084W");
+    assert!(status.conditions[0].text.contains("Delegate=yes") && status.reason.is_some(), "{status:?}");
+    wait_until("it runs far below its limit", || world.lines("node") == ["up"]);
+    assert_eq!(world.component_status("node").restarts, 0);
+    assert_eq!(world.said().matches("ZWEL0084W").count(), 2);
 }
 
 #[test]

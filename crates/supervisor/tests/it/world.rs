@@ -297,7 +297,7 @@ pub(crate) fn component(name: &str, text: &str, directory: &Path) -> Component {
         command: ["/bin/sh", "-c", text].map(str::to_owned).to_vec(),
         working_directory: directory.to_owned(),
         environment: Environment(BTreeMap::from(variables.map(|(n, v)| (n.to_owned(), v.to_owned())))),
-        restart: Restart { intervals_ms: vec![0], slow_retry_ms: None, ..Restart::default() },
+        restart: Restart { intervals_ms: vec![0], slow_retry_ms: None, settle_ms: 50, ..Restart::default() },
         readiness: None,
         health: None,
         requires: Vec::new(),

@@ -394,6 +394,11 @@ impl Context<'_> {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
                 LinkError::Timeout { host, doing, timeout_ms: self.io_timeout_ms, offset }
             }
+            io::ErrorKind::UnexpectedEof => {
+                // The text of the library is for programmers, with an address to read on at.
+                let source = io::Error::new(io::ErrorKind::UnexpectedEof, "the other end went away");
+                LinkError::Lost { host, doing, offset, source }
+            }
             _ => LinkError::Lost { host, doing, offset, source },
         }
     }

@@ -12,6 +12,11 @@ use super::started_dir;
 use crate::debian::Needed;
 use crate::failure::Failure;
 
+/// A log is rotated at this size, in bytes, and so many are kept: enough for all that a flood writes while it is
+/// measured. What is rotated away could not be counted.
+const LOG_BYTES: u64 = 50_000_000;
+const LOGS_KEPT: u32 = 20;
+
 /// A supervisor.
 #[derive(Debug)]
 pub(super) struct Contender {
@@ -169,7 +174,7 @@ fn tender(work: &Path, ours: &Ours, services: &[Service]) -> Result<Command, Fai
             "log_directory": work.join("log"), "private_directory": work.join("private"),
         },
         "components": components,
-        "log": { "rotate_bytes": 50_000_000, "keep": 20, "line_bytes": 16_384, "is_json": false },
+        "log": { "rotate_bytes": LOG_BYTES, "keep": LOGS_KEPT, "line_bytes": 16_384, "is_json": false },
     });
     let file = work.join("plan.json");
     write(&file, &plan.to_string())?;
@@ -187,7 +192,8 @@ fn launcher_run(work: &Path, ours: &Ours, services: &[Service]) -> Result<Comman
     let dir = work.display();
     let mut text = format!(
         "zowe:\n  runtimeDirectory: {dir}/runtime\n  logDirectory: {dir}/log\n  workspaceDirectory: {dir}/workspace\n  \
-         extensionDirectory: {dir}/extensions\n  launcher:\n    restartIntervals: [0, 0, 0]\ncomponents:\n"
+         extensionDirectory: {dir}/extensions\n  launcher:\n    restartIntervals: [0, 0, 0]\n  logging:\n    rotate: {LOG_BYTES}\n    \
+         keep: {LOGS_KEPT}\ncomponents:\n"
     );
     for Service { name, text: script, .. } in services {
         writeln!(text, "  {name}: {{ enabled: true }}").expect("writing to a string cannot fail");
@@ -218,7 +224,7 @@ fn supervisord(work: &Path, _ours: &Ours, services: &[Service]) -> Result<Comman
         write!(
             text,
             "[program:{name}]\ncommand={script}\nredirect_stderr=true\nstdout_logfile={dir}/log/{name}.log\n\
-             stdout_logfile_backups=20\n"
+             stdout_logfile_maxbytes={LOG_BYTES}\nstdout_logfile_backups={LOGS_KEPT}\n"
         )
         .expect("writing to a string cannot fail");
     }
@@ -246,7 +252,7 @@ fn service_dirs(work: &Path, services: &[Service], logger: &str) -> Result<PathB
 }
 
 fn s6(work: &Path, _ours: &Ours, services: &[Service]) -> Result<Command, Failure> {
-    let logger = format!("exec s6-log t n20 s50000000 {}/log", work.display());
+    let logger = format!("exec s6-log t n{LOGS_KEPT} s{LOG_BYTES} {}/log", work.display());
     let all = service_dirs(work, services, &logger)?;
     let mut command = Command::new("s6-svscan");
     command.args(["-c", "2000"]).arg(all);
@@ -256,7 +262,7 @@ fn s6(work: &Path, _ours: &Ours, services: &[Service]) -> Result<Command, Failur
 fn runit(work: &Path, _ours: &Ours, services: &[Service]) -> Result<Command, Failure> {
     let logger = format!("exec svlogd -tt {}/log", work.display());
     let all = service_dirs(work, services, &logger)?;
-    write(&work.join("log/config"), "s50000000\nn20\n")?;
+    write(&work.join("log/config"), &format!("s{LOG_BYTES}\nn{LOGS_KEPT}\n"))?;
     let mut command = Command::new("runsvdir");
     command.arg(all);
     Ok(quiet(command))

@@ -60,7 +60,7 @@ fn drift_and_unknown_components_are_told_apart() {
     let mut facts = facts();
     facts.drift.push(samples::drift("current", "http", "bin/httpd"));
     assert_eq!((verdict(&facts, 5), verdict(&facts, 11)), (Verdict::Bad, Verdict::Ok));
-    facts.drift[0].found = "a component the level does not know".to_owned();
+    facts.drift[0].found = crate::trees::STRANGE.to_owned();
     assert_eq!(verdict(&facts, 11), Verdict::Warn);
 }
 

@@ -1,7 +1,7 @@
 //! The words of `tender servmgr system …`.
 
 use clap::{Args, Subcommand};
-use tender_package::{ComponentName, FixId, LevelName, SystemName, Variant, Vrm};
+use tender_package::{ComponentName, FixId, LevelName, SystemName, Variant};
 use tender_service::system::Target;
 
 use super::Release;
@@ -114,7 +114,8 @@ pub(crate) enum Exception {
     #[command(alias = "QUERY", after_help = "Example:\n  tender servmgr system exception query 720 all")]
     Query {
         /// The release, such as 720
-        vrm: Vrm,
+        #[arg(value_name = "VRM")]
+        release: Release,
         /// A system, a group, or ALL
         #[arg(value_name = "SYSTEM|GROUP|ALL", default_value = "ALL")]
         target: Target,
@@ -125,7 +126,8 @@ pub(crate) enum Exception {
 #[derive(Debug, Args)]
 pub(crate) struct Parts {
     /// The release, such as 720
-    pub(crate) vrm: Vrm,
+    #[arg(value_name = "VRM")]
+    pub(crate) release: Release,
     /// The system
     pub(crate) system: SystemName,
     /// The component

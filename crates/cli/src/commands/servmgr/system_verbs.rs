@@ -80,7 +80,7 @@ impl System {
                 last: a.last,
                 renew: a.renew,
             }),
-            Self::Exception(a) => return a.verb(),
+            Self::Exception(a) => return a.verb(principal),
             Self::Fallback(a) => Box::new(SystemFallback {
                 vrm: a.at.release.of_target(principal, &a.at.target)?,
                 target: a.at.target,
@@ -90,24 +90,31 @@ impl System {
 }
 
 impl Exception {
-    fn verb(self) -> Result<Box<dyn Verb>, ServiceError> {
+    fn verb(self, principal: &Principal) -> Result<Box<dyn Verb>, ServiceError> {
         Ok(match self {
-            Self::Add { parts, reason } => Box::new(parts.verb(true, reason)?),
-            Self::Delete { parts } => Box::new(parts.verb(false, String::new())?),
-            Self::Query { vrm, target } => Box::new(SystemExceptionQuery { vrm, target }),
+            Self::Add { parts, reason } => Box::new(parts.verb(principal, true, reason)?),
+            Self::Delete { parts } => Box::new(parts.verb(principal, false, String::new())?),
+            Self::Query { release, target } => {
+                Box::new(SystemExceptionQuery { vrm: release.of_target(principal, &target)?, target })
+            }
         })
     }
 }
 
 impl Parts {
-    fn verb(self, keep: bool, reason: String) -> Result<SystemException, ServiceError> {
+    fn verb(
+        self,
+        principal: &Principal,
+        keep: bool,
+        reason: String,
+    ) -> Result<SystemException, ServiceError> {
         let not_a_part = |fault: tender_content::path::PartPathError| ServiceError::Syntax {
             text: fault.to_string(),
             hint: Some("parts are named as below the component's directory, such as etc/x.conf".to_owned()),
         };
         let parts: Result<Vec<_>, _> = self.parts.into_iter().map(PartPath::new).collect();
         Ok(SystemException {
-            vrm: self.vrm,
+            vrm: self.release.of_target(principal, &Target::Named(self.system.clone()))?,
             system: self.system,
             keep,
             component: self.component,

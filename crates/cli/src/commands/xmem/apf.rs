@@ -19,7 +19,7 @@ use crate::error::CommandError;
 
 /// What SETPROG APF and D PROG,APF do elsewhere.
 #[derive(Debug, Subcommand)]
-pub(super) enum Apf {
+pub(crate) enum Apf {
     /// Shows the list
     List(list::Args),
     /// Authorises modules as they are now, or whatever somebody signs

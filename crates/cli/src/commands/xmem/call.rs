@@ -22,7 +22,7 @@ SERVICE is a name (STATUS, IDENTIFY, NETWORK …), a number from 1 to 127, or PL
 lists what there is and what you may call.\n\n\
 Examples:\n  tender xmem call STATUS hello\n  tender xmem call IDENTIFY --json\n  tender xmem call ECHO.ECHO @request.bin \
 --output reply.bin\n  printf secret | tender xmem call DUMP @-")]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The service
     service: String,
     /// The request: text, @FILE for what is in a file, @- for standard input
@@ -90,7 +90,8 @@ impl Args {
         if let Target::Plugin { plugin, service } = &target {
             let (plugin, service) = (plugin.clone(), service.clone());
             payload = RouterCall { plugin, service, payload: &payload }.encode().map_err(|cause| {
-                RuntimeFault::new("ZWES2161E", ReturnCode::Syntax, "no plug-in can be called like that").because(cause)
+                RuntimeFault::new("ZWES2161E", ReturnCode::Syntax, "no plug-in can be called like that")
+                    .because(cause)
             })?;
         }
         let places = Places::find(shell)?;
@@ -122,7 +123,11 @@ impl Args {
         if path == "-" {
             std::io::stdin().lock().take(limit).read_to_end(&mut payload).map_err(failed)?;
         } else {
-            std::fs::File::open(path).map_err(failed)?.take(limit).read_to_end(&mut payload).map_err(failed)?;
+            std::fs::File::open(path)
+                .map_err(failed)?
+                .take(limit)
+                .read_to_end(&mut payload)
+                .map_err(failed)?;
         }
         if payload.len() > PAYLOAD_BYTES_MAX {
             let text = format!("the request is longer than {PAYLOAD_BYTES_MAX} bytes");
@@ -181,12 +186,18 @@ fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 /// Writes what a terminal would act on so that it can be read.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let is_plain = |character: char| !character.is_control() || character == '\n' || character == '\t';
     text.chars()
-        .map(|character| {
-            if is_plain(character) { character.to_string() } else { character.escape_unicode().to_string() }
-        })
+        .map(
+            |character| {
+                if is_plain(character) {
+                    character.to_string()
+                } else {
+                    character.escape_unicode().to_string()
+                }
+            },
+        )
         .collect()
 }
 

@@ -38,14 +38,19 @@ pub(super) fn install(doing: &str, fault: InstallError) -> CommandError {
 /// Makes a fault of a list of authorised modules that cannot be used.
 pub(super) fn list(path: PathBuf, fault: ListError) -> CommandError {
     let text = format!("the list of authorised modules `{}` cannot be read", path.display());
-    RuntimeFault::new("ZWES2104E", ReturnCode::Integrity, text).because(fault).with_hint("mend that line").into()
+    RuntimeFault::new("ZWES2104E", ReturnCode::Integrity, text)
+        .because(fault)
+        .with_hint("mend that line")
+        .into()
 }
 
 /// Makes a fault of a module that cannot be used.
 pub(super) fn module(fault: ModuleError) -> CommandError {
     let code = match &fault {
         ModuleError::NotFound { .. } => ReturnCode::Unknown,
-        ModuleError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ReturnCode::Unknown,
+        ModuleError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            ReturnCode::Unknown
+        }
         ModuleError::Io { .. } | ModuleError::TooLarge { .. } => ReturnCode::Outside,
         ModuleError::Mismatch { .. } => ReturnCode::Integrity,
         _ => ReturnCode::Refused,

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use tender_package::{Message, Outcome, ReturnCode, Table};
 use tender_parmlib::{
-    Before, Content, Found, InstallPlan, InstallRequest, Installed, MemberName, Procedure, ServerName, Severity,
-    Step, commit, library, plan, recover,
+    Before, Content, Found, InstallPlan, InstallRequest, Installed, MemberName, Procedure, ServerName,
+    Severity, Step, commit, library, plan, recover,
 };
 
 use super::fault;
@@ -25,7 +25,7 @@ proclib directory beside the members.\n\n\
 Examples:\n  \
 tender xmem install -d /opt/tender -b /usr/lib/tender/xmem -a /etc/tender/xmem --dry-run\n  \
 tender xmem install -d /opt/tender -b /usr/lib/tender/xmem -a /etc/tender/xmem --create-users")]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The directory of the delivery; it has bin/tender-xmemd, or SZWEAUTH/ZWESIS01
     #[arg(short = 'd', value_name = "PREFIX", value_parser = library)]
     prefix: PathBuf,
@@ -67,7 +67,8 @@ impl Args {
         let request = self.request(shell)?;
         let is_check = shell.is_check || self.dry_run;
         let is_recovered = !is_check
-            && recover(&request).map_err(|cause| fault::install("an earlier run cannot be taken back", cause))?;
+            && recover(&request)
+                .map_err(|cause| fault::install("an earlier run cannot be taken back", cause))?;
         let failed = |cause| fault::install("nothing is installed", cause);
         let found = Found::look(&request).map_err(failed)?;
         let made = plan(&request, &found).map_err(failed)?;
@@ -78,7 +79,8 @@ impl Args {
         }
         let installed = commit(&made, &mut |point| tender_content::fault::point(point)).map_err(failed)?;
         if is_recovered || installed.is_recovered {
-            outcome.say(Message::with_id("ZWES2112I", "an earlier run that was cut off was taken back first"));
+            outcome
+                .say(Message::with_id("ZWES2112I", "an earlier run that was cut off was taken back first"));
         }
         told(&mut outcome, &request, &made, &installed);
         outcome.data = serde_json::json!({ "plan": made, "installed": installed });
@@ -143,9 +145,12 @@ fn planned(plan: &InstallPlan) -> Outcome {
     let mut table = Table::new("", &["what", "where", "is", "will be"]);
     for step in &plan.steps {
         let row = match step {
-            Step::Directory { path, mode } => {
-                ["directory".to_owned(), path.display().to_string(), "absent".to_owned(), format!("made, {mode:04o}")]
-            }
+            Step::Directory { path, mode } => [
+                "directory".to_owned(),
+                path.display().to_string(),
+                "absent".to_owned(),
+                format!("made, {mode:04o}"),
+            ],
             Step::File { what, path, before, content, .. } => {
                 let (is, will_be) = match before {
                     Before::Absent => ("absent", described(content)),
@@ -200,10 +205,8 @@ fn told(outcome: &mut Outcome, request: &InstallRequest, plan: &InstallPlan, ins
         Procedure::Systemd => format!("systemctl daemon-reload && systemctl enable --now tender-xmem@{name}"),
         Procedure::Script => format!("tender xmem start NAME={name}"),
     };
-    let hint = format!(
-        "next: tender xmem apf add {}; tender security init; {start}",
-        request.loadlib.display()
-    );
+    let hint =
+        format!("next: tender xmem apf add {}; tender security init; {start}", request.loadlib.display());
     outcome.say(Message::with_id("ZWES2119I", "installed").with_hint(hint));
 }
 

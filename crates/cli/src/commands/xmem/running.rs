@@ -12,6 +12,10 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 use tender_parmlib::ServerName;
 use tender_xmem::client::{Client, Options};
+use tender_xmem::code::CmsCode;
+use tender_xmem::service::ServiceId;
+
+use super::fault::chain;
 
 /// The process that runs a server, as it wrote itself down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,24 +87,28 @@ pub(super) enum Answers {
     Ready,
     /// It answers, and this user may not call it.
     Closed,
-    /// It does not answer.
-    Not,
 }
 
 /// Returns what a client calls itself and how patient it is.
 pub(super) fn options(run: PathBuf, deadline_ms: u32) -> Options {
-    Options { client: "tender".to_owned(), deadline_ms, reconnect_ms: 0, run_directory: run, ..Options::default() }
+    Options {
+        client: "tender".to_owned(),
+        deadline_ms,
+        reconnect_ms: 0,
+        run_directory: run,
+        ..Options::default()
+    }
 }
 
-/// Calls STATUS.
-pub(super) fn answers(run: &Path, name: &ServerName, deadline_ms: u32) -> Answers {
-    let Ok(server) = name.as_str().parse() else { return Answers::Not };
+/// Calls STATUS; says why where nobody answers.
+pub(super) fn ask(run: &Path, name: &ServerName, deadline_ms: u32) -> Result<Answers, String> {
+    let server = name.as_str().parse().map_err(|fault: tender_xmem::NameError| fault.to_string())?;
     let asked = Client::connect(server, options(run.to_owned(), deadline_ms))
-        .and_then(|client| client.call(tender_xmem::service::ServiceId::Status.number(), b"tender"));
+        .and_then(|client| client.call(ServiceId::Status.number(), b"tender"));
     match asked {
-        Ok(_) => Answers::Ready,
+        Ok(_) => Ok(Answers::Ready),
         // Whoever refuses is there.
-        Err(fault) if fault.code() == Some(tender_xmem::code::CmsCode::PermissionDenied) => Answers::Closed,
-        Err(_) => Answers::Not,
+        Err(fault) if fault.code() == Some(CmsCode::PermissionDenied) => Ok(Answers::Closed),
+        Err(fault) => Err(chain(&fault)),
     }
 }

@@ -19,7 +19,7 @@ PPT PGMNAME(ZWESIS01) KEY(4) NOSWAP becomes: users of their own, processes that 
 privileges, a file system that can only be read (KEY(4)); locked secrets, no swap, killed last (NOSWAP). Ends with 4 \
 while something is not so.\n\n\
 Examples:\n  tender xmem schedule\n  tender xmem schedule --apply --check\n  tender xmem schedule --apply")]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// Make it so where that can be done without a person
     #[arg(long)]
     apply: bool,
@@ -117,7 +117,10 @@ fn shown(items: &[ScheduleItem]) -> Outcome {
     outcome.tables.push(table);
     let unmet = items.iter().filter(|item| !item.is_met).count();
     if unmet > 0 {
-        outcome.say(Message::with_id("ZWES2130W", format!("{unmet} of {} are not as they should be", items.len())));
+        outcome.say(Message::with_id(
+            "ZWES2130W",
+            format!("{unmet} of {} are not as they should be", items.len()),
+        ));
         outcome.code = outcome.code.max(ReturnCode::Warning);
     }
     outcome

@@ -12,7 +12,7 @@ use tender_package::{Message, Outcome, ReturnCode};
 use tender_parmlib::{Member, MemberError, Operands, ServerName, Settings, Settled};
 
 use super::places::{Places, program};
-use super::running::{Answers, Holder, answers};
+use super::running::{Answers, Holder, ask};
 use crate::commands::Shell;
 use crate::error::{CommandError, RuntimeFault};
 use crate::live::Live;
@@ -26,7 +26,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 The words are those of START and of the start procedure: NAME=, MEM=, COLD, DEBUG, RESET(LOOKUP), and any KEY=VALUE, \
 which the member overrides. The server goes on when this command ends; what it prints goes to its log.\n\n\
 Examples:\n  tender xmem start\n  tender xmem start NAME=ZWESIS_TEST MEM=01 COLD\n  tender xmem start --check")]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// Words of the start command
     #[arg(value_name = "WORD")]
     words: Vec<String>,
@@ -44,7 +44,8 @@ impl Args {
         let places = Places::find(shell)?;
         let program = program(&places)?;
         let operands = Operands::of_words(self.words.iter().map(String::as_str)).map_err(|cause| {
-            RuntimeFault::new("ZWES0014E", ReturnCode::Syntax, "the start parameters cannot be read").because(cause)
+            RuntimeFault::new("ZWES0014E", ReturnCode::Syntax, "the start parameters cannot be read")
+                .because(cause)
         })?;
         let (member, settled) = settings(&places, &operands)?;
         let name = settled.settings.name.clone();
@@ -63,7 +64,8 @@ impl Args {
     }
 
     fn log(&self, shell: &Shell, places: &Places, name: &ServerName) -> PathBuf {
-        let logs = || places.installed.as_ref().map_or_else(|| shell.home.join("logs"), |there| there.logs.clone());
+        let logs =
+            || places.installed.as_ref().map_or_else(|| shell.home.join("logs"), |there| there.logs.clone());
         self.log.clone().unwrap_or_else(|| logs().join(format!("xmem-{name}.log")))
     }
 }
@@ -74,8 +76,10 @@ fn settings(places: &Places, operands: &Operands) -> Result<(Member, Settled), C
         RuntimeFault::new("ZWES0007E", ReturnCode::Syntax, "the suffix of the member is none").because(cause)
     })?;
     let member = Member::read(std::slice::from_ref(&places.parmlib), &name).map_err(|cause| match cause {
-        MemberError::NotFound { .. } => RuntimeFault::new("ZWES0009E", ReturnCode::Unknown, cause.to_string())
-            .with_hint("`tender xmem install` makes one; TENDER_XMEM_PARMLIB names another directory"),
+        MemberError::NotFound { .. } => {
+            RuntimeFault::new("ZWES0009E", ReturnCode::Unknown, cause.to_string())
+                .with_hint("`tender xmem install` makes one; TENDER_XMEM_PARMLIB names another directory")
+        }
         cause => {
             let (first, last) = cause.details();
             let text = format!("member {name} cannot be read, RC = {}, {first}, {last}", cause.return_code());
@@ -132,9 +136,7 @@ impl Started {
         shell: &Shell,
         path: &Path,
     ) -> Result<Self, CommandError> {
-        let failed = |doing| {
-            move |source| CommandError::File { doing, path: path.to_owned(), source }
-        };
+        let failed = |doing| move |source| CommandError::File { doing, path: path.to_owned(), source };
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory).map_err(failed("make the directory of"))?;
         }
@@ -189,32 +191,35 @@ impl Started {
                 self.show(live)?;
                 return Err(self.ended(name, status));
             }
-            match answers(&places.run, name, 1000) {
-                Answers::Not if Instant::now() >= deadline => break Answers::Not,
-                Answers::Not => std::thread::park_timeout(LOOK_AGAIN),
+            match ask(&places.run, name, 1000) {
+                Err(_) if Instant::now() < deadline => std::thread::park_timeout(LOOK_AGAIN),
                 answer => break answer,
             }
         };
         self.show(live)?;
         let pid = self.child.id();
         outcome.data = serde_json::json!({
-            "server": name, "pid": pid, "state": answer, "log": self.path, "messages": self.lines,
+            "server": name, "pid": pid, "state": answer.as_ref().ok(), "log": self.path, "messages": self.lines,
         });
         match answer {
-            Answers::Ready => {
+            Ok(Answers::Ready) => {
                 outcome.say(Message::with_id("ZWES2141I", format!("server {name} is ready, process {pid}")));
             }
-            Answers::Closed => {
+            Ok(Answers::Closed) => {
                 let text = format!("server {name} runs, process {pid}, and does not let you call it");
                 let hint = "its first line says what it needs: `tender xmem call STATUS`";
                 outcome.say(Message::with_id("ZWES2141I", text).with_hint(hint));
             }
-            Answers::Not if limit.is_zero() => {
-                outcome.say(Message::with_id("ZWES2142I", format!("server {name} is starting, process {pid}")));
+            Err(_) if limit.is_zero() => {
+                outcome
+                    .say(Message::with_id("ZWES2142I", format!("server {name} is starting, process {pid}")));
             }
-            Answers::Not => {
-                let text = format!("server {name}, process {pid}, is not ready after {} s", limit.as_secs());
-                outcome.say(Message::with_id("ZWES2143W", text).with_hint(format!("see {}", self.path.display())));
+            Err(why) => {
+                let text =
+                    format!("server {name}, process {pid}, is not ready after {} s: {why}", limit.as_secs());
+                outcome.say(
+                    Message::with_id("ZWES2143W", text).with_hint(format!("see {}", self.path.display())),
+                );
                 outcome.code = outcome.code.max(ReturnCode::Partial);
             }
         }

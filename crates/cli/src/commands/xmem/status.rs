@@ -7,7 +7,7 @@ use tender_package::{Outcome, ReturnCode, Table};
 use tender_parmlib::ServerName;
 
 use super::places::{Places, server_name};
-use super::running::{Answers, Holder, answers};
+use super::running::{Answers, Holder, ask};
 use super::stop::not_running;
 use crate::commands::Shell;
 use crate::error::CommandError;
@@ -17,10 +17,12 @@ const PATIENCE_MS: u32 = 2000;
 
 /// Options of `tender xmem status`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "READY takes calls, CLOSED does not take yours, STARTING does not answer yet, STOPPED left its \
+#[command(
+    after_help = "READY takes calls, CLOSED does not take yours, STARTING does not answer yet, STOPPED left its \
                         directory. With a name: 0 when it is READY or CLOSED, 4 when it does not answer, 28 when it \
-                        does not run.\n\nExamples:\n  tender xmem status\n  tender xmem status ZWESIS_TEST --json")]
-pub(super) struct Args {
+                        does not run.\n\nExamples:\n  tender xmem status\n  tender xmem status ZWESIS_TEST --json"
+)]
+pub(crate) struct Args {
     /// Only this server
     #[arg(value_name = "NAME", value_parser = server_name)]
     name: Option<ServerName>,
@@ -41,10 +43,10 @@ impl Args {
             let holder = Holder::of(run, name);
             let state = match &holder {
                 None => "STOPPED",
-                Some(_) => match answers(run, name, PATIENCE_MS) {
-                    Answers::Ready => "READY",
-                    Answers::Closed => "CLOSED",
-                    Answers::Not => "STARTING",
+                Some(_) => match ask(run, name, PATIENCE_MS) {
+                    Ok(Answers::Ready) => "READY",
+                    Ok(Answers::Closed) => "CLOSED",
+                    Err(_) => "STARTING",
                 },
             };
             if self.name.is_some() {
@@ -64,7 +66,8 @@ impl Args {
         outcome.tables.push(table);
         outcome.data = serde_json::json!({ "servers": rows });
         if servers.is_empty() {
-            outcome.say(tender_package::Message::with_id("ZWES2156I", "no server was started on this machine"));
+            outcome
+                .say(tender_package::Message::with_id("ZWES2156I", "no server was started on this machine"));
         }
         Ok(outcome)
     }

@@ -15,7 +15,7 @@ use crate::error::{CommandError, RuntimeFault};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "The server takes no new calls, finishes those that are under way and ends.\n\n\
                         Examples:\n  tender xmem stop\n  tender xmem stop ZWESIS_TEST --wait 10 --kill")]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The server; ZWESIS_STD when left out
     #[arg(value_name = "NAME", default_value_t, value_parser = server_name)]
     name: ServerName,
@@ -54,7 +54,8 @@ impl Args {
             signal(&pidfd, Signal::TERM).map_err(failed)?;
             if !has_ended(&pidfd, Duration::from_secs(self.wait)).map_err(failed)? {
                 if !self.kill {
-                    let text = format!("server {name}, process {}, has not ended after {} s", holder.pid, self.wait);
+                    let text =
+                        format!("server {name}, process {}, has not ended after {} s", holder.pid, self.wait);
                     return Err(RuntimeFault::new("ZWES2152E", ReturnCode::Partial, text)
                         .with_hint("it goes on ending; --kill would end it at once")
                         .into());

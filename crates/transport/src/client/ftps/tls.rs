@@ -53,13 +53,19 @@ pub(super) fn explain(error: &rustls::Error) -> String {
             "the system's certificate is not from this principal's authority"
         }
         Error::InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => {
-            "the system's certificate has expired"
+            "the system's certificate has expired, or the clock here is wrong"
+        }
+        Error::InvalidCertificate(Certificate::NotValidYet | Certificate::NotValidYetContext { .. }) => {
+            "the system's certificate is not valid yet: one of the two clocks is wrong"
         }
         Error::InvalidCertificate(
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
         ) => "the system's certificate is for another name",
         Error::AlertReceived(Alert::CertificateRequired) => "the system wants a certificate from us",
-        Error::AlertReceived(Alert::CertificateExpired) => "our certificate has expired",
+        Error::AlertReceived(Alert::CertificateExpired) => {
+            // The same alert is sent for a certificate that is not valid yet.
+            "our certificate has expired, or the clock of the system is wrong"
+        }
         Error::AlertReceived(Alert::UnknownCA | Alert::DecryptError) => {
             "our certificate is not from the authority the system trusts"
         }

@@ -18,7 +18,7 @@ for the server, others are plug-ins. With --signer the line holds for every cont
 signature, 64 bytes of Ed25519 over the file, lies beside it as MODULE.sig.\n\n\
 Examples:\n  tender xmem apf add /usr/lib/tender/xmem\n  tender xmem apf add ./echo --as ECHOPL01 --comment 'our echo'\n  \
 tender xmem apf add ECHOPL01 --signer ed25519:… --purpose plugin")]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// Modules, or directories of modules; with --signer names of modules
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
@@ -147,7 +147,12 @@ pub(super) fn modules_in(directory: &Path) -> Result<Vec<PathBuf>, CommandError>
     Ok(files)
 }
 
-fn add(list: &mut AuthorisedList, line: &AuthorisedModule, is_replacing: bool, outcome: &mut Outcome) -> bool {
+fn add(
+    list: &mut AuthorisedList,
+    line: &AuthorisedModule,
+    is_replacing: bool,
+    outcome: &mut Outcome,
+) -> bool {
     let mut is_changed = false;
     if is_replacing {
         let others: Vec<Proof> = list

@@ -14,10 +14,12 @@ use crate::error::{CommandError, RuntimeFault};
 
 /// Options of `tender xmem apf check`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Ends with 0 when every module on the list is there and would be run; 32 when one is another \
+#[command(
+    after_help = "Ends with 0 when every module on the list is there and would be run; 32 when one is another \
                         program than the list says; 16 when one could be changed by others; 28 when one is missing.\n\n\
-                        Example:\n  tender xmem apf check /usr/lib/tender/xmem")]
-pub(super) struct Args {
+                        Example:\n  tender xmem apf check /usr/lib/tender/xmem"
+)]
+pub(crate) struct Args {
     /// Directories of modules; the load library that was installed when left out
     #[arg(value_name = "LOADLIB")]
     loadlibs: Vec<PathBuf>,

@@ -9,7 +9,7 @@ use crate::error::CommandError;
 /// Options of `tender xmem apf list`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  tender xmem apf list --json")]
-pub(super) struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     which: Which,
 }

@@ -11,7 +11,7 @@ use crate::error::{CommandError, RuntimeFault};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "What runs goes on running; it cannot be started again.\n\n\
                         Example:\n  tender xmem apf remove ECHOPL01")]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The module
     name: ModuleName,
     /// Only the line with this digest or key
@@ -34,7 +34,8 @@ impl Args {
         let mut outcome =
             Outcome { data: serde_json::json!({ "list": path, "removed": removed }), ..Outcome::default() };
         for line in &removed {
-            outcome.say(Message::with_id("ZWES2122I", format!("{} {} is off the list", line.name, line.proof)));
+            outcome
+                .say(Message::with_id("ZWES2122I", format!("{} {} is off the list", line.name, line.proof)));
         }
         if shell.is_check {
             outcome.say(Message::with_id("ZWES2111I", "nothing is changed"));
