@@ -18,6 +18,7 @@ fn world() -> World {
     world
 }
 
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 fn is_root() -> bool {
     if rustix::process::geteuid().is_root() {
         return true;
@@ -226,6 +227,7 @@ struct Host {
 }
 
 impl Host {
+    #[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
     fn new() -> Option<Self> {
         if Command::new("python3").arg("--version").output().is_err() {
             println!("skipped: python3 is not on this machine");
@@ -331,4 +333,47 @@ fn codes_are_explained_without_a_server() {
     world.run("host", "xmem display codes").ends(0).says("33").says("permission denied");
     let json = world.json("host", "xmem display codes");
     assert!(json["data"]["codes"].as_array().unwrap().len() > 90);
+}
+
+#[test]
+fn real_server_is_installed_authorised_started_asked_and_stopped() {
+    let program = Path::new(env!("CARGO_BIN_EXE_tender")).with_file_name("tender-xmemd");
+    if !program.exists() {
+        println!("skipped: {} is not built", program.display());
+        return;
+    }
+    if !is_root() {
+        return;
+    }
+    let world = world();
+    // Its processes have users of their own, who must get to their directories.
+    fs::set_permissions(world.path("."), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::copy(program, world.path("prefix/bin/tender-xmemd")).unwrap();
+    let script = format!(
+        "mkdir -p etc run; cp -a /etc/. etc/; mount --bind etc /etc; export TENDER_XMEM_RUN=$PWD/run
+         \"$TENDER\" {INSTALL} --create-users --name ZWESIS_TEST
+         \"$TENDER\" xmem apf add lib; \"$TENDER\" xmem apf check
+         \"$TENDER\" saf create; \"$TENDER\" security init
+         \"$TENDER\" saf adduser root || :
+         \"$TENDER\" saf permit zwes.is 'class(facility)' 'id(root)' 'access(read)'
+         \"$TENDER\" saf rdefine facility 'zwes.is.srv.status' 'uacc(none)'
+         \"$TENDER\" saf permit zwes.is.srv.status 'class(facility)' 'id(root)' 'access(read)'
+         trap '\"$TENDER\" xmem stop ZWESIS_TEST --wait 10 --kill' EXIT
+         \"$TENDER\" xmem start
+         \"$TENDER\" xmem status ZWESIS_TEST
+         \"$TENDER\" xmem call STATUS 'hello there' -s ZWESIS_TEST
+         \"$TENDER\" xmem call IDENTIFY -s ZWESIS_TEST || echo refused: $?
+         \"$TENDER\" xmem modify DISPLAY -s ZWESIS_TEST
+         \"$TENDER\" xmem modify NONSENSE -s ZWESIS_TEST || echo not understood: $?
+         \"$TENDER\" xmem schedule -s ZWESIS_TEST | grep 'killed last'"
+    );
+    in_namespace(&world, &script)
+        .ends(0)
+        .says("server ZWESIS_TEST is ready")
+        .says("hello there")
+        .says("refused: 16")
+        .says("ZWES0222I")
+        .says("not understood: 24")
+        .says("-900")
+        .says("server ZWESIS_TEST has ended");
 }

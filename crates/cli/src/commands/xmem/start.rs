@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tender_package::{Message, Outcome, ReturnCode};
 use tender_parmlib::{Member, MemberError, Operands, ServerName, Settings, Settled};
 
@@ -116,6 +117,22 @@ fn would_start(name: &ServerName, program: &Path, log: &Path, member: &Member, s
     outcome
 }
 
+/// Does for a process what its start procedure would: no core with secrets, room to lock them, killed last.
+///
+/// Without root nothing of it may be possible; `tender xmem schedule` tells.
+fn spare(child: &Child) {
+    let Some(pid) = Pid::from_raw(child.id().cast_signed()) else { return };
+    let limit = |bytes| Rlimit { current: Some(bytes), maximum: Some(bytes) };
+    let _ = prlimit(Some(pid), Resource::Core, limit(0));
+    if rustix::process::geteuid().is_root() {
+        let _ = prlimit(Some(pid), Resource::Memlock, limit(LOCKED_BYTES));
+        drop(std::fs::write(format!("/proc/{}/oom_score_adj", child.id()), "-900"));
+    }
+}
+
+/// Memory that a server may lock.
+const LOCKED_BYTES: u64 = 64 << 20;
+
 /// A server that was just started.
 #[derive(Debug)]
 struct Started {
@@ -166,6 +183,7 @@ impl Started {
             path: program.to_owned(),
             source,
         })?;
+        spare(&child);
         Ok(Self { child, log, path: path.to_owned(), rest: Vec::new(), lines: Vec::new() })
     }
 
@@ -207,7 +225,7 @@ impl Started {
             }
             Ok(Answers::Closed) => {
                 let text = format!("server {name} runs, process {pid}, and does not let you call it");
-                let hint = "its first line says what it needs: `tender xmem call STATUS`";
+                let hint = "`tender xmem call STATUS` says what that would take";
                 outcome.say(Message::with_id("ZWES2141I", text).with_hint(hint));
             }
             Err(_) if limit.is_zero() => {
