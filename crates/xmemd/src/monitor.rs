@@ -216,9 +216,11 @@ impl Monitor {
     ) -> Result<Self, RoleError> {
         let print = Sysprint::start("MONITOR", begin.level)?;
         // Before there are keys. It fails where the limit is low, and then they are where everything is.
-        if let Err(error) = crate::sys::lock_memory() {
-            print.debug(|| format!("memory is not kept out of swap: {error}"));
-        }
+        let kept = match crate::sys::lock_memory() {
+            Ok(()) => "memory kept out of swap".to_owned(),
+            Err(error) => format!("memory not kept out of swap ({error})"),
+        };
+        let sandbox = format!("{sandbox}, {kept}");
         let settings = begin.settings.clone();
         let options = AuditOptions {
             queue_entries_max: settings.audit_queue_entries_max,

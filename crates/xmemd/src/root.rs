@@ -424,7 +424,22 @@ impl Root {
             changed.join(", ")
         }]);
         self.print.line(crate::sysprint::stamped("ROOT", &text));
+        let held_to = |settings: &Settings| {
+            (
+                settings.runas_uids.clone(),
+                settings.ports.clone(),
+                settings.places.clone(),
+                settings.is_inspect_on,
+            )
+        };
+        let are_workers_old = held_to(&fresh) != held_to(&self.settings);
         self.settings = fresh;
+        if are_workers_old {
+            // Workers are held to what they were started with; the next order starts others.
+            for boxed in self.boxes.values().filter(|boxed| matches!(boxed.kind, Kind::Worker(_))) {
+                spawn::kill(&boxed.process.pidfd);
+            }
+        }
         self.tell_monitor(&ToMonitor::Settings(Box::new(self.settings.clone())), Vec::new());
         vec![text]
     }

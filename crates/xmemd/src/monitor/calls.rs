@@ -296,7 +296,10 @@ impl Monitor {
     pub(crate) fn actor(&self, asked: Asking) -> Option<Id> {
         let handle = ActorHandle::new(asked.actor)?;
         let found = self.actors.find(Moment::now(), ConnectionId(asked.connection), handle).ok()?;
-        found.user.as_str().parse().ok()
+        let id: Id = found.user.as_str().parse().ok()?;
+        // Whom the database has revoked or lost since the proof acts no more.
+        let user = self.policy.as_ref()?.database.users.get(&id)?;
+        (!user.flags.is_revoked).then_some(id)
     }
 
     /// Returns the subject of a connection.
