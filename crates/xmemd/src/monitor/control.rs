@@ -356,7 +356,12 @@ impl Monitor {
             format!("  deadline {} ms, drain {} ms", settings.deadline_ms, settings.drain_ms),
             format!("  log level {}", self.print.level()),
         ];
-        lines.extend(settings.parameters.iter().map(|(key, value)| format!("  {key}={value}")));
+        // What is for one client alone may be a secret, and these lines are printed as well.
+        let shown = |(key, value): &(String, String)| match key.starts_with("ZWES.CLIENT.") {
+            true => format!("  {key}=(not shown)"),
+            false => format!("  {key}={value}"),
+        };
+        lines.extend(settings.parameters.iter().map(shown));
         lines
     }
 }
