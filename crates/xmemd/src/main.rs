@@ -1,3 +1,7 @@
-//! `tender-xmemd`: the cross-memory server.
+//! The cross-memory server.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tender_xmemd::main()
+}

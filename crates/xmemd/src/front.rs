@@ -1,0 +1,317 @@
+//! The front: it decodes every byte that clients send, and has no power to misuse.
+//!
+//! One thread, one event loop. Rings that were used a moment ago are looked at without being asked to, for as long as that
+//! pays; everything else wakes the loop through epoll. What needs neither privilege nor policy is answered here; a call that
+//! the table of its connection does not grant goes no further than that.
+
+mod admission;
+mod calls;
+mod connection;
+mod incoming;
+mod link;
+mod plugins;
+mod report;
+mod rights;
+mod rings;
+mod slab;
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tender_worker::confine::{Confinement, Role};
+use tender_xmem::frame::PACKET_BYTES_MAX;
+use tender_xmem::ring::Spin;
+
+use self::admission::Admission;
+use self::calls::Pending;
+pub(crate) use self::calls::{Logging, Said};
+pub(crate) use self::connection::Connection;
+use self::connection::{Broken, Phase};
+use self::plugins::Plugins;
+use self::report::Counters;
+use self::rights::Rights;
+use self::slab::{Key, Slab};
+use crate::channel::Channel;
+use crate::link::{Begin, FromFront, FrontToRoot, RootToFront};
+use crate::poller::{Poller, Ready};
+use crate::role::{self, RoleError};
+use crate::settings::Settings;
+use crate::sysprint::Sysprint;
+use crate::timers::{Clock, Timers};
+
+/// What a token is about; beside a key.
+mod kind {
+    pub(super) const ROOT: u8 = 0;
+    pub(super) const MONITOR: u8 = 1;
+    pub(super) const SOCKET: u8 = 2;
+    pub(super) const PROCESS: u8 = 3;
+    pub(super) const DOORBELL: u8 = 4;
+    pub(super) const PLUGIN: u8 = 5;
+}
+
+const ROOT: u64 = 0;
+const MONITOR: u64 = (kind::MONITOR as u64) << 60;
+
+/// HELLO comes within this.
+const HELLO_MS: u64 = 5000;
+/// A client reads within this.
+const READ_MS: u64 = 10_000;
+/// Grants are told at least so often.
+const GRANTS_MS: u64 = 500;
+/// A full ring is looked at again after this.
+const RING_MS: u64 = 1;
+/// Turns of looking at rings between two looks at everything else.
+const TURNS: u32 = 64;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Timer {
+    /// A client has not said HELLO.
+    Hello(Key),
+    /// A client has not read.
+    Read(Key),
+    /// A call has taken too long.
+    Call(u64),
+    /// Grants are to be told.
+    Grants,
+    /// A ring was full.
+    Ring(Key),
+    /// Draining has taken too long.
+    Drain,
+}
+
+/// Everything but the connections themselves.
+#[derive(Debug)]
+struct Shared {
+    begin: Begin,
+    settings: Settings,
+    print: Sysprint,
+    poller: Poller,
+    clock: Clock,
+    timers: Timers<Timer>,
+    monitor: Option<Channel>,
+    admission: Admission,
+    pending: HashMap<u64, Pending>,
+    next_call: u64,
+    plugins: Plugins,
+    counters: Counters,
+    /// Connections with something for the audit log.
+    counting: Vec<Key>,
+    /// Rings that are looked at without being asked to.
+    awake: Vec<Key>,
+    is_draining: bool,
+    sandbox: String,
+}
+
+#[derive(Debug)]
+struct Front {
+    shared: Shared,
+    root: Channel,
+    connections: Slab<Connection>,
+    by_id: HashMap<u64, Key>,
+    tables: HashMap<u32, Rc<Rights>>,
+    buffer: Vec<u8>,
+    /// What is read and thrown away.
+    drain: Vec<u8>,
+    ring_buffer: Vec<u8>,
+    spin: Spin,
+}
+
+/// Runs until the root process is gone.
+pub(crate) fn run() -> Result<(), RoleError> {
+    let mut root = role::enter()?;
+    let mut message = role::first(&mut root)?;
+    let RootToFront::Begin(begin) = message.head()? else { return Err(RoleError::Order) };
+    let monitor = Channel::new(message.take_fd()?)?;
+    role::raise_files_limit();
+    // This is the box that clients can make large; let it be the one that goes.
+    std::fs::write("/proc/self/oom_score_adj", "0").ok();
+    let confinement = Confinement::new(Role::Front).keep(&root).keep(&monitor);
+    let sandbox = role::confine(confinement, begin.run_as)?;
+    let mut front = Front::new(root, *begin, monitor, sandbox)?;
+    let ready = FrontToRoot::Ready { sandbox: front.shared.sandbox.clone() };
+    front.root.send(&ready, &[], Vec::new())?;
+    front.work()
+}
+
+impl Front {
+    fn new(root: Channel, begin: Begin, monitor: Channel, sandbox: String) -> Result<Self, RoleError> {
+        let poller = Poller::new()?;
+        poller.add(&root, ROOT)?;
+        poller.add(&monitor, MONITOR)?;
+        let print = Sysprint::start("FRONT", begin.level)?;
+        let settings = begin.settings.clone();
+        let mut admission = Admission::default();
+        admission.set_limits(settings.calls_max, settings.calls_per_uid_max);
+        let spin = Spin::new(Duration::from_micros(settings.spin_us));
+        let mut timers = Timers::new();
+        timers.arm(Timer::Grants, GRANTS_MS);
+        let shared = Shared {
+            settings,
+            print,
+            poller,
+            clock: Clock::start(),
+            timers,
+            monitor: Some(monitor),
+            admission,
+            pending: HashMap::new(),
+            next_call: 1,
+            plugins: Plugins::default(),
+            counters: Counters::default(),
+            counting: Vec::new(),
+            awake: Vec::new(),
+            is_draining: false,
+            sandbox,
+            begin,
+        };
+        Ok(Self {
+            shared,
+            root,
+            connections: Slab::new(),
+            by_id: HashMap::new(),
+            tables: HashMap::new(),
+            buffer: vec![0; PACKET_BYTES_MAX + 1],
+            drain: vec![0; 64],
+            ring_buffer: Vec::new(),
+            spin,
+        })
+    }
+
+    fn work(&mut self) -> Result<(), RoleError> {
+        let mut ready = Vec::new();
+        loop {
+            let timeout = if self.rings_have_work() { Some(0) } else { self.sleep_ms() };
+            self.shared.poller.wait(timeout, &mut ready)?;
+            for ready in ready.drain(..) {
+                if !self.handle(ready)? {
+                    return Ok(());
+                }
+            }
+            while let Some(timer) = self.shared.timers.take_due(self.shared.clock.now_ms()) {
+                self.due(timer)?;
+            }
+            self.serve_rings();
+        }
+    }
+
+    fn sleep_ms(&self) -> Option<u64> {
+        self.shared.timers.left_ms(self.shared.clock.now_ms())
+    }
+
+    /// Handles one descriptor; false when the root process is gone.
+    fn handle(&mut self, ready: Ready) -> Result<bool, RoleError> {
+        let (what, key) = Key::of_token(ready.token);
+        match what {
+            kind::ROOT => return self.hear_root(),
+            kind::MONITOR => self.hear_monitor()?,
+            kind::SOCKET => self.socket_ready(key, ready),
+            kind::PROCESS => self.process_ended(key),
+            kind::DOORBELL => self.wake_ring(key),
+            kind::PLUGIN => self.hear_plugin(u64::from(key.index)),
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    fn due(&mut self, timer: Timer) -> Result<(), RoleError> {
+        match timer {
+            Timer::Hello(key) => {
+                let is_fresh = self.connections.get_mut(key).is_some_and(|found| found.phase == Phase::Fresh);
+                if is_fresh {
+                    self.violated(key, "no HELLO within 5 seconds");
+                }
+            }
+            Timer::Read(key) => self.broken(key, Broken::SlowReader),
+            Timer::Call(call) => self.call_late(call),
+            Timer::Grants => {
+                self.tell_grants();
+                self.shared.timers.arm(Timer::Grants, self.shared.clock.now_ms() + GRANTS_MS);
+            }
+            Timer::Ring(key) => self.ring_was_full(key),
+            Timer::Drain => self.drained(false)?,
+        }
+        Ok(())
+    }
+
+    /// Ends a connection that cannot go on.
+    fn broken(&mut self, key: Key, how: Broken) {
+        self.end(key, how.why());
+    }
+
+    /// Ends a connection that does not keep to the protocol, and says so.
+    fn violated(&mut self, key: Key, what: &str) {
+        self.turn_out(key, crate::wire::VIOLATED, what);
+    }
+
+    /// Says GOODBYE and ends at once.
+    fn turn_out(&mut self, key: Key, code: u32, what: &str) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.goodbye(code, what).ok();
+        }
+        self.end(key, Some(what.to_owned()));
+    }
+
+    /// Ends a connection and everything it has.
+    fn end(&mut self, key: Key, why: Option<String>) {
+        self.tell_grants_of(key);
+        let Some(connection) = self.connections.remove(key) else { return };
+        self.by_id.remove(&connection.who.id);
+        let shared = &mut self.shared;
+        shared.poller.remove(&connection.socket);
+        shared.poller.remove(&connection.pidfd);
+        if let Some(ring) = &connection.ring {
+            shared.poller.remove(ring.ring.doorbell());
+            shared.awake.retain(|awake| *awake != key);
+            shared.counters.rings -= 1;
+        }
+        for timer in [Timer::Hello(key), Timer::Read(key), Timer::Ring(key)] {
+            shared.timers.disarm(timer);
+        }
+        for call in connection.in_flight.values() {
+            shared.abandon(*call);
+        }
+        shared.admission.disconnected(connection.who.uid);
+        shared.tell(&FromFront::Ended { connection: connection.who.id, why }, &[], Vec::new());
+        // What nobody read would make the client lose the last frame that it was sent.
+        rustix::net::shutdown(&connection.socket, rustix::net::Shutdown::Read).ok();
+        while let crate::wire::Packet::Bytes(..) =
+            crate::wire::receive(connection.socket.as_fd(), &mut self.drain)
+        {}
+        drop(connection);
+        if shared.is_draining && self.connections.len() == 0 {
+            self.drained(true).ok();
+        }
+    }
+
+    /// Ends a connection whose good-bye was said, when nothing is left to be done on it.
+    fn end_if_done(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if !connection.is_done() {
+            return;
+        }
+        if !connection.is_shut {
+            // From here on the client cannot send; what it has sent already is answered, and was not done.
+            connection.is_shut = true;
+            rustix::net::shutdown(&connection.socket, rustix::net::Shutdown::Read).ok();
+            self.take_ring(key, usize::MAX);
+            self.read_rest(key);
+        }
+        if self.connections.get_mut(key).is_some_and(|connection| connection.is_done()) {
+            self.end(key, None);
+        }
+    }
+
+    fn drained(&mut self, is_clean: bool) -> io::Result<()> {
+        if !self.shared.is_draining {
+            return Ok(());
+        }
+        self.shared.is_draining = false;
+        self.shared.timers.disarm(Timer::Drain);
+        self.tell_grants();
+        self.shared.print.flush(Duration::from_secs(1));
+        self.shared.tell(&FromFront::Drained { is_clean }, &[], Vec::new());
+        Ok(())
+    }
+}

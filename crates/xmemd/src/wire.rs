@@ -1,0 +1,111 @@
+//! Frames that are sent to clients, and the codes in them.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags,
+};
+use tender_xmem::code::CmsCode;
+use tender_xmem::frame::{Header, Kind};
+
+pub(crate) const DENIED: u32 = CmsCode::PermissionDenied.number();
+pub(crate) const NO_ROOM: u32 = CmsCode::NoRoom.number();
+pub(crate) const VIOLATED: u32 = CmsCode::ProtocolViolated.number();
+
+/// Descriptors that one packet of a client may bring: more are an attempt to use them up.
+const CLIENT_DESCRIPTORS_MAX: usize = 1;
+
+/// Sends one frame, all of it or nothing, with at most two descriptors.
+///
+/// Errors: AGAIN when there is no room.
+pub(crate) fn send(
+    socket: BorrowedFd<'_>,
+    header: &Header,
+    payload: &[u8],
+    fds: &[BorrowedFd<'_>],
+) -> Result<(), rustix::io::Errno> {
+    let bytes = header.encode();
+    let slices = [IoSlice::new(&bytes), IoSlice::new(payload)];
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(rustix::io::Errno::TOOMANYREFS);
+    }
+    rustix::net::sendmsg(socket, &slices, &mut ancillary, flags)?;
+    Ok(())
+}
+
+/// What came from a client.
+#[derive(Debug)]
+pub(crate) enum Packet {
+    /// So many bytes, and a descriptor.
+    Bytes(usize, Option<OwnedFd>),
+    /// Nothing yet.
+    Nothing,
+    /// The other end is closed.
+    End,
+    /// More descriptors than can be meant, or a packet longer than any can be.
+    Violation(&'static str),
+}
+
+/// Takes one packet of a client into a buffer that is larger than any packet may be.
+pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Packet {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(CLIENT_DESCRIPTORS_MAX))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    let received = loop {
+        match rustix::net::recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut ancillary, flags) {
+            Ok(received) => break received,
+            Err(rustix::io::Errno::AGAIN) => return Packet::Nothing,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return Packet::End,
+        }
+    };
+    let mut fd = None;
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            // What does not fit was closed by the kernel, and what is not expected is closed here.
+            fd = rights.last();
+        }
+    }
+    if received.flags.contains(ReturnFlags::CTRUNC) {
+        return Packet::Violation("more descriptors than one");
+    }
+    if received.flags.contains(ReturnFlags::TRUNC) {
+        return Packet::Violation("a packet longer than any can be");
+    }
+    if received.bytes == 0 { Packet::End } else { Packet::Bytes(received.bytes, fd) }
+}
+
+/// Says good-bye on a socket, if there is room for that.
+pub(crate) fn goodbye(socket: BorrowedFd<'_>, code: u32, why: &str) {
+    let mut header = Header::new(Kind::Goodbye, 0);
+    header.code = code;
+    header.length = u32::try_from(why.len()).unwrap_or(0);
+    // Whoever does not read will see the end of file.
+    send(socket, &header, why.as_bytes(), &[]).ok();
+}
+
+/// Puts the number of the audit record into a refusal.
+pub(crate) fn with_reference(refusal: &str, reference: u64) -> String {
+    match refusal.strip_suffix('}') {
+        Some(open) => format!("{open},\"reference\":{reference}}}"),
+        None => refusal.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusal_with_its_reference_is_what_clients_read() {
+        let text = r#"{"subject":"A","class":"C","resource":"R","level":"READ","rule":"x","remedy":"y"}"#;
+        let refusal: tender_xmem::Refusal = serde_json::from_str(&with_reference(text, 7)).unwrap();
+        assert_eq!((refusal.reference, &*refusal.subject), (7, "A"));
+    }
+}

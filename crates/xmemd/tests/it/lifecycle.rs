@@ -1,0 +1,202 @@
+//! Starting, stopping, one server a name.
+
+use std::process::Stdio;
+
+use rustix::process::Signal;
+use tender_xmem::frame::Kind;
+
+use crate::wire::Raw;
+use crate::world::{ANN, USUAL, World, is_root, wait_until};
+
+#[test]
+fn server_starts_answers_writes_everything_down_and_stops() {
+    if !is_root() {
+        return;
+    }
+    let mut world = World::start(USUAL, "");
+    let mut ann = Raw::enter(&world, ANN);
+    for number in 0..100_u8 {
+        let (reply, payload) = ann.call(4, &[number; 64]);
+        assert_eq!((reply.code, reply.detail, &*payload), (0, 0, &[number; 64][..]));
+    }
+    let keeper = world.boxes("keeper");
+    assert_eq!((keeper.len(), world.boxes("monitor").len(), world.boxes("front").len()), (1, 1, 1));
+    let status = world.stop();
+    assert_eq!(status.code(), Some(0), "{}", world.log());
+    let (goodbye, text) = ann.hear_goodbye();
+    assert_eq!(goodbye, 25, "{text}");
+    for id in ["ZWES0001I", "ZWES0004I", "ZWES0109I", "ZWES0223I", "ZWES0111I", "ZWES0114I", "ZWES0012I"] {
+        assert!(world.log().contains(id), "{id}\n{}", world.log());
+    }
+    let counted: u64 = world
+        .audit()
+        .iter()
+        .filter(|entry| entry.resource == "ZWES.IS.SRV.STATUS" && entry.user.as_deref() == Some("ANN"))
+        .map(|entry| entry.count)
+        .sum();
+    assert_eq!(counted, 100);
+    assert!(!std::path::Path::new(&format!("/proc/{}", keeper[0])).exists());
+}
+
+#[test]
+fn boxes_are_nobody_and_cannot_be_looked_into() {
+    if !is_root() {
+        return;
+    }
+    let world = World::start(USUAL, "");
+    for (role, user) in [("monitor", "daemon"), ("front", "bin")] {
+        let pid = world.boxes(role)[0];
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let uid = nix::unistd::User::from_name(user).unwrap().unwrap().uid.to_string();
+        assert!(field("Uid:").iter().all(|found| *found == uid), "{role} {status}");
+        assert_eq!(field("CapEff:"), ["0000000000000000"], "{role}");
+        assert_eq!(field("CapBnd:"), ["0000000000000000"], "{role}");
+        assert_eq!((&*field("NoNewPrivs:")[0], &*field("Seccomp:")[0]), ("1", "2"), "{role}");
+    }
+}
+
+#[test]
+fn second_start_of_a_name_names_the_holder_and_ends_with_21() {
+    if !is_root() {
+        return;
+    }
+    let world = World::start(USUAL, "");
+    let second = world.command(&[]).output().unwrap();
+    let said = String::from_utf8_lossy(&second.stdout);
+    assert_eq!(second.status.code(), Some(21), "{said}");
+    assert!(said.contains("ZWES0202E") && said.contains(&world.pid().to_string()), "{said}");
+    let mut ann = Raw::enter(&world, ANN);
+    assert_eq!(ann.call(4, b"still here").1, b"still here");
+}
+
+#[test]
+fn servers_of_different_names_live_side_by_side() {
+    if !is_root() {
+        return;
+    }
+    let world = World::start(USUAL, "");
+    let mut other = world.command(&["NAME=ZWESIS_TWO"]).stdout(Stdio::null()).spawn().unwrap();
+    wait_until("the other server is there", || world.path("run/ZWESIS_TWO/socket").exists());
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(other.id().cast_signed()), nix::sys::signal::SIGTERM)
+        .unwrap();
+    assert_eq!(other.wait().unwrap().code(), Some(0));
+    let mut ann = Raw::enter(&world, ANN);
+    assert_eq!(ann.call(4, b"x").0.code, 0);
+}
+
+#[test]
+fn start_that_cannot_work_says_how_it_could() {
+    if !is_root() {
+        return;
+    }
+    let world = World::prepare(USUAL, "");
+    let said = |member: &str, words: &[&str]| {
+        std::fs::write(world.path("parmlib/ZWESIP00"), member).unwrap();
+        let ended = world.command(words).output().unwrap();
+        assert_ne!(ended.status.code(), Some(0));
+        String::from_utf8_lossy(&ended.stdout).into_owned()
+    };
+    let missing = said("ZWES.USER.MONITOR=nosuchuser\nZWES.USER.FRONT=bin\n", &[]);
+    assert!(missing.contains("ZWES0011E") && missing.contains("useradd"), "{missing}");
+    let same = said("ZWES.USER.MONITOR=root\nZWES.USER.FRONT=bin\n", &[]);
+    assert!(same.contains("root"), "{same}");
+    let suffix = said("", &["MEM=TOOLONG"]);
+    assert!(suffix.contains("ZWES0007E"), "{suffix}");
+    let member = said("", &["MEM=99"]);
+    assert!(member.contains("ZWES0009E"), "{member}");
+    let name = said("", &["NAME=A_NAME_THAT_IS_LONGER_THAN_16"]);
+    assert!(name.contains("ZWES0014E"), "{name}");
+}
+
+#[test]
+fn part_started_by_hand_refuses() {
+    for role in ["@front", "@monitor", "@keeper", "@worker", "@auxiliary"] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tender-xmemd"));
+        let ended = command.arg(role).stdin(Stdio::null()).output().unwrap();
+        assert_eq!(ended.status.code(), Some(8), "{role}");
+        assert!(String::from_utf8_lossy(&ended.stdout).contains("never by hand"), "{role}");
+    }
+}
+
+#[test]
+fn stop_lets_a_call_under_way_finish() {
+    if !is_root() {
+        return;
+    }
+    let mut world = World::start(USUAL, "");
+    let mut ann = Raw::enter(&world, ANN);
+    // A wrong password takes a second.
+    let sequence = ann.cast(11, br#"{"password":{"user":"ANN","password":"wrong"}}"#);
+    wait_until("a worker is there", || !world.boxes("worker").is_empty());
+    world.signal(Signal::TERM);
+    let mut answered = false;
+    while let crate::wire::Heard::Frame(header, ..) = ann.hear() {
+        answered |= header.kind == Kind::Reply && header.sequence == sequence && header.code == 0;
+    }
+    assert!(answered, "the call was not answered");
+    assert_eq!(world.ended().code(), Some(0));
+}
+
+#[test]
+fn cold_start_and_kill_leave_nothing_that_stops_the_next_start() {
+    if !is_root() {
+        return;
+    }
+    let mut world = World::start(USUAL, "");
+    let generation = std::fs::read_to_string(world.state("generation")).unwrap();
+    let boxes: Vec<u32> = ["keeper", "monitor", "front"].iter().flat_map(|role| world.boxes(role)).collect();
+    world.signal(Signal::KILL);
+    world.ended();
+    wait_until("its boxes end with it", || {
+        boxes.iter().all(|pid| !std::path::Path::new(&format!("/proc/{pid}/exe")).exists())
+    });
+    world.run(&["COLD"]);
+    assert!(world.log().contains("ZWES0107I"));
+    assert_ne!(std::fs::read_to_string(world.state("generation")).unwrap(), generation);
+    let mut ann = Raw::enter(&world, ANN);
+    assert_eq!(ann.call(4, b"x").0.code, 0);
+}
+
+#[test]
+fn parameters_are_read_again_on_hangup() {
+    if !is_root() {
+        return;
+    }
+    let world = World::start(USUAL, "ZWES.PUBLIC.GREETING=one\n");
+    let mut ann = Raw::enter(&world, ANN);
+    assert_eq!(ann.call(3, b"ZWES.PUBLIC.GREETING").1, b"one");
+    world.write_member("ZWES.PUBLIC.GREETING=two\n");
+    world.signal(Signal::HUP);
+    wait_until("the new value is there", || ann.call(3, b"ZWES.PUBLIC.GREETING").1 == b"two");
+    assert!(world.log().contains("ZWES0264I"), "{}", world.log());
+}
+
+#[test]
+fn server_without_root_runs_as_who_started_it_and_says_what_it_cannot_do() {
+    use std::os::unix::process::CommandExt as _;
+    if !is_root() {
+        return;
+    }
+    let world = World::prepare(USUAL, "");
+    let own = |path: &std::path::Path| std::os::unix::fs::chown(path, Some(ANN), Some(ANN)).unwrap();
+    for name in ["saf.db", "parmlib"] {
+        own(&world.path(name));
+    }
+    own(world.dir.path());
+    let log = world.path("log");
+    let mut server = world.command(&[]).arg("--log").arg(&log).uid(ANN).gid(ANN).spawn().unwrap();
+    world.wait_for_log("ZWES0109I");
+    assert!(world.log().contains("ZWES0248W"), "{}", world.log());
+    let mut ann = Raw::enter(&world, ANN);
+    assert_eq!(ann.call(4, b"x").1, b"x");
+    assert_eq!(ann.call(13, br#"{"capacity":5}"#).0.code, 99);
+    let (_, header, _) = Raw::greet(&world, crate::world::EVE);
+    assert_eq!(header.code, 33);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(server.id().cast_signed()), nix::sys::signal::SIGTERM)
+        .unwrap();
+    assert_eq!(server.wait().unwrap().code(), Some(0), "{}", world.log());
+}
