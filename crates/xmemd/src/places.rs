@@ -49,6 +49,17 @@ impl Places {
     }
 }
 
+impl Places {
+    /// Makes every path mean the same for the boxes, which have another directory than whoever started the server.
+    pub(crate) fn make_absolute(&mut self) {
+        for path in [&mut self.run, &mut self.state, &mut self.parmlib, &mut self.database] {
+            if let Ok(absolute) = std::path::absolute(&*path) {
+                *path = absolute;
+            }
+        }
+    }
+}
+
 /// Says why a directory is not used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlaceError {
@@ -204,6 +215,15 @@ mod tests {
         let places = Places::find(false, some);
         assert_eq!((&*places.run, &*places.state), (Path::new("/r/tender/xmem"), Path::new("/h/xmem")));
         assert_eq!(places.database, Path::new("/h/saf.db"));
+    }
+
+    #[test]
+    fn places_that_are_relative_become_absolute() {
+        let mut places = Places::find(true, |_| Some(OsString::from("x")));
+        places.make_absolute();
+        assert!(
+            [places.run, places.state, places.parmlib, places.database].iter().all(|path| path.is_absolute())
+        );
     }
 
     #[test]

@@ -150,6 +150,7 @@ pub(crate) fn prepare(options: &RunOptions, print: &Sysprint) -> Result<Prepared
     if let Some(database) = options.database.clone().or_else(|| read.settings.saf_database.clone()) {
         places.database = database;
     }
+    places.make_absolute();
     if !places.database.exists() {
         let why = format!(
             "there is no profile database at `{}`; `tender saf create` makes one, ZWES.SAF.DATABASE names another",
