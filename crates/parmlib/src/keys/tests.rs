@@ -221,13 +221,13 @@ proptest! {
     }
 
     #[test]
-    fn known_key_with_one_mistake_is_recognised(index in 0..KEYS.len(), at in any::<prop::sample::Index>()) {
-        let key = KEYS[index];
-        prop_assume!(!key.is_family() && key.name.len() > 4);
+    fn known_key_with_one_mistake_is_recognised(
+        key in prop::sample::select(KEYS.iter().filter(|key| !key.is_family() && key.name.len() > 4).collect::<Vec<_>>()),
+        at in any::<prop::sample::Index>(),
+    ) {
         let mut name = key.name.to_owned();
         name.remove(at.index(name.len()));
-        prop_assume!(known_key(&name).is_none());
-        prop_assert!(nearest_key(&name).is_some(), "{}", name);
+        prop_assert!(known_key(&name).is_some() || nearest_key(&name).is_some(), "{}", name);
     }
 
     #[test]

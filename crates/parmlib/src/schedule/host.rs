@@ -165,8 +165,9 @@ fn process(pid: u32, directory: &Path) -> Option<ProcessFacts> {
         oom_score: std::fs::read_to_string(directory.join("oom_score_adj")).ok()?.trim().parse().ok()?,
         swapped_kib: field("VmSwap:").and_then(|size| size.parse().ok()).unwrap_or(0),
         is_without_new_privileges: field("NoNewPrivs:") == Some("1"),
-        // What belongs to a process that cannot be dumped belongs to root.
-        is_dumpable: (uid != 0).then(|| std::fs::metadata(directory).is_ok_and(|found| found.uid() == uid)),
+        // Files of a process that cannot be dumped belong to root; the directory itself is its user's in any case.
+        is_dumpable: (uid != 0)
+            .then(|| std::fs::metadata(directory.join("environ")).is_ok_and(|found| found.uid() == uid)),
         core_bytes_max: core.and_then(|size| size.parse().ok()),
     })
 }

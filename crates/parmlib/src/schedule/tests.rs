@@ -118,3 +118,28 @@ fn process_of_this_test_is_looked_at_as_it_is() {
     let score: i32 = fs::read_to_string("/proc/self/oom_score_adj").unwrap().trim().parse().unwrap();
     assert_eq!(own.oom_score, score);
 }
+
+#[test]
+fn process_that_nobody_may_look_into_is_told_from_one_that_its_user_may() {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::process::CommandExt as _;
+    use std::process::Command;
+
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: running a program as somebody else needs root");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    // The kernel makes undumpable what its user can execute but not read.
+    for (mode, wanted) in [(0o755, true), (0o711, false)] {
+        let program = dir.path().join(format!("sleep{mode:o}"));
+        fs::copy("/bin/sleep", &program).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(mode)).unwrap();
+        let mut child = Command::new(&program).arg("60").uid(65_534).spawn().unwrap();
+        let facts = HostFacts::look(std::path::Path::new("/nowhere/ZWESISTC"), Some(child.id())).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(facts.processes[0].is_dumpable, Some(wanted), "{mode:o}");
+    }
+}
