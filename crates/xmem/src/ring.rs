@@ -33,20 +33,20 @@ mod queue;
 #[cfg(not(loom))]
 mod client;
 #[cfg(not(loom))]
-mod server;
+mod mapped;
 #[cfg(not(loom))]
-mod shared;
+mod server;
 #[cfg(not(loom))]
 mod spin;
 
 #[cfg(not(loom))]
 pub use client::{ClientReceiver, ClientRing, ClientSender};
+#[cfg(not(loom))]
+pub use mapped::{CAPACITY_DEFAULT, CAPACITY_RANGE, SharedLane};
 pub use memory::{HeapLane, Lane};
 pub use queue::{Consumer, Popped, Producer, Pushed};
 #[cfg(not(loom))]
 pub use server::ServerRing;
-#[cfg(not(loom))]
-pub use shared::{CAPACITY_DEFAULT, CAPACITY_RANGE, SharedLane};
 #[cfg(not(loom))]
 pub use spin::{Spin, processors};
 

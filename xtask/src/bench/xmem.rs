@@ -35,7 +35,11 @@ pub(crate) struct Xmem {
 /// What the peers need beside their crates.
 const NEEDED: &[Needed] = &[
     Needed { package: "dbus-broker", probe: &["dbus-broker", "--version"], purpose: "D-Bus's fast broker" },
-    Needed { package: "dbus-daemon", probe: &["dbus-daemon", "--version"], purpose: "a bus for the broker's launcher" },
+    Needed {
+        package: "dbus-daemon",
+        probe: &["dbus-daemon", "--version"],
+        purpose: "a bus for the broker's launcher",
+    },
     Needed {
         package: "systemd",
         probe: &["systemd-socket-activate", "--version"],
@@ -117,7 +121,15 @@ impl Xmem {
     fn build(&self, workspace: &Workspace) -> Result<PathBuf, Failure> {
         let mut cargo = Command::new("cargo");
         cargo.current_dir(workspace.root());
-        program::run(cargo.args(["build", "--quiet", "--release", "-p", "tender-cli", "-p", "tender-xmemd"]))?;
+        program::run(cargo.args([
+            "build",
+            "--quiet",
+            "--release",
+            "-p",
+            "tender-cli",
+            "-p",
+            "tender-xmemd",
+        ]))?;
         let target = workspace.target_dir().join("bench/xmem");
         let mut cargo = Command::new("cargo");
         cargo.current_dir(workspace.root().join("bench/xmem")).env("CARGO_TARGET_DIR", &target);
@@ -188,8 +200,11 @@ fn tables(measured: &Measured) -> String {
 }
 
 fn table(rows: &[(&Transport, Figures)]) -> String {
-    let of = |name: &str| rows.iter().find(|(transport, _)| transport.name == name).map(|(_, figures)| *figures);
-    let ratio = |figure: Option<f64>, own: f64| figure.map_or("–".to_owned(), |figure| format!("{:.2}", own / figure));
+    let of =
+        |name: &str| rows.iter().find(|(transport, _)| transport.name == name).map(|(_, figures)| *figures);
+    let ratio = |figure: Option<f64>, own: f64| {
+        figure.map_or("–".to_owned(), |figure| format!("{:.2}", own / figure))
+    };
     let mut text = String::from(
         "| transport | p50 µs | p99 µs | p99.9 µs | calls/s | CPU µs a call | p50 of SEQPACKET | p50 of D-Bus | CPU of D-Bus |\n\
          |---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
@@ -244,7 +259,8 @@ mod tests {
 
     #[test]
     fn tables_give_ratios_and_say_what_is_reached() {
-        let figures = |p50_us| Figures { p50_us, p99_us: 2.0, p999_us: 3.0, calls_per_s: 4.0, cpu_us: p50_us };
+        let figures =
+            |p50_us| Figures { p50_us, p99_us: 2.0, p999_us: 3.0, calls_per_s: 4.0, cpu_us: p50_us };
         let mut measured = Measured::new();
         measured.insert((0, "tender-ring"), figures(4.0));
         measured.insert((0, "tender-socket"), figures(9.0));
@@ -252,7 +268,10 @@ mod tests {
         measured.insert((0, "zbus"), figures(48.0));
         measured.insert((1, "tender-ring"), figures(0.5));
         let text = tables(&measured);
-        assert!(text.contains("| tender, socket | 9.00 | 2.0 | 3.0 | 4 | 9.00 | 1.50 | 0.19 | 0.19 |"), "{text}");
+        assert!(
+            text.contains("| tender, socket | 9.00 | 2.0 | 3.0 | 4 | 9.00 | 1.50 | 0.19 | 0.19 |"),
+            "{text}"
+        );
         assert!(text.contains("one caller on one core: 12.00 times, floor 10 times: reached"), "{text}");
         assert!(text.contains("one core: 1.50 times, floor 1.3 times: MISSED"), "{text}");
         assert!(text.contains("p50: 0.50 µs, floor 1 µs: reached"), "{text}");

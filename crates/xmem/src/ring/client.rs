@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rustix::thread::futex;
 
+use super::mapped::{SharedLane, open};
 use super::queue::{Consumer, Popped, Producer, Pushed};
-use super::shared::{SharedLane, open};
 use super::spin::Whereabouts;
 use super::{Lane, RingError};
 use crate::frame::Header;

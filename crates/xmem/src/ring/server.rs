@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::thread::futex;
 
+use super::mapped::{SharedLane, create};
 use super::queue::{Consumer, Producer, Pushed};
-use super::shared::{SharedLane, create};
 use super::spin::Whereabouts;
 use super::{Lane, RingError};
 use crate::frame::Header;
