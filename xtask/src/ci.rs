@@ -80,6 +80,11 @@ const STEPS: &[Step] = &[
     },
     Step { name: "tests", way_on: "cargo test --workspace shows the same", run: tests },
     Step {
+        name: "ring",
+        way_on: "an order of loom's in which the ring of the cross-memory server fails is printed above",
+        run: ring,
+    },
+    Step {
         name: "real releases",
         way_on: "cargo xtask prove --keep leaves everything to look at",
         run: real_releases,
@@ -185,6 +190,14 @@ fn registry_at_fault(text: &str) -> Option<Failure> {
 }
 
 /// As another user the proof cannot run; that is said, and the rest still counts.
+/// Puts the ring between two processes through every order of its steps that loom finds.
+fn ring(workspace: &Workspace) -> Result<(), Failure> {
+    let target = workspace.target_dir().join("loom");
+    let arguments = ["test", "--release", "--package", "tender-xmem", "--lib", "loom_tests"];
+    let mut command = cargo(workspace, &arguments);
+    program::run(command.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", target))
+}
+
 fn real_releases(workspace: &Workspace) -> Result<(), Failure> {
     if let Some(obstacle) = prove::obstacle() {
         println!("    NOT RUN: {obstacle}");
