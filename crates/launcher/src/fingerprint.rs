@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
-use tender_content::durable;
+
+use crate::layout::write_generated;
 
 /// Says why a component's parts could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +122,7 @@ impl DigestCache {
         }
         let entries: Vec<_> = known.seen.into_iter().collect();
         let text = serde_json::to_vec(&entries).expect("a list of plain values is JSON");
-        durable::write_secret_atomically(&self.path, &text).ok();
+        write_generated(&self.path, &text, 0o600).ok();
     }
 
     fn facts(&self, path: &Path, metadata: &Metadata) -> io::Result<FileFacts> {

@@ -10,8 +10,7 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use tender_content::durable::{self, DurableError};
-
+use crate::layout::{LayoutError, write_generated};
 use crate::script::shell_quoted;
 
 const LIBRARY: &str = include_str!("library/lib.sh");
@@ -23,7 +22,7 @@ const ENTRY_FILES: &[&str] = &["bin/libs/index.sh", "bin/libs/configmgr-index.sh
 pub enum LibraryError {
     /// A file could not be written.
     #[error("write the shell library")]
-    Write(#[from] DurableError),
+    Write(#[from] LayoutError),
     /// A directory or link could not be made.
     #[error("make `{}`", path.display())]
     Make {
@@ -39,9 +38,7 @@ pub enum LibraryError {
 pub fn install(private: &Path) -> Result<String, LibraryError> {
     let path = private.join("lib.sh");
     // Started components read it again at each restart: it is replaced only when another version of us runs.
-    if fs::read(&path).ok().as_deref() != Some(LIBRARY.as_bytes()) {
-        durable::write_atomically(&path, LIBRARY.as_bytes())?;
-    }
+    write_generated(&path, LIBRARY.as_bytes(), 0o644)?;
     Ok(format!(". {}", shell_quoted(&path.display().to_string())))
 }
 
@@ -72,7 +69,7 @@ pub fn look_alike(private: &Path, runtime: &Path) -> Result<PathBuf, LibraryErro
             .map_err(make(&libs))?;
     }
     for file in ENTRY_FILES {
-        durable::write_atomically(&place.join(file), LIBRARY.as_bytes())?;
+        write_generated(&place.join(file), LIBRARY.as_bytes(), 0o644)?;
     }
     Ok(place)
 }
