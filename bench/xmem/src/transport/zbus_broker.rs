@@ -39,8 +39,8 @@ impl Transport for Zbus {
 
     fn serve(&self, place: &Path) -> Result<(), Failure> {
         runtime()?.block_on(async {
-            let builder = connection::Builder::address(address(place)?)?;
-            let _bus = builder.name("org.tender.Echo")?.serve_at("/org/tender/Echo", Echo)?.build().await?;
+            let builder = connection::Builder::address(address(place)?);
+            let _bus = builder.name("org.tender.Echo").serve_at("/org/tender/Echo", Echo).build().await?;
             std::future::pending::<()>().await;
             Ok(())
         })
@@ -49,7 +49,7 @@ impl Transport for Zbus {
     fn connect(&self, place: &Path) -> Result<Box<dyn Caller>, Failure> {
         let runtime = runtime()?;
         let proxy = runtime.block_on(async {
-            let bus: Bus = connection::Builder::address(address(place)?)?.build().await?;
+            let bus: Bus = connection::Builder::address(address(place)?).build().await?;
             Ok::<_, Failure>(Echo1Proxy::new(&bus).await?)
         })?;
         Ok(Box::new(Connection(runtime, proxy)))
