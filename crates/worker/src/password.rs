@@ -1,6 +1,6 @@
 //! Checks a password through PAM, each in a process of its own.
 
-mod helper;
+mod checker;
 mod worker;
 
 use serde::{Deserialize, Serialize};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 
-use super::helper::Helper;
+use super::checker::Checker;
 use super::{PasswordOutcome, PasswordSettings};
 use crate::kind::Kind;
 use crate::order::packet::Buffer;
@@ -23,7 +23,7 @@ pub(crate) struct Passwords {
     service: CString,
     /// Or why there is none.
     pam: Result<Pam, String>,
-    ready: Vec<Helper>,
+    ready: Vec<Checker>,
     null: OwnedFd,
 }
 
@@ -52,7 +52,7 @@ impl Craft for Passwords {
         let ready = std::iter::from_fn(|| self.ready.pop()).find(|helper| !helper.is_over());
         let helper = match ready {
             Some(helper) => helper,
-            None => Helper::start(*pam, &self.service, self.null.as_fd())
+            None => Checker::start(*pam, &self.service, self.null.as_fd())
                 .map_err(|error| Refusal::system("start a helper", error))?,
         };
         let check = Check {
@@ -81,7 +81,7 @@ impl Craft for Passwords {
     fn idle(&mut self) {
         let Ok(pam) = self.pam else { return };
         while self.ready.len() < self.settings.helpers_ready {
-            let Ok(helper) = Helper::start(pam, &self.service, self.null.as_fd()) else { return };
+            let Ok(helper) = Checker::start(pam, &self.service, self.null.as_fd()) else { return };
             self.ready.push(helper);
         }
     }
@@ -95,7 +95,7 @@ impl Craft for Passwords {
 
 /// One order in its helper.
 struct Check {
-    helper: Helper,
+    helper: Checker,
     began: Instant,
     refusal: Duration,
     /// What was found, and not before when it may be told.

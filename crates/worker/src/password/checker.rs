@@ -15,13 +15,13 @@ use crate::sys::{self, Fork};
 
 /// A helper that waits for its order, or has it.
 #[derive(Debug)]
-pub(super) struct Helper {
+pub(super) struct Checker {
     pub(super) pid: Pid,
     process: OwnedFd,
     channel: OwnedFd,
 }
 
-impl Helper {
+impl Checker {
     /// Forks one.
     pub(super) fn start(pam: Pam, service: &CString, null: BorrowedFd<'_>) -> Result<Self, Errno> {
         let (ours, its) =
