@@ -150,6 +150,8 @@ fn orders_of_a_worker_that_was_killed_are_outstanding() {
     worker.process.kill().unwrap();
     worker.process.wait().unwrap();
     let orders = worker.orders();
+    // Another test's child may hold a copy of the worker's end between its fork and its exec.
+    world::wait_readable(orders.as_fd(), Instant::now() + PATIENCE);
     let sent = orders.send(
         Work::Network(tender_worker::network::NetworkOrder::default()),
         Vec::new(),
