@@ -110,15 +110,6 @@ impl Releases {
         let tree = self.trees.join("expected").join(version.to_string()).join(product.component);
         if !tree.exists() {
             self.unpack(product, version, &tree)?;
-            // Parts are files and links; a directory without any, such as a wheel may have, is not delivered.
-            program::run(Command::new("find").arg(&tree).args([
-                "-mindepth",
-                "1",
-                "-type",
-                "d",
-                "-empty",
-                "-delete",
-            ]))?;
         }
         Ok(tree)
     }
