@@ -74,7 +74,7 @@ impl AnchorStore {
 
     /// Returns what was kept for a plug-in in this layout; nothing when nothing was or in another layout.
     ///
-    /// `plugin` must be the checked name of a [`Descriptor`](crate::Descriptor).
+    /// `plugin` must be the checked name of a [`Descriptor`](tender_xmem::plugin::Descriptor).
     pub fn read(&self, plugin: &str, layout: u32) -> Result<Anchors, AnchorError> {
         let path = self.path(plugin);
         let text = match fs::read(&path) {

@@ -3,7 +3,7 @@
 //! [`Life`] decides what happens to a host: a state machine from events to actions, without processes or clocks of its own.
 //! [`Registry`] knows which plug-in serves what, and answers as the router of the reference does. [`Calls`] is the end of the
 //! socket over which calls reach a plug-in, with its slots and deadlines; [`control`] has the frames of the other socket. [`AnchorStore`] keeps 64 bytes a service from one start
-//! to the next. [`enter`] is what the new process does before it becomes the plug-in.
+//! to the next. [`enter()`] is what the new process does before it becomes the plug-in.
 //!
 //! Nothing here knows who calls or who may: whoever forwards a call has decided that.
 //!

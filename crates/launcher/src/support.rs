@@ -2,7 +2,7 @@
 //!
 //! `tender-support.<time>.tar.gz`, mode 0600, with `MANIFEST` as its first file: what is in it and what was left out.
 //! Key stores, keys and password files are never looked at. Text that is put in is searched for every secret of the
-//! configuration, and for whatever stands where secrets stand ([`redact`]).
+//! configuration, and for whatever stands where secrets stand (`redact`).
 
 mod redact;
 
