@@ -43,22 +43,17 @@ pub(crate) struct Settings {
 
 impl From<&tender_parmlib::Settings> for Settings {
     fn from(read: &tender_parmlib::Settings) -> Self {
-        let number = |key: &str, default: u64| {
-            let value = read.parameter(key).and_then(|setting| setting.value.as_deref());
-            value.and_then(|value| value.parse().ok()).unwrap_or(default)
-        };
-        let small = |key: &str, default: u32| u32::try_from(number(key, default.into())).unwrap_or(default);
         let limits = &read.limits;
         Self {
             calls_max: limits.calls_max,
             calls_per_connection_max: limits.calls_per_connection_max,
             calls_per_uid_max: limits.calls_per_uid_max,
             connections_per_uid_max: limits.connections_per_uid_max,
-            connections_max: small("ZWES.CONNECTIONS_MAX", 8192),
+            connections_max: limits.connections_max,
             deadline_ms: limits.deadline_ms,
             drain_ms: limits.drain_seconds * 1000,
-            spin_us: number("ZWES.SPIN_US", 50),
-            log_lines_per_second: small("ZWES.LOG_LINES_PER_SECOND", 200).max(1),
+            spin_us: limits.spin_us,
+            log_lines_per_second: limits.log_lines_per_second_max.max(1),
             auth_class: read.auth_class.clone(),
             security_class: read.security_class.clone(),
             is_security_refreshed: read.is_security_refreshed,
