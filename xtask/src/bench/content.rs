@@ -36,6 +36,9 @@ pub(crate) struct Content {
     /// Measure building within limits of memory instead.
     #[arg(long)]
     memory: bool,
+    /// Measure drift scans and slot switches alone.
+    #[arg(long, conflicts_with_all = ["memory", "without_ours", "peers"])]
+    local: bool,
     /// Write the results into docs/benchmarks.md, each pair in its place.
     #[arg(long)]
     write: bool,
@@ -46,6 +49,9 @@ impl Content {
     pub(crate) fn run(&self, workspace: &Workspace) -> Result<(), Failure> {
         if self.memory {
             return self.run_limits(workspace);
+        }
+        if self.local {
+            return self.run_local(workspace, &Ours::build(workspace)?);
         }
         let peers: Vec<_> = PEERS
             .iter()
@@ -63,16 +69,15 @@ impl Content {
                 report::write(workspace, &trees.name, &section)?;
             }
         }
-        if let Some(ours) = &ours {
-            // The page shows all pairs side by side, whichever were measured against peers this time.
-            let trees = if self.write { fetched(workspace, |_| true)? } else { self.trees(workspace)? };
-            let section = local::section(workspace, ours, &trees)?;
-            print!("\n{section}");
-            if self.write {
-                report::write(workspace, "local", &section)?;
-            }
-        }
-        Ok(())
+        ours.map_or(Ok(()), |ours| self.run_local(workspace, &ours))
+    }
+
+    fn run_local(&self, workspace: &Workspace, ours: &Ours) -> Result<(), Failure> {
+        // The page shows all pairs side by side, whichever were measured against peers this time.
+        let trees = if self.write { fetched(workspace, |_| true)? } else { self.trees(workspace)? };
+        let section = local::section(workspace, ours, &trees)?;
+        print!("\n{section}");
+        if self.write { report::write(workspace, "local", &section) } else { Ok(()) }
     }
 
     fn run_limits(&self, workspace: &Workspace) -> Result<(), Failure> {

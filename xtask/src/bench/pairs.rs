@@ -161,7 +161,7 @@ fn fetch_side(dir: &Path, side: &str, pieces: &[Piece], venv: &Path) -> Result<S
         found.push_str(&piece.fetch(&part, venv)?);
     }
     root_absolute_links(&part, &part)?;
-    // Parts are files and links; what has neither would be a difference that no servlink carries.
+    // The tools that take one file after the other carry no directories; for the others they would be a few bytes.
     program::run(Command::new("find").arg(&part).args([
         "-mindepth",
         "1",
