@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use jsonschema::{Registry, Validator};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::key_path::KeyPath;
 use crate::node::{Mapping, Node, Value};
@@ -20,14 +20,21 @@ use crate::yaml::{self, ReadError};
 pub use nearest::nearest;
 pub(crate) use seal::{Sealer, is_secret_name};
 
-const BASE: &str = include_str!("../schemas/zowe-yaml.json");
-const COMMON: &str = include_str!("../schemas/server-common.json");
-const MANIFEST: &str = include_str!("../schemas/component-manifest.json");
+/// The schemas of `zowe.yaml`, of types that several schemas use, and of component manifests.
+const TEXTS: [&str; 3] = [
+    include_str!("../schemas/zowe-yaml.json"),
+    include_str!("../schemas/server-common.json"),
+    include_str!("../schemas/component-manifest.json"),
+];
+
+/// How a schema that calls keys deprecated is told.
+const DEPRECATED: &str = "\"deprecated\"";
 
 /// Returns our schemas with the names they are published under.
 #[must_use]
 pub fn published() -> [(&'static str, &'static str); 3] {
-    [("zowe-yaml.json", BASE), ("server-common.json", COMMON), ("component-manifest.json", MANIFEST)]
+    let [base, values, manifest] = TEXTS;
+    [("zowe-yaml.json", base), ("server-common.json", values), ("component-manifest.json", manifest)]
 }
 
 /// A schema that is ready to check with.
@@ -127,13 +134,24 @@ impl Schema {
         Self::build(documents).map(Some).map_err(|reason| SchemaError::Schema { path, reason })
     }
 
+    /// Builds one of our schemas.
+    ///
+    /// It is reached over a reference, and that stands in a schema of an old draft: what a validator is built of is
+    /// checked against the schema of its draft first, and building that of ours takes longer than everything else that
+    /// a start reads. A test checks ours once and for all.
     fn ours(which: usize) -> Result<Self, String> {
         let all = ours();
-        let mut documents = vec![Arc::clone(&all[which])];
-        documents.extend(
-            all.iter().enumerate().filter(|(number, _)| *number != which).map(|(_, one)| Arc::clone(one)),
-        );
-        Self::build(documents)
+        let reference =
+            json!({ "$schema": "http://json-schema.org/draft-04/schema#", "$ref": all[which]["$id"] });
+        let validator = jsonschema::options()
+            .with_registry(registry())
+            .offline()
+            .build(&reference)
+            .map_err(|fault| fault.to_string())?;
+        let mut documents = all.to_vec();
+        documents.swap(0, which);
+        let is_whole = describes_whole(&documents[0]);
+        Ok(Self { validator, documents, is_whole, has_deprecated: TEXTS[which].contains(DEPRECATED) })
     }
 
     /// Builds a schema of its documents; ours can always be referred to.
@@ -157,7 +175,7 @@ impl Schema {
             .map_err(|fault| fault.to_string())?;
         drop(extended);
         let is_whole = describes_whole(&documents[0]);
-        let has_deprecated = documents[0].to_string().contains("\"deprecated\"");
+        let has_deprecated = documents[0].to_string().contains(DEPRECATED);
         Ok(Self { validator, documents, is_whole, has_deprecated })
     }
 
@@ -331,8 +349,7 @@ fn describes_whole(schema: &Json) -> bool {
 fn ours() -> &'static [Arc<Json>; 3] {
     static DOCUMENTS: OnceLock<[Arc<Json>; 3]> = OnceLock::new();
     DOCUMENTS.get_or_init(|| {
-        [BASE, COMMON, MANIFEST]
-            .map(|text| Arc::new(serde_json::from_str(text).expect("a test reads our schemas as JSON")))
+        TEXTS.map(|text| Arc::new(serde_json::from_str(text).expect("a test reads our schemas as JSON")))
     })
 }
 

@@ -29,9 +29,10 @@ use tender_supervisor::plan::{self, LeftOut, Plan};
 
 use crate::fingerprint::DigestCache;
 use crate::instance::{Instance, InstanceError, Loaded};
-use crate::layout::{Layout, LayoutError, write_if_changed};
+use crate::layout::{Layout, LayoutError, write_generated};
 use crate::library::{self, LibraryError};
 use crate::message::{Message, chain};
+use crate::ports::PortState;
 use crate::progress::{Event, Progress};
 use crate::register::{api_definition, plugin, shared_library};
 use crate::summary::{Outcome, Phase, PhaseSummary, Row};
@@ -230,10 +231,9 @@ fn own_ports(model: &Model) -> BTreeSet<u16> {
     if let Some(status) = crate::launch::status(&model.directory, &model.layout.ha_id) {
         return status.components.into_iter().flat_map(|component| component.ports).collect();
     }
-    let listening = crate::ports::listening();
-    let is_orphan = |port: &u16| {
-        let owner = listening.get(port).map(|inodes| crate::ports::owner(inodes));
-        owner.and_then(|owner| owner.pid).is_some_and(|pid| is_ours(pid, model))
+    let is_orphan = |port: &u16| match crate::ports::probe(*port, &[]) {
+        PortState::Taken(owner) => owner.pid.is_some_and(|pid| is_ours(pid, model)),
+        PortState::Free | PortState::Unusable(_) => false,
     };
     model.ports.iter().map(|used| used.port).filter(is_orphan).collect()
 }
@@ -597,10 +597,10 @@ impl Run<'_> {
 fn place_instance_files(model: &Model) -> Result<(), LayoutError> {
     let Layout { workspace, ha_id, .. } = &model.layout;
     if let Ok(manifest) = std::fs::read(model.runtime.join("manifest.json")) {
-        write_if_changed(&workspace.join("manifest.json"), &manifest, 0o660)?;
+        write_generated(&workspace.join("manifest.json"), &manifest, 0o660)?;
     }
     let effective = format!("{:#}\n", model.effective);
-    write_if_changed(&model.layout.env().join(format!(".zowe-{ha_id}.json")), effective.as_bytes(), 0o600)?;
+    write_generated(&model.layout.env().join(format!(".zowe-{ha_id}.json")), effective.as_bytes(), 0o600)?;
     Ok(())
 }
 

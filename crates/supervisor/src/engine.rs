@@ -130,6 +130,8 @@ pub(super) struct Engine {
     containment: Containment,
     /// Names this instance on this machine, also to a later supervisor.
     uuid: String,
+    /// No supervisor was here before: nobody named the instance.
+    is_first: bool,
     clients: Clients,
     waits: Vec<Wait>,
     journal: Journal,
@@ -170,7 +172,7 @@ impl Engine {
             SignalMask::as_descriptor(&signals).map_err(system("take signals as a descriptor"))?;
         let poller = Poller::new().map_err(system("make an epoll descriptor"))?;
         poller.add(&signals, Token::Signals, Interest::Read).map_err(system("wait for signals"))?;
-        let uuid = instance_uuid(&instance.private_directory)?;
+        let (uuid, is_first) = instance_uuid(&instance.private_directory)?;
         let short = &uuid[..uuid.len().min(8)];
         let group = InstanceCgroup::open(&options.cgroups, &format!("tender-{}-{short}", instance.id));
         let group = group.and_then(|group| group.check(|trial| survives(trial, files)).map(|()| group));
@@ -200,6 +202,7 @@ impl Engine {
             },
             chance: clock::wall_ms().unsigned_abs() | 1,
             uuid,
+            is_first,
             waits: Vec::new(),
             journal,
             backlog: Backlog::default(),
@@ -423,19 +426,19 @@ fn make_directory(path: &Path) -> Result<(), SuperviseError> {
     })
 }
 
-/// Returns what names the instance, the same for every supervisor of it on this machine.
-fn instance_uuid(directory: &Path) -> Result<String, SuperviseError> {
+/// Returns what names the instance, the same for every supervisor of it on this machine, and whether it is new.
+fn instance_uuid(directory: &Path) -> Result<(String, bool), SuperviseError> {
     let path = directory.join("instance-uuid");
     if let Ok(text) = fs::read_to_string(&path) {
         let text = text.trim();
         if text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
-            return Ok(text.to_owned());
+            return Ok((text.to_owned(), false));
         }
     }
     let failed = |path: PathBuf| move |source| SuperviseError::Path { step: "write", path, source };
     let uuid = proc::new_uuid().map_err(failed(path.clone()))?;
     journal::replace(&path, uuid.as_bytes()).map_err(failed(path))?;
-    Ok(uuid)
+    Ok((uuid, true))
 }
 
 /// Returns the value of `WATCHDOG_USEC`, when a component's health is its saying that it lives.

@@ -7,7 +7,7 @@ use tender_config::manifest::Phase as Hook;
 
 use super::run::{Failure, Ran, Surroundings, run};
 use super::subject::Subject;
-use crate::layout::{Layout, create_dir, remove_file, write_generated, write_if_changed};
+use crate::layout::{Layout, create_dir, remove_file, write_generated};
 use crate::message::chain;
 use crate::register::plugin::FramePlugin;
 use crate::register::{api_definition, plugin, shared_library};
@@ -114,7 +114,7 @@ impl Unfinished {
             return Ok(());
         }
         let restored = match &self.before {
-            Some(bytes) => write_if_changed(&self.path, bytes, 0o660).map(drop),
+            Some(bytes) => write_generated(&self.path, bytes, 0o660).map(drop),
             None => remove_file(&self.path),
         };
         restored.map_err(|error| Failure::because(chain(&error)))?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::layout::{Layout, LayoutError, remove_file, write_if_changed};
+use crate::layout::{Layout, LayoutError, remove_file, write_generated};
 
 /// Says what is wrong with a definition.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +90,7 @@ fn check_url(url: &str) -> Result<(), &'static str> {
 /// Puts the rendered text of one definition in place.
 pub fn place(layout: &Layout, component: &str, file: &str, text: &str) -> Result<PathBuf, LayoutError> {
     let path = layout.api_defs().join(file_name(component, file, &layout.ha_id));
-    write_if_changed(&path, text.as_bytes(), 0o660)?;
+    write_generated(&path, text.as_bytes(), 0o660)?;
     Ok(path)
 }
 

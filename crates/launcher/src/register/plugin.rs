@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::api_definition::entries;
-use crate::layout::{Layout, LayoutError, create_dir, remove_dir, remove_file, write_if_changed};
+use crate::layout::{Layout, LayoutError, create_dir, remove_dir, remove_file, write_generated};
 
 const RECORD: &str = "plugins.json";
 
@@ -81,7 +81,7 @@ pub fn place(
     if identifiers.is_empty() {
         remove_file(&record)?;
     } else {
-        write_if_changed(&record, json!(identifiers).to_string().as_bytes(), 0o600)?;
+        write_generated(&record, json!(identifiers).to_string().as_bytes(), 0o600)?;
     }
     Ok(identifiers)
 }
@@ -153,7 +153,7 @@ fn point(layout: &Layout, identifier: &str, location: &Path, runtime: &Path) -> 
         Err(_) => json!({ "identifier": identifier, "pluginLocation": location }),
     };
     let path = layout.plugins().join(format!("{identifier}.json"));
-    write_if_changed(&path, format!("{pointer:#}\n").as_bytes(), 0o660)?;
+    write_generated(&path, format!("{pointer:#}\n").as_bytes(), 0o660)?;
     Ok(())
 }
 
@@ -167,7 +167,7 @@ fn generate(layout: &Layout, frame: &FramePlugin) -> Result<PathBuf, PluginError
     create_dir(&images, 0o770)?;
     let icon = frame.icon.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let read = |source| LayoutError::File { step: "read", path: frame.icon.clone(), source };
-    write_if_changed(&images.join(&icon), &fs::read(&frame.icon).map_err(read)?, 0o660)?;
+    write_generated(&images.join(&icon), &fs::read(&frame.icon).map_err(read)?, 0o660)?;
     let definition = json!({
         "identifier": frame.id,
         "apiVersion": "2.0.0",
@@ -186,14 +186,14 @@ fn generate(layout: &Layout, frame: &FramePlugin) -> Result<PathBuf, PluginError
         },
     });
     let definition = format!("{definition:#}\n");
-    write_if_changed(&location.join("pluginDefinition.json"), definition.as_bytes(), 0o660)?;
+    write_generated(&location.join("pluginDefinition.json"), definition.as_bytes(), 0o660)?;
     let page = format!(
         "<!doctype html>\n<html>\n<head><meta charset=\"utf-8\"><title>{}</title></head>\n\
          <body style=\"margin:0\"><iframe src=\"{}\" style=\"border:0;width:100vw;height:100vh\"></iframe></body>\n</html>\n",
         html_quoted(&frame.title),
         html_quoted(&frame.url)
     );
-    write_if_changed(&location.join("web/index.html"), page.as_bytes(), 0o660)?;
+    write_generated(&location.join("web/index.html"), page.as_bytes(), 0o660)?;
     Ok(location)
 }
 

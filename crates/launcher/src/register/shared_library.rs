@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::api_definition::entries;
-use crate::layout::{Layout, LayoutError, create_dir, remove_dir, remove_file, write_if_changed};
+use crate::layout::{Layout, LayoutError, create_dir, remove_dir, remove_file, write_generated};
 
 /// Who can be extended.
 pub const KINDS: &[&str] = &["gateway", "discovery", "zaas"];
@@ -78,7 +78,7 @@ fn copy(from: &Path, into: &Path, kept: &mut Vec<PathBuf>) -> Result<(), LayoutE
     let failed = |source: io::Error| LayoutError::File { step: "read", path: from.to_owned(), source };
     let bytes = fs::read(from).map_err(failed)?;
     let target = into.join(from.file_name().unwrap_or_default());
-    write_if_changed(&target, &bytes, 0o660)?;
+    write_generated(&target, &bytes, 0o660)?;
     kept.push(target);
     Ok(())
 }

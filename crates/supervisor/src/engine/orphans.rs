@@ -22,6 +22,9 @@ impl Engine {
     /// Stops what is left of an earlier supervisor, and waits for it: its ports and files are needed.
     pub(super) fn clear_orphans(&mut self) {
         let record = self.journal.read();
+        if self.is_first && record.processes.is_empty() {
+            return;
+        }
         let snapshot = Snapshot::take();
         let orphans = self.orphans(&snapshot, &record);
         if orphans.is_empty() {
