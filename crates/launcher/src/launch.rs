@@ -12,9 +12,7 @@
 pub mod background;
 pub mod child;
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -22,12 +20,12 @@ use std::sync::{Arc, Mutex};
 use tender_supervisor::client;
 use tender_supervisor::console::{InstanceStatus, Reply, Request};
 use tender_supervisor::lock::{InstanceLock, LockError};
-use tender_supervisor::plan::Plan;
-use tender_supervisor::{Exit, Options, Planner, Scope, SuperviseError};
+use tender_supervisor::plan::{LogSettings, Plan};
+use tender_supervisor::{Exit, LogFile, Options, Planner, Scope, SuperviseError, Written};
 
 use crate::instance::Instance;
 use crate::layout::create_dir;
-use crate::message::{Message, log_line};
+use crate::message::{Message, chain, log_line};
 use crate::prepare::Prepared;
 use crate::progress::{Event, Progress};
 use child::ChildError;
@@ -71,13 +69,12 @@ pub enum LaunchError {
     #[error("run the components")]
     Supervise(#[from] SuperviseError),
     /// The log of the launcher cannot be written.
-    #[error("open the log `{}`", path.display())]
+    #[error("open the log `{}`: {reason}", path.display())]
     Log {
         /// Which.
         path: PathBuf,
         /// What the system said.
-        #[source]
-        source: io::Error,
+        reason: String,
     },
 }
 
@@ -110,6 +107,7 @@ pub fn run(instance: &Instance, request: &RunRequest) -> Result<Ended, LaunchErr
         return Ok(Ended::NotPrepared(Box::new(prepared)));
     };
     drop(prepared);
+    limit_log(&log, &plan.log);
     let (own, shared) = locks.map_or((None, None), |(own, shared)| (Some(own), Some(shared)));
     let exit = supervise(instance, request, plan, own, &log)?;
     drop(shared);
@@ -186,7 +184,7 @@ impl Planner for ChildPlanner {
 /// What the launcher itself has to say: to whoever follows, and into a file.
 struct LauncherLog {
     progress: Arc<dyn Progress + Send + Sync>,
-    file: Option<File>,
+    file: Option<LogFile>,
     /// Said before it was known where the log is.
     early: Vec<String>,
     /// There will be a log.
@@ -203,21 +201,39 @@ fn log_message(log: &Mutex<LauncherLog>, message: &Message) {
     let line = log_line(message);
     if let Some(file) = &mut log.file {
         // A full disk must not stop what runs; the console shows the message all the same.
-        writeln!(file, "{line}").ok();
+        append(file, &line);
     } else if log.is_awaited {
         log.early.push(line);
     }
 }
 
+/// Appends a line, or says why it cannot.
+fn append(file: &mut LogFile, line: &str) -> Option<String> {
+    let wall_ms = jiff::Timestamp::now().as_millisecond();
+    match file.write(format!("{line}\n").as_bytes(), 1, wall_ms) {
+        Some(Written::Failing(reason)) => Some(reason),
+        _ => None,
+    }
+}
+
 fn open_log(log: &Mutex<LauncherLog>, directory: &Path, ha_id: &str) -> Result<(), LaunchError> {
     let path = directory.join(format!("launcher.{ha_id}.log"));
-    let failed = |source| LaunchError::Log { path: path.clone(), source };
-    create_dir(directory, 0o750).map_err(|error| failed(io::Error::other(error)))?;
-    let mut file = OpenOptions::new().create(true).append(true).mode(0o640).open(&path).map_err(failed)?;
+    let failed = |reason| LaunchError::Log { path: path.clone(), reason };
+    create_dir(directory, 0o750).map_err(|error| failed(chain(&error)))?;
+    let LogSettings { rotate_bytes, keep, .. } = LogSettings::default();
+    let mut file = LogFile::new(&path, rotate_bytes, keep);
     let mut log = log.lock().expect("no thread panics while it logs");
     for line in log.early.drain(..) {
-        writeln!(file, "{line}").map_err(failed)?;
+        append(&mut file, &line).map_or(Ok(()), |reason| Err(failed(reason)))?;
     }
     log.file = Some(file);
     Ok(())
+}
+
+/// Keeps the log of the launcher as logs of components are kept.
+fn limit_log(log: &Mutex<LauncherLog>, settings: &LogSettings) {
+    let mut log = log.lock().expect("no thread panics while it logs");
+    if let Some(file) = &mut log.file {
+        file.set_limits(settings.rotate_bytes, settings.keep);
+    }
 }

@@ -1,13 +1,12 @@
 //! Reading log files of components back, for when no launcher runs that could be asked.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use tender_supervisor::history;
 
 use crate::layout::Layout;
-
-/// How far back a file is read, in bytes.
-const BYTES_MAX: u64 = 1 << 20;
 
 /// A line that a component printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +42,12 @@ pub fn last_lines(layout: &Layout, components: &[String], count: usize) -> io::R
     let mut lines = Vec::new();
     for component in components {
         let path = directory(layout).join(format!("{component}.log"));
-        lines.append(&mut last_of_both(component, &path, count)?);
+        let logged = history::last_lines(&path, count)?.into_iter();
+        lines.extend(logged.map(|history::Logged { text, at_ms }| LoggedLine {
+            component: component.clone(),
+            text,
+            at_ms,
+        }));
     }
     lines.sort_by_key(|line| line.at_ms);
     let from = lines.len().saturating_sub(count);
@@ -52,69 +56,6 @@ pub fn last_lines(layout: &Layout, components: &[String], count: usize) -> io::R
 
 fn directory(layout: &Layout) -> PathBuf {
     layout.logs.join(&layout.ha_id)
-}
-
-/// Reads a log and, when it is too short, the one that was rotated before it.
-fn last_of_both(component: &str, path: &Path, count: usize) -> io::Result<Vec<LoggedLine>> {
-    let mut lines = last_of(component, path, count)?;
-    if lines.len() < count {
-        let mut rotated = path.as_os_str().to_owned();
-        rotated.push(".1");
-        let mut earlier = last_of(component, Path::new(&rotated), count - lines.len())?;
-        earlier.append(&mut lines);
-        lines = earlier;
-    }
-    Ok(lines)
-}
-
-fn last_of(component: &str, path: &Path, count: usize) -> io::Result<Vec<LoggedLine>> {
-    let text = match end_of(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        text => text?,
-    };
-    let lines: Vec<&str> = text.lines().collect();
-    let mut at_ms = 0;
-    let mut found = Vec::new();
-    for line in &lines[lines.len().saturating_sub(count)..] {
-        let (time, text) = parse(line);
-        // A line without a time stands where the one before it does.
-        at_ms = time.unwrap_or(at_ms);
-        found.push(LoggedLine { component: component.to_owned(), text, at_ms });
-    }
-    Ok(found)
-}
-
-fn end_of(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let from = file.metadata()?.len().saturating_sub(BYTES_MAX);
-    file.seek(SeekFrom::Start(from))?;
-    let mut bytes = Vec::new();
-    file.take(BYTES_MAX).read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
-    // The first line is cut when the file does not begin here.
-    let whole = if from == 0 { &*text } else { text.split_once('\n').map_or("", |(_, rest)| rest) };
-    Ok(whole.to_owned())
-}
-
-/// Takes time and text out of a line of either form that the supervisor writes.
-fn parse(line: &str) -> (Option<i64>, String) {
-    #[derive(serde::Deserialize)]
-    struct Object {
-        at: jiff::Timestamp,
-        text: String,
-    }
-    if line.starts_with('{')
-        && let Ok(object) = serde_json::from_str::<Object>(line)
-    {
-        return (Some(object.at.as_millisecond()), object.text);
-    }
-    let stamped = line.split_at_checked(23).and_then(|(stamp, rest)| {
-        let time = jiff::civil::DateTime::strptime("%Y-%m-%d %H:%M:%S%.f", stamp).ok()?;
-        let time = jiff::tz::TimeZone::UTC.to_timestamp(time).ok()?;
-        let (_, text) = rest.strip_prefix(" <")?.split_once("> ")?;
-        Some((Some(time.as_millisecond()), text.to_owned()))
-    });
-    stamped.unwrap_or_else(|| (None, line.to_owned()))
 }
 
 #[cfg(test)]

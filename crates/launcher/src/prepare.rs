@@ -6,15 +6,18 @@
 //! nor `after` orders validating and configuring.
 
 mod configure;
+mod configuring;
 mod foresee;
 mod global;
 mod model;
 mod planned;
+mod planning;
 mod problems;
 mod read;
 mod run;
 mod snapshot;
 mod subject;
+mod validating;
 mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,20 +28,16 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use tender_config::manifest::{FailurePolicy, Phase as Hook};
 use tender_supervisor::Scope;
-use tender_supervisor::plan::{self, LeftOut, Plan};
+use tender_supervisor::plan::{LeftOut, Plan};
 
-use crate::fingerprint::DigestCache;
 use crate::instance::{Instance, InstanceError, Loaded};
-use crate::layout::{Layout, LayoutError, write_generated};
+use crate::layout::LayoutError;
 use crate::library::{self, LibraryError};
-use crate::message::{Message, chain};
+use crate::message::Message;
 use crate::ports::PortState;
 use crate::progress::{Event, Progress};
-use crate::register::{api_definition, plugin, shared_library};
 use crate::summary::{Outcome, Phase, PhaseSummary, Row};
-use crate::{parallel, register};
 use configure::Configured;
-use foresee::Wanting;
 use model::Model;
 use read::Reading;
 use run::{Failure, Surroundings};
@@ -344,318 +343,6 @@ impl Run<'_> {
             self.say("ZWEL0058I", format!("workspace directory {}", model.layout.workspace.display()));
         }
         Ok(model)
-    }
-
-    fn validate(
-        &mut self,
-        model: &Model,
-        request: &PrepareRequest,
-        surroundings: &Surroundings,
-        states: &mut BTreeMap<String, State>,
-    ) -> Outcome {
-        let began = Instant::now();
-        let phase = Phase::Validate;
-        self.progress.event(&Event::PhaseBegun { phase, rows: model.subjects.len() });
-        let rows = parallel::map(request.bound, &model.subjects, |subject| {
-            let began = Instant::now();
-            let fault = match &subject.problem {
-                Some(problem) => Err(Failure::because(problem.clone())),
-                None => run::check(subject, Hook::Start),
-            };
-            let cannot_start = fault.is_err();
-            let ran = fault.and_then(|()| {
-                run::run(subject, Hook::Validate, crate::script::Exports::Dropped, surroundings)
-            });
-            let row = match ran {
-                Ok(ran) if ran.is_run => {
-                    Row { output: ran.output, ..Row::new(&subject.name, Outcome::Done, elapsed_ms(began)) }
-                }
-                Ok(_) => Row::new(&subject.name, Outcome::Nothing, elapsed_ms(began)),
-                Err(failure) => {
-                    let policy = policy(subject, subject.policies.on_validate, request);
-                    // A component whose configuration or start script is wrong cannot be started all the same.
-                    let policy = if cannot_start && policy == FailurePolicy::Warn {
-                        FailurePolicy::Skip
-                    } else {
-                        policy
-                    };
-                    failed_row(subject, policy, failure, began)
-                }
-            };
-            self.progress.event(&Event::RowDone { phase, row: row.clone() });
-            row
-        });
-        for row in &rows {
-            let left_out = (row.outcome == Outcome::Skipped).then(|| left_out(row, phase));
-            states.insert(row.name.clone(), State { left_out, ..State::default() });
-        }
-        self.close(PhaseSummary { phase, took_ms: elapsed_ms(began), rows })
-    }
-
-    fn configure(
-        &mut self,
-        model: &Model,
-        request: &PrepareRequest,
-        surroundings: &Surroundings,
-        states: &mut BTreeMap<String, State>,
-    ) -> Result<Outcome, PrepareError> {
-        let began = Instant::now();
-        let phase = Phase::Configure;
-        let is_in = |subject: &&Subject| states[&subject.name].left_out.is_none();
-        let subjects: Vec<&Subject> = model.subjects.iter().filter(is_in).collect();
-        self.progress.event(&Event::PhaseBegun { phase, rows: subjects.len() });
-        place_instance_files(model)?;
-        let shared = snapshot::Shared::default();
-        let results = parallel::map(request.bound, &subjects, |subject| {
-            let began = Instant::now();
-            let mut configured = Configured::default();
-            let done =
-                configure::configure(subject, &model.layout, &model.runtime, surroundings, &mut configured);
-            let done = done.and_then(|()| {
-                snapshot::write(&model.layout, subject, &configured.exports, &shared)
-                    .map_err(|error| Failure::because(chain(&error)))
-            });
-            let row = match done {
-                Ok(()) if configured.is_run => {
-                    let mut output = configured.notices.clone();
-                    output.append(&mut configured.output);
-                    Row { output, ..Row::new(&subject.name, Outcome::Done, elapsed_ms(began)) }
-                }
-                Ok(()) => Row::new(&subject.name, Outcome::Nothing, elapsed_ms(began)),
-                Err(failure) => failed_row(
-                    subject,
-                    policy(subject, subject.policies.on_configure, request),
-                    failure,
-                    began,
-                ),
-            };
-            self.progress.event(&Event::RowDone { phase, row: row.clone() });
-            (row, configured)
-        });
-        let mut rows = Vec::with_capacity(results.len());
-        for (row, configured) in results {
-            let left_out = (row.outcome == Outcome::Skipped).then(|| left_out(&row, phase));
-            states.insert(row.name.clone(), State { configured, left_out });
-            rows.push(row);
-        }
-        if matches!(request.scope, Scope::All) {
-            remove_stale(model, states)?;
-        }
-        Ok(self.close(PhaseSummary { phase, took_ms: elapsed_ms(began), rows }))
-    }
-
-    /// Says what a start would make of the components, without configuring any.
-    ///
-    /// A configure script that cannot be run, what is left out because of what it requires, and that nothing is left.
-    fn foresee(
-        &mut self,
-        model: &Model,
-        request: &PrepareRequest,
-        states: &mut BTreeMap<String, State>,
-    ) -> Outcome {
-        let began = Instant::now();
-        let unusable: Vec<Row> = model
-            .subjects
-            .iter()
-            .filter(|subject| states[&subject.name].left_out.is_none())
-            .filter_map(|subject| {
-                let checked = [Hook::PreConfigure, Hook::Configure].map(|hook| run::check(subject, hook));
-                let failure = checked.into_iter().find_map(Result::err)?;
-                let policy = policy(subject, subject.policies.on_configure, request);
-                Some(failed_row(subject, policy, failure, began))
-            })
-            .collect();
-        for row in unusable.iter().filter(|row| row.outcome == Outcome::Skipped) {
-            states.entry(row.name.clone()).or_default().left_out = Some(left_out(row, Phase::Configure));
-        }
-        let is_in = |subject: &&Subject| states[&subject.name].left_out.is_none();
-        let mut rows: Vec<Row> = model
-            .subjects
-            .iter()
-            .filter(is_in)
-            .map(|subject| match subject.manifest.script(&subject.root, Hook::Start) {
-                Some(_) => Row::new(&subject.name, Outcome::Done, 0).because("it would start"),
-                None => Row::new(&subject.name, Outcome::Nothing, 0).because("it has nothing to start"),
-            })
-            .collect();
-        let starting = rows.iter().filter(|row| row.outcome == Outcome::Done).map(|row| row.name.clone());
-        let starting: BTreeSet<String> = starting.collect();
-        let subjects = model.subjects.iter().filter(|subject| starting.contains(&subject.name));
-        let wanting: Vec<Wanting<'_>> = subjects.map(Subject::wanting).collect();
-        let gone: Vec<&str> = states
-            .iter()
-            .filter(|(_, state)| state.left_out.is_some())
-            .map(|(name, _)| name.as_str())
-            .collect();
-        if matches!(request.scope, Scope::All) {
-            for (name, reason) in foresee::unmet(&wanting, &gone) {
-                if let Some(row) = rows.iter_mut().find(|row| row.name == name) {
-                    (row.outcome, row.reason) = (Outcome::Skipped, Some(reason));
-                }
-            }
-        }
-        rows.extend(cycle_row(&wanting));
-        if !rows.iter().any(|row| row.outcome == Outcome::Done) {
-            let why = nothing_to_start(model);
-            self.say("ZWEL0029E", format!("there is no component to start: {why}"));
-            rows.push(Row::new("components", Outcome::Failed, 0).because(why));
-        }
-        let configure =
-            if unusable.is_empty() { Outcome::Nothing } else { self.phase(Phase::Configure, unusable) };
-        configure.max(self.phase(Phase::Plan, rows))
-    }
-
-    fn plan(
-        &mut self,
-        model: &Model,
-        request: &PrepareRequest,
-        surroundings: &Surroundings,
-        mut states: BTreeMap<String, State>,
-    ) -> Result<Option<Plan>, PrepareError> {
-        let began = Instant::now();
-        let phase = Phase::Plan;
-        let cache = DigestCache::load(&model.layout.private().join("digests.json"));
-        let probe_arguments = crate::probe::arguments(model.verify, &global::authorities(model));
-        let shared = planned::Shared {
-            prelude: &surroundings.prelude,
-            program: &request.program,
-            probe_arguments: &probe_arguments,
-            cache: &cache,
-        };
-        let is_in = |subject: &&Subject| states[&subject.name].left_out.is_none();
-        let subjects: Vec<&Subject> = model.subjects.iter().filter(is_in).collect();
-        self.progress.event(&Event::PhaseBegun { phase, rows: subjects.len() });
-        let planned = parallel::map(request.bound, &subjects, |subject| {
-            let began = Instant::now();
-            let exports = &states[&subject.name].configured.exports;
-            (planned::component(subject, exports, &shared), elapsed_ms(began))
-        });
-        cache.save();
-        let (mut rows, mut components) = (Vec::new(), Vec::new());
-        for (subject, (result, took_ms)) in subjects.iter().zip(planned) {
-            let row = match result {
-                Ok(Some(component)) => {
-                    components.push(component);
-                    Row::new(&subject.name, Outcome::Done, took_ms)
-                }
-                Ok(None) => {
-                    Row::new(&subject.name, Outcome::Nothing, took_ms).because("it has nothing to start")
-                }
-                Err(failure) => {
-                    let policy = match policy(subject, FailurePolicy::Skip, request) {
-                        FailurePolicy::Fail => FailurePolicy::Fail,
-                        _ => FailurePolicy::Skip,
-                    };
-                    let row = failed_row(subject, policy, failure, began);
-                    states.entry(subject.name.clone()).or_default().left_out = Some(left_out(&row, phase));
-                    row
-                }
-            };
-            self.progress.event(&Event::RowDone { phase, row: row.clone() });
-            rows.push(row);
-        }
-        let mut left: Vec<LeftOut> = states.into_values().filter_map(|state| state.left_out).collect();
-        if matches!(request.scope, Scope::All) {
-            drop_dependents(&mut components, &mut left, &mut rows);
-            rows.extend(cycle_row(&components.iter().map(wanting).collect::<Vec<_>>()));
-        }
-        if self.close(PhaseSummary { phase, took_ms: elapsed_ms(began), rows }) == Outcome::Failed {
-            return Ok(None);
-        }
-        Ok(Some(self.announce(model, components, left)))
-    }
-
-    /// Says what will be started and makes the plan of it.
-    fn announce(&mut self, model: &Model, components: Vec<plan::Component>, left_out: Vec<LeftOut>) -> Plan {
-        let names: Vec<&str> = components.iter().map(|component| component.name.as_str()).collect();
-        if names.is_empty() {
-            let why = nothing_to_start(model);
-            self.say("ZWEL0029E", format!("there is no component to start: {why}"));
-        } else {
-            self.say("ZWEL0016I", format!("components to start: {}", names.join(", ")));
-        }
-        self.say("ZWEL0018I", "the instance is prepared");
-        Plan {
-            instance: plan::Instance {
-                id: model.layout.ha_id.clone(),
-                job_name: model.job_name.clone(),
-                directory: model.directory.clone(),
-                runtime_directory: model.runtime.clone(),
-                log_directory: model.layout.logs.clone(),
-                private_directory: model.layout.private(),
-                version: model.version.clone(),
-            },
-            components,
-            left_out,
-            log: model.log.clone(),
-            notable: model.notable.clone(),
-        }
-    }
-}
-
-/// Writes what concerns the whole HA instance: the product's manifest and the configuration without secrets.
-fn place_instance_files(model: &Model) -> Result<(), LayoutError> {
-    let Layout { workspace, ha_id, .. } = &model.layout;
-    if let Ok(manifest) = std::fs::read(model.runtime.join("manifest.json")) {
-        write_generated(&workspace.join("manifest.json"), &manifest, 0o660)?;
-    }
-    let effective = format!("{:#}\n", model.effective);
-    write_generated(&model.layout.env().join(format!(".zowe-{ha_id}.json")), effective.as_bytes(), 0o600)?;
-    Ok(())
-}
-
-/// Removes what components that are gone or disabled left in the workspace.
-fn remove_stale(model: &Model, states: &BTreeMap<String, State>) -> Result<(), LayoutError> {
-    let here: Vec<&str> = model.subjects.iter().map(|subject| subject.name.as_str()).collect();
-    let anywhere: Vec<&str> =
-        model.active_anywhere.iter().map(String::as_str).chain(here.iter().copied()).collect();
-    // A component that failed before its definitions were rendered keeps those it had.
-    let mut keep: Vec<PathBuf> =
-        states.values().flat_map(|state| state.configured.definitions.clone()).collect();
-    for subject in &model.subjects {
-        keep.extend(subject.manifest.static_definitions.iter().map(|file| {
-            let name =
-                api_definition::file_name(&subject.name, &file.display().to_string(), &model.layout.ha_id);
-            model.layout.api_defs().join(name)
-        }));
-    }
-    let _turn = model.layout.take_turn()?;
-    register::api_definition::remove_stale(&model.layout, &keep)?;
-    shared_library::remove_stale(&model.layout, &anywhere)?;
-    plugin::remove_stale(&model.layout, &anywhere)?;
-    snapshot::remove_stale(&model.layout, &here, &anywhere)
-}
-
-/// Leaves out what requires a component that is left out, and what requires that, and so on.
-fn drop_dependents(components: &mut Vec<plan::Component>, left: &mut Vec<LeftOut>, rows: &mut [Row]) {
-    let gone: Vec<&str> = left.iter().map(|one| one.name.as_str()).collect();
-    let unmet = foresee::unmet(&components.iter().map(wanting).collect::<Vec<_>>(), &gone);
-    for (name, reason) in unmet {
-        components.retain(|component| component.name != name);
-        if let Some(row) = rows.iter_mut().find(|row| row.name == name) {
-            (row.outcome, row.reason) = (Outcome::Skipped, Some(reason.clone()));
-        }
-        left.push(LeftOut { name, phase: "requires".to_owned(), reason, output: Vec::new() });
-    }
-}
-
-fn wanting(component: &plan::Component) -> Wanting<'_> {
-    Wanting { name: &component.name, requires: &component.requires, after: &component.after }
-}
-
-/// Says that components wait for each other, when they do: then none of them could ever start.
-fn cycle_row(components: &[Wanting<'_>]) -> Option<Row> {
-    let way = foresee::cycle(components)?;
-    let reason = format!("components wait for each other: {}", way.join(" → "));
-    Some(Row::new("order of starts", Outcome::Failed, 0).because(reason))
-}
-
-/// Says why no component is to be started.
-fn nothing_to_start(model: &Model) -> &'static str {
-    if model.subjects.is_empty() {
-        "none is enabled; `tender component list` shows what there is, `tender component enable` enables it"
-    } else {
-        "those that are enabled are left out or have nothing to start"
     }
 }
 

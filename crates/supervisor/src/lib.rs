@@ -25,3 +25,5 @@ mod timers;
 
 pub use engine::run;
 pub use options::{Cgroups, Exit, MessageSink, NotableSink, Options, Planner, Scope, SuperviseError};
+pub use output::history;
+pub use output::log_file::{LogFile, Trouble, Written};

@@ -1,6 +1,6 @@
 //! What components print: framed in lines, stamped, kept in files and, the last of it, in memory.
 
-pub(crate) mod history;
+pub mod history;
 pub(crate) mod lines;
 pub(crate) mod log_file;
 pub(crate) mod notable;

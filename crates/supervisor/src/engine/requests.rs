@@ -172,7 +172,8 @@ impl Engine {
             let Some(unit) = self.units.get_mut(id) else { continue };
             let name = unit.component.name.clone();
             let file = unit.output.file_mut();
-            let mut logged = history::last_lines(file.path(), lines.min(LINES_MAX));
+            // A log that cannot be read has no lines to show.
+            let mut logged = history::last_lines(file.path(), lines.min(LINES_MAX)).unwrap_or_default();
             if logged.is_empty() || file.trouble().is_some() {
                 let at_ms = clock::wall_ms();
                 let last = unit.output.last_lines().into_iter();

@@ -1,4 +1,4 @@
-//! The log file of one component: appended to, rotated by size, never in the way of anything.
+//! A log file, of a component or of the launcher: appended to, rotated by size, never in the way of anything.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -13,7 +13,7 @@ const ROTATE_BYTES_MIN: u64 = 1 << 10;
 /// When it cannot be written, because the disk is full or its directory is gone, lines are dropped and counted; each
 /// batch tries again.
 #[derive(Debug)]
-pub(crate) struct LogFile {
+pub struct LogFile {
     path: PathBuf,
     file: Option<File>,
     size: u64,
@@ -29,20 +29,20 @@ pub(crate) struct LogFile {
 
 /// A log that is not written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Trouble {
+pub struct Trouble {
     /// What the system said first.
-    pub(crate) why: String,
+    pub why: String,
     /// Since when, in milliseconds since 1970.
-    pub(crate) since_ms: i64,
+    pub since_ms: i64,
     /// Lines that were dropped.
-    pub(crate) lines: u64,
+    pub lines: u64,
     /// Bytes that were dropped, as the log would have had them.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
 }
 
 /// A change in whether a log can be written.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Written {
+pub enum Written {
     /// From now on lines are dropped, for this reason.
     Failing(String),
     /// It works again; this is over.
@@ -50,7 +50,11 @@ pub(crate) enum Written {
 }
 
 impl LogFile {
-    pub(crate) fn new(path: &Path, rotate_bytes: u64, keep: u32) -> Self {
+    /// Makes a log that opens its file with the first batch.
+    ///
+    /// It is rotated from `rotate_bytes` on, and `keep` earlier ones are kept.
+    #[must_use]
+    pub fn new(path: &Path, rotate_bytes: u64, keep: u32) -> Self {
         Self {
             path: path.to_owned(),
             file: None,
@@ -63,27 +67,30 @@ impl LogFile {
         }
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Returns where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Closes the file; the next batch opens it by its name.
-    pub(crate) fn reopen(&mut self) {
+    pub fn reopen(&mut self) {
         self.file = None;
     }
 
     /// Takes other limits; what is written already is not looked at.
-    pub(crate) fn set_limits(&mut self, rotate_bytes: u64, keep: u32) {
+    pub fn set_limits(&mut self, rotate_bytes: u64, keep: u32) {
         (self.rotate_bytes, self.keep) = (rotate_bytes.max(ROTATE_BYTES_MIN), keep);
     }
 
     /// Returns what keeps it from being written, if anything does.
-    pub(crate) fn trouble(&self) -> Option<&Trouble> {
+    #[must_use]
+    pub fn trouble(&self) -> Option<&Trouble> {
         self.trouble.as_ref()
     }
 
     /// Appends a batch of so many lines; tells when that stops or begins to work.
-    pub(crate) fn write(&mut self, batch: &[u8], lines: u64, wall_ms: i64) -> Option<Written> {
+    pub fn write(&mut self, batch: &[u8], lines: u64, wall_ms: i64) -> Option<Written> {
         let before = self.written;
         match self.append(batch) {
             Ok(()) => self.trouble.take().map(Written::Again),
