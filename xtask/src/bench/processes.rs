@@ -1,28 +1,63 @@
 //! Processes of what is measured.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+/// What is known of a process: two with the same number and start are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Process {
+    /// Its number.
+    pub(crate) pid: i32,
+    /// When it began, in ticks of the kernel's clock.
+    pub(crate) start_ticks: u64,
+}
+
+impl Process {
+    /// Returns the process of this number and its parent, if there is one.
+    pub(crate) fn of(pid: i32) -> Option<(Self, i32)> {
+        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name stands in parentheses and may hold anything.
+        let fields: Vec<&str> = text.rsplit_once(") ")?.1.split(' ').collect();
+        Some((Self { pid, start_ticks: fields.get(19)?.parse().ok()? }, fields.get(1)?.parse().ok()?))
+    }
+
+    /// Says whether it still runs.
+    pub(crate) fn is_there(&self) -> bool {
+        Self::of(self.pid).is_some_and(|(now, _)| now == *self)
+    }
+}
+
 /// Returns a process and everything that descends from it.
-pub(crate) fn tree(root: u32) -> Vec<u32> {
-    let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+pub(crate) fn tree(root: u32) -> BTreeSet<Process> {
+    let mut children: BTreeMap<i32, Vec<Process>> = BTreeMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
-        if let Some((pid, parent)) = pid.and_then(|pid| Some((pid, parent(pid)?))) {
-            children.entry(parent).or_default().push(pid);
+        if let Some((process, parent)) = pid.and_then(Process::of) {
+            children.entry(parent).or_default().push(process);
         }
     }
-    let mut found = vec![root];
-    let mut at = 0;
-    while let Some(pid) = found.get(at) {
-        found.extend(children.get(pid).into_iter().flatten());
-        at += 1;
+    let root = i32::try_from(root).expect("process numbers fit in 31 bits");
+    let mut found: BTreeSet<Process> = Process::of(root).map(|(process, _)| process).into_iter().collect();
+    let mut open = vec![root];
+    while let Some(pid) = open.pop() {
+        for process in children.get(&pid).into_iter().flatten() {
+            if found.insert(*process) {
+                open.push(process.pid);
+            }
+        }
     }
     found
 }
 
-fn parent(pid: u32) -> Option<u32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name stands in parentheses and may hold anything.
-    stat.rsplit_once(") ")?.1.split_whitespace().nth(1)?.parse().ok()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_in_the_tree_of_its_parent() {
+        let pid = i32::try_from(std::process::id()).unwrap();
+        let (process, parent) = Process::of(pid).unwrap();
+        assert!(process.start_ticks > 0 && process.is_there());
+        assert!(tree(u32::try_from(parent).unwrap()).contains(&process));
+    }
 }

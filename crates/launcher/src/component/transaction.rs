@@ -15,7 +15,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use tender_content::durable::{self, DurableError};
 use tender_content::fault;
@@ -92,7 +92,14 @@ pub struct Enabling {
 #[derive(Debug)]
 pub struct Extensions {
     directory: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Extensions {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that is between fork and exec has the file open as well.
+        flock(&self.lock, FlockOperation::Unlock).ok();
+    }
 }
 
 /// What was finished or undone of a change that had been killed.
@@ -114,14 +121,14 @@ impl Extensions {
         let path = private.join("lock");
         let failed = |source| TransactionError::Lock { path: path.clone(), source };
         let lock = File::options().create(true).append(true).open(&path).map_err(failed)?;
-        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 return Err(TransactionError::Busy { directory: directory.to_owned() });
             }
             Err(error) => return Err(failed(error.into())),
         }
-        let extensions = Self { directory: directory.to_owned(), _lock: lock };
+        let extensions = Self { directory: directory.to_owned(), lock };
         let recovered = extensions.recover()?;
         remove_dir(&extensions.work())?;
         create_dir(&extensions.work(), 0o700)?;

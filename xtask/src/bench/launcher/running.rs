@@ -1,6 +1,6 @@
 //! A supervisor at work, looked at from outside.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal};
 
 use super::contender::{Contender, Ours, Service};
 use super::started_dir;
+use crate::bench::processes::{self, Process};
 use crate::failure::Failure;
 use crate::program;
 
@@ -29,13 +30,6 @@ pub(super) struct Running {
     names: &'static [&'static str],
     started: PathBuf,
     began: Instant,
-}
-
-/// What is known of a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Process {
-    pid: i32,
-    start_ticks: u64,
 }
 
 impl Running {
@@ -111,24 +105,7 @@ impl Running {
 
     /// Returns the supervisor with all its descendants.
     fn tree(&self) -> BTreeSet<Process> {
-        let mut children: BTreeMap<i32, Vec<Process>> = BTreeMap::new();
-        for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let pid = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok());
-            if let Some((process, parent)) = pid.and_then(stat) {
-                children.entry(parent).or_default().push(process);
-            }
-        }
-        let root = i32::try_from(self.child.id()).expect("process numbers fit in 31 bits");
-        let mut found: BTreeSet<Process> = stat(root).map(|(process, _)| process).into_iter().collect();
-        let mut open: Vec<i32> = vec![root];
-        while let Some(pid) = open.pop() {
-            for process in children.get(&pid).into_iter().flatten() {
-                if found.insert(*process) {
-                    open.push(process.pid);
-                }
-            }
-        }
-        found
+        processes::tree(self.child.id())
     }
 }
 
@@ -141,8 +118,7 @@ impl Drop for Running {
             pause(LOOK);
         }
         // Some leave their children running; only those that are still the same processes are killed.
-        let left =
-            tree.into_iter().filter(|process| stat(process.pid).is_some_and(|(now, _)| now == *process));
+        let left = tree.into_iter().filter(Process::is_there);
         let left: Vec<String> = left.map(|process| process.pid.to_string()).collect();
         if !left.is_empty() {
             signal("-KILL", &left);
@@ -178,14 +154,6 @@ fn wait(what: &str, is_so: impl Fn() -> bool) -> Result<(), Failure> {
 
 fn name(pid: i32) -> Option<String> {
     Some(fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim_end().to_owned())
-}
-
-/// Reads number, start time and parent of a process.
-fn stat(pid: i32) -> Option<(Process, i32)> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let fields: Vec<&str> = text.rsplit_once(") ")?.1.split(' ').collect();
-    let process = Process { pid, start_ticks: fields.get(19)?.parse().ok()? };
-    Some((process, fields.get(1)?.parse().ok()?))
 }
 
 fn kilobytes(text: &str, name: &str) -> Option<u64> {
@@ -225,8 +193,6 @@ mod tests {
     fn memory_and_time_of_this_process_are_read() {
         let pid = i32::try_from(std::process::id()).unwrap();
         assert!(cpu_ns(&[pid]).unwrap() > 0);
-        let (process, parent) = stat(pid).unwrap();
-        assert!(process.start_ticks > 0 && parent > 0);
         assert_eq!(kilobytes("Rss: 9 kB\nPss:     120 kB\n", "Pss:"), Some(120));
     }
 }

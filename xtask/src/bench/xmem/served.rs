@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::bench::processes;
+use crate::bench::processes::{self, Process};
 use crate::failure::Failure;
 use crate::program;
 use crate::workspace::Workspace;
@@ -108,8 +108,9 @@ impl Served {
     }
 
     /// All its processes.
-    pub(super) fn processes(&self) -> Vec<u32> {
-        self.children.iter().flat_map(|child| processes::tree(child.id())).collect()
+    pub(super) fn processes(&self) -> Vec<i32> {
+        let trees = self.children.iter().flat_map(|child| processes::tree(child.id()));
+        trees.map(|process| process.pid).collect()
     }
 
     fn tender(workspace: &Workspace, work: &Path, pinned: Pinned) -> Result<Self, Failure> {
@@ -193,20 +194,21 @@ impl Drop for Served {
     fn drop(&mut self) {
         for child in &mut self.children {
             let tree = processes::tree(child.id());
-            signal("-TERM", &[child.id()]);
+            signal("-TERM", [child.id().to_string()]);
             let deadline = Instant::now() + STOP;
             while Instant::now() < deadline && matches!(child.try_wait(), Ok(None)) {
                 std::thread::park_timeout(Duration::from_millis(5));
             }
-            signal("-KILL", &tree);
+            let left = tree.into_iter().filter(Process::is_there);
+            signal("-KILL", left.map(|process| process.pid.to_string()));
             let _reaped = child.wait();
         }
     }
 }
 
-fn signal(signal: &str, processes: &[u32]) {
+fn signal(signal: &str, processes: impl IntoIterator<Item = String>) {
     let mut kill = Command::new("kill");
-    kill.arg(signal).args(processes.iter().map(u32::to_string)).stderr(Stdio::null());
+    kill.arg(signal).args(processes).stderr(Stdio::null());
     // Who has ended already cannot be signalled.
     let _ended = kill.status();
 }
