@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use tender_launcher::instance::InstanceError;
 use tender_package::{Message, Outcome, ReturnCode};
 use tender_supervisor::client::{self, ClientError};
 use tender_supervisor::console::{Reply, Request};
@@ -39,7 +40,24 @@ impl Which {
     /// Returns the launcher of the instance; it must run.
     pub(crate) fn reach(&self) -> Result<Reached, CommandError> {
         let directory = self.directory()?;
-        self.reach_in(&directory)?.ok_or_else(|| not_running(&directory, self.ha_instance.as_deref()))
+        if let Some(reached) = self.reach_in(&directory)? {
+            return Ok(reached);
+        }
+        self.check_ha_instance()?;
+        Err(not_running(&directory, self.ha_instance.as_deref()))
+    }
+
+    /// Refuses an HA instance that the configuration does not have, with those it has.
+    ///
+    /// A configuration that cannot be read says nothing about it: what runs can be stopped all the same.
+    pub(crate) fn check_ha_instance(&self) -> Result<(), CommandError> {
+        if self.ha_instance.is_none() {
+            return Ok(());
+        }
+        match self.open()?.load() {
+            Err(unknown @ InstanceError::UnknownHa { .. }) => Err(loaded::fault(unknown)),
+            _ => Ok(()),
+        }
     }
 
     /// Returns the launcher of the instance when one runs.

@@ -56,6 +56,12 @@ pub(crate) fn sanitised(id: &str) -> String {
     id.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect()
 }
 
+/// Writes a word as one types it in a shell.
+pub(crate) fn typed(word: &str) -> String {
+    let is_plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-:+@%,".contains(&byte));
+    if is_plain { word.to_owned() } else { tender_launcher::script::shell_quoted(word) }
+}
+
 /// Lists the HA instances whose launchers run or once ran here.
 pub(super) fn ids(directory: &Path) -> Result<Vec<String>, CommandError> {
     let failed =
@@ -89,6 +95,12 @@ mod tests {
         let fault = named(place.path()).unwrap_err();
         assert_eq!(fault.code(), ReturnCode::Unknown);
         assert!(fault.to_string().contains(&place.path().display().to_string()));
+    }
+
+    #[test]
+    fn word_is_quoted_only_when_a_shell_would_split_it() {
+        assert_eq!(typed("/srv/prod-1"), "/srv/prod-1");
+        assert!(typed("/srv/pr od").contains('\''));
     }
 
     #[test]

@@ -4,11 +4,12 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::installation::component_of;
-use crate::world::{Answer, DEADLINE, World, free_ports, wait_until};
+use crate::installation::{component_of, signal};
+use crate::world::{Answer, DEADLINE, World, answer, free_ports, wait_until};
 
 /// A world with a managed system whose production instance runs level ONE.
 struct Site {
@@ -155,6 +156,28 @@ fn put2prod_restarts_only_what_changed_and_goes_back_when_it_does_not_become_rea
     assert!(site.ledger_says().contains("SEK"));
     assert_eq!(site.pid("portal"), portal);
     assert!(get(&client).contains("200"), "a connection from before all of this still works");
+}
+
+#[test]
+fn launcher_killed_while_a_level_comes_up_is_started_again_on_the_level_of_before() {
+    let site = Site::in_production();
+    let begun = site.world.path("begun");
+    let slow = format!("#!/bin/sh\n: > {}\nexec sleep 100000\n", begun.display());
+    site.level("slow", "one", "bin/start.sh", &slow);
+    site.send("slow");
+    let launcher = |site: &Site| site.status("prod")["data"]["pid"].as_i64();
+    let before = launcher(&site).unwrap();
+    let mut command = site.world.command("principal", "servmgr system put2prod 720 vm01");
+    let put2prod = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("the new ledger", || begun.exists());
+    signal(before, "KILL");
+    let answer = answer("put2prod", &put2prod.wait_with_output().unwrap());
+    assert_eq!(answer.code, Some(12), "{}", answer.text);
+    answer.says("has lost its launcher").says("the slots are as they were");
+    assert_eq!(site.world.slot("vm01", "current").as_deref(), Some("ONE.1"));
+    let after = launcher(&site).expect("a launcher runs again");
+    assert_ne!(after, before);
+    assert!(site.ledger_says().contains("EUR"), "the ledger of before, and nothing of the other level");
 }
 
 #[test]
