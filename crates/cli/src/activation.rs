@@ -62,14 +62,21 @@ impl Instances {
     fn reload(&self, production: &Bound) -> Result<Option<activation::Reloaded>, ActivationError> {
         let limit = Duration::from_millis(self.settings.ready_limit_ms);
         let instance = open(production)?;
-        if !self.runs(production)? && self.has_run.get() {
-            tell(&format!(
-                "the launcher of {} has ended; it is started again",
-                production.directory.display()
-            ));
-            revival::start(&instance, &program().map_err(no_program)?, limit)?;
+        self.runs(production)?;
+        let reload = || activation::reload_and_wait(&instance, limit, &|_: &Event| {});
+        match reload() {
+            Ok(None) if self.has_run.get() => {
+                let directory = production.directory.display();
+                tell(&format!("the launcher of {directory} has ended; it is started again"));
+                revival::start(&instance, &program().map_err(no_program)?, limit)?;
+                reload()
+            }
+            Err(fault @ ActivationError::Console(_)) => {
+                revival::await_end(&instance.identity()?);
+                Err(fault)
+            }
+            reloaded => reloaded,
         }
-        activation::reload_and_wait(&instance, limit, &|_: &Event| {})
     }
 }
 

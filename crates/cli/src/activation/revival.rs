@@ -16,12 +16,19 @@ use tender_supervisor::lock::InstanceLock;
 
 /// How long a service manager may take until it has started a launcher again; our unit says 5 s.
 const SERVICE_MANAGER_LIMIT: Duration = Duration::from_secs(15);
-/// Time between two looks whether it has.
+/// How long a launcher that dies may take until its lock is free.
+const END_LIMIT: Duration = Duration::from_secs(5);
+/// Time between two looks.
 const LOOK_PERIOD: Duration = Duration::from_millis(50);
 
 /// Says whether a launcher runs.
 pub(super) fn runs(identity: &Identity) -> bool {
     InstanceLock::holder(&identity.directory, &identity.ha_id).is_some()
+}
+
+/// Gives a launcher that broke off its answer the time to be gone: whoever looks next must not find it half dead.
+pub(super) fn await_end(identity: &Identity) {
+    within(END_LIMIT, || !runs(identity));
 }
 
 /// Starts the launcher of an instance; what its components then come to is for the caller to wait for.
