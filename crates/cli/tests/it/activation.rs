@@ -241,9 +241,13 @@ fn production_that_does_not_run_is_switched_and_not_started() {
 fn instances_that_follow_slots_are_set_shown_and_removed() {
     let world = World::new();
     world.run("vm01", "agent init vm01").ends(0);
-    let product: PathBuf = world.path("media/base");
-    for name in ["prod", "proof"] {
-        world.run("vm01", &format!("instance init {name} --runtime {}", product.display())).ends(0);
+    let slots = world.path("vm01/system");
+    for (name, slot) in [("prod", "current"), ("proof", "test")] {
+        let level = slots.join("levels").join(name);
+        fs::create_dir_all(&level).unwrap();
+        std::os::unix::fs::symlink(&level, slots.join(slot)).unwrap();
+        let runtime = slots.join(slot).display().to_string();
+        world.run("vm01", &format!("instance init {name} --runtime {runtime}")).ends(0);
     }
     world.run("vm01", "agent instance").ends(0).says("no instance");
     world.run("vm01", "agent instance --production nosuch").ends(28).says("nosuch");
@@ -252,6 +256,19 @@ fn instances_that_follow_slots_are_set_shown_and_removed() {
     world.run("vm01", "agent instance").ends(0).says("no instance");
     world.run("vm01", "agent instance --production prod --test proof --ready-limit 5min").ends(0);
     world.run("vm01", "agent instance").ends(0).says("proof").says("5 min");
+    world.run("vm01", "agent instance --test prod").ends(16);
+    let product: PathBuf = world.path("media/base");
+    world.run("vm01", &format!("instance init stray --runtime {}", product.display())).ends(0);
+    world
+        .run("vm01", "agent instance --production stray")
+        .ends(4)
+        .says("not slot current")
+        .says("media/base");
+    world.run("vm01", "agent instance --production prod --production-ha lpar9").ends(0);
+    let text = fs::read_to_string(world.path("prod/zowe.yaml")).unwrap();
+    fs::write(world.path("prod/zowe.yaml"), text + "haInstances:\n  lpar1:\n    hostname: localhost\n")
+        .unwrap();
+    world.run("vm01", "agent instance --production prod --production-ha lpar9").ends(28).says("lpar1");
     world.run("vm01", "agent instance --remove").ends(0).says("no instance");
     world.run("vm01", "agent instance").ends(0).says("no instance");
 }
