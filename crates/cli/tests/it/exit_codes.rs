@@ -90,6 +90,8 @@ const LINES: &[(&str, i32)] = &[
     ("certificate verify --service localhost:1", 28),
     ("component install extension.tar --sha256 00", 32),
     ("component install notes.txt", 16),
+    ("component install cut.zip", 32),
+    ("component install cut.tar", 32),
     ("instance init made --runtime nosuch", 28),
     ("instance init made --runtime product --systemd --user nosuchuser", 28),
     ("instance init made --runtime product --user root", 24),
@@ -209,10 +211,22 @@ fn lines_that_fail_by_themselves_end_with_their_code() {
     let here = Installation::new();
     fs::write(here.path("notes.txt"), "no archive\n").unwrap();
     fs::write(here.path("extension.tar"), "no archive either\n").unwrap();
+    fs::write(here.path("cut.zip"), b"PK\x03\x04 and nothing more").unwrap();
+    fs::write(here.path("cut.tar"), tar_header(4096)).unwrap();
     let mut verdicts = Verdicts::default();
     for (line, code) in LINES {
         verdicts.expect(&here.tender(line), *code);
     }
+}
+
+#[test]
+fn change_of_components_during_another_is_told_that_somebody_else_is_at_work() {
+    let here = Installation::new();
+    fs::write(here.path("notes.txt"), "no archive\n").unwrap();
+    let lock = lock_of_extensions(&here);
+    here.tender("component install notes.txt").ends(20).says("by another process");
+    drop(lock);
+    here.tender("component install notes.txt").ends(16);
 }
 
 #[test]
@@ -243,6 +257,30 @@ fn lines_of_zwe_end_with_the_codes_of_ours() {
     for (line, code) in ZWE {
         verdicts.expect(&run(line), *code);
     }
+}
+
+/// Returns the header of a file of so many bytes in a tar, with its checksum.
+fn tar_header(bytes: usize) -> Vec<u8> {
+    let mut header = vec![0; 512];
+    header[..13].copy_from_slice(b"manifest.yaml");
+    header[100..107].copy_from_slice(b"0000644");
+    header[124..135].copy_from_slice(format!("{bytes:011o}").as_bytes());
+    header[136..147].copy_from_slice(b"00000000000");
+    header[148..156].copy_from_slice(b"        ");
+    header[156] = b'0';
+    header[257..265].copy_from_slice(b"ustar\x0000");
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    header
+}
+
+/// Holds the lock that a change of components takes.
+fn lock_of_extensions(here: &Installation) -> fs::File {
+    let private = here.path("instance/extensions/.tender");
+    fs::create_dir_all(&private).unwrap();
+    let lock = fs::File::create(private.join("lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    lock
 }
 
 fn command(program: &Path, line: &str, instance: &Path) -> Command {
