@@ -13,12 +13,13 @@ use tender_content::ImportError;
 use tender_launcher::component::source::SourceError;
 use tender_launcher::component::transaction::TransactionError;
 use tender_launcher::component::{Change, ComponentError};
+use tender_launcher::instance::Instance;
 use tender_package::{Message, Outcome, ReturnCode, Table};
 
 use super::Shell;
 use super::status::table::with_output;
 use crate::error::{CommandError, RuntimeFault};
-use crate::instance::loaded;
+use crate::instance::{loaded, place};
 
 /// Commands about components.
 #[derive(Debug, Subcommand)]
@@ -78,6 +79,15 @@ fn changed(change: &Change, is_check: bool, id: &str, done: &str) -> Outcome {
     if !is_check && !change.steps.is_empty() {
         let text = "a launcher that runs takes this over with `tender reload`; `tender start` does by itself";
         outcome.say(Message::with_id("ZWEL0831I", text));
+    }
+    outcome
+}
+
+/// Shows what was done to an extension, or would be, and warns when that leaves files of root with another user.
+fn replaced(instance: &Instance, change: &Change, is_check: bool, id: &str, done: &str) -> Outcome {
+    let mut outcome = changed(change, is_check, id, done);
+    if let Some(foreign) = place::foreign(instance.directory()).filter(|_| !is_check) {
+        outcome.say(foreign);
     }
     outcome
 }

@@ -1,10 +1,11 @@
 //! Where an instance is, and where its launchers listen.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-use tender_package::ReturnCode;
+use tender_package::{Message, ReturnCode};
 
 use crate::error::{CommandError, RuntimeFault};
 
@@ -54,6 +55,20 @@ fn upwards(from: &Path) -> Option<PathBuf> {
 /// Returns an HA instance id as files have it.
 pub(crate) fn sanitised(id: &str) -> String {
     id.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect()
+}
+
+/// Warns root of an instance that is another user's: what root makes there, that user cannot replace.
+pub(crate) fn foreign(directory: &Path) -> Option<Message> {
+    let owner = fs::metadata(directory).ok()?.uid();
+    if owner == 0 || !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let text = format!(
+        "{} belongs to user {owner}, who cannot replace what root makes there and may not be able to start it any more",
+        directory.display()
+    );
+    let hint = "give this command as that user, such as with `runuser`; its systemd unit does";
+    Some(Message::with_id("ZWEL0832W", text).with_hint(hint))
 }
 
 /// Writes a word as one types it in a shell.

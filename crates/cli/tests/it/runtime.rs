@@ -57,6 +57,19 @@ fn states_fit_a_terminal_of_eighty_columns_with_reasons_that_can_be_read() {
 }
 
 #[test]
+fn instance_of_another_user_started_by_root_is_warned_of() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not root: only root can start what is another user's");
+        return;
+    }
+    let here = Installation::new();
+    std::os::unix::fs::chown(here.path("instance"), Some(65_534), Some(65_534)).unwrap();
+    here.tender("start").ends(4).says("ZWEL0832W").says("user 65534");
+    // The file keeps its owner.
+    here.tender("component disable pulse").ends(0);
+}
+
+#[test]
 fn second_launcher_is_refused_with_the_holder() {
     let here = Installation::new();
     here.tender("start").ends(0);
