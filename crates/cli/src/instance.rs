@@ -17,7 +17,7 @@ use tender_supervisor::lock::InstanceLock;
 use crate::commands::status;
 use crate::error::{CommandError, RuntimeFault};
 
-/// How long a launcher that said it ends may take until it is gone.
+/// How long a launcher that said it ends may take until it is gone, and one that begins until it can be asked.
 const END_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time between two looks whether it is gone.
 const END_PERIOD: Duration = Duration::from_millis(10);
@@ -176,6 +176,20 @@ impl Reached {
                 }
                 Err(ClientError::Cut) => break,
                 Err(fault) => return Err(self.failed(fault)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until a launcher that has just begun to supervise can be asked.
+    ///
+    /// One that ended meanwhile is left for the next command to find out.
+    pub(crate) fn await_start(&self) -> Result<(), CommandError> {
+        let deadline = Instant::now() + END_TIMEOUT;
+        let (_keep, clock) = mpsc::channel::<()>();
+        while !self.listens()? && InstanceLock::holder(&self.directory, &self.id).is_some() {
+            if Instant::now() > deadline || clock.recv_timeout(END_PERIOD).is_ok() {
+                return Err(self.broken("it cannot be asked although it runs"));
             }
         }
         Ok(())
