@@ -316,7 +316,9 @@ impl Home {
         self.root.join(format!("bases/{vrm}.json"))
     }
 
-    pub(crate) fn slot_link(&self, slot: crate::slots::Slot) -> PathBuf {
+    /// Returns the link that is a slot, whether the slot is taken or not.
+    #[must_use]
+    pub fn slot_link(&self, slot: crate::slots::Slot) -> PathBuf {
         self.root.join(slot.word())
     }
 

@@ -7,23 +7,24 @@ mod enrolment;
 mod intake;
 mod revocations;
 mod serve;
+mod starter;
 
 use std::ffi::OsString;
-use std::fs::OpenOptions;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tender_package::request::RequestState;
 
 use crate::chain;
-use crate::home::{Home, HomeError};
+use crate::home::Home;
 use crate::info;
 use crate::queue;
+
+use starter::Starter;
 
 pub use enrolment::{EnrolError, enrol};
 pub use intake::IntakeError;
 pub use serve::{Listening, RunError, run, serve};
+pub use starter::SpawnError;
 
 /// The words a principal may say, besides the one that ends enrolment.
 pub const WORDS: [&str; 5] = ["CSMINFO", "CSMAGENT", "CSMSTAT", "CSMACK", "CSMREVOKE"];
@@ -70,31 +71,9 @@ impl Answer {
 /// Answers the principal's words.
 pub struct Receiver {
     home: Home,
-    executor: Vec<OsString>,
-    /// The executor that was started last.
-    child: Mutex<Option<Child>>,
+    starter: Arc<Starter>,
     /// Hears that certificates were revoked.
     revoked: Mutex<Option<Box<dyn FnOnce() + Send>>>,
-}
-
-/// Says why the executor does not run.
-#[derive(Debug, thiserror::Error)]
-pub enum SpawnError {
-    /// No command was given.
-    #[error("no command to start the executor was given")]
-    NoCommand,
-    /// Its log cannot be written.
-    #[error("open the executor's log")]
-    Log(#[source] HomeError),
-    /// The command does not start.
-    #[error("start the executor `{command}`")]
-    Start {
-        /// The command.
-        command: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
 }
 
 impl std::fmt::Debug for Receiver {
@@ -107,7 +86,7 @@ impl Receiver {
     /// Makes a receiver that starts `executor`, a program with its arguments, when there is work.
     #[must_use]
     pub fn new(home: Home, executor: Vec<OsString>) -> Self {
-        Self { home, executor, child: Mutex::new(None), revoked: Mutex::new(None) }
+        Self { starter: Starter::new(home.clone(), executor), home, revoked: Mutex::new(None) }
     }
 
     /// Has `hear` called once when certificates were revoked: whoever is logged in with one must leave.
@@ -163,11 +142,11 @@ impl Receiver {
 
     /// Answers a state; when there is something to do, sees to it that an executor runs.
     ///
-    /// Also for a request that is known and under way: its executor may have been killed, and one that was started in
+    /// Also for a request that is known and under way: its executor may have been killed twice, and one that was started in
     /// its last moments may have found the lock still held.
     fn see_to(&self, state: RequestState) -> Answer {
         let is_open = matches!(state, RequestState::Queued | RequestState::Running { .. });
-        match is_open.then(|| self.start_executor()) {
+        match is_open.then(|| self.starter.start()) {
             Some(Err(error)) => Answer::failed(&error),
             _ => Answer::done(&state),
         }
@@ -176,34 +155,6 @@ impl Receiver {
     /// Starts the executor when requests are open, as after a restart of the machine.
     pub fn resume(&self) -> Result<(), SpawnError> {
         let is_idle = queue::open_requests(&self.home).map_err(SpawnError::Log)?.is_empty();
-        if is_idle { Ok(()) } else { self.start_executor() }
-    }
-
-    /// Starts the executor in a process group of its own, without a shell, unless the last one still runs.
-    fn start_executor(&self) -> Result<(), SpawnError> {
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(running) = child.as_mut()
-            && matches!(running.try_wait(), Ok(None))
-        {
-            return Ok(());
-        }
-        let (program, arguments) = self.executor.split_first().ok_or(SpawnError::NoCommand)?;
-        let path = self.home.root().join("logs/executor.log");
-        let open = || OpenOptions::new().create(true).append(true).open(&path);
-        let log = |error| SpawnError::Log(HomeError::io("open", &path)(error));
-        let (out, err) = (open().map_err(log)?, open().map_err(log)?);
-        let started = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(out)
-            .stderr(err)
-            .process_group(0)
-            .spawn()
-            .map_err(|source| SpawnError::Start {
-                command: program.to_string_lossy().into_owned(),
-                source,
-            })?;
-        *child = Some(started);
-        Ok(())
+        if is_idle { Ok(()) } else { self.starter.start() }
     }
 }

@@ -3,11 +3,14 @@
 //! ```text
 //! PUT2PROD   validate and configure under the new level ─► switch ─► reload: restart what changed ─► READY in time?
 //!                 │ no: nothing was touched                              │ no: the executor switches back, reload again
+//!                                      the launcher ended meanwhile: it is started again, on the level that counts then
 //! SEND (TEST   slot `test` ─► start the test instance ─► what it showed goes to the principal ─► stop it
 //! ```
 
+mod revival;
 pub(crate) mod settings;
 
+use std::cell::Cell;
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -35,7 +38,7 @@ pub(crate) fn hooks(home: &Home) -> Result<Box<dyn LifecycleHooks>, CommandError
     ))?;
     Ok(match settings {
         None => Box::new(NoHooks),
-        Some(settings) => Box::new(Instances { settings }),
+        Some(settings) => Box::new(Instances { settings, has_run: Cell::new(false) }),
     })
 }
 
@@ -43,12 +46,45 @@ pub(crate) fn hooks(home: &Home) -> Result<Box<dyn LifecycleHooks>, CommandError
 #[derive(Debug)]
 struct Instances {
     settings: Settings,
+    /// Production ran when this process first looked: it has to run afterwards.
+    has_run: Cell<bool>,
+}
+
+impl Instances {
+    /// Says whether the launcher of production runs, and notes when it does.
+    fn runs(&self, production: &Bound) -> Result<bool, InstanceError> {
+        let runs = revival::runs(&open(production)?.identity()?);
+        self.has_run.set(self.has_run.get() || runs);
+        Ok(runs)
+    }
+
+    /// Has production make a new plan and waits until it is ready; starts a launcher that ended meanwhile.
+    fn reload(&self, production: &Bound) -> Result<Option<activation::Reloaded>, ActivationError> {
+        let limit = Duration::from_millis(self.settings.ready_limit_ms);
+        let instance = open(production)?;
+        self.runs(production)?;
+        let reload = || activation::reload_and_wait(&instance, limit, &|_: &Event| {});
+        match reload() {
+            Ok(None) if self.has_run.get() => {
+                let directory = production.directory.display();
+                tell(&format!("the launcher of {directory} has ended; it is started again"));
+                revival::start(&instance, &program().map_err(no_program)?, limit)?;
+                reload()
+            }
+            Err(fault @ ActivationError::Console(_)) => {
+                revival::await_end(&instance.identity()?);
+                Err(fault)
+            }
+            reloaded => reloaded,
+        }
+    }
 }
 
 impl LifecycleHooks for Instances {
     fn validate_and_configure(&self, level_dir: &Path) -> Result<(), HookError> {
         let Some(production) = &self.settings.production else { return Ok(()) };
         let trial = || -> Result<(), ActivationError> {
+            self.runs(production)?;
             let request = PrepareRequest::full(&program().map_err(no_program)?);
             activation::validate_and_configure(&open(production)?, level_dir, &request, &|_: &Event| {})?;
             Ok(())
@@ -58,9 +94,7 @@ impl LifecycleHooks for Instances {
 
     fn restart_and_ready(&self, _current: &Path) -> Result<(), HookError> {
         let Some(production) = &self.settings.production else { return Ok(()) };
-        let limit = Duration::from_millis(self.settings.ready_limit_ms);
-        let reload = || activation::reload_and_wait(&open(production)?, limit, &|_: &Event| {});
-        match reload() {
+        match self.reload(production) {
             Ok(Some(reloaded)) => {
                 let restarted = reloaded.changed.len() + reloaded.added.len();
                 tell(&format!(
@@ -73,6 +107,9 @@ impl LifecycleHooks for Instances {
             Ok(None) => {
                 tell(&format!("{} does not run; nothing was restarted", production.directory.display()));
                 Ok(())
+            }
+            Err(fault @ ActivationError::Console(_)) => {
+                Err(refused(production, "has lost its launcher while components were restarted", fault))
             }
             Err(fault) => Err(refused(production, "did not become ready", fault)),
         }

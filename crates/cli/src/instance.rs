@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use tender_launcher::instance::InstanceError;
 use tender_package::{Message, Outcome, ReturnCode};
 use tender_supervisor::client::{self, ClientError};
 use tender_supervisor::console::{Reply, Request};
@@ -16,7 +17,7 @@ use tender_supervisor::lock::InstanceLock;
 use crate::commands::status;
 use crate::error::{CommandError, RuntimeFault};
 
-/// How long a launcher that said it ends may take until it is gone.
+/// How long a launcher that said it ends may take until it is gone, and one that begins until it can be asked.
 const END_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time between two looks whether it is gone.
 const END_PERIOD: Duration = Duration::from_millis(10);
@@ -39,7 +40,24 @@ impl Which {
     /// Returns the launcher of the instance; it must run.
     pub(crate) fn reach(&self) -> Result<Reached, CommandError> {
         let directory = self.directory()?;
-        self.reach_in(&directory)?.ok_or_else(|| not_running(&directory, self.ha_instance.as_deref()))
+        if let Some(reached) = self.reach_in(&directory)? {
+            return Ok(reached);
+        }
+        self.check_ha_instance()?;
+        Err(not_running(&directory, self.ha_instance.as_deref()))
+    }
+
+    /// Refuses an HA instance that the configuration does not have, with those it has.
+    ///
+    /// A configuration that cannot be read says nothing about it: what runs can be stopped all the same.
+    pub(crate) fn check_ha_instance(&self) -> Result<(), CommandError> {
+        if self.ha_instance.is_none() {
+            return Ok(());
+        }
+        match self.open()?.load() {
+            Err(unknown @ InstanceError::UnknownHa { .. }) => Err(loaded::fault(unknown)),
+            _ => Ok(()),
+        }
     }
 
     /// Returns the launcher of the instance when one runs.
@@ -158,6 +176,20 @@ impl Reached {
                 }
                 Err(ClientError::Cut) => break,
                 Err(fault) => return Err(self.failed(fault)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until a launcher that has just begun to supervise can be asked.
+    ///
+    /// One that ended meanwhile is left for the next command to find out.
+    pub(crate) fn await_start(&self) -> Result<(), CommandError> {
+        let deadline = Instant::now() + END_TIMEOUT;
+        let (_keep, clock) = mpsc::channel::<()>();
+        while !self.listens()? && InstanceLock::holder(&self.directory, &self.id).is_some() {
+            if Instant::now() > deadline || clock.recv_timeout(END_PERIOD).is_ok() {
+                return Err(self.broken("it cannot be asked although it runs"));
             }
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! Shows outcomes and errors: tables and messages for people, JSON for machines.
 
+mod hanging;
+
 use std::io::{self, IsTerminal as _, Write};
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table as TextTable, presets};
@@ -47,6 +49,12 @@ pub(crate) fn outcome(outcome: &Outcome, audience: Audience) -> io::Result<()> {
     for shown in outcome.tables.iter().filter(|table| !table.rows.is_empty()) {
         write_table(&mut out, shown)?;
     }
+    let is_silent = outcome.messages.is_empty() && outcome.tables.iter().all(|table| table.rows.is_empty());
+    for empty in outcome.tables.iter().filter(|_| is_silent) {
+        // Silence would leave open whether anything was looked at.
+        let title = if empty.title.is_empty() { String::new() } else { format!("{}: ", empty.title) };
+        writeln!(out, "{title}none")?;
+    }
     for told in &outcome.messages {
         if matches!(told.severity, Severity::E | Severity::S) {
             out.flush()?;
@@ -73,6 +81,15 @@ fn write_table(out: &mut dyn Write, table: &Table) -> io::Result<()> {
     let said: Vec<usize> = (0..table.header.len())
         .filter(|at| table.rows.iter().any(|row| row.get(*at).is_some_and(|cell| !cell.is_empty())))
         .collect();
+    if !table.title.is_empty() {
+        writeln!(out, "{}", table.title)?;
+    }
+    if let Some(lines) = text.width().and_then(|width| hanging::lines(table, &said, usize::from(width))) {
+        for line in lines {
+            writeln!(out, "{line}")?;
+        }
+        return writeln!(out);
+    }
     text.set_header(said.iter().filter_map(|at| table.header.get(*at)));
     for row in &table.rows {
         text.add_row(said.iter().filter_map(|at| row.get(*at)));
@@ -80,9 +97,6 @@ fn write_table(out: &mut dyn Write, table: &Table) -> io::Result<()> {
     // Names stay whole: they are what one copies.
     if let Some(names) = text.column_mut(0).filter(|_| said.len() > 1) {
         names.set_constraint(ColumnConstraint::ContentWidth);
-    }
-    if !table.title.is_empty() {
-        writeln!(out, "{}", table.title)?;
     }
     for line in text.lines() {
         writeln!(out, "{}", line.trim_end())?;

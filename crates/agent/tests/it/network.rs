@@ -295,6 +295,35 @@ fn request_of_a_killed_executor_is_gone_on_with_when_asked_again_or_at_the_next_
 }
 
 #[test]
+fn executor_that_was_killed_is_started_again_by_itself_and_leaves_no_zombie() {
+    let principal = Principal::new();
+    let system = System::new(&principal);
+    system.produce(&principal, "BLD1");
+    system.produce(&principal, "BLD2");
+    let dying = executor_words(system.home.root(), Some("fallback.switch"));
+    let receiver = Receiver::new(system.home.clone(), dying);
+    ask(&system, &receiver, &request("a1", Verb::Fallback));
+    // Nobody asks again.
+    wait("the end", || {
+        matches!(queue::state(&system.home, "a1").unwrap(), RequestState::Ended { .. }).then_some(())
+    });
+    assert_eq!(system.slots(), ["-", "BLD1", "BLD2"]);
+    wait("the last executor to be waited for", || zombies().is_empty().then_some(()));
+}
+
+/// Returns the children of this process that have ended and that nobody has waited for.
+fn zombies() -> Vec<String> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    let pids = lists.collect::<Vec<_>>().join(" ");
+    let has_ended = |pid: &&str| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+        stat.is_ok_and(|stat| stat.contains(") Z "))
+    };
+    pids.split_whitespace().filter(has_ended).map(str::to_owned).collect()
+}
+
+#[test]
 fn files_of_packages_no_longer_listed_are_removed_at_reception() {
     let principal = Principal::new();
     let system = System::new(&principal);

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use tender_certificate::RuntimeCertificate;
-use tender_certificate::setup::SetupError;
+use tender_certificate::setup::{IssueError, SetupError};
 use tender_package::{Outcome, ReturnCode};
 
 use super::Shell;
@@ -107,9 +107,10 @@ fn setup_fault(doing: &str) -> impl FnOnce(SetupError) -> CommandError + '_ {
             SetupError::Exists { .. } => {
                 ("ZWEL0158E", ReturnCode::Refused, Some("--overwrite replaces it; the old one is kept"))
             }
-            SetupError::Name { .. } | SetupError::Subject { .. } | SetupError::Validity { .. } => {
-                ("ZWEL0102E", ReturnCode::Syntax, None)
-            }
+            SetupError::Name { .. }
+            | SetupError::Subject { .. }
+            | SetupError::Validity { .. }
+            | SetupError::Issue(IssueError::Name { .. }) => ("ZWEL0102E", ReturnCode::Syntax, None),
             SetupError::KeyRing { .. } | SetupError::NotAnAuthority { .. } | SetupError::NotValid { .. } => {
                 ("ZWEL0102E", ReturnCode::Refused, None)
             }
@@ -119,6 +120,11 @@ fn setup_fault(doing: &str) -> impl FnOnce(SetupError) -> CommandError + '_ {
             SetupError::Authority { .. } => {
                 ("ZWEL0168E", ReturnCode::Refused, Some("--new-authority makes another one"))
             }
+            SetupError::ForeignIssuer { .. } => ("ZWEL0169E", ReturnCode::Refused, None),
+            SetupError::Missing { .. } => {
+                ("ZWEL0169E", ReturnCode::Unknown, Some("`tender certificate init` makes one"))
+            }
+            SetupError::Password(fault) => ("ZWEL0150E", password::reference_code(fault), None),
             SetupError::Bundle(fault) => ("ZWEL0179E", password::code(fault), None),
             _ => ("ZWEL0169E", ReturnCode::Outside, None),
         };

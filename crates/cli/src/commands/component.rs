@@ -6,15 +6,20 @@ mod switch;
 mod uninstall;
 mod verify;
 
+use std::io::ErrorKind;
+
 use clap::Subcommand;
+use tender_content::ImportError;
 use tender_launcher::component::source::SourceError;
+use tender_launcher::component::transaction::TransactionError;
 use tender_launcher::component::{Change, ComponentError};
+use tender_launcher::instance::Instance;
 use tender_package::{Message, Outcome, ReturnCode, Table};
 
 use super::Shell;
 use super::status::table::with_output;
 use crate::error::{CommandError, RuntimeFault};
-use crate::instance::loaded;
+use crate::instance::{loaded, place};
 
 /// Commands about components.
 #[derive(Debug, Subcommand)]
@@ -78,6 +83,15 @@ fn changed(change: &Change, is_check: bool, id: &str, done: &str) -> Outcome {
     outcome
 }
 
+/// Shows what was done to an extension, or would be, and warns when that leaves files of root with another user.
+fn replaced(instance: &Instance, change: &Change, is_check: bool, id: &str, done: &str) -> Outcome {
+    let mut outcome = changed(change, is_check, id, done);
+    if let Some(foreign) = place::foreign(instance.directory()).filter(|_| !is_check) {
+        outcome.say(foreign);
+    }
+    outcome
+}
+
 /// Says why a component was not changed.
 fn fault(doing: &str) -> impl FnOnce(ComponentError) -> CommandError + '_ {
     move |fault| {
@@ -96,6 +110,8 @@ fn fault(doing: &str) -> impl FnOnce(ComponentError) -> CommandError + '_ {
             }
             ComponentError::Hook { .. } => ("ZWEL0156E", ReturnCode::Outside),
             ComponentError::Link { .. } => ("ZWEL0204E", ReturnCode::Syntax),
+            ComponentError::Transaction(TransactionError::Busy { .. }) => ("ZWEL0153E", ReturnCode::Busy),
+            ComponentError::Edit(fault) => ("ZWEL0138E", loaded::edit_code(fault)),
             _ => ("ZWEL0153E", ReturnCode::Outside),
         };
         let hint = match &fault {
@@ -106,6 +122,9 @@ fn fault(doing: &str) -> impl FnOnce(ComponentError) -> CommandError + '_ {
                 Some(report.to_string().trim_end().replace('\n', "\n          "))
             }
             ComponentError::NoExtensions => Some("set zowe.extensionDirectory in zowe.yaml".to_owned()),
+            ComponentError::Transaction(TransactionError::Busy { .. }) => {
+                Some("give the command again when that one is done".to_owned())
+            }
             ComponentError::Installed { .. } => {
                 Some("`tender component upgrade` puts another version in its place".to_owned())
             }
@@ -123,11 +142,17 @@ fn fault(doing: &str) -> impl FnOnce(ComponentError) -> CommandError + '_ {
 fn source_code(fault: &SourceError) -> ReturnCode {
     match fault {
         SourceError::Missing { .. } => ReturnCode::Unknown,
-        SourceError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-            ReturnCode::Unknown
+        SourceError::Io { source, .. } if source.kind() == ErrorKind::NotFound => ReturnCode::Unknown,
+        SourceError::Io { .. } | SourceError::Program { .. } | SourceError::Store { .. } => {
+            ReturnCode::Outside
         }
-        SourceError::Io { .. } => ReturnCode::Outside,
-        SourceError::Checksum { .. } => ReturnCode::Integrity,
+        SourceError::Checksum { .. } | SourceError::Damaged { .. } => ReturnCode::Integrity,
+        SourceError::Import { source: ImportError::DamagedArchive { .. }, .. } => ReturnCode::Integrity,
+        SourceError::Import { source: ImportError::Read { source, .. }, .. } => match source.kind() {
+            // Readers of archives say so themselves of one that was cut off or that its own checksums contradict.
+            ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::Other => ReturnCode::Integrity,
+            _ => ReturnCode::Outside,
+        },
         _ => ReturnCode::Refused,
     }
 }

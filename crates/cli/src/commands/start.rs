@@ -16,7 +16,7 @@ use tender_supervisor::console::{InstanceStatus, Request};
 use super::launcher::{program, run};
 use super::{Shell, status};
 use crate::error::{CommandError, RuntimeFault};
-use crate::instance::{Which, answered, loaded};
+use crate::instance::{Reached, Which, answered, loaded, place};
 use crate::live::Live;
 use crate::render;
 
@@ -96,8 +96,15 @@ fn start(instance: &Instance, ready_limit_ms: u64, shell: &Shell) -> Result<Outc
     };
     let request = StartRequest { program: program()?, ready_limit_ms };
     let started = background::start(instance, &request, &progress).map_err(start_fault)?;
+    if started == Started::Running {
+        let identity = instance.identity().map_err(loaded::fault)?;
+        Reached::named(&identity.directory, &identity.ha_id).await_start()?;
+    }
     let gone_through = gone_through.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut outcome = judged(&started, &gone_through);
+    if let Some(foreign) = place::foreign(instance.directory()) {
+        outcome.say(foreign);
+    }
     let state = match &started {
         Started::Ready(status) | Started::NotReady(status) => serde_json::json!(status),
         Started::Running | Started::NotPrepared { .. } => serde_json::Value::Null,

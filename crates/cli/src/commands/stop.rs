@@ -27,6 +27,7 @@ impl Args {
     /// Tells the launcher.
     pub(crate) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
         let Some(reached) = self.which.reach_running()? else {
+            self.which.check_ha_instance()?;
             let mut outcome = Outcome::default();
             outcome.say(Message::with_id("ZWEL0803W", "no launcher runs; there is nothing to stop"));
             return Ok(outcome);

@@ -25,6 +25,7 @@ pub(crate) struct Args {
 impl Args {
     /// Collects.
     pub(crate) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
+        self.which.check_ha_instance()?;
         let instance = self.which.open()?;
         let mut outcome = Outcome::default();
         if shell.is_check {

@@ -119,10 +119,8 @@ pub(crate) fn fault(fault: InstanceError) -> CommandError {
     let (id, code) = match &fault {
         InstanceError::NoConfiguration { .. } => ("ZWEL0032E", ReturnCode::Unknown),
         InstanceError::Path { .. } => ("ZWEL0035E", ReturnCode::Syntax),
-        InstanceError::Configuration { report, .. } if is_missing(report) => {
-            ("ZWEL0109E", ReturnCode::Unknown)
-        }
-        InstanceError::Configuration { .. } | InstanceError::Config(_) => ("ZWEL0072E", ReturnCode::Refused),
+        InstanceError::Configuration { report, .. } => of_report(report),
+        InstanceError::Config(_) => ("ZWEL0072E", ReturnCode::Refused),
         InstanceError::UnknownHa { .. } => ("ZWEL0036E", ReturnCode::Unknown),
         InstanceError::NotConfigured { .. } => ("ZWEL0157E", ReturnCode::Refused),
         InstanceError::Look { .. } => ("ZWEL0036E", ReturnCode::Outside),
@@ -140,8 +138,15 @@ pub(crate) fn fault(fault: InstanceError) -> CommandError {
     told.into()
 }
 
-fn is_missing(report: &Report) -> bool {
-    report.problems.iter().any(|problem| problem.id == Some("ZWEL0109E"))
+/// Returns id and code of a configuration that cannot be read: a file that is not there does not exist, one that cannot
+/// be opened is an outside failure, and anything else is wrong in a file.
+pub(crate) fn of_report(report: &Report) -> (&'static str, ReturnCode) {
+    let closed = report.problems.iter().filter(|problem| problem.id == Some("ZWEL0109E"));
+    let codes = closed.map(|problem| match problem.origin.as_ref().map(|origin| origin.file.try_exists()) {
+        Some(Ok(false)) => ReturnCode::Unknown,
+        _ => ReturnCode::Outside,
+    });
+    codes.max().map_or(("ZWEL0072E", ReturnCode::Refused), |code| ("ZWEL0109E", code))
 }
 
 fn lines(report: &Report) -> String {

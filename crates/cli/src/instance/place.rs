@@ -1,10 +1,11 @@
 //! Where an instance is, and where its launchers listen.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-use tender_package::ReturnCode;
+use tender_package::{Message, ReturnCode};
 
 use crate::error::{CommandError, RuntimeFault};
 
@@ -56,6 +57,26 @@ pub(crate) fn sanitised(id: &str) -> String {
     id.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect()
 }
 
+/// Warns root of an instance that is another user's: what root makes there, that user cannot replace.
+pub(crate) fn foreign(directory: &Path) -> Option<Message> {
+    let owner = fs::metadata(directory).ok()?.uid();
+    if owner == 0 || !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let text = format!(
+        "{} belongs to user {owner}, who cannot replace what root makes there and may not be able to start it any more",
+        directory.display()
+    );
+    let hint = "give this command as that user, such as with `runuser`; its systemd unit does";
+    Some(Message::with_id("ZWEL0832W", text).with_hint(hint))
+}
+
+/// Writes a word as one types it in a shell.
+pub(crate) fn typed(word: &str) -> String {
+    let is_plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-:+@%,".contains(&byte));
+    if is_plain { word.to_owned() } else { tender_launcher::script::shell_quoted(word) }
+}
+
 /// Lists the HA instances whose launchers run or once ran here.
 pub(super) fn ids(directory: &Path) -> Result<Vec<String>, CommandError> {
     let failed =
@@ -89,6 +110,12 @@ mod tests {
         let fault = named(place.path()).unwrap_err();
         assert_eq!(fault.code(), ReturnCode::Unknown);
         assert!(fault.to_string().contains(&place.path().display().to_string()));
+    }
+
+    #[test]
+    fn word_is_quoted_only_when_a_shell_would_split_it() {
+        assert_eq!(typed("/srv/prod-1"), "/srv/prod-1");
+        assert!(typed("/srv/pr od").contains('\''));
     }
 
     #[test]

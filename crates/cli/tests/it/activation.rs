@@ -4,11 +4,12 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::installation::component_of;
-use crate::world::{Answer, DEADLINE, World, free_ports, wait_until};
+use crate::installation::{component_of, signal};
+use crate::world::{Answer, DEADLINE, World, answer, free_ports, wait_until};
 
 /// A world with a managed system whose production instance runs level ONE.
 struct Site {
@@ -158,6 +159,28 @@ fn put2prod_restarts_only_what_changed_and_goes_back_when_it_does_not_become_rea
 }
 
 #[test]
+fn launcher_killed_while_a_level_comes_up_is_started_again_on_the_level_of_before() {
+    let site = Site::in_production();
+    let begun = site.world.path("begun");
+    let slow = format!("#!/bin/sh\n: > {}\nexec sleep 100000\n", begun.display());
+    site.level("slow", "one", "bin/start.sh", &slow);
+    site.send("slow");
+    let launcher = |site: &Site| site.status("prod")["data"]["pid"].as_i64();
+    let before = launcher(&site).unwrap();
+    let mut command = site.world.command("principal", "servmgr system put2prod 720 vm01");
+    let put2prod = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("the new ledger", || begun.exists());
+    signal(before, "KILL");
+    let answer = answer("put2prod", &put2prod.wait_with_output().unwrap());
+    assert_eq!(answer.code, Some(12), "{}", answer.text);
+    answer.says("has lost its launcher").says("the slots are as they were");
+    assert_eq!(site.world.slot("vm01", "current").as_deref(), Some("ONE.1"));
+    let after = launcher(&site).expect("a launcher runs again");
+    assert_ne!(after, before);
+    assert!(site.ledger_says().contains("EUR"), "the ledger of before, and nothing of the other level");
+}
+
+#[test]
 fn component_that_an_operator_stopped_is_not_in_the_way_and_stays_stopped() {
     let site = Site::in_production();
     site.run("vm01", "stop beacon --instance prod").ends(0);
@@ -218,9 +241,13 @@ fn production_that_does_not_run_is_switched_and_not_started() {
 fn instances_that_follow_slots_are_set_shown_and_removed() {
     let world = World::new();
     world.run("vm01", "agent init vm01").ends(0);
-    let product: PathBuf = world.path("media/base");
-    for name in ["prod", "proof"] {
-        world.run("vm01", &format!("instance init {name} --runtime {}", product.display())).ends(0);
+    let slots = world.path("vm01/system");
+    for (name, slot) in [("prod", "current"), ("proof", "test")] {
+        let level = slots.join("levels").join(name);
+        fs::create_dir_all(&level).unwrap();
+        std::os::unix::fs::symlink(&level, slots.join(slot)).unwrap();
+        let runtime = slots.join(slot).display().to_string();
+        world.run("vm01", &format!("instance init {name} --runtime {runtime}")).ends(0);
     }
     world.run("vm01", "agent instance").ends(0).says("no instance");
     world.run("vm01", "agent instance --production nosuch").ends(28).says("nosuch");
@@ -229,6 +256,19 @@ fn instances_that_follow_slots_are_set_shown_and_removed() {
     world.run("vm01", "agent instance").ends(0).says("no instance");
     world.run("vm01", "agent instance --production prod --test proof --ready-limit 5min").ends(0);
     world.run("vm01", "agent instance").ends(0).says("proof").says("5 min");
+    world.run("vm01", "agent instance --test prod").ends(16);
+    let product: PathBuf = world.path("media/base");
+    world.run("vm01", &format!("instance init stray --runtime {}", product.display())).ends(0);
+    world
+        .run("vm01", "agent instance --production stray")
+        .ends(4)
+        .says("not slot current")
+        .says("media/base");
+    world.run("vm01", "agent instance --production prod --production-ha lpar9").ends(0);
+    let text = fs::read_to_string(world.path("prod/zowe.yaml")).unwrap();
+    fs::write(world.path("prod/zowe.yaml"), text + "haInstances:\n  lpar1:\n    hostname: localhost\n")
+        .unwrap();
+    world.run("vm01", "agent instance --production prod --production-ha lpar9").ends(28).says("lpar1");
     world.run("vm01", "agent instance --remove").ends(0).says("no instance");
     world.run("vm01", "agent instance").ends(0).says("no instance");
 }

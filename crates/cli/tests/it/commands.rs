@@ -160,6 +160,12 @@ fn systems_fit_a_terminal_of_eighty_columns() {
 }
 
 #[test]
+fn query_that_finds_nothing_says_so() {
+    let world = World::with_level_one();
+    world.run("principal", "servmgr group query").ends(0).says("Nicknames: none");
+}
+
+#[test]
 fn release_is_dropped_when_no_system_is_on_it() {
     let mut world = World::with_level_one();
     world.add_system("vm01");

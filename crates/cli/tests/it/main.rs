@@ -10,6 +10,7 @@ mod components;
 mod configuration;
 mod cross_memory;
 mod emergency;
+mod exit_codes;
 mod faults;
 mod installation;
 mod real_servers;

@@ -38,6 +38,38 @@ fn instance_starts_restarts_what_was_killed_and_stops() {
 }
 
 #[test]
+fn states_fit_a_terminal_of_eighty_columns_with_reasons_that_can_be_read() {
+    let here = Installation::new();
+    let wait = "echo before; sleep 0.1; exec python3 bin/echo.py \"$ZWE_configs_port\"";
+    script(&here.path("product/components/echo/bin/start.sh"), wait);
+    script(&here.path("product/components/pulse/bin/start.sh"), "echo no pulse; exit 3");
+    here.tender("start --no-wait").ends(0);
+    let answer = |line: &str| {
+        let output = here.command(line).env("COLUMNS", "80").output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    wait_until("the first end of pulse", || here.component("pulse")["last_exit"] == "exit 3");
+    let text = answer("status");
+    assert!(text.contains("\n            ") && text.contains("exit 3"), "{text}");
+    for line in text.lines() {
+        assert!(line.chars().count() <= 80, "{} columns: {line}", line.chars().count());
+    }
+}
+
+#[test]
+fn instance_of_another_user_started_by_root_is_warned_of() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not root: only root can start what is another user's");
+        return;
+    }
+    let here = Installation::new();
+    std::os::unix::fs::chown(here.path("instance"), Some(65_534), Some(65_534)).unwrap();
+    here.tender("start").ends(4).says("ZWEL0832W").says("user 65534");
+    // The file keeps its owner.
+    here.tender("component disable pulse").ends(0);
+}
+
+#[test]
 fn second_launcher_is_refused_with_the_holder() {
     let here = Installation::new();
     here.tender("start").ends(0);

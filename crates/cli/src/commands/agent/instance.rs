@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use tender_agent::Home;
+use tender_agent::slots::Slot;
 use tender_package::{Message, Outcome, ReturnCode, Severity, Table};
 
 use super::{Shell, failed, open};
 use crate::activation::settings::{Bound, Settings};
 use crate::commands::status::amounts;
 use crate::error::{CommandError, RuntimeFault};
+use crate::instance::Which;
 
 /// Options of `tender agent instance`.
 #[derive(Debug, clap::Args)]
@@ -58,6 +61,11 @@ impl Args {
             .map_err(failed("read which instances follow the slots", ReturnCode::Outside))?;
         let after = self.applied_to(before.clone().unwrap_or_default())?;
         let mut outcome = shown(&after);
+        for (slot, bound) in [(Slot::Current, &after.production), (Slot::Test, &after.test)] {
+            if let Some(stray) = bound.as_ref().and_then(|bound| stray(&home, slot, bound)) {
+                outcome.say(stray);
+            }
+        }
         if before.as_ref() == Some(&after) || (before.is_none() && after == Settings::default()) {
             return Ok(outcome);
         }
@@ -96,14 +104,37 @@ impl Args {
 }
 
 fn bound(directory: &Path, ha_instance: Option<String>) -> Result<Bound, CommandError> {
-    let which = crate::instance::Which { instance: Some(directory.to_owned()), ..Default::default() };
+    let which =
+        Which { instance: Some(directory.to_owned()), config: None, ha_instance: ha_instance.clone() };
     let directory = which.directory()?;
+    which.check_ha_instance()?;
     let directory = directory.canonicalize().map_err(|source| CommandError::File {
         doing: "find",
         path: directory.clone(),
         source,
     })?;
     Ok(Bound { directory, ha_instance })
+}
+
+/// Warns of an instance that runs something else than the slot it is to follow: a switch would change nothing for it.
+fn stray(home: &Home, slot: Slot, bound: &Bound) -> Option<Message> {
+    let instance = bound.directory.clone();
+    let which = Which { instance: Some(instance), config: None, ha_instance: bound.ha_instance.clone() };
+    // One that cannot be read yet says nothing about it.
+    let runtime = which.load().ok()?.instance.runtime_directory()?;
+    let link = home.slot_link(slot);
+    let place = |path: &Path| Some((path.parent()?.canonicalize().ok()?, path.file_name()?.to_owned()));
+    if place(&runtime) == place(&link) {
+        return None;
+    }
+    let text = format!(
+        "{} runs {} and not slot {}: switching the slot changes nothing there",
+        bound.directory.display(),
+        runtime.display(),
+        slot.word()
+    );
+    let hint = format!("set zowe.runtimeDirectory to {}", link.display());
+    Some(Message::csm(93, Severity::W, text).with_hint(hint))
 }
 
 fn shown(settings: &Settings) -> Outcome {

@@ -11,6 +11,7 @@ use super::password::{self, PasswordArgs};
 use super::{Place, Shell, setup_fault, show};
 use crate::error::{CommandError, RuntimeFault};
 use crate::instance::Which;
+use crate::instance::place::typed;
 
 /// Options of `tender certificate init`.
 #[derive(Debug, clap::Args)]
@@ -126,7 +127,7 @@ impl Args {
     fn update_command(&self) -> String {
         let mut words = vec!["tender certificate init --update-config".to_owned()];
         let mut option = |name: &str, value: Option<String>| {
-            words.extend(value.map(|value| format!("{name} {}", quoted(&value))));
+            words.extend(value.map(|value| format!("{name} {}", typed(&value))));
         };
         let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         let shown = |path: &PathBuf| absolute(path).display().to_string();
@@ -206,12 +207,6 @@ fn refer(which: &Which, certificate: &RuntimeCertificate, shell: &Shell) -> Resu
     };
     outcome.say(Message::with_id("ZWEL0808I", text).with_hint("--overwrite makes a new certificate"));
     Ok(outcome)
-}
-
-/// Returns a word as a shell reads it back.
-fn quoted(word: &str) -> String {
-    let is_plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-:+@%,".contains(&byte));
-    if is_plain { word.to_owned() } else { tender_launcher::script::shell_quoted(word) }
 }
 
 fn absolute(path: &std::path::Path) -> Result<PathBuf, CommandError> {

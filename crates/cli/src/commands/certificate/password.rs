@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use tender_certificate::{BundleError, Password, Secret};
+use tender_certificate::{BundleError, Password, PasswordError, Secret};
 use tender_package::ReturnCode;
 
 use crate::error::{CommandError, RuntimeFault};
@@ -39,10 +39,18 @@ pub(super) fn of_file(path: Option<PathBuf>) -> Result<Option<Secret>, CommandEr
 /// Gets the password that a reference stands for.
 pub(super) fn resolve(password: &Password) -> Result<Secret, CommandError> {
     password.resolve().map_err(|fault| {
-        let is_missing = fault.io().is_some_and(|fault| fault.kind() == io::ErrorKind::NotFound);
-        let code = if is_missing { ReturnCode::Unknown } else { ReturnCode::Outside };
+        let code = reference_code(&fault);
         RuntimeFault::new("ZWEL0150E", code, "failed to get a password").because(fault).into()
     })
+}
+
+/// Returns the code of a password that cannot be had.
+pub(super) fn reference_code(fault: &PasswordError) -> ReturnCode {
+    match fault {
+        PasswordError::File { source, .. } => code(source),
+        PasswordError::NoVariable { .. } => ReturnCode::Unknown,
+        PasswordError::NoText { .. } => ReturnCode::Refused,
+    }
 }
 
 /// Returns the code of a store that cannot be used.

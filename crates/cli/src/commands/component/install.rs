@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tender_launcher::component::{self, InstallRequest};
 use tender_package::Outcome;
 
-use super::{Shell, changed, fault};
+use super::{Shell, fault, replaced};
 use crate::commands::status::amounts;
 use crate::error::CommandError;
 use crate::instance::Which;
@@ -41,15 +41,17 @@ impl Args {
     /// Installs a component that is not there yet.
     pub(super) fn install(self, shell: &Shell) -> Result<Outcome, CommandError> {
         let (which, request) = self.request(shell);
-        let change = component::install(&which.open()?, &request).map_err(fault("install the component"))?;
-        Ok(changed(&change, shell.is_check, "ZWEL0822I", "installed"))
+        let instance = which.open()?;
+        let change = component::install(&instance, &request).map_err(fault("install the component"))?;
+        Ok(replaced(&instance, &change, shell.is_check, "ZWEL0822I", "installed"))
     }
 
     /// Replaces a component that is there.
     pub(super) fn upgrade(self, shell: &Shell) -> Result<Outcome, CommandError> {
         let (which, request) = self.request(shell);
-        let change = component::upgrade(&which.open()?, &request).map_err(fault("upgrade the component"))?;
-        Ok(changed(&change, shell.is_check, "ZWEL0823I", "installed"))
+        let instance = which.open()?;
+        let change = component::upgrade(&instance, &request).map_err(fault("upgrade the component"))?;
+        Ok(replaced(&instance, &change, shell.is_check, "ZWEL0823I", "installed"))
     }
 
     fn request(self, shell: &Shell) -> (Which, InstallRequest) {

@@ -3,7 +3,7 @@
 use tender_launcher::component;
 use tender_package::Outcome;
 
-use super::{Shell, changed, fault};
+use super::{Shell, fault, replaced};
 use crate::error::CommandError;
 use crate::instance::Which;
 
@@ -20,8 +20,9 @@ pub(crate) struct Args {
 impl Args {
     /// Disables and removes it.
     pub(super) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
-        let change = component::uninstall(&self.which.open()?, &self.name, shell.is_check)
+        let instance = self.which.open()?;
+        let change = component::uninstall(&instance, &self.name, shell.is_check)
             .map_err(fault("uninstall the component"))?;
-        Ok(changed(&change, shell.is_check, "ZWEL0824I", "removed"))
+        Ok(replaced(&instance, &change, shell.is_check, "ZWEL0824I", "removed"))
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tender_config::edit::{self, EditError, Scalar};
 use tender_launcher::instance::Instance;
-use tender_package::{Message, Outcome, Table};
+use tender_package::{Message, Outcome, ReturnCode, Table};
 
 use super::Shell;
 use crate::error::{CommandError, RuntimeFault};
@@ -39,6 +39,12 @@ impl Args {
     /// Changes all keys or none, or tells which would change.
     pub(super) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
         let instance = self.which.open()?;
+        if let Some(id) = &self.which.ha_instance {
+            let text = "the file is for all HA instances; one of them has keys of its own";
+            return Err(RuntimeFault::new("ZWEL0102E", ReturnCode::Syntax, text)
+                .with_hint(format!("set haInstances.{id}.KEY instead, without --ha-instance"))
+                .into());
+        }
         let file = &file_of(&instance);
         let mut outcome = Outcome::default();
         let mut table = Table::new("", &["key", "value"]);

@@ -2,7 +2,7 @@
 
 use tender_config::problem::{Problem, Report};
 use tender_launcher::instance::{Instance, InstanceError};
-use tender_package::{Message, Outcome, ReturnCode, Table};
+use tender_package::{Message, Outcome, Table};
 
 use crate::error::CommandError;
 use crate::instance::{Which, loaded};
@@ -12,7 +12,7 @@ use crate::instance::{Which, loaded};
 #[command(
     after_help = "Examples:\n  tender config validate\n  tender config validate -c 'FILE(over.yaml):FILE(zowe.yaml)' --json\n\n\
                   Without --ha-instance it is about all HA instances of the configuration. Ends with 0 when all is well, \
-                  4 with warnings, 16 with errors. `tender validate` also runs what components bring to check \
+                  4 with warnings, 16 with errors, 12 or 28 when a file cannot be read or is not there. `tender validate` also runs what components bring to check \
                   themselves."
 )]
 pub(crate) struct Args {
@@ -90,7 +90,7 @@ fn reported(report: &Report, ids: &[String]) -> Outcome {
     }
     let (errors, warnings) = (report.errors().count(), report.warnings().count());
     if errors > 0 {
-        outcome.code = ReturnCode::Refused;
+        outcome.code = loaded::of_report(report).1;
         let mut table = Table::new("", &["errors", "warnings", "problems in all"]);
         table.row([errors, warnings, report.problems.len()].map(|count| count.to_string()));
         outcome.tables.push(table);

@@ -333,4 +333,9 @@ pub(super) const CATALOGUE: &[Entry] = &[
         "`tender status` shows it, `tender stop` ends it",
     ),
     entry("ZWEL0821E", "a server that was asked is not well", "`tender logs` of its component"),
+    entry(
+        "ZWEL0832W",
+        "root changes an instance of another user",
+        "give the command as that user; give back with `chown` what root has made",
+    ),
 ];

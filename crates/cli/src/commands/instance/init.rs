@@ -7,6 +7,7 @@ use tender_package::{Message, Outcome, ReturnCode, Table};
 
 use super::Shell;
 use crate::error::{CommandError, RuntimeFault};
+use crate::instance::place;
 
 /// Options of `tender instance init`.
 #[derive(Debug, clap::Args)]
@@ -73,6 +74,7 @@ impl Args {
 fn told(plan: &init::InitPlan, is_check: bool) -> Outcome {
     let mut outcome = Outcome::default();
     let directory = plan.directory.display();
+    let typed = place::typed(&plan.directory.display().to_string());
     let mut table = Table::new("", &["what", "path", "mode"]);
     let mut unit = None;
     for step in &plan.steps {
@@ -92,14 +94,15 @@ fn told(plan: &init::InitPlan, is_check: bool) -> Outcome {
     };
     outcome.tables.push(table);
     let next = format!(
-        "next: edit {directory}/zowe.yaml, then `tender validate --instance {directory}` and `tender start \
-         --instance {directory}`"
+        "next: edit {directory}/zowe.yaml, then `tender validate --instance {typed}` and `tender start \
+         --instance {typed}`"
     );
     outcome.say(Message::with_id("ZWEL0805I", text).with_hint(next));
     if let Some(unit) = unit {
         let text = format!("the systemd unit is in {}", unit.display());
-        let hint =
-            format!("`systemctl link {}`, then `systemctl enable --now` with its name", unit.display());
+        let name = unit.file_name().unwrap_or_default().to_string_lossy();
+        let (path, name) = (place::typed(&unit.display().to_string()), place::typed(&name));
+        let hint = format!("`systemctl link {path}`, then `systemctl enable --now {name}`");
         outcome.say(Message::with_id("ZWEL0806I", text).with_hint(hint));
     }
     outcome.data = serde_json::json!(plan);
@@ -117,6 +120,9 @@ fn fault(fault: InitError) -> CommandError {
             Some("choose a directory elsewhere: the product may be replaced at any time"),
         ),
         InitError::JobName { .. } => ("ZWEL0035E", ReturnCode::Syntax, None),
+        InitError::User { .. } => {
+            ("ZWEL0062E", ReturnCode::Unknown, Some("make the user first, or name another one"))
+        }
         InitError::Path { .. } => ("ZWEL0062E", ReturnCode::Refused, None),
         _ => ("ZWEL0062E", ReturnCode::Outside, None),
     };

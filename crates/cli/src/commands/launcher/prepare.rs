@@ -3,6 +3,7 @@
 use std::io;
 
 use clap::ValueEnum;
+use tender_launcher::discover;
 use tender_launcher::instance::Instance;
 use tender_launcher::launch::child::{self, Output};
 use tender_launcher::prepare::{PrepareRequest, prepare};
@@ -13,7 +14,7 @@ use tender_supervisor::Scope;
 use super::{program, run};
 use crate::commands::start::{phases, prepare_fault};
 use crate::error::CommandError;
-use crate::instance::Which;
+use crate::instance::{Which, loaded};
 
 /// Options of `tender launcher prepare`.
 #[derive(Debug, clap::Args)]
@@ -57,8 +58,26 @@ impl Args {
         };
         let has_plan = child::serve(&instance, &request, output, &mut io::stdout(), &mut io::stderr())
             .map_err(CommandError::Print)?;
-        let code = if has_plan { ReturnCode::Done } else { ReturnCode::Outside };
+        let code = if has_plan { ReturnCode::Done } else { without_plan(&instance, &request.scope) };
         Ok(Outcome { code, ..Outcome::default() })
+    }
+}
+
+/// Returns the code of an instance of which no plan could be made; why was told already.
+fn without_plan(instance: &Instance, scope: &Scope) -> ReturnCode {
+    let loaded = match instance.load() {
+        Err(failure) => return loaded::fault(failure).code(),
+        Ok(loaded) => loaded,
+    };
+    let launched = discover::launched(&loaded);
+    let is_unknown = match scope {
+        Scope::Components(names) => names.iter().any(|name| !launched.contains(name)),
+        Scope::All => false,
+    };
+    match (is_unknown, loaded.report.errors().next()) {
+        (true, _) => ReturnCode::Unknown,
+        (_, Some(_)) => ReturnCode::Refused,
+        _ => ReturnCode::Outside,
     }
 }
 

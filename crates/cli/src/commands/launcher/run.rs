@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use clap::ValueEnum;
+use tender_launcher::instance::Instance;
 use tender_launcher::launch::{self, Ended, LaunchError, RunRequest};
 use tender_launcher::message::{Message, chain, log_line};
 use tender_launcher::progress::Event;
@@ -15,7 +16,7 @@ use tender_supervisor::lock::LockError;
 use super::program;
 use crate::commands::start::phases;
 use crate::error::{CommandError, RuntimeFault};
-use crate::instance::Which;
+use crate::instance::{Which, loaded};
 use crate::render;
 
 /// Options of `tender launcher run`.
@@ -23,7 +24,7 @@ use crate::render;
 #[command(
     after_help = "Examples:\n  tender launcher run --instance /srv/prod\n  systemd: see `tender instance init --systemd`\n\n\
                   Ends with 0 when it was stopped, 4 when components had to be killed, 12 or 16 when nothing could be \
-                  started, 20 when another launcher runs the instance."
+                  started, 20 when another launcher runs the instance, 28 when there is no such instance."
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -94,12 +95,14 @@ impl Args {
             progress: Arc::new(move |event: &Event| drop(tell(told, event))),
         };
         let mut outcome = Outcome::default();
-        let ended = launch::run(&instance, &request).map_err(fault).inspect_err(|fault| {
-            // Whoever follows events reads nothing else.
-            if told == Told::Events {
-                drop(tell(told, &Event::Message(told_of(fault))));
-            }
-        })?;
+        let ended = launch::run(&instance, &request).map_err(|failure| why(&instance, failure)).inspect_err(
+            |fault| {
+                // Whoever follows events reads nothing else.
+                if told == Told::Events {
+                    drop(tell(told, &Event::Message(told_of(fault))));
+                }
+            },
+        )?;
         match ended {
             Ended::NotPrepared(prepared) => outcome.code = not_prepared(&prepared.phases),
             Ended::Stopped(exit) if exit.forced.is_empty() && exit.unkillable.is_empty() => {}
@@ -142,8 +145,16 @@ fn tell(told: Told, event: &Event) -> io::Result<()> {
     out.flush()
 }
 
+/// Says why an instance could not be run, in its own words when it cannot even be read.
+///
+/// Only the child reads the configuration; it is read here when nothing will run anyway.
+fn why(instance: &Instance, failure: LaunchError) -> CommandError {
+    let unusable = matches!(failure, LaunchError::Child(_)).then(|| instance.load().err()).flatten();
+    unusable.map_or_else(|| fault(failure), loaded::fault)
+}
+
 /// Says why an instance could not be run.
-pub(crate) fn fault(fault: LaunchError) -> CommandError {
+fn fault(fault: LaunchError) -> CommandError {
     let (id, code, hint) = match &fault {
         LaunchError::Lock(LockError::Held { .. }) => {
             ("ZWEL0820E", ReturnCode::Busy, Some("`tender status` shows it, `tender stop` ends it"))

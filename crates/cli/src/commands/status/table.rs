@@ -5,6 +5,9 @@ use tender_supervisor::console::{ComponentStatus, InstanceStatus, State};
 
 use super::amounts::{size, time};
 
+/// Lines of a component's output that a table of states goes with; `tender logs` has the rest.
+const OUTPUT_LINES_SHOWN: usize = 8;
+
 /// Shows every component in a row, those that the plan left out included.
 pub(crate) fn components(status: &InstanceStatus) -> Table {
     let header = ["component", "state", "pid", "uptime", "restarts", "CPU", "memory", "ports", "reason"];
@@ -35,7 +38,8 @@ fn headline(status: &InstanceStatus) -> String {
 
 fn component(one: &ComponentStatus) -> [String; 9] {
     let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
-    let mut reason = one.reason.clone().or_else(|| one.last_exit.clone()).unwrap_or_default();
+    let last_exit = || one.last_exit.as_ref().map(|exit| format!("ended last with {exit}"));
+    let mut reason = one.reason.clone().or_else(last_exit).unwrap_or_default();
     if let Some(next_ms) = one.next_start_ms {
         let after = if reason.is_empty() { "" } else { "; " };
         reason = format!("{reason}{after}starts in {}", time(next_ms));
@@ -80,7 +84,8 @@ pub(crate) fn complaints(status: &InstanceStatus) -> Vec<Message> {
         let why = why.map(|why| format!(": {why}")).unwrap_or_default();
         let mut message = Message::with_id("ZWEL0052W", format!("{} is {}{why}", one.name, word(one.state)));
         message.severity = severity;
-        told.push(with_output(message, &one.last_output));
+        let last = one.last_output.len().saturating_sub(OUTPUT_LINES_SHOWN);
+        told.push(with_output(message, &one.last_output[last..]));
     }
     told.extend(lost_output(status));
     told.extend(left_out(status));
