@@ -223,11 +223,21 @@ pub(crate) fn write_file(
     sync(parent)
 }
 
+/// A directory that this process works below.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that is between fork and exec has the directory open as well.
+        rustix::fs::flock(&self.0, FlockOperation::Unlock).ok();
+    }
+}
+
 /// One command at a time works below a key store directory.
-fn lock(dir: &Path) -> Result<File, DirectoryError> {
+fn lock(dir: &Path) -> Result<Lock, DirectoryError> {
     let handle = File::open(dir).map_err(DirectoryError::at("open", dir))?;
     match rustix::fs::flock(&handle, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(handle),
+        Ok(()) => Ok(Lock(handle)),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(DirectoryError::Busy { path: dir.to_owned() }),
         Err(error) => Err(DirectoryError::at("lock", dir)(error.into())),
     }

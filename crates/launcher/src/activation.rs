@@ -231,10 +231,13 @@ fn not_ready(status: &InstanceStatus, limit: Duration) -> Option<ActivationError
     let is_wrong = |state: State| !matches!(state, State::Ready | State::Stopped);
     for component in status.components.iter().filter(|component| is_wrong(component.state)) {
         let reason = component.reason.clone().or_else(|| component.last_exit.clone());
+        let is_late = matches!(component.state, State::Starting | State::Waiting) || reason.is_none();
+        let late = is_late.then(|| format!("not READY within {} s", limit.as_secs()));
+        let why = late.into_iter().chain(reason).collect::<Vec<_>>().join("; ");
         components.push(NotReady {
             name: component.name.clone(),
             state: format!("{:?}", component.state).to_uppercase(),
-            reason: reason.unwrap_or_else(|| format!("not READY within {} s", limit.as_secs())),
+            reason: why,
             output: component.last_output.clone(),
         });
     }

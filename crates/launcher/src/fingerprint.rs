@@ -125,6 +125,12 @@ impl DigestCache {
         write_generated(&self.path, &text, 0o600).ok();
     }
 
+    /// Returns the digest of a file a setting refers to; nothing when it is no file that can be read.
+    pub(crate) fn digest(&self, path: &Path) -> Option<String> {
+        let metadata = fs::metadata(path).ok().filter(|metadata| path.is_absolute() && metadata.is_file())?;
+        Some(self.facts(path, &metadata).ok()?.digest)
+    }
+
     fn facts(&self, path: &Path, metadata: &Metadata) -> io::Result<FileFacts> {
         let key = FileKey::of(metadata);
         {

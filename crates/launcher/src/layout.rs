@@ -105,12 +105,20 @@ impl Layout {
     ///
     /// A turn lasts as long as a few files take. Nobody takes a second one meanwhile.
     pub(crate) fn take_turn(&self) -> Result<Turn, LayoutError> {
-        let path = self.env().join(".turn");
-        let failed = |source| LayoutError::File { step: "wait for the turn at", path: path.clone(), source };
         create_dir(&self.env(), 0o700)?;
+        Self::turn_at(&self.env().join(".turn"))
+    }
+
+    /// Waits until nobody else prepares this HA instance: components configure themselves in one place.
+    pub(crate) fn take_own_turn(&self) -> Result<Turn, LayoutError> {
+        Self::turn_at(&self.private().join(".turn"))
+    }
+
+    fn turn_at(path: &Path) -> Result<Turn, LayoutError> {
+        let failed =
+            |source| LayoutError::File { step: "wait for the turn at", path: path.to_owned(), source };
         let mut options = OpenOptions::new();
-        let file =
-            options.write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
+        let file = options.write(true).create(true).truncate(false).mode(0o600).open(path).map_err(failed)?;
         loop {
             match flock(&file, FlockOperation::LockExclusive) {
                 Ok(()) => return Ok(Turn { _file: file }),

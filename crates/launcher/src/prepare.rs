@@ -180,11 +180,11 @@ pub fn prepare_loaded(
     let scratch = (request.mode == Mode::ValidateOnly).then(tempfile::tempdir).transpose();
     let failed = |source| LayoutError::Directory { path: std::env::temp_dir(), source };
     let scratch = scratch.map_err(failed)?;
-    let private = match &scratch {
-        Some(scratch) => scratch.path().to_owned(),
+    let (private, _turn) = match &scratch {
+        Some(scratch) => (scratch.path().to_owned(), None),
         None => {
             model.layout.create()?;
-            model.layout.private()
+            (model.layout.private(), Some(model.layout.take_own_turn()?))
         }
     };
     let prelude = library::install(&private)?;

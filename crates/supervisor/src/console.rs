@@ -226,6 +226,6 @@ pub struct ComponentStatus {
     /// enforced (ZWEL0084W), a tree that no cgroup holds (ZWEL0094W).
     #[serde(default)]
     pub conditions: Vec<ConsoleMessage>,
-    /// The last lines of output, when it is FAILED or in BACKOFF.
+    /// The last lines of output, when it is STARTING, DEGRADED, FAILED or in BACKOFF.
     pub last_output: Vec<String>,
 }

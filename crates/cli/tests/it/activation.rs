@@ -159,6 +159,19 @@ fn put2prod_restarts_only_what_changed_and_goes_back_when_it_does_not_become_rea
 }
 
 #[test]
+fn level_that_never_becomes_ready_is_taken_back_with_what_it_printed() {
+    let site = Site::in_production();
+    site.run("vm01", "agent instance --production prod --ready-limit 3s").ends(0);
+    let silent = "#!/bin/sh\necho waiting for a book that never comes\nexec sleep 100000\n";
+    site.level("slow", "one", "bin/start.sh", silent);
+    site.send("slow");
+    let answer = site.run("principal", "servmgr system put2prod 720 vm01").ends(12);
+    answer.says("ledger is STARTING: not READY within 3 s").says("waiting for a book that never comes");
+    assert_eq!(site.world.slot("vm01", "current").as_deref(), Some("ONE.1"));
+    assert!(site.ledger_says().contains("EUR"));
+}
+
+#[test]
 fn launcher_killed_while_a_level_comes_up_is_started_again_on_the_level_of_before() {
     let site = Site::in_production();
     let begun = site.world.path("begun");

@@ -259,6 +259,12 @@ fn real_servers_take_the_certificate_of_the_instance_and_reload_only_who_uses_it
     let answer = with(&["--cacert", &authority, &url]).unwrap();
     assert!(answer.contains("visits"), "{answer}");
     assert_eq!(with(&[&url]), None, "nobody but who has the authority trusts it");
+    // A renewed certificate has the paths of the old one.
+    let before = here.pid("nginx");
+    here.tender("certificate renew").ends(0);
+    here.tender("reload").ends(0).says("nginx");
+    assert_ne!(here.pid("nginx"), before, "nginx still has the certificate of before");
+    assert_eq!(here.pid("redis"), redis, "redis has nothing to do with certificates");
     here.tender("verify").says("nginx");
     here.tender("stop").ends(0);
     assert_eq!(here.processes(), Vec::<i64>::new(), "processes were left");

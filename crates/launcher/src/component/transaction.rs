@@ -13,6 +13,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::{MetadataExt as _, lchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -58,6 +59,15 @@ pub enum TransactionError {
     /// A directory could not be made or removed.
     #[error("change components")]
     Layout(#[from] LayoutError),
+    /// What root made cannot be given to the owner of the directory.
+    #[error("give `{}` to the owner of the extension directory", path.display())]
+    Owner {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
 }
 
 /// What the journal says.
@@ -133,7 +143,34 @@ impl Extensions {
         remove_dir(&extensions.work())?;
         create_dir(&extensions.work(), 0o700)?;
         create_dir(&private.join("backup"), 0o700)?;
+        extensions.give_away(&private)?;
         Ok((extensions, recovered))
+    }
+
+    /// Gives what root made to the owner of the directory, who could neither use nor remove it otherwise.
+    ///
+    /// For everybody else, and in a directory of root's own, nothing is done.
+    pub fn give_away(&self, path: &Path) -> Result<(), TransactionError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| TransactionError::Owner { path, source }
+        };
+        let owner = self.directory.metadata().map_err(failed(&self.directory))?;
+        if !rustix::process::geteuid().is_root() || owner.uid() == 0 {
+            return Ok(());
+        }
+        let mut open = vec![path.to_owned()];
+        while let Some(path) = open.pop() {
+            // A link is given away itself, not what it leads to.
+            lchown(&path, Some(owner.uid()), Some(owner.gid())).map_err(failed(&path))?;
+            if path.symlink_metadata().is_ok_and(|facts| facts.is_dir()) {
+                let entries = fs::read_dir(&path).map_err(failed(&path))?;
+                for entry in entries {
+                    open.push(entry.map_err(failed(&path))?.path());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Returns where a component is staged: the same file system, not seen as a component.
@@ -173,6 +210,7 @@ impl Extensions {
         accept: impl FnOnce(&Path) -> Result<(), E>,
         enable: impl FnOnce(&Enabling) -> Result<(), E>,
     ) -> Result<(), E> {
+        self.give_away(staged)?;
         fault::point("component.staged");
         let target = self.place(name);
         let is_replaced = target.symlink_metadata().is_ok();

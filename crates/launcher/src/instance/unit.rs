@@ -38,8 +38,8 @@ pub fn text(unit: &Unit<'_>) -> String {
         "ExecStart={program} launcher run --instance {directory}{ha}\n\
          ExecReload={program} reload --instance {directory}{ha}\n\
          Delegate=yes\nKillMode=mixed\nTimeoutStartSec=30min\nTimeoutStopSec=5min\nRestart=on-failure\nRestartSec=5s\n\
-         # Refused by a rule, held by another launcher, wrong syntax: starting again would not help.\n\
-         RestartPreventExitStatus=16 20 24\n\n[Install]\nWantedBy=multi-user.target\n"
+         # Refused by a rule, held by another launcher, wrong syntax, not there: starting again would not help.\n\
+         RestartPreventExitStatus=16 20 24 28\n\n[Install]\nWantedBy=multi-user.target\n"
     )
     .expect("a string takes everything");
     text

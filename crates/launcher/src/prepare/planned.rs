@@ -157,6 +157,10 @@ fn fingerprint_of(
     for (name, value) in used {
         texts.push(name.clone());
         texts.push(value.clone());
+        // A certificate is renewed in place: its path stays and its bytes do not.
+        if name.contains("_certificate_") {
+            texts.extend(value.split(',').map(Path::new).filter_map(|path| shared.cache.digest(path)));
+        }
     }
     Ok(fingerprint::of_texts(texts.iter().map(String::as_str)))
 }

@@ -1,6 +1,7 @@
 //! Components installed, replaced and removed; killed at every step on the way.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -140,6 +141,22 @@ fn install_command_that_fails_leaves_the_old_component() {
     let ComponentError::Hook { reason, output, .. } = error else { panic!("{error}") };
     assert!(reason.contains('7') && output == ["no licence"]);
     assert_eq!(installed(&world).as_deref(), Some("1.0.0"));
+}
+
+#[test]
+fn component_that_root_installs_belongs_to_whom_the_directory_belongs() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root makes files of others");
+        return;
+    }
+    let world = World::new();
+    let extensions = world.path("extensions");
+    chown(&extensions, Some(12_345), Some(54_321)).unwrap();
+    component::install(&world.instance(), &request(&source(&world, "1.0.0"))).unwrap();
+    for path in ["ext", "ext/bin/start.sh", ".tender", ".tender/lock", ".tender/work"] {
+        let facts = fs::symlink_metadata(extensions.join(path)).unwrap();
+        assert_eq!((facts.uid(), facts.gid()), (12_345, 54_321), "{path}");
+    }
 }
 
 #[test]

@@ -40,6 +40,15 @@ pub(super) fn plan(
     }
     level.permits(Operation::Promote)?;
     query::refuse_holds(principal, &level, &content, None)?;
+    let failed = test_runs::failed(&principal.tables(), vrm, name, level.generation)?;
+    if let (Some((system, run)), None) = (failed.first(), force) {
+        let text = format!("the test instance of {system} did not take {}: {}", run.level, run.summary);
+        return Err(Refusal::new(149, text)
+            .hint(format!(
+                "correct the level and send it again for a test; servmgr system query {vrm} {system}"
+            ))
+            .into());
+    }
     let package = packages::find(&principal.tables(), vrm, name, level.generation)?;
     if !package.is_some_and(|package| package.is_tested) && force.is_none() {
         let text = format!(
@@ -51,15 +60,6 @@ pub(super) fn plan(
             .hint(format!(
                 "tender servmgr srvlvl send {} SYSTEM --test, or give --force REASON",
                 level.title()
-            ))
-            .into());
-    }
-    let failed = test_runs::failed(&principal.tables(), vrm, name, level.generation)?;
-    if let (Some((system, run)), None) = (failed.first(), force) {
-        let text = format!("the test instance of {system} did not take {}: {}", run.level, run.summary);
-        return Err(Refusal::new(149, text)
-            .hint(format!(
-                "correct the level and send it again for a test; servmgr system query {vrm} {system}"
             ))
             .into());
     }

@@ -55,7 +55,8 @@ impl Engine {
         };
         let has_process = !tree.is_empty();
         let group = unit.group.as_ref().filter(|_| has_process);
-        let wants_output = matches!(unit.life.state, State::Failed | State::Backoff);
+        let wants_output =
+            matches!(unit.life.state, State::Failed | State::Backoff | State::Starting | State::Degraded);
         let conditions = conditions(unit);
         let condition = || conditions.first().map(|condition| condition.text.clone());
         let reason = unit.life.reason.clone().or_else(condition).or_else(|| unit.status.clone());
