@@ -1,0 +1,403 @@
+//! Who is registered: a value that changes by what happens to it, at the times it is told.
+//!
+//! ```text
+//!              register                    no heartbeat for the lease, or cancel
+//! (not there) ──────────► registered ─────────────────────────────────────────► (not there, DELETED in the changes)
+//!                          │      ▲
+//!                 override │      │ override removed, or registered anew
+//!                          ▼      │
+//!                        status of an operator
+//! ```
+//!
+//! Source: the registry of the Eureka protocol; where it is more exact than the Java server (the length of a lease, who
+//! is taken away), [`Policy`] can make it the same.
+
+use std::collections::BTreeMap;
+
+use super::instance::{Action, Instance, Status};
+
+/// How the registry decides.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Policy {
+    /// A lease that was renewed once ends after twice its duration, as the Java server counts.
+    pub is_double_lease: bool,
+    /// Nobody is taken away while fewer heartbeats than this part of those expected arrive; 0 switches that off.
+    pub preserving_part: f64,
+    /// For how long a change is told, in milliseconds.
+    pub delta_ms: u64,
+    /// For how long an override is kept that nobody asks for, in milliseconds.
+    pub override_ms: u64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { is_double_lease: false, preserving_part: 0.85, delta_ms: 180_000, override_ms: 3_600_000 }
+    }
+}
+
+/// An instance that is registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// What it said, with the times of its lease.
+    pub instance: Instance,
+    /// It has sent a heartbeat since it was registered.
+    is_renewed: bool,
+}
+
+/// What became of a registration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registered {
+    /// It was not there before.
+    New,
+    /// It takes the place of what was there.
+    Replaced,
+    /// What was there is newer by the client's own time and stays; its lease is renewed.
+    Kept,
+}
+
+/// What became of a heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heartbeat {
+    /// The lease is renewed.
+    Renewed,
+    /// Another server has an older state of the instance than ours, which is this.
+    Older(Box<Instance>),
+}
+
+/// Says why a call about an instance changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It is not registered.
+    #[error("instance `{id}` of `{app}` is not registered")]
+    Unknown {
+        /// The service.
+        app: String,
+        /// The instance.
+        id: String,
+    },
+    /// The client has changed since: it must register again.
+    #[error("instance `{id}` of `{app}` is registered with an older state than its own")]
+    Newer {
+        /// The service.
+        app: String,
+        /// The instance.
+        id: String,
+    },
+}
+
+/// What is to be written of a registry.
+#[derive(Debug)]
+pub struct View<'r> {
+    /// Which state it is of.
+    pub version: u64,
+    /// Counts of all that is registered, by status.
+    pub hash: String,
+    /// Services in order of their names, each with its instances.
+    pub applications: Vec<(&'r str, Vec<&'r Instance>)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Override {
+    status: Status,
+    used_ms: u64,
+}
+
+#[derive(Debug)]
+struct Changed {
+    at_ms: u64,
+    instance: Instance,
+}
+
+/// Heartbeats of this minute and of the one before.
+#[derive(Debug, Default)]
+struct Renewals {
+    minute: u64,
+    now: u64,
+    before: u64,
+}
+
+impl Renewals {
+    fn turn(&mut self, now_ms: u64) {
+        let minute = now_ms / 60_000;
+        if minute != self.minute {
+            self.before = if minute == self.minute + 1 { self.now } else { 0 };
+            (self.minute, self.now) = (minute, 0);
+        }
+    }
+}
+
+/// Who is registered.
+#[derive(Debug, Default)]
+pub struct Registry {
+    policy: Policy,
+    applications: BTreeMap<String, BTreeMap<String, Entry>>,
+    overrides: BTreeMap<String, Override>,
+    changes: BTreeMap<(String, String), Changed>,
+    renewals: Renewals,
+    version: u64,
+}
+
+impl Registry {
+    /// Makes an empty registry.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        Self { policy, ..Self::default() }
+    }
+
+    /// Returns which state it is in: greater after every change that readers can see.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Returns an instance; `app` may be in any case.
+    #[must_use]
+    pub fn get(&self, app: &str, id: &str) -> Option<&Entry> {
+        self.applications.get(&app.to_uppercase())?.get(id)
+    }
+
+    /// Returns the instances of a service; `app` may be in any case.
+    pub fn of(&self, app: &str) -> impl Iterator<Item = &Instance> {
+        let entries = self.applications.get(&app.to_uppercase()).into_iter().flat_map(BTreeMap::values);
+        entries.map(|entry| &entry.instance)
+    }
+
+    /// Returns every instance, in order of services and ids.
+    pub fn all(&self) -> impl Iterator<Item = &Instance> {
+        self.applications.values().flat_map(BTreeMap::values).map(|entry| &entry.instance)
+    }
+
+    /// Takes an announcement.
+    pub fn register(&mut self, mut instance: Instance, now_ms: u64) -> Registered {
+        let stored = self.applications.get_mut(&instance.app).and_then(|ids| ids.get_mut(&instance.id));
+        let known = stored.as_ref().map(|entry| (entry.instance.status, entry.instance.lease.up_ms));
+        if let Some(entry) = stored
+            && entry.instance.dirty_ms > instance.dirty_ms
+        {
+            entry.instance.lease.renewed_ms = now_ms;
+            return Registered::Kept;
+        }
+        if instance.overridden != Status::Unknown {
+            let said = Override { status: instance.overridden, used_ms: now_ms };
+            self.overrides.entry(instance.id.clone()).or_insert(said);
+        }
+        let ruled = self.ruling(&instance.id, now_ms);
+        instance.overridden = ruled.unwrap_or(Status::Unknown);
+        instance.status = resolved(instance.status, ruled, known.map(|(status, _)| status));
+        let lease = &mut instance.lease;
+        (lease.registered_ms, lease.renewed_ms, lease.evicted_ms) = (now_ms, now_ms, 0);
+        lease.up_ms = known.map_or(0, |(_, up_ms)| up_ms);
+        if instance.status == Status::Up && lease.up_ms == 0 {
+            lease.up_ms = now_ms;
+        }
+        (instance.action, instance.updated_ms) = (Action::Added, now_ms);
+        self.changed(&instance, now_ms);
+        let ids = self.applications.entry(instance.app.clone()).or_default();
+        ids.insert(instance.id.clone(), Entry { instance, is_renewed: false });
+        if known.is_some() { Registered::Replaced } else { Registered::New }
+    }
+
+    /// Takes a heartbeat; `dirty_ms` is the client's own last change, as far as it says it.
+    ///
+    /// Errors: [`Refused`], after which a client registers again.
+    pub fn heartbeat(
+        &mut self,
+        app: &str,
+        id: &str,
+        dirty_ms: Option<u64>,
+        is_replication: bool,
+        now_ms: u64,
+    ) -> Result<Heartbeat, Refused> {
+        let ruled = self.ruling(id, now_ms);
+        let entry = entry_of(&mut self.applications, app, id)?;
+        if entry.instance.status == Status::Unknown && ruled.is_none() {
+            return Err(unknown(app, id));
+        }
+        let stored_ms = entry.instance.dirty_ms;
+        if dirty_ms.is_some_and(|dirty_ms| dirty_ms > stored_ms) {
+            return Err(Refused::Newer { app: app.to_uppercase(), id: id.to_owned() });
+        }
+        entry.instance.lease.renewed_ms = now_ms;
+        entry.is_renewed = true;
+        let older = is_replication && dirty_ms.is_some_and(|dirty_ms| dirty_ms < stored_ms);
+        let answer =
+            if older { Heartbeat::Older(Box::new(entry.instance.clone())) } else { Heartbeat::Renewed };
+        self.renewals.turn(now_ms);
+        self.renewals.now += 1;
+        Ok(answer)
+    }
+
+    /// Takes an instance away because it says so.
+    pub fn cancel(&mut self, app: &str, id: &str, now_ms: u64) -> Result<(), Refused> {
+        self.remove(&app.to_uppercase(), id, now_ms).map(drop).ok_or_else(|| unknown(app, id))
+    }
+
+    /// Overrides the status of an instance.
+    pub fn set_status(&mut self, app: &str, id: &str, status: Status, now_ms: u64) -> Result<(), Refused> {
+        self.modify(app, id, now_ms, |instance| (instance.overridden, instance.status) = (status, status))?;
+        self.overrides.insert(id.to_owned(), Override { status, used_ms: now_ms });
+        Ok(())
+    }
+
+    /// Removes the override of an instance, which then has the status `then` until it says another.
+    pub fn remove_status(&mut self, app: &str, id: &str, then: Status, now_ms: u64) -> Result<(), Refused> {
+        self.modify(app, id, now_ms, |instance| {
+            (instance.overridden, instance.status) = (Status::Unknown, then);
+        })?;
+        self.overrides.remove(id);
+        Ok(())
+    }
+
+    /// Merges metadata into that of an instance.
+    pub fn add_metadata(
+        &mut self,
+        app: &str,
+        id: &str,
+        more: BTreeMap<String, String>,
+        now_ms: u64,
+    ) -> Result<(), Refused> {
+        self.modify(app, id, now_ms, |instance| instance.metadata.extend(more))
+    }
+
+    /// Takes away what has not been heard of for longer than its lease; returns what that was.
+    ///
+    /// While heartbeats fail to arrive from many at once it is more likely the network that is broken: then nothing is
+    /// taken away ([`Policy::preserving_part`]).
+    pub fn evict(&mut self, now_ms: u64) -> Vec<Instance> {
+        if self.is_preserving(now_ms) {
+            return Vec::new();
+        }
+        let is_double = self.policy.is_double_lease;
+        let is_over = |entry: &&Entry| {
+            let lease = &entry.instance.lease;
+            let times = if is_double && entry.is_renewed { 2 } else { 1 };
+            lease.renewed_ms.saturating_add(lease.duration_s.saturating_mul(1000 * times)) < now_ms
+        };
+        let entries = self.applications.values().flat_map(BTreeMap::values);
+        let over: Vec<(String, String)> = entries
+            .filter(is_over)
+            .map(|entry| (entry.instance.app.clone(), entry.instance.id.clone()))
+            .collect();
+        over.into_iter().filter_map(|(app, id)| self.remove(&app, &id, now_ms)).collect()
+    }
+
+    /// Says whether so few heartbeats arrive that nobody is taken away.
+    pub fn is_preserving(&mut self, now_ms: u64) -> bool {
+        self.renewals.turn(now_ms);
+        let expected: f64 = self.all().map(|one| 60.0 / one.lease.renewal_interval_s.max(1) as f64).sum();
+        let arrived = self.renewals.before.max(self.renewals.now) as f64;
+        self.policy.preserving_part > 0.0 && arrived < expected * self.policy.preserving_part
+    }
+
+    /// Returns the whole.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        let applications = self.applications.iter();
+        let listed = applications
+            .map(|(name, ids)| (name.as_str(), ids.values().map(|entry| &entry.instance).collect()));
+        View { version: self.version, hash: self.hash(), applications: listed.collect() }
+    }
+
+    /// Returns what has changed of late, with the hash of the whole.
+    #[must_use]
+    pub fn delta(&self, now_ms: u64) -> View<'_> {
+        let mut applications: BTreeMap<&str, Vec<&Instance>> = BTreeMap::new();
+        let since_ms = now_ms.saturating_sub(self.policy.delta_ms);
+        for change in self.changes.values().filter(|change| change.at_ms >= since_ms) {
+            applications.entry(&change.instance.app).or_default().push(&change.instance);
+        }
+        View { version: self.version, hash: self.hash(), applications: applications.into_iter().collect() }
+    }
+
+    /// Forgets changes and overrides that are too old to be told.
+    pub fn forget(&mut self, now_ms: u64) {
+        let Policy { delta_ms, override_ms, .. } = self.policy;
+        self.changes.retain(|_, change| change.at_ms.saturating_add(delta_ms) >= now_ms);
+        self.overrides.retain(|_, one| one.used_ms.saturating_add(override_ms) >= now_ms);
+    }
+
+    /// Returns the counts of statuses by which clients check that they have missed nothing.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for instance in self.all() {
+            *counts.entry(instance.status.name()).or_default() += 1;
+        }
+        counts.into_iter().map(|(name, count)| format!("{name}_{count}_")).collect()
+    }
+
+    fn modify(
+        &mut self,
+        app: &str,
+        id: &str,
+        now_ms: u64,
+        change: impl FnOnce(&mut Instance),
+    ) -> Result<(), Refused> {
+        let entry = entry_of(&mut self.applications, app, id)?;
+        change(&mut entry.instance);
+        let instance = &mut entry.instance;
+        if instance.status == Status::Up && instance.lease.up_ms == 0 {
+            instance.lease.up_ms = now_ms;
+        }
+        instance.lease.renewed_ms = now_ms;
+        (instance.action, instance.updated_ms) = (Action::Modified, now_ms);
+        let instance = instance.clone();
+        self.changed(&instance, now_ms);
+        Ok(())
+    }
+
+    fn remove(&mut self, app: &str, id: &str, now_ms: u64) -> Option<Instance> {
+        let ids = self.applications.get_mut(app)?;
+        let mut instance = ids.remove(id)?.instance;
+        if ids.is_empty() {
+            self.applications.remove(app);
+        }
+        self.overrides.remove(id);
+        instance.lease.evicted_ms = now_ms;
+        (instance.action, instance.updated_ms) = (Action::Deleted, now_ms);
+        self.changed(&instance, now_ms);
+        Some(instance)
+    }
+
+    fn changed(&mut self, instance: &Instance, now_ms: u64) {
+        self.version += 1;
+        let key = (instance.app.clone(), instance.id.clone());
+        self.changes.insert(key, Changed { at_ms: now_ms, instance: instance.clone() });
+    }
+
+    /// Returns what an operator made of an instance, and remembers that somebody asked.
+    fn ruling(&mut self, id: &str, now_ms: u64) -> Option<Status> {
+        let one = self.overrides.get_mut(id)?;
+        one.used_ms = now_ms;
+        Some(one.status)
+    }
+}
+
+fn entry_of<'a>(
+    applications: &'a mut BTreeMap<String, BTreeMap<String, Entry>>,
+    app: &str,
+    id: &str,
+) -> Result<&'a mut Entry, Refused> {
+    let ids = applications.get_mut(&app.to_uppercase());
+    ids.and_then(|ids| ids.get_mut(id)).ok_or_else(|| unknown(app, id))
+}
+
+fn unknown(app: &str, id: &str) -> Refused {
+    Refused::Unknown { app: app.to_uppercase(), id: id.to_owned() }
+}
+
+/// Decides which status counts: what the instance says when it is not to be used, then what an operator made of it, then
+/// what it was taken out to before, then what it says.
+fn resolved(said: Status, ruled: Option<Status>, before: Option<Status>) -> Status {
+    if matches!(said, Status::Down | Status::Starting) {
+        return said;
+    }
+    match (ruled, before) {
+        (Some(ruled), _) => ruled,
+        (None, Some(Status::OutOfService)) => Status::OutOfService,
+        _ => said,
+    }
+}
+
+#[cfg(test)]
+mod tests;

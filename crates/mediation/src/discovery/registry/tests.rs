@@ -1,0 +1,227 @@
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::discovery::{Snapshot, json, xml};
+
+fn node_body(id: &str, status: &str) -> String {
+    format!(
+        r#"{{"instance":{{"app":"hwexpress","vipAddress":"hwexpress","instanceId":"{id}","hostName":"localhost",
+        "ipAddr":"127.0.0.1","port":{{"$":10039,"@enabled":false}},"securePort":{{"$":"10039","@enabled":"true"}},
+        "dataCenterInfo":{{"@class":"com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo","name":"MyOwn"}},
+        "metadata":{{"apiml.routes.api_v1.gatewayUrl":"api/v1"}},"status":"{status}","later":{{"x":[1]}}}}}}"#
+    )
+}
+
+fn instance(id: &str, status: &str, now_ms: u64) -> Instance {
+    json::read_instance(node_body(id, status).as_bytes(), now_ms).unwrap()
+}
+
+fn parsed(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap()
+}
+
+#[test]
+fn what_node_clients_send_is_taken_and_written_as_java_does() {
+    let mut registry = Registry::default();
+    assert_eq!(registry.register(instance("localhost:hwexpress:10039", "UP", 7), 7), Registered::New);
+    let document = parsed(&json::applications(&registry.view()));
+    let applications = &document["applications"];
+    assert_eq!(applications["apps__hashcode"], "UP_1_");
+    assert_eq!(applications["versions__delta"], "1");
+    let one = &applications["application"][0]["instance"][0];
+    assert_eq!(applications["application"][0]["name"], "HWEXPRESS");
+    assert_eq!(one["port"], serde_json::json!({ "$": 10039, "@enabled": "false" }));
+    assert_eq!(one["securePort"], serde_json::json!({ "$": 10039, "@enabled": "true" }));
+    assert_eq!(one["lastDirtyTimestamp"], "7");
+    assert_eq!(one["leaseInfo"]["durationInSecs"], 90);
+    assert_eq!(one["isCoordinatingDiscoveryServer"], "false");
+    assert_eq!(one["actionType"], "ADDED");
+}
+
+#[test]
+fn empty_registry_and_empty_metadata_have_the_forms_that_clients_expect() {
+    let mut registry = Registry::default();
+    let document = parsed(&json::applications(&registry.view()));
+    assert_eq!(document["applications"]["application"], serde_json::json!([]));
+    assert_eq!(document["applications"]["apps__hashcode"], "");
+    let mut plain = instance("a", "UP", 1);
+    plain.metadata.clear();
+    registry.register(plain, 1);
+    let written = registry.get("HwExpress", "a").unwrap();
+    let value = parsed(&json::instance(&written.instance));
+    assert_eq!(value["instance"]["metadata"]["@class"], "java.util.Collections$EmptyMap");
+    let text = String::from_utf8(xml::instance(&written.instance)).unwrap();
+    assert!(text.contains("<metadata class=\"java.util.Collections$EmptyMap\"/>"), "{text}");
+    assert!(text.contains("<port enabled=\"false\">10039</port>"), "{text}");
+}
+
+#[test]
+fn xml_that_is_written_is_read_as_the_same_instance() {
+    let mut registry = Registry::default();
+    registry.register(instance("a", "UP", 1), 1);
+    let stored = &registry.get("hwexpress", "a").unwrap().instance;
+    let text = String::from_utf8(xml::instance(stored)).unwrap();
+    assert!(
+        text.contains("<apiml.routes.api__v1.gatewayUrl>api/v1</apiml.routes.api__v1.gatewayUrl>"),
+        "{text}"
+    );
+    let read = xml::read_instance(text.as_bytes(), 1).unwrap();
+    assert_eq!(read.metadata, stored.metadata);
+    assert_eq!((read.id, read.port, read.secure_port), (stored.id.clone(), stored.port, stored.secure_port));
+    let by_hand = "<instance><app>svc</app><hostName>h</hostName><ipAddr>1</ipAddr>\
+                   <securePort enabled=\"true\">8443</securePort>\
+                   <dataCenterInfo><name>MyOwn</name></dataCenterInfo></instance>";
+    let read = xml::read_instance(by_hand.as_bytes(), 5).unwrap();
+    assert_eq!((read.id.as_str(), read.app.as_str(), read.secure_port.number), ("h", "SVC", 8443));
+    assert!(read.secure_port.is_enabled && read.port.is_enabled);
+}
+
+#[test]
+fn announcement_without_what_it_must_have_names_it() {
+    for (cut, field) in [
+        (r#""hostName":"localhost","#, "hostName"),
+        (r#""ipAddr":"127.0.0.1","#, "ipAddr"),
+        (r#""app":"hwexpress","#, "app"),
+        (r#","name":"MyOwn""#, "dataCenterInfo.name"),
+    ] {
+        let body = node_body("a", "UP").replace(cut, "");
+        let error = json::read_instance(body.as_bytes(), 1).unwrap_err();
+        assert_eq!(error.to_string(), format!("`{field}` of the instance is missing"));
+    }
+    let body = node_body("a", "UP").replace("10039", "70039");
+    assert!(json::read_instance(body.as_bytes(), 1).unwrap_err().to_string().contains("a port number"));
+    assert!(json::read_instance(b"{}", 1).is_err() && json::read_instance(b"{", 1).is_err());
+}
+
+#[test]
+fn heartbeat_of_a_client_that_changed_makes_it_register_again() {
+    let mut registry = Registry::default();
+    registry.register(instance("a", "UP", 100), 100);
+    assert_eq!(registry.heartbeat("HWEXPRESS", "a", Some(100), false, 200), Ok(Heartbeat::Renewed));
+    let newer = registry.heartbeat("hwexpress", "a", Some(101), false, 200);
+    assert!(matches!(newer, Err(Refused::Newer { .. })));
+    assert_eq!(registry.heartbeat("hwexpress", "a", Some(99), false, 200), Ok(Heartbeat::Renewed));
+    let older = registry.heartbeat("hwexpress", "a", Some(99), true, 200);
+    assert!(matches!(older, Ok(Heartbeat::Older(instance)) if instance.dirty_ms == 100));
+    assert!(matches!(registry.heartbeat("hwexpress", "b", None, false, 200), Err(Refused::Unknown { .. })));
+}
+
+#[test]
+fn older_announcement_renews_and_changes_nothing() {
+    let mut registry = Registry::default();
+    registry.register(instance("a", "UP", 100), 100);
+    assert_eq!(registry.register(instance("a", "DOWN", 99), 500), Registered::Kept);
+    let entry = registry.get("hwexpress", "a").unwrap();
+    assert_eq!((entry.instance.status, entry.instance.lease.renewed_ms), (Status::Up, 500));
+    assert_eq!(registry.register(instance("a", "DOWN", 101), 600), Registered::Replaced);
+    assert_eq!(registry.hash(), "DOWN_1_");
+}
+
+#[test]
+fn override_holds_until_it_is_removed_and_then_the_client_registers_again() {
+    let mut registry = Registry::default();
+    registry.register(instance("a", "UP", 1), 1);
+    registry.set_status("hwexpress", "a", Status::OutOfService, 2).unwrap();
+    registry.register(instance("a", "UP", 3), 3);
+    assert_eq!(registry.get("hwexpress", "a").unwrap().instance.status, Status::OutOfService);
+    registry.register(instance("a", "DOWN", 4), 4);
+    assert_eq!(registry.get("hwexpress", "a").unwrap().instance.status, Status::Down);
+    registry.remove_status("hwexpress", "a", Status::Unknown, 5).unwrap();
+    assert!(matches!(registry.heartbeat("hwexpress", "a", None, false, 6), Err(Refused::Unknown { .. })));
+    registry.register(instance("a", "UP", 7), 7);
+    assert_eq!(registry.get("hwexpress", "a").unwrap().instance.status, Status::Up);
+}
+
+#[test]
+fn lease_ends_exactly_or_twice_as_late_when_asked_for() {
+    for (is_double_lease, last) in [(false, 91_000), (true, 181_000)] {
+        let mut registry =
+            Registry::new(Policy { is_double_lease, preserving_part: 0.0, ..Policy::default() });
+        registry.register(instance("a", "UP", 1_000), 1_000);
+        registry.heartbeat("hwexpress", "a", None, false, 1_000).unwrap();
+        assert_eq!(registry.evict(last), []);
+        assert_eq!(registry.evict(last + 1).len(), 1);
+        let delta = parsed(&json::applications(&registry.delta(last + 1)));
+        assert_eq!(delta["applications"]["application"][0]["instance"][0]["actionType"], "DELETED");
+    }
+}
+
+#[test]
+fn nobody_is_taken_away_while_most_heartbeats_are_missing() {
+    let mut registry = Registry::default();
+    for number in 0..10 {
+        registry.register(instance(&number.to_string(), "UP", 1), 1);
+    }
+    for round in 0..4_u64 {
+        for number in 0..10 {
+            if number != 9 {
+                registry
+                    .heartbeat("hwexpress", &number.to_string(), None, false, round * 30_000 + 10)
+                    .unwrap();
+            }
+        }
+    }
+    assert_eq!(registry.evict(119_000).iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["9"]);
+    assert!(!registry.is_preserving(120_001));
+    assert!(registry.is_preserving(600_000));
+    assert_eq!(registry.evict(600_000), []);
+}
+
+#[test]
+fn changes_are_told_for_a_while_and_forgotten() {
+    let mut registry = Registry::default();
+    registry.register(instance("a", "UP", 1), 1);
+    registry.add_metadata("hwexpress", "a", BTreeMap::from([("k".into(), "v".into())]), 100_000).unwrap();
+    let delta = registry.delta(280_000);
+    assert_eq!(delta.applications[0].1[0].action, Action::Modified);
+    assert_eq!(delta.applications[0].1[0].metadata["k"], "v");
+    assert_eq!(registry.delta(280_001).applications.len(), 0);
+    registry.forget(280_001);
+    assert!(registry.changes.is_empty());
+}
+
+/// A client that reads changes: what it must end up with.
+fn merged(mut known: BTreeMap<String, String>, delta: &Value) -> BTreeMap<String, String> {
+    for application in delta["applications"]["application"].as_array().unwrap() {
+        for one in application["instance"].as_array().unwrap() {
+            let id = one["instanceId"].as_str().unwrap().to_owned();
+            if one["actionType"] == "DELETED" {
+                known.remove(&id);
+            } else {
+                known.insert(id, one["status"].as_str().unwrap().to_owned());
+            }
+        }
+    }
+    known
+}
+
+fn hash_of(known: &BTreeMap<String, String>) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    known.values().for_each(|status| *counts.entry(status).or_default() += 1);
+    counts.into_iter().map(|(status, count)| format!("{status}_{count}_")).collect()
+}
+
+proptest! {
+    #[test]
+    fn client_that_merges_changes_has_the_hash_of_the_whole(steps in proptest::collection::vec((0..4_u8, 0..6_u8, 0..5_usize), 1..60)) {
+        let mut registry = Registry::default();
+        let mut known = BTreeMap::new();
+        for (at, (step, number, status)) in steps.into_iter().enumerate() {
+            let (now_ms, id) = (at as u64 * 1000 + 1, number.to_string());
+            let status = Status::ALL[status];
+            match step {
+                0 => { registry.register(instance(&id, status.name(), now_ms), now_ms); }
+                1 => { registry.cancel("hwexpress", &id, now_ms).ok(); }
+                2 => { registry.set_status("hwexpress", &id, status, now_ms).ok(); }
+                _ => { registry.remove_status("hwexpress", &id, status, now_ms).ok(); }
+            }
+            let snapshot = Snapshot::of(&registry, now_ms);
+            let delta = parsed(&snapshot.delta_json);
+            known = merged(known, &delta);
+            prop_assert_eq!(hash_of(&known), delta["applications"]["apps__hashcode"].as_str().unwrap());
+            let whole = merged(BTreeMap::new(), &parsed(&snapshot.json));
+            prop_assert_eq!(&whole, &known);
+        }
+    }
+}
