@@ -64,7 +64,7 @@ impl File<'_> {
             return Ok(PlaceOutcome::Unchanged);
         }
         if there == There::Other && !self.replace {
-            return Err(Refusal::not_allowed(format!("another `{}` is there", place.name)));
+            return Err(self.taken(place));
         }
         let mut unfinished = Unfinished::new(place, counter)?;
         let done = self.finish(place, &source, &mut unfinished, counter);
@@ -109,12 +109,17 @@ impl File<'_> {
         }
         rustix::fs::fsync(&to.file).map_err(|error| failed("make durable", error))?;
         self.name(place, to).map_err(|error| match error {
-            Errno::EXIST => Refusal::not_allowed(format!("another `{}` is there", place.name)),
+            Errno::EXIST => self.taken(place),
             Errno::INVAL => {
                 Refusal::Unsupported { what: "the file system cannot rename without replacing".to_owned() }
             }
             error => failed("name", error),
         })
+    }
+
+    /// Not "not allowed": who orders must be able to tell a name that is taken from one that it may not have.
+    fn taken(&self, place: &Place) -> Refusal {
+        Refusal::system(format!("make `{}` anew", place.name), Errno::EXIST)
     }
 
     /// Gives a finished file its name, at once.
