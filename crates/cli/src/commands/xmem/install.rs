@@ -234,8 +234,13 @@ fn next_steps(request: &InstallRequest, plan: &InstallPlan, is_running: bool, sh
         // What `security init` gives to root alone, for the user whose server it is.
         let user = &shell.operator;
         steps.push(format!("tender saf adduser {user}"));
-        for profile in ["zwes.is", "'zwes.is.srv.**'"] {
-            steps.push(format!("tender saf permit {profile} 'class(facility) id({user}) access(read)'"));
+        for (profile, access) in [
+            ("zwes.is", "read"),
+            ("'zwes.is.srv.**'", "read"),
+            ("'zwes.is.oper.**'", "update"),
+            ("zwes.is.explain", "read"),
+        ] {
+            steps.push(format!("tender saf permit {profile} 'class(facility) id({user}) access({access})'"));
         }
     }
     steps.push(match request.procedure {
