@@ -11,10 +11,12 @@ use std::process::{Child, Command, Stdio};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::Signal;
 use tender_saf::Verdict;
+use tender_xmem::client::Client;
+use tender_xmem::code::CmsCode;
 use tender_xmem::frame::Kind;
 
 use crate::wire::{Heard, Raw};
-use crate::world::{ANN, BOB, USUAL, World, has_program, is_root, signal};
+use crate::world::{ANN, BOB, USUAL, World, as_user, has_program, is_root, signal};
 
 const SOCKET: &str = "XMEMD_TEST_STRANGER";
 
@@ -168,6 +170,12 @@ fn caller_with_the_uid_of_nobody_in_particular_is_turned_away() {
         assert!(code == 33 && text.contains("overflow uid"), "{code} {text}");
     }
     world.wait_for_log("overflow uid");
+    // The library says the same, however quickly it was turned away.
+    for _ in 0..50 {
+        let options = world.options();
+        let connected = as_user(overflow, || Client::connect("ZWESIS_STD".parse().unwrap(), options));
+        assert_eq!(connected.err().and_then(|error| error.code()), Some(CmsCode::PermissionDenied));
+    }
 }
 
 /// Starts a process of ANN's under a number that was somebody else's; `None` where numbers cannot be chosen.

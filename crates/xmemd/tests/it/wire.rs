@@ -190,11 +190,13 @@ impl Raw {
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let mut slices = [IoSliceMut::new(&mut buffer)];
         let flags = RecvFlags::CMSG_CLOEXEC;
-        let received = rustix::net::recvmsg(&self.socket, &mut slices, &mut ancillary, flags);
-        let bytes = match received {
-            Ok(received) => received.bytes,
-            Err(rustix::io::Errno::CONNRESET) => 0,
-            Err(error) => panic!("nothing is heard: {error}"),
+        let bytes = loop {
+            match rustix::net::recvmsg(&self.socket, &mut slices, &mut ancillary, flags) {
+                Ok(received) => break received.bytes,
+                // Said once, before what was sent to us, when the other end closes without having read all of ours.
+                Err(rustix::io::Errno::CONNRESET) => {}
+                Err(error) => panic!("nothing is heard: {error}"),
+            }
         };
         if bytes == 0 {
             return Heard::End;
