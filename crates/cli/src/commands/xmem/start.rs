@@ -149,11 +149,11 @@ fn spare(child: &Child) {
 fn tell_sandbox(run: &Path, name: &ServerName, outcome: &mut Outcome) {
     let Ok(lines) = display(run, name, "DISPLAY SANDBOX") else { return };
     for (part, walls) in lines.iter().filter_map(|line| line.trim().split_once(": ")) {
-        for wall in missing_walls(walls) {
-            let text = format!("the sandbox of the {part} is not whole: {wall}");
-            let message = Message::with_id("ZWES2144W", text);
+        let missing: Vec<&str> = missing_walls(walls).collect();
+        if !missing.is_empty() {
+            let text = format!("the sandbox of the {part} is not whole: {}", missing.join(", "));
             // It runs all the same: whoever goes on with `&&` is not stopped.
-            outcome.messages.push(message.with_hint("`tender xmem display sandbox` shows all of it"));
+            outcome.messages.push(Message::with_id("ZWES2144W", text));
         }
     }
 }
