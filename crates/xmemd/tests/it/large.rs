@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::wire::Raw;
-use crate::world::{ANN, USUAL, World, is_root};
+use crate::world::{ANN, USUAL, World, is_root, pause, size_of, wait_until};
 
 /// Bytes that repeat nowhere within a page.
 fn content(bytes: usize) -> Vec<u8> {
@@ -81,4 +81,36 @@ fn payload_beyond_the_limit_or_for_a_service_that_takes_none_is_refused() {
         assert!([9, 62].contains(&code), "{length}: {code} {text}");
     }
     assert_eq!(ann.call(4, b"x").0.code, 0);
+}
+
+#[test]
+fn payload_of_megabytes_goes_to_a_program_and_comes_back() {
+    if !is_root() {
+        return;
+    }
+    let world = server("");
+    let mut ann = Raw::enter(&world, ANN);
+    let actor = ann.act_as("NOBODY");
+    let processes = world.boxes("front").into_iter().chain(world.boxes("monitor")).collect::<Vec<_>>();
+    let mut before: Vec<usize> = Vec::new();
+    for bytes in [65_536, 65_537, 1_000_000, 3 * 1024 * 1024] {
+        let sent = content(bytes);
+        let head = json!({"program": "/bin/cat", "output_bytes_max": 4 * 1024 * 1024}).to_string();
+        let payload = [&(head.len() as u32).to_le_bytes()[..], head.as_bytes(), &sent].concat();
+        let (reply, answer) = ann.call_large(actor, 23, &payload);
+        assert_eq!((reply.code, reply.detail), (0, 0), "{bytes}\n{}", world.log());
+        let (length, rest) = answer.split_first_chunk::<4>().unwrap();
+        let (head, came) = rest.split_at(u32::from_le_bytes(*length) as usize);
+        let head: serde_json::Value = serde_json::from_slice(head).unwrap();
+        assert_eq!((&head["exit"], &head["truncated"]), (&json!(0), &json!(false)), "{bytes}: {head}");
+        assert!(came == sent, "{bytes} bytes came back as {} others", came.len());
+        if before.is_empty() {
+            // With the first call came the worker.
+            pause(500);
+            before = processes.iter().map(|pid| size_of(*pid).0).collect();
+        }
+    }
+    wait_until("the files are closed", || {
+        processes.iter().zip(&before).all(|(pid, before)| size_of(*pid).0 <= *before)
+    });
 }

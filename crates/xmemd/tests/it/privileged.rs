@@ -214,3 +214,14 @@ fn file_is_not_placed_outside_nor_with_what_it_must_not_have() {
         std::fs::read_dir(world.path("slot")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "something was left behind: {left:?}");
 }
+
+#[test]
+fn file_is_replaced_only_when_it_is_the_one_that_was_meant() {
+    let Some(world) = placing() else { return };
+    let mut ann = Raw::enter(&world, ANN);
+    let path = world.path("slot/file");
+    std::fs::write(&path, "somebody else was faster").unwrap();
+    let replaces = json!({"replaces": blake3::hash(b"as it was read").to_hex().to_string()});
+    assert_eq!(ann.call(24, &parcel("STAGE", "file", b"new", &replaces)).0.detail, 20);
+    assert_eq!(std::fs::read(&path).unwrap(), b"somebody else was faster");
+}

@@ -11,10 +11,12 @@ use std::process::{Child, Command, Stdio};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::Signal;
 use tender_saf::Verdict;
+use tender_xmem::client::Client;
+use tender_xmem::code::CmsCode;
 use tender_xmem::frame::Kind;
 
 use crate::wire::{Heard, Raw};
-use crate::world::{ANN, BOB, USUAL, World, has_program, is_root, signal};
+use crate::world::{ANN, BOB, USUAL, World, as_user, has_program, is_root, signal};
 
 const SOCKET: &str = "XMEMD_TEST_STRANGER";
 
@@ -302,4 +304,56 @@ fn helper_is_let_in_and_ends() {
     raw.hello(r#"{"client":"helper","server":"ZWESIS_STD"}"#);
     assert_eq!(raw.hear().frame().0.code, 0);
     pass_on(&raw);
+}
+
+#[test]
+fn client_that_is_turned_away_before_it_could_speak_is_told_why() {
+    if !is_root() {
+        return;
+    }
+    let overflow = std::fs::read_to_string("/proc/sys/kernel/overflowuid").unwrap();
+    let overflow: u32 = overflow.trim().parse().unwrap();
+    let world = World::start(USUAL, "");
+    // While others keep the processors busy, the server closes now and then before HELLO was sent.
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let codes: Vec<_> = (0..300)
+            .map(|_| {
+                let options = world.options();
+                let connected = as_user(overflow, || Client::connect("ZWESIS_STD".parse().unwrap(), options));
+                connected.err().and_then(|error| error.code())
+            })
+            .collect();
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(codes.iter().all(|code| *code == Some(CmsCode::PermissionDenied)), "{codes:?}");
+    });
+}
+
+#[test]
+fn caller_in_a_foreign_user_namespace_is_let_in_where_the_member_says_so() {
+    if !is_root() || !has_program("/usr/bin/unshare") || !can_make_namespaces() {
+        return;
+    }
+    let world = World::start(USUAL, "ZWES.USERNS=YES\n");
+    assert!(in_foreign_namespace(&world, "helper_is_let_in_as_ann").success(), "{}", world.log());
+}
+
+#[test]
+#[ignore = "the other process of the test above"]
+fn helper_is_let_in_as_ann() {
+    let Some(path) = socket_path() else { return };
+    assert!(rustix::process::getuid().is_root(), "not root of its own namespace");
+    let mut raw = Raw::connect_as_is(&path);
+    raw.hello(r#"{"client":"foreign","server":"ZWESIS_STD"}"#);
+    assert_eq!(raw.hear().frame().0.code, 0);
+    let (_, payload) = raw.call(5, b"");
+    let who: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+    assert_eq!((who["uid"].as_u64(), who["user"].as_str()), (Some(ANN.into()), Some("ANN")));
 }
