@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tender_xmem::frame::{FrameError, HEADER_BYTES, Header, INLINE_BYTES_MAX, Kind};
+use tender_xmem::frame::{
+    Flags, FrameError, HEADER_BYTES, Header, INLINE_BYTES_MAX, Kind, PAYLOAD_BYTES_MAX,
+};
 use tender_xmem::plugin::{CALLS_MAX, Caller, PluginCall};
 
 /// Says why a call does not go to the plug-in.
@@ -83,6 +85,8 @@ impl<T> Default for Calls<T> {
 
 impl<T: Copy> Calls<T> {
     /// Takes a slot and returns the sequence and the packet to send.
+    ///
+    /// A packet that has [`Flags::MEMFD`] is its header alone; what follows it goes into the memory file that is sent along.
     pub fn submit(
         &mut self,
         waiter: T,
@@ -95,13 +99,16 @@ impl<T: Copy> Calls<T> {
         }
         let too_long = CallsError::TooLong { bytes: request.len() };
         let payload = PluginCall::payload(caller, request).map_err(|_| too_long)?;
-        if payload.len() > INLINE_BYTES_MAX {
+        if payload.len() > PAYLOAD_BYTES_MAX {
             return Err(too_long);
         }
         let sequence = self.next;
         self.next += 1;
         let mut header = Header::new(Kind::Call, sequence);
-        header.length = u32::try_from(payload.len()).expect("at most INLINE_BYTES_MAX");
+        header.length = u32::try_from(payload.len()).expect("at most PAYLOAD_BYTES_MAX");
+        if payload.len() > INLINE_BYTES_MAX {
+            header.flags = header.flags.with(Flags::MEMFD);
+        }
         let packet = [&header.encode()[..], &payload].concat();
         self.open.insert(sequence, Open { waiter: Some(waiter), deadline });
         Ok((sequence, packet))
@@ -219,7 +226,10 @@ mod tests {
         let (text, request) = rest.split_at(u32::from_le_bytes(*length) as usize);
         assert_eq!(serde_json::from_slice::<Caller>(text).unwrap(), caller());
         assert_eq!(request, b"request");
-        let long = vec![0; INLINE_BYTES_MAX];
+        let (_, packet) = calls.submit(0, &caller(), &vec![0; INLINE_BYTES_MAX], None).unwrap();
+        let header = Header::decode(&packet).unwrap();
+        assert!(header.flags.contains(Flags::MEMFD) && packet.len() == HEADER_BYTES + header.length as usize);
+        let long = vec![0; PAYLOAD_BYTES_MAX];
         assert!(matches!(calls.submit(0, &caller(), &long, None), Err(CallsError::TooLong { .. })));
     }
 

@@ -30,6 +30,7 @@ pub use self::request::{
     InstallRequest, Installation, LIBRARY_CHARACTERS_MAX, LibraryError, Procedure, library,
 };
 pub use self::unit::{UNIT_FILE, UnitFacts, unit_text};
+pub(crate) use self::unit::{quoted, words};
 
 #[cfg(test)]
 mod tests;

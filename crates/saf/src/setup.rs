@@ -319,6 +319,8 @@ fn gates(names: &SetupNames, esm: Esm) -> Vec<Definition<'_>> {
     callers.dedup();
     let is_linux = esm == Esm::Tender;
     let operators = if is_linux { vec![FIRST_USER] } else { Vec::new() };
+    // Root is matched by profiles like everybody, and written down; who sets a machine up can call what only asks.
+    callers.extend(&operators);
     // Where started tasks are in the group of the administrators, it would make operators of what they run.
     let is_shared = is_linux && names.task_group == names.admin_group;
     let admins = if is_shared { Vec::new() } else { vec![&*names.admin_group] };
@@ -451,8 +453,11 @@ fn permits_otherwise(draft: &Draft, text: &str) -> Option<String> {
         .then(|| format!("profile {class} {profile} gives {id} {access} and not {wanted}; it stays as it is"))
 }
 
-/// Returns the users and groups as a file for systemd-sysusers, for machines that do not have them yet.
-pub fn sysusers_text(names: &SetupNames) -> String {
+/// Returns groups and users as a file for systemd-sysusers, for machines that do not have them yet.
+///
+/// `installed` are the users that the installer of the cross-memory server makes, with a file of its own: they are put into
+/// their groups here, and not made a second time.
+pub fn sysusers_text(names: &SetupNames, installed: &[&str]) -> String {
     let mut text = String::new();
     for definition in definitions(names, Esm::Tender) {
         let number = |number: Option<u32>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
@@ -460,7 +465,10 @@ pub fn sysusers_text(names: &SetupNames) -> String {
             Definition::Group { id, number: gid, .. } => format!("g {} {}\n", id.to_lowercase(), number(gid)),
             Definition::User { id, group, number: uid, title, .. } => {
                 let (user, group) = (id.to_lowercase(), group.to_lowercase());
-                format!("u {user} {} \"{title}\" - -\nm {user} {group}\n", number(uid))
+                let member = format!("m {user} {group}\n");
+                let is_installed = uid.is_none() && installed.contains(&&*user);
+                let made = format!("u {user} {} \"{title}\" - -\n", number(uid));
+                if is_installed { member } else { made + &member }
             }
             _ => continue,
         };

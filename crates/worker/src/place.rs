@@ -48,6 +48,9 @@ pub enum Action {
         gid: u32,
         /// Whether another file of that name may be replaced. One that is the same already is left alone anyway.
         replace: bool,
+        /// BLAKE3 of the only file that may be replaced; none for whatever is there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expected: Option<String>,
     },
     /// Make it a symbolic link, at once also where there is one already.
     Link {

@@ -183,14 +183,20 @@ impl AsFd for Channel {
     }
 }
 
-fn send_packet(socket: BorrowedFd<'_>, packet: &[u8], fds: &[OwnedFd]) -> Result<(), rustix::io::Errno> {
+/// Sends one packet, or fails at once.
+pub(crate) fn send_packet(
+    socket: BorrowedFd<'_>,
+    packet: &[u8],
+    fds: &[OwnedFd],
+) -> Result<(), rustix::io::Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     let borrowed: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
     if !borrowed.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(&borrowed)) {
         return Err(rustix::io::Errno::TOOMANYREFS);
     }
-    rustix::net::sendmsg(socket, &[IoSlice::new(packet)], &mut ancillary, SendFlags::NOSIGNAL)?;
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    rustix::net::sendmsg(socket, &[IoSlice::new(packet)], &mut ancillary, flags)?;
     Ok(())
 }
 
@@ -200,6 +206,8 @@ pub(crate) fn memory_file(content: &[u8]) -> io::Result<OwnedFd> {
     let file = rustix::fs::memfd_create("tender-xmem", flags)?;
     let mut file = std::fs::File::from(file);
     io::Write::write_all(&mut file, content)?;
+    // Who inherits it, as a program its standard input, reads from where the descriptor stands.
+    io::Seek::rewind(&mut file)?;
     rustix::fs::fcntl_add_seals(
         &file,
         SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE,

@@ -49,6 +49,8 @@ impl Lock {
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
             let opened = rustix::fs::openat(directory, "lock", flags, Mode::from_raw_mode(0o644));
             let mut file = File::from(opened.map_err(|error| failed(error.into()))?);
+            // Whatever the umask took: who holds a name is no secret. Somebody else's file is left to fail below.
+            rustix::fs::fchmod(&file, Mode::from_raw_mode(0o644)).ok();
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(rustix::io::Errno::WOULDBLOCK) => return Err(LockError::Held(holder(&mut file))),

@@ -174,6 +174,8 @@ pub(crate) struct Monitor {
     names: Names,
     audit: Audit,
     waiting: HashMap<u64, Waiting>,
+    /// Whose names are known, and who waits for profiles.
+    admitted_later: Vec<(Waiting, tender_saf::LinuxIdentity)>,
     connections: HashMap<u64, Connection>,
     connections_of_uid: HashMap<u32, u32>,
     tables: Tables,
@@ -266,6 +268,7 @@ impl Monitor {
             names,
             audit,
             waiting: HashMap::new(),
+            admitted_later: Vec::new(),
             connections: HashMap::new(),
             connections_of_uid: HashMap::new(),
             tables: Tables::default(),

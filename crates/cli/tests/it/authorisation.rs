@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use tender_saf::{AuditEntry, AuditLog, Verdict};
+
 use crate::world::World;
 
 #[test]
@@ -44,9 +46,12 @@ fn security_is_set_up_in_the_database_and_printed_for_others() {
     run("saf create").ends(0);
     run("security init --dry-run").ends(0).says("would change").says("profile FACILITY ZWES.IS");
     run("saf who-can facility zwes.is").ends(0).says("nobody");
-    run("security init").ends(0).says("change 1 is in force");
+    run("security init").ends(0).says("change 1 is in force").says("tender saf permit zwes.is ");
     run("security init").ends(0).says("already");
     run("saf explain --user zwesvusr facility zwes.is read").ends(0);
+    // Root may ask, and change nothing by it.
+    run("saf explain --user root facility zwes.is.srv.status read").ends(0);
+    run("saf explain --user root facility zwes.is.srv.auth update").ends(16);
     run("saf permit zwes.is class(facility) id(zwesvusr) access(none)").ends(0);
     run("security init").ends(4).says("ZWESVUSR NONE").says("stays as it is");
     run("security init --esm racf").ends(0).says("ADDGROUP ZWEADMIN OMVS(AUTOGID)");
@@ -54,7 +59,10 @@ fn security_is_set_up_in_the_database_and_printed_for_others() {
     run("security init --esm tss --server-user me")
         .ends(0)
         .says("TSS PERMIT(ME) IBMFAC(ZWES.IS) ACCESS(READ)");
-    run("security init --sysusers").ends(0).says("u zwesvusr -");
+    let users = run("security init --sysusers").ends(0).says("u zwesvusr -").says("m zwesfrnt zweguest");
+    // Those that the installer makes are not made here a second time, and otherwise.
+    assert!(!users.text.contains("u zwesiusr") && !users.text.contains("u zwesfrnt"), "{users:?}");
+    run("security init --sysusers --xmem-user other").ends(0).says("u other -");
     run("security init --esm vms").ends(24).says("racf, acf2 or tss");
 }
 
@@ -73,4 +81,38 @@ fn script_is_carried_out_whole_or_not_at_all() {
     run("saf explain --user me facility a.b").ends(0);
     fs::write(world.path("job"), "ADDUSER &WHO.\n").unwrap();
     run("saf apply job").ends(24).says("symbol &WHO");
+}
+
+#[test]
+fn log_that_was_changed_or_says_what_cannot_be_ends_with_32() {
+    let world = World::new();
+    let path = world.path("log");
+    let audit = || world.run("host", "saf audit log");
+    audit().ends(28).says("there is no log");
+    let entry = |count: u64| AuditEntry {
+        at: jiff::Timestamp::UNIX_EPOCH,
+        since: None,
+        verdict: Verdict::Refused,
+        user: Some("BOB".to_owned()),
+        actor: None,
+        origin: None,
+        class: "FACILITY".to_owned(),
+        resource: "A.B".to_owned(),
+        level: None,
+        rule: "no profile".to_owned(),
+        remedy: None,
+        count,
+    };
+    let mut log = AuditLog::open(&path).unwrap();
+    log.append(&[entry(1), entry(1)]).unwrap();
+    audit().ends(0).says("2 lines");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen("A.B", "A.C", 1)).unwrap();
+    audit().ends(32).says("line 2").says("the log was changed");
+    fs::write(&path, &text[1..]).unwrap();
+    audit().ends(32).says("line 1").says("not a record");
+    // Whoever can write the chain anew can still not put two refusals into one line.
+    fs::remove_file(&path).unwrap();
+    AuditLog::open(&path).unwrap().append(&[entry(7)]).unwrap();
+    audit().ends(32).says("line 1");
 }

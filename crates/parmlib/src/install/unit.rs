@@ -99,7 +99,56 @@ pub fn unit_text(facts: &UnitFacts) -> String {
 }
 
 /// Quotes a word for a unit.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let escaped = word.replace('\\', r"\\").replace('"', r#"\""#).replace('%', "%%").replace('$', "$$");
     if escaped.contains([' ', '\t', '"', '\'', ';']) { format!("\"{escaped}\"") } else { escaped }
+}
+
+/// Takes the value of a key apart as systemd does: blanks between words, quotes, `\` before a character, `%%`, `$$`.
+pub(crate) fn words(value: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    let mut rest = value.chars().peekable();
+    while let Some(next) = rest.next() {
+        let taken = match (next, quote) {
+            ('\\', _) => rest.next().unwrap_or('\\'),
+            ('%' | '$', _) if rest.next_if_eq(&next).is_some() => next,
+            ('"' | '\'', None) => {
+                quote = Some(next);
+                word.get_or_insert_default();
+                continue;
+            }
+            (_, Some(open)) if open == next => {
+                quote = None;
+                continue;
+            }
+            (blank, None) if blank.is_whitespace() => {
+                words.extend(word.take());
+                continue;
+            }
+            _ => next,
+        };
+        word.get_or_insert_default().push(taken);
+    }
+    words.extend(word);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_were_quoted_are_read_back() {
+        for word in
+            ["-/srv/stage", "-/srv/a b", "/x\ty", r"/back\slash", "/a\"b", "/it's", "/100%", "/$HOME", "/a;b"]
+        {
+            assert_eq!(words(&quoted(word)), [word]);
+            let two = format!("{} {}", quoted(word), quoted("/other"));
+            assert_eq!(words(&two), [word, "/other"]);
+        }
+        assert_eq!(words(r#" a "b c"d  'e f' "" "#), ["a", "b cd", "e f", ""]);
+        assert!(words(" \t").is_empty());
+    }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::host::{HostFacts, ProcessFacts, StartProcedure};
 use super::{Attribute, Remedy, ScheduleItem};
+use crate::install::{quoted, words};
 
 /// How unwilling to be killed a server is.
 const OOM_SCORE: i32 = -900;
@@ -83,19 +84,17 @@ fn unit(facts: &HostFacts, text: &str) -> Vec<ScheduleItem> {
         let remedy = Remedy::UnitLine(format!("{key}={wanted}"));
         items.push(item(attribute, format!("unit: {key}"), (wanted, found), found == wanted, remedy));
     }
-    let paths: Vec<&str> = all(text, "ReadWritePaths").flat_map(str::split_whitespace).collect();
+    let paths: Vec<String> = all(text, "ReadWritePaths").flat_map(words).collect();
     for directory in &facts.written {
         let shown = directory.display().to_string();
         // With ProtectSystem=full only these places cannot be written.
         let is_closed = !facts.is_running_others
             || ["/usr", "/boot", "/efi", "/etc"].iter().any(|closed| directory.starts_with(closed));
-        let is_listed = paths.iter().any(|path| {
-            let path = path.trim_matches('"').trim_start_matches(['-', '+']);
-            directory.starts_with(Path::new(path))
-        });
+        let is_listed =
+            paths.iter().any(|path| directory.starts_with(Path::new(path.trim_start_matches(['-', '+']))));
         let is_met = is_listed || !is_closed;
         let found = if is_met { "can be written" } else { "can only be read" };
-        let remedy = Remedy::UnitLine(format!("ReadWritePaths=-{shown}"));
+        let remedy = Remedy::UnitLine(format!("ReadWritePaths={}", quoted(&format!("-{shown}"))));
         items.push(item(Attribute::Key, format!("unit: {shown}"), ("can be written", found), is_met, remedy));
     }
     items
@@ -191,6 +190,13 @@ fn process(process: &ProcessFacts) -> Vec<ScheduleItem> {
             process.is_without_new_privileges,
             advice(again),
         ));
+        let found = if process.is_filtered { "filtered" } else { "not filtered" };
+        let why = match cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
+            true => again.to_owned(),
+            false => format!("there are no tables of system calls for {}", std::env::consts::ARCH),
+        };
+        let what = format!("{name}: system calls");
+        items.push(item(Attribute::Key, what, ("filtered", found), process.is_filtered, Remedy::Advice(why)));
     }
     items
 }

@@ -45,6 +45,8 @@ pub struct ProcessFacts {
     pub swapped_kib: u64,
     /// Whether it and its children can gain privileges.
     pub is_without_new_privileges: bool,
+    /// Whether a filter says which system calls it may make.
+    pub is_filtered: bool,
     /// Whether others of its user can look into it; unknown of root's processes.
     pub is_dumpable: Option<bool>,
     /// The largest core it may leave, in bytes; `None` for no limit.
@@ -165,6 +167,8 @@ fn process(pid: u32, directory: &Path) -> Option<ProcessFacts> {
         oom_score: std::fs::read_to_string(directory.join("oom_score_adj")).ok()?.trim().parse().ok()?,
         swapped_kib: field("VmSwap:").and_then(|size| size.parse().ok()).unwrap_or(0),
         is_without_new_privileges: field("NoNewPrivs:") == Some("1"),
+        // 2 is a filter; 1 is the strict mode that nothing of a server could run in.
+        is_filtered: field("Seccomp:") == Some("2"),
         // Files of a process that cannot be dumped belong to root; the directory itself is its user's in any case.
         is_dumpable: (uid != 0)
             .then(|| std::fs::metadata(directory.join("environ")).is_ok_and(|found| found.uid() == uid)),

@@ -62,19 +62,24 @@ fn processes_that_can_be_looked_into_or_killed_early_are_told() {
         oom_score: 0,
         swapped_kib: 4,
         is_without_new_privileges: false,
+        is_filtered: false,
         is_dumpable: Some(true),
         core_bytes_max: Some(0),
     };
     facts.processes = vec![process(7, "@monitor")];
-    assert_eq!(unmet(&facts).len(), 4);
+    assert_eq!(unmet(&facts).len(), 5);
     let remedy = check(&facts).into_iter().find_map(|item| match item.remedy {
         Some(Remedy::OomScore { pid, score }) => Some((pid, score)),
         _ => None,
     });
     assert_eq!(remedy, Some((7, -900)));
     // A plug-in may be killed before the server.
-    facts.processes =
-        vec![ProcessFacts { is_without_new_privileges: true, swapped_kib: 0, ..process(8, "MOD=ECHO") }];
+    facts.processes = vec![ProcessFacts {
+        is_without_new_privileges: true,
+        is_filtered: true,
+        swapped_kib: 0,
+        ..process(8, "MOD=ECHO")
+    }];
     assert_eq!(unmet(&facts), Vec::<String>::new());
 }
 
@@ -85,7 +90,7 @@ fn directory_of_the_member_that_the_unit_closes_is_opened_by_a_drop_in() {
     fs::write(&unit, unit_text(&unit_facts()).replace("LimitCORE=0\n", "LimitCORE=infinity\n")).unwrap();
     let look = || {
         let mut facts = HostFacts::look(&unit, None).unwrap();
-        facts.written = vec!["/srv/slots/a".into()];
+        facts.written = vec!["/srv/slots/a b".into()];
         // Whatever this machine has besides.
         check(&facts)
             .into_iter()
@@ -97,7 +102,7 @@ fn directory_of_the_member_that_the_unit_closes_is_opened_by_a_drop_in() {
     let procedure = HostFacts::look(&unit, None).unwrap().procedure;
     let applied = apply(&items, &procedure).unwrap();
     let text = fs::read_to_string(applied.drop_in.unwrap()).unwrap();
-    assert!(text.contains("[Service]\nLimitCORE=0\nReadWritePaths=-/srv/slots/a\n"), "{text}");
+    assert!(text.contains("[Service]\nLimitCORE=0\nReadWritePaths=\"-/srv/slots/a b\"\n"), "{text}");
     assert_eq!(look(), []);
     // Another directory later does not lose the first.
     let more = ScheduleItem {
@@ -106,7 +111,7 @@ fn directory_of_the_member_that_the_unit_closes_is_opened_by_a_drop_in() {
     };
     let applied = apply(&[more], &procedure).unwrap();
     let text = fs::read_to_string(applied.drop_in.unwrap()).unwrap();
-    assert!(text.contains("/srv/slots/a\n") && text.contains("/srv/b\n"), "{text}");
+    assert!(text.contains("/srv/slots/a b\"\n") && text.contains("/srv/b\n"), "{text}");
 }
 
 #[test]

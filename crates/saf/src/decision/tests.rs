@@ -217,3 +217,51 @@ fn who_can_lists_exactly_those_whom_decide_lets_in() {
     assert_eq!(users, [Some("ANN"), Some("ROOT"), None]);
     assert!(who_can(&compiled, &question(AccessLevel::Update)).is_empty());
 }
+
+#[test]
+fn rights_are_the_decisions_one_by_one_in_their_order() {
+    let mut database = database(|profile| {
+        profile.audit = AuditSettings { success: Some(AccessLevel::Read), failures: None };
+        permit(profile, "ANN", AccessLevel::Update);
+    });
+    let mut warning = Profile::new("FACILITY".parse().unwrap(), "A.W".to_owned(), id("ROOT"));
+    warning.is_warning = true;
+    database.insert(Record::Profile(warning));
+    let compiled = Compiled::new(&database);
+    let of = |class: &'static str, resource: &'static str, level| Question {
+        class,
+        resource,
+        level,
+        conditions: Conditions::default(),
+    };
+    let questions = [
+        of("FACILITY", "A.B", AccessLevel::Read),
+        of("FACILITY", "A.B", AccessLevel::Alter),
+        of("FACILITY", "A.W", AccessLevel::Read),
+        of("FACILITY", "NO.PROFILE", AccessLevel::Read),
+        of("NOCLASS", "A.B", AccessLevel::Read),
+        of("FACILITY", "A.B", AccessLevel::Read),
+    ];
+    for subject in [Subject::user(id("ANN")), Subject::user(id("BOB")), Subject::default()] {
+        let rights = compiled.rights(&subject, questions);
+        assert_eq!(rights.len(), questions.len());
+        for (right, question) in rights.iter().zip(&questions) {
+            let decision = compiled.decide(&subject, question);
+            let wanted = Right {
+                granted: decision.granted,
+                is_audited: decision.audit,
+                is_warning: decision.is_warning,
+                rule: decision.rule.to_string(),
+            };
+            assert_eq!(*right, wanted, "{subject:?} {question:?}");
+        }
+    }
+    // What the table says, once in plain words.
+    let ann = compiled.rights(&Subject::user(id("ANN")), questions);
+    let granted: Vec<bool> = ann.iter().map(|right| right.granted).collect();
+    assert_eq!(granted, [true, false, true, false, false, true]);
+    assert!(ann[0].is_audited && !ann[0].is_warning && ann[0].rule.contains("A.B"), "{:?}", ann[0]);
+    assert!(ann[2].is_warning, "{:?}", ann[2]);
+    assert_eq!(ann[0], ann[5]);
+    assert_eq!(compiled.rights(&Subject::default(), []), []);
+}

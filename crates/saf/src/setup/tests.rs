@@ -138,7 +138,7 @@ fn names_of_the_installation_go_everywhere() {
         assert!(tss.contains(wanted), "{wanted} in {tss}");
     }
     assert!(setup_text(&names, Esm::Racf).contains("PERMIT ZWES.IS CLASS(FACILITY) ID(AUXUSR) ACCESS(READ)"));
-    let accounts = sysusers_text(&names);
+    let accounts = sysusers_text(&names, &[]);
     assert!(accounts.contains("u zwesvusr 900 \"main server\" - -\nm zwesvusr tasks\n"), "{accounts}");
     assert!("vms".parse::<Esm>().unwrap_err().to_string().contains("vms"));
 }
@@ -163,9 +163,21 @@ fn processes_that_are_not_trusted_are_no_administrators() {
             && may("ROOT", "ZWES.IS.EXPLAIN", AccessLevel::Read)
     );
     assert!(may("ZWESAUX", "ZWES.IS", AccessLevel::Read) && !may("ZWESFRNT", "ZWES.IS", AccessLevel::Read));
-    let accounts = sysusers_text(&names);
+    // Root asks what it likes, and changes only what it is permitted to.
+    assert!(
+        may("ROOT", "ZWES.IS", AccessLevel::Read) && may("ROOT", "ZWES.IS.SRV.STATUS", AccessLevel::Read)
+    );
+    assert!(!may("ROOT", "ZWES.IS.SRV.AUTH", AccessLevel::Update));
+    let accounts = sysusers_text(&names, &[]);
     for line in ["u zwesiusr - \"cross-memory server\" - -", "m zwesfrnt zweguest", "m zwesaux zweguest"] {
         assert!(accounts.lines().any(|found| found == line), "{line} in {accounts}");
     }
     assert!(!accounts.contains("m zwesfrnt zweadmin") && !accounts.contains("m zwesaux zweadmin"));
+    // Whom somebody else makes is only put into its group.
+    let accounts = sysusers_text(&names, &["zwesiusr", "zwesfrnt", "zwesaux"]);
+    assert!(accounts.contains("m zwesaux zweguest") && accounts.contains("u zwesvusr"), "{accounts}");
+    assert!(["u zwesiusr", "u zwesfrnt", "u zwesaux"].iter().all(|made| !accounts.contains(made)));
+    let numbered = [("FRONTUID".to_owned(), 977)].into_iter().collect();
+    let names = SetupNames { numbers: numbered, ..names };
+    assert!(sysusers_text(&names, &["zwesfrnt"]).contains("u zwesfrnt 977 "), "a number is asked for");
 }

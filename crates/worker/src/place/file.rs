@@ -20,6 +20,7 @@ pub(super) struct File<'a> {
     pub(super) uid: u32,
     pub(super) gid: u32,
     pub(super) replace: bool,
+    pub(super) expected: Option<&'a str>,
 }
 
 /// A file without a name, or with one that says it is not finished.
@@ -63,8 +64,8 @@ impl File<'_> {
         if there == There::Same {
             return Ok(PlaceOutcome::Unchanged);
         }
-        if there == There::Other && !self.replace {
-            return Err(Refusal::not_allowed(format!("another `{}` is there", place.name)));
+        if there == There::Other && (!self.replace || !self.is_expected(place)?) {
+            return Err(self.taken(place));
         }
         let mut unfinished = Unfinished::new(place, counter)?;
         let done = self.finish(place, &source, &mut unfinished, counter);
@@ -109,12 +110,28 @@ impl File<'_> {
         }
         rustix::fs::fsync(&to.file).map_err(|error| failed("make durable", error))?;
         self.name(place, to).map_err(|error| match error {
-            Errno::EXIST => Refusal::not_allowed(format!("another `{}` is there", place.name)),
+            Errno::EXIST => self.taken(place),
             Errno::INVAL => {
                 Refusal::Unsupported { what: "the file system cannot rename without replacing".to_owned() }
             }
             error => failed("name", error),
         })
+    }
+
+    /// Whether the file that is there is the one that was meant. A link is none, and neither is what cannot be read.
+    fn is_expected(&self, place: &Place) -> Result<bool, Refusal> {
+        let Some(expected) = self.expected else { return Ok(true) };
+        let failed = |error| Refusal::system(format!("look at `{}`", place.name), error);
+        match open_file(place) {
+            Err(Errno::ACCESS | Errno::LOOP | Errno::NOENT) => Ok(false),
+            Err(error) => Err(failed(error)),
+            Ok(file) => Ok(digest(&file).map_err(failed)? == expected),
+        }
+    }
+
+    /// Not "not allowed": who orders must be able to tell a name that is taken from one that it may not have.
+    fn taken(&self, place: &Place) -> Refusal {
+        Refusal::system(format!("make `{}` anew", place.name), Errno::EXIST)
     }
 
     /// Gives a finished file its name, at once.

@@ -37,9 +37,10 @@ impl Places {
         let place = Place::open(&order.root, &order.name)?;
         place.tidy();
         match &order.action {
-            Action::Put { content, digest, mode, uid, gid, replace } => {
+            Action::Put { content, digest, mode, uid, gid, replace, expected } => {
                 let (mode, uid, gid, replace) = (*mode, *uid, *gid, *replace);
-                let file = File { content, digest, mode, uid, gid, replace };
+                let expected = expected.as_deref();
+                let file = File { content, digest, mode, uid, gid, replace, expected };
                 file.check(settings)?;
                 file.put(&place, descriptor, settings, self.orders)
             }

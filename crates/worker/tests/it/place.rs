@@ -72,6 +72,7 @@ fn put(bytes: &[u8]) -> Action {
         uid: ALICE,
         gid: ALICE,
         replace: false,
+        expected: None,
     }
 }
 
@@ -135,13 +136,22 @@ fn file_is_replaced_only_when_asked() {
     let mut worker = Worker::start(Kind::Place, &slots.settings());
     fs::write(slots.at("file"), "old").unwrap();
     let refused = worker.refusal(slots.order("file", put(b"new")), Vec::new());
-    assert!(matches!(refused, Refusal::NotAllowed { .. }), "{refused}");
+    let exists = rustix::io::Errno::EXIST.raw_os_error();
+    assert!(matches!(refused, Refusal::System { errno, .. } if errno == exists), "{refused}");
     assert_eq!(fs::read(slots.at("file")).unwrap(), b"old");
     let replace = slots.order("file", put!(b"new", replace = true, uid = 0, gid = 0, mode = 0o755));
     assert_eq!(outcome(&mut worker, replace.clone(), Vec::new()), PlaceOutcome::Replaced);
     assert_eq!(outcome(&mut worker, replace, Vec::new()), PlaceOutcome::Unchanged);
     assert_eq!(fs::read(slots.at("file")).unwrap(), b"new");
     assert_eq!(fs::metadata(slots.at("file")).unwrap().mode() & 0o7777, 0o755);
+    // Only the file that was meant.
+    let other = put!(b"newer", replace = true, mode = 0o755, expected = Some(digest(b"old")));
+    let refused = worker.refusal(slots.order("file", other), Vec::new());
+    assert!(matches!(refused, Refusal::System { errno, .. } if errno == exists), "{refused}");
+    let meant = put!(b"newer", replace = true, mode = 0o755, expected = Some(digest(b"new")));
+    assert_eq!(outcome(&mut worker, slots.order("file", meant), Vec::new()), PlaceOutcome::Replaced);
+    let back = put!(b"new", replace = true, uid = 0, gid = 0, mode = 0o755);
+    assert_eq!(outcome(&mut worker, slots.order("file", back), Vec::new()), PlaceOutcome::Replaced);
     // The same content with another owner is another file.
     let owner = slots.order("file", put!(b"new", replace = true, mode = 0o755));
     assert_eq!(outcome(&mut worker, owner, Vec::new()), PlaceOutcome::Replaced);

@@ -47,7 +47,11 @@ fn greet(
     let hello =
         Hello { client: options.client.clone(), server: server.clone(), requires: options.requires.clone() };
     let hello = serde_json::to_vec(&hello).map_err(|error| not_understood(error.to_string()))?;
-    connection.send_until(&Header::new(Kind::Hello, 0), &hello, &[], Some(deadline)).map_err(failed)?;
+    match connection.send_until(&Header::new(Kind::Hello, 0), &hello, &[], Some(deadline)) {
+        // Turned away before it could speak: why stands in what the server said before it closed.
+        Ok(()) | Err(SocketError::Closed) => {}
+        Err(error) => return Err(failed(error)),
+    }
     let frame = expect(connection, buffer, 0, deadline, Kind::Welcome)?;
     if frame.header.code != 0 {
         return Err(CallError::refused(frame.header.code, frame.header.reference, &frame.payload));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tender_auxiliary::{Calls, CallsError};
 use tender_xmem::code::{AuxCode, CmsCode, RouterCode};
-use tender_xmem::frame::{ANY_VERSION, Header, PACKET_BYTES_MAX};
+use tender_xmem::frame::{ANY_VERSION, HEADER_BYTES, Header, PACKET_BYTES_MAX};
 use tender_xmem::plugin::Caller;
 use tender_xmem::service::RouterCall;
 
@@ -14,6 +14,7 @@ use super::calls::{Doing, whole};
 use super::connection::Way;
 use super::slab::Key;
 use super::{Front, Shared, kind};
+use crate::channel;
 use crate::link::{Asked, FromFront};
 use crate::role::RoleError;
 use crate::wire::{self, Packet};
@@ -206,7 +207,15 @@ impl Shared {
         let Some(end) = self.plugins.ends.get(&start) else { return };
         let flags = rustix::net::SendFlags::NOSIGNAL | rustix::net::SendFlags::DONTWAIT;
         // Sixteen packets fit into the socket; one that does not read them runs into the deadline.
-        if let Err(error) = rustix::net::send(&end.socket, packet, flags) {
+        let sent = match packet.split_at_checked(HEADER_BYTES) {
+            // What does not fit into a packet goes in a memory file, as it does to and from clients.
+            Some((header, payload)) if packet.len() > PACKET_BYTES_MAX => channel::memory_file(payload)
+                .and_then(|file| {
+                    channel::send_packet(end.socket.as_fd(), header, &[file]).map_err(Into::into)
+                }),
+            _ => rustix::net::send(&end.socket, packet, flags).map(drop).map_err(Into::into),
+        };
+        if let Err(error) = sent {
             self.print.debug(|| format!("host {start}: {error}"));
         }
     }

@@ -48,7 +48,7 @@ impl Monitor {
 
     /// Asks the kernel who it is.
     pub(super) fn greet(&mut self, socket: OwnedFd, known: Option<u64>) {
-        let peer = match peer::identify(socket.as_fd()) {
+        let peer = match peer::identify(socket.as_fd(), self.settings.is_userns_allowed) {
             Ok(peer) => peer,
             Err(error) => {
                 let credentials = crate::sys::peer_pid(socket.as_fd());
@@ -118,6 +118,11 @@ impl Monitor {
 
     /// Hands a connection to the front, with what it may do.
     fn admit(&mut self, waiting: Waiting, identity: LinuxIdentity) {
+        if self.policy.is_none() {
+            // The front tells of its connections as soon as there is a monitor, which may be before the profiles are here.
+            self.admitted_later.push((waiting, identity));
+            return;
+        }
         let Waiting { socket, peer, known } = waiting;
         let Some(policy) = &self.policy else { return };
         let subject = policy.compiled.subject(&identity);
@@ -151,6 +156,13 @@ impl Monitor {
         self.connections.insert(id, connection);
         let fds = if known.is_some() { Vec::new() } else { vec![socket, pidfd] };
         self.tell_front(&ToFront::Connection(Box::new(newcomer)), &[], fds);
+    }
+
+    /// Hands over those whose names were found before there were profiles.
+    pub(super) fn admit_late(&mut self) {
+        for (waiting, identity) in std::mem::take(&mut self.admitted_later) {
+            self.admit(waiting, identity);
+        }
     }
 
     /// Forgets a connection.

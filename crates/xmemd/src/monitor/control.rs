@@ -58,7 +58,7 @@ impl Monitor {
             let Some(control) = &self.control else { return };
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
             let Ok(socket) = rustix::net::accept_with(control, flags) else { return };
-            let peer = match peer::identify(socket.as_fd()) {
+            let peer = match peer::identify(socket.as_fd(), self.settings.is_userns_allowed) {
                 Ok(peer) if self.operators.len() < OPERATORS_MAX => peer,
                 Ok(_) => {
                     wire::goodbye(socket.as_fd(), wire::NO_ROOM, "too many operators");

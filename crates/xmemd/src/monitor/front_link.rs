@@ -38,6 +38,7 @@ impl Monitor {
             self.forget(id);
         }
         self.waiting.retain(|_, waiting| waiting.known.is_none());
+        self.admitted_later.retain(|(waiting, _)| waiting.known.is_none());
         self.after_audit.retain(|_, after| matches!(after, AfterAudit::Command(_)));
         self.calls_lost();
         self.commands_lost();

@@ -48,7 +48,9 @@ pub(crate) enum PeerError {
 }
 
 /// Asks the kernel who connected.
-pub(crate) fn identify(socket: BorrowedFd<'_>) -> Result<Peer, PeerError> {
+///
+/// With `is_userns_allowed` somebody in another user namespace is taken for the user that it is in this one.
+pub(crate) fn identify(socket: BorrowedFd<'_>, is_userns_allowed: bool) -> Result<Peer, PeerError> {
     let unknown = |error: rustix::io::Errno| PeerError::Unknown(error.into());
     let pid = sys::peer_pid(socket).map_err(PeerError::Unknown)?;
     let Some(process) = Pid::from_raw(pid.pid) else { return Err(PeerError::NoProcess) };
@@ -82,7 +84,7 @@ pub(crate) fn identify(socket: BorrowedFd<'_>) -> Result<Peer, PeerError> {
     }
     let own = std::fs::read_to_string("/proc/self/uid_map").map_err(PeerError::Unknown)?;
     match map {
-        Ok(map) if map == own => {}
+        Ok(map) if map == own || is_userns_allowed => {}
         Ok(_) => return Err(PeerError::Namespace),
         Err(_) => return Err(PeerError::Hidden),
     }
@@ -123,7 +125,7 @@ mod tests {
     #[test]
     fn peer_is_this_process_with_its_groups() {
         let (one, _two) = UnixStream::pair().unwrap();
-        let peer = identify(one.as_fd()).unwrap();
+        let peer = identify(one.as_fd(), false).unwrap();
         assert_eq!(peer.pid, std::process::id());
         assert_eq!(peer.uid, rustix::process::getuid().as_raw());
         assert!(peer.gids.contains(&peer.gid) && peer.gids.is_sorted());

@@ -56,6 +56,7 @@ impl Monitor {
                 let path = self.begin.database.display().to_string();
                 self.print.say(messages::POLICY_LOADED, &[&path, &epoch]);
                 self.renew_tables();
+                self.admit_late();
                 self.become_ready()?;
             }
             FromKeeper::NotLoaded { why } => self.print.say(messages::POLICY_FAILED, &[&why]),

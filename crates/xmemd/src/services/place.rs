@@ -57,6 +57,7 @@ pub(super) fn call(monitor: &mut Monitor, asked: Asking, payload: &[u8], file: O
         uid: 0,
         gid: 0,
         replace: request.replaces.is_some(),
+        expected: request.replaces.clone(),
     };
     Step::Work {
         work: Box::new(Work::Place(order::PlaceOrder { root, name: request.name.into(), action })),

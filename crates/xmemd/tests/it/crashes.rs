@@ -29,6 +29,29 @@ fn monitor_that_dies_ends_its_calls_with_36_and_no_connection() {
 }
 
 #[test]
+fn monitor_that_hears_of_connections_before_it_has_profiles_forgets_none() {
+    if !is_root() {
+        return;
+    }
+    let world = World::start(USUAL, "");
+    let mut ann = Raw::enter(&world, ANN);
+    let keeper = world.boxes("keeper")[0];
+    crate::world::signal(keeper, Signal::STOP);
+    let monitor = world.kill_box("monitor");
+    wait_until("another monitor is there", || world.boxes("monitor").iter().any(|pid| *pid != monitor));
+    // Time for the front to tell it of the connection, and for the names of its user.
+    pause(1000);
+    crate::world::signal(keeper, Signal::CONT);
+    wait_until("it decides again", || {
+        let request = br#"{"refusals":{"count":1}}"#;
+        let mut header = ann.next_call(26, request.len());
+        header.detail = 1000;
+        ann.send(&[&header.encode()[..], request].concat(), &[]).unwrap();
+        ann.hear().frame().0.code == 0
+    });
+}
+
+#[test]
 fn keeper_that_dies_is_not_noticed_by_anybody() {
     if !is_root() {
         return;

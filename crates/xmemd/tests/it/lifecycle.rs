@@ -200,3 +200,15 @@ fn server_without_root_runs_as_who_started_it_and_says_what_it_cannot_do() {
         .unwrap();
     assert_eq!(server.wait().unwrap().code(), Some(0), "{}", world.log());
 }
+
+#[test]
+fn lock_names_its_holder_to_everybody() {
+    if !is_root() {
+        return;
+    }
+    let world = World::start(USUAL, "");
+    let lock = world.path("run/ZWESIS_STD/lock");
+    // `tender xmem status` of an ordinary user reads it.
+    let held = crate::world::as_user(crate::world::EVE, || std::fs::read_to_string(&lock));
+    assert!(held.unwrap().contains(&world.pid().to_string()));
+}

@@ -114,3 +114,16 @@ fn plugin_is_shown_told_and_replaced_while_it_is_used() {
         assert_eq!((reply.code, reply.detail), (0, 0), "{}", world.log());
     }
 }
+
+#[test]
+fn plugin_is_given_payloads_that_do_not_fit_into_a_packet() {
+    let Some(world) = server() else { return };
+    let mut ann = Raw::enter(&world, ANN);
+    let content: Vec<u8> = (0..65_536_u32).map(|number| (number % 251) as u8).collect();
+    let (reply, payload) = ann.call_large(0, 64, &request("PYECHO", "ECHO", &content));
+    assert_eq!((reply.code, reply.detail), (0, 0), "{}", world.log());
+    assert!(payload == content, "{} bytes came back", payload.len());
+    // This plug-in's own limit.
+    let (reply, payload) = ann.call_large(0, 64, &request("PYECHO", "ECHO", &vec![1; 1_000_000]));
+    assert_eq!((reply.code, reply.detail, &*payload), (0, 33, &b"longer than 64 KiB"[..]));
+}

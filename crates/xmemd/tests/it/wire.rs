@@ -4,13 +4,14 @@ use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
 };
-use tender_xmem::frame::{ANY_VERSION, Header, Kind};
+use tender_xmem::frame::{ANY_VERSION, Flags, Header, Kind};
 
-use crate::world::{World, as_user};
+use crate::world::{World, as_user, wait_until};
 
 /// What was heard.
 #[derive(Debug)]
@@ -26,6 +27,18 @@ impl Heard {
             Self::End => panic!("the connection has ended"),
         }
     }
+}
+
+/// Returns a memory file that nobody can change any more.
+pub(crate) fn sealed(content: &[u8]) -> OwnedFd {
+    let file = rustix::fs::memfd_create("payload", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+    let mut written = 0;
+    while written < content.len() {
+        written += rustix::io::write(&file, &content[written..]).unwrap();
+    }
+    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+    rustix::fs::fcntl_add_seals(&file, seals).unwrap();
+    file
 }
 
 pub(crate) struct Raw {
@@ -48,6 +61,15 @@ impl Raw {
             rustix::net::connect(&socket, &address).unwrap();
             socket
         });
+        Self::of(socket)
+    }
+
+    /// Connects as whoever this process is.
+    pub(crate) fn connect_as_is(path: &std::path::Path) -> Self {
+        let flags = SocketFlags::CLOEXEC;
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
+        let socket = socket.unwrap();
+        rustix::net::connect(&socket, &SocketAddrUnix::new(path).unwrap()).unwrap();
         Self::of(socket)
     }
 
@@ -118,17 +140,63 @@ impl Raw {
         (header, payload)
     }
 
+    /// Calls in the name of an actor.
+    pub(crate) fn call_as(&mut self, actor: u64, service: u16, payload: &[u8]) -> (Header, Vec<u8>) {
+        let mut header = self.next_call(service, payload.len());
+        header.actor = actor;
+        self.send(&[&header.encode()[..], payload].concat(), &[]).unwrap();
+        let (reply, payload) = self.hear().frame();
+        assert_eq!((reply.kind, reply.sequence), (Kind::Reply, header.sequence), "{reply:?}");
+        (reply, payload)
+    }
+
+    /// Calls in the name of an actor with a payload that travels in a memory file, as the answer may.
+    pub(crate) fn call_large(&mut self, actor: u64, service: u16, payload: &[u8]) -> (Header, Vec<u8>) {
+        let mut header = self.next_call(service, payload.len());
+        header.actor = actor;
+        header.flags = Flags::MEMFD;
+        self.send(&header.encode(), &[sealed(payload).as_fd()]).unwrap();
+        match self.hear() {
+            Heard::Frame(reply, _, fds) if reply.flags.contains(Flags::MEMFD) => {
+                assert_eq!((reply.sequence, fds.len()), (header.sequence, 1));
+                let mut content = vec![0; reply.length as usize + 1];
+                let read = rustix::io::pread(&fds[0], &mut content, 0).unwrap();
+                assert_eq!(read, reply.length as usize, "the length is that of the file");
+                content.truncate(read);
+                (reply, content)
+            }
+            other => other.frame(),
+        }
+    }
+
+    /// Becomes an actor by SURROGAT as soon as the permission is in force; returns its handle.
+    pub(crate) fn act_as(&mut self, user: &str) -> u64 {
+        let request = format!(r#"{{"issue":{{"proof":{{"surrogate":{{"user":"{user}"}}}}}}}}"#);
+        let mut handle = None;
+        wait_until("the permission is in force", || {
+            let (reply, payload) = self.call(6, request.as_bytes());
+            if (reply.code, reply.detail) == (0, 0) {
+                let answer: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+                handle = answer["issued"]["handle"].as_u64();
+            }
+            handle.is_some()
+        });
+        handle.unwrap()
+    }
+
     pub(crate) fn hear(&self) -> Heard {
         let mut buffer = vec![0; 70_000];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let mut slices = [IoSliceMut::new(&mut buffer)];
         let flags = RecvFlags::CMSG_CLOEXEC;
-        let received = rustix::net::recvmsg(&self.socket, &mut slices, &mut ancillary, flags);
-        let bytes = match received {
-            Ok(received) => received.bytes,
-            Err(rustix::io::Errno::CONNRESET) => 0,
-            Err(error) => panic!("nothing is heard: {error}"),
+        let bytes = loop {
+            match rustix::net::recvmsg(&self.socket, &mut slices, &mut ancillary, flags) {
+                Ok(received) => break received.bytes,
+                // Said once, before what was sent to us, when the other end closes without having read all of ours.
+                Err(rustix::io::Errno::CONNRESET) => {}
+                Err(error) => panic!("nothing is heard: {error}"),
+            }
         };
         if bytes == 0 {
             return Heard::End;

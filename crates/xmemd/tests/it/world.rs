@@ -59,7 +59,8 @@ pub(crate) fn pause(ms: i64) {
 pub(crate) struct World {
     pub(crate) dir: tempfile::TempDir,
     server: Option<Child>,
-    words: Vec<String>,
+    /// What the server is started by, as the words of `env`; empty for nothing.
+    pub(crate) started_by: Vec<String>,
 }
 
 impl World {
@@ -67,7 +68,7 @@ impl World {
     pub(crate) fn prepare(commands: &[&str], member: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("tender-xmemd-").tempdir_in("/tmp").unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let world = Self { dir, server: None, words: Vec::new() };
+        let world = Self { dir, server: None, started_by: Vec::new() };
         std::fs::create_dir(world.path("parmlib")).unwrap();
         world.write_member(member);
         SqliteStore::create(&world.path("saf.db")).unwrap();
@@ -111,7 +112,11 @@ impl World {
     }
 
     pub(crate) fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tender-xmemd"));
+        let program = env!("CARGO_BIN_EXE_tender-xmemd");
+        let mut command = Command::new(self.started_by.first().map_or(program, |first| first));
+        if let Some((_, words)) = self.started_by.split_first() {
+            command.args(words).arg(program);
+        }
         command
             .arg("run")
             .args(words)
@@ -133,7 +138,6 @@ impl World {
         let before = self.log().matches("ZWES0109I").count();
         let log = self.path("log");
         let child = self.command(words).arg("--log").arg(&log).spawn().unwrap();
-        self.words = words.iter().map(|word| (*word).to_owned()).collect();
         self.server = Some(child);
         let deadline = Instant::now() + PATIENCE;
         while self.log().matches("ZWES0109I").count() == before {
@@ -168,6 +172,19 @@ impl World {
             line.split(|byte| *byte == 0).nth(1) == Some(format!("@{role}").as_bytes())
         };
         text.split_ascii_whitespace().filter_map(|child| child.parse().ok()).filter(is_role).collect()
+    }
+
+    /// Returns every process of the server: the root process and all below it.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        let mut found = vec![self.pid()];
+        let mut next = 0;
+        while let Some(pid) = found.get(next).copied() {
+            let text =
+                std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+            found.extend(text.split_ascii_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+            next += 1;
+        }
+        found
     }
 
     /// Kills the process of a role, which is one of the server's own children.
@@ -240,7 +257,7 @@ impl Drop for World {
     }
 }
 
-fn signal(pid: u32, signal: rustix::process::Signal) {
+pub(crate) fn signal(pid: u32, signal: rustix::process::Signal) {
     let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
     rustix::process::kill_process(pid, signal).unwrap();
 }
@@ -263,6 +280,15 @@ pub(crate) fn become_user(uid: u32) {
     rustix::thread::set_thread_res_gid(gid, gid, gid).unwrap();
     let user = rustix::thread::Uid::from_raw(uid);
     rustix::thread::set_thread_res_uid(user, user, user).unwrap();
+}
+
+/// Says whether a program that a test needs is here; the test then ends.
+pub(crate) fn has_program(path: &str) -> bool {
+    let is_there = Path::new(path).exists();
+    if !is_there {
+        println!("skipped: there is no {path}");
+    }
+    is_there
 }
 
 /// Returns how many descriptors a process has, and how many kilobytes of memory.

@@ -1,12 +1,17 @@
 //! `tender security init`.
 
-use tender_package::Outcome;
+use tender_package::{Message, Outcome};
 use tender_saf::{Esm, SetupNames};
 
 use crate::commands::Shell;
 use crate::commands::saf::{Which, code, commit, context, open, store_fault};
 use crate::error::{CommandError, RuntimeFault};
 use crate::live::Live;
+
+/// What lets an ordinary user call, to be copied.
+const FIRST_CALLER: &str = "  tender saf adduser ann\n  \
+                            tender saf permit zwes.is 'class(facility) id(ann) access(read)'\n  \
+                            tender saf permit 'zwes.is.srv.**' 'class(facility) id(ann) access(read)'";
 
 /// Options of `tender security init`.
 #[derive(Debug, clap::Args)]
@@ -23,7 +28,8 @@ pub(crate) struct Args {
     /// Only say what would be done
     #[arg(long)]
     dry_run: bool,
-    /// Print a file for systemd-sysusers with the users and groups, and do nothing else
+    /// Print a file for systemd-sysusers with the groups, and the users that `xmem install` does not make, and do
+    /// nothing else
     #[arg(long, conflicts_with = "dry_run")]
     sysusers: bool,
     /// Group of the administrators
@@ -38,7 +44,8 @@ pub(crate) struct Args {
     /// User of the cross-memory server
     #[arg(long, value_name = "USER", default_value = "ZWESIUSR")]
     xmem_user: String,
-    /// User of the auxiliary servers; that of the cross-memory server when left out
+    /// User of the auxiliary servers; when left out ZWESAUX for `tender`, where they must not share a user with the
+    /// server, and that of the cross-memory server for the others
     #[arg(long, value_name = "USER")]
     aux_user: Option<String>,
     /// First qualifier of the data sets
@@ -71,7 +78,8 @@ impl Args {
     pub(super) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
         let names = self.names();
         if self.sysusers {
-            return printed(shell, &tender_saf::sysusers_text(&names));
+            let installed: Vec<&str> = tender_parmlib::ACCOUNTS.iter().map(|account| account.name).collect();
+            return printed(shell, &tender_saf::sysusers_text(&names, &installed));
         }
         if self.esm != Esm::Tender {
             return printed(shell, &tender_saf::setup_text(&names, self.esm));
@@ -84,7 +92,18 @@ impl Args {
             CommandError::from(RuntimeFault::new("ZWES2015E", code, "nothing is defined").because(fault))
         })?;
         let is_check = shell.is_check || self.dry_run;
-        commit(shell, is_check, &*store, "security init".to_owned(), plan)
+        let is_new = !plan.changes.is_empty();
+        let mut outcome = commit(shell, is_check, &*store, "security init".to_owned(), plan)?;
+        if is_new && !is_check {
+            outcome.say(
+                Message::with_id(
+                    "ZWES2016I",
+                    "root may call the services that change nothing; nobody else may",
+                )
+                .with_hint(format!("to let the Linux user ann in:\n{FIRST_CALLER}")),
+            );
+        }
+        Ok(outcome)
     }
 }
 

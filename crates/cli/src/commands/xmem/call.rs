@@ -220,7 +220,8 @@ fn refused(service: &str, cause: CallError) -> CommandError {
             Some(format!("{}: {} ({})", refusal, refusal.remedy, reference(refusal.reference)))
         }
         (None, Some(C::PermissionDenied)) => Some(format!(
-            "an operator sees why under {}; with READ on FACILITY ZWES.IS.EXPLAIN you would see it here",
+            "root sees why, and what would help, with `tender xmem modify EXPLAIN`: {}; with READ on FACILITY \
+             ZWES.IS.EXPLAIN you would see it here",
             reference(cause.reference())
         )),
         (None, Some(C::ServerUnknown | C::ServerDown)) => Some("`tender xmem start` starts it".to_owned()),

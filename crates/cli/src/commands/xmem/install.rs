@@ -11,7 +11,8 @@ use tender_parmlib::{
 };
 
 use super::fault;
-use super::places::server_name;
+use super::places::{Places, server_name};
+use super::running::Holder;
 use crate::commands::Shell;
 use crate::error::{CommandError, RuntimeFault};
 
@@ -82,7 +83,13 @@ impl Args {
             outcome
                 .say(Message::with_id("ZWES2112I", "an earlier run that was cut off was taken back first"));
         }
-        told(&mut outcome, &request, &made, &installed);
+        told(&mut outcome, &made, &installed);
+        if !made.is_empty() {
+            let name = request.name.clone().unwrap_or_default();
+            let is_running = Holder::of(&Places::find(shell)?.run_of(&name), &name).is_some();
+            let steps = next_steps(&request, &made, is_running, shell).join("\n  ");
+            outcome.say(Message::with_id("ZWES2119I", "installed").with_hint(format!("next:\n  {steps}")));
+        }
         outcome.data = serde_json::json!({ "plan": made, "installed": installed });
         write_log(&request.logs, &outcome)?;
         Ok(outcome)
@@ -193,21 +200,58 @@ fn described(content: &Content) -> String {
     }
 }
 
-fn told(outcome: &mut Outcome, request: &InstallRequest, plan: &InstallPlan, installed: &Installed) {
+fn told(outcome: &mut Outcome, plan: &InstallPlan, installed: &Installed) {
     if plan.is_empty() {
         outcome.say(Message::with_id("ZWES2117I", "everything was as it should be"));
         return;
     }
     let text = format!("{} files written, {} left alone", installed.written.len(), installed.unchanged.len());
     outcome.say(Message::with_id("ZWES2118I", text));
+}
+
+/// Returns the commands that lead from here to a first call, each to be copied as it is.
+fn next_steps(request: &InstallRequest, plan: &InstallPlan, is_running: bool, shell: &Shell) -> Vec<String> {
+    let is_root = rustix::process::geteuid().is_root();
+    let mut steps = Vec::new();
     let name = request.name.as_ref().map_or(ServerName::DEFAULT, ServerName::as_str);
-    let start = match request.procedure {
+    let server = if name == ServerName::DEFAULT { String::new() } else { format!(" --server {name}") };
+    if is_running {
+        // It goes on as the new program, without a call that fails; the old line is for the way back.
+        steps.push(format!("tender xmem apf add {}", request.loadlib.display()));
+        steps.push(format!("tender xmem modify REPLACE{server}"));
+        steps.push(format!("tender xmem call STATUS hello{server}"));
+        return steps;
+    }
+    if is_root && !request.is_creating_users && !plan.missing_users.is_empty() {
+        steps.push("tender xmem schedule --apply".to_owned());
+    }
+    steps.push(format!("tender xmem apf add {}", request.loadlib.display()));
+    if !shell.home.join("saf.db").exists() && !shell.home.join("saf").is_dir() {
+        steps.push("tender saf create".to_owned());
+    }
+    steps.push("tender security init".to_owned());
+    if !is_root {
+        // What `security init` gives to root alone, for the user whose server it is.
+        let user = &shell.operator;
+        steps.push(format!("tender saf adduser {user}"));
+        for (profile, access) in [
+            ("zwes.is", "read"),
+            ("'zwes.is.srv.**'", "read"),
+            ("'zwes.is.oper.**'", "update"),
+            ("zwes.is.explain", "read"),
+        ] {
+            steps.push(format!("tender saf permit {profile} 'class(facility) id({user}) access({access})'"));
+        }
+    }
+    steps.push(match request.procedure {
         Procedure::Systemd => format!("systemctl daemon-reload && systemctl enable --now tender-xmem@{name}"),
-        Procedure::Script => format!("tender xmem start NAME={name}"),
-    };
-    let hint =
-        format!("next: tender xmem apf add {}; tender security init; {start}", request.loadlib.display());
-    outcome.say(Message::with_id("ZWES2119I", "installed").with_hint(hint));
+        Procedure::Script => match request.member.suffix() {
+            None | Some("00") => format!("tender xmem start NAME={name}"),
+            Some(suffix) => format!("tender xmem start NAME={name} MEM={suffix}"),
+        },
+    });
+    steps.push(format!("tender xmem call STATUS hello{server}"));
+    steps
 }
 
 /// Writes down what was done, for nobody else to read.

@@ -13,9 +13,13 @@ use serde::{Deserialize, Serialize};
 use tender_parmlib::ServerName;
 use tender_xmem::client::{Client, Options};
 use tender_xmem::code::CmsCode;
+use tender_xmem::control::Control;
 use tender_xmem::service::ServiceId;
 
 use super::fault::chain;
+
+/// How long a command that only shows something may take.
+const DISPLAY_MS: u32 = 5_000;
 
 /// The process that runs a server, as it wrote itself down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +51,12 @@ impl Holder {
         // One that is about to write itself down is somebody unknown.
         let unknown = Self { pid: 0, since: "just now".to_owned(), version: String::new() };
         Some(serde_json::from_str(&text).unwrap_or(unknown))
+    }
+
+    /// Says whether there is a lock that this user may not look at: somebody may hold it.
+    pub(super) fn is_hidden(run: &Path, name: &ServerName) -> bool {
+        File::open(run.join(name.as_str()).join("lock"))
+            .is_err_and(|fault| fault.kind() == std::io::ErrorKind::PermissionDenied)
     }
 
     /// Returns a descriptor that means this process and no later one of the same number.
@@ -97,6 +107,20 @@ pub(super) fn options(run: PathBuf, deadline_ms: u32) -> Options {
         reconnect_ms: 0,
         run_directory: run,
         ..Options::default()
+    }
+}
+
+/// Gives a command that only shows something; returns its lines.
+pub(super) fn display(run: &Path, name: &ServerName, text: &str) -> Result<Vec<String>, String> {
+    let server = name.as_str().parse().map_err(|fault: tender_xmem::NameError| fault.to_string())?;
+    let said = Control::connect(&server, &options(run.to_owned(), DISPLAY_MS)).and_then(|mut control| {
+        let mut output = control.modify(text)?;
+        let lines = output.by_ref().collect::<Result<Vec<String>, _>>()?;
+        Ok((lines, output.outcome()))
+    });
+    match said.map_err(|fault| chain(&fault))? {
+        (lines, Some(0)) => Ok(lines),
+        (_, outcome) => Err(format!("outcome {outcome:?}")),
     }
 }
 

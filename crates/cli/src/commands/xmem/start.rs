@@ -13,7 +13,7 @@ use tender_package::{Message, Outcome, ReturnCode};
 use tender_parmlib::{Member, MemberError, Operands, ServerName, Settings, Settled};
 
 use super::places::{Places, program};
-use super::running::{Answers, Holder, ask};
+use super::running::{Answers, Holder, ask, display};
 use crate::commands::Shell;
 use crate::error::{CommandError, RuntimeFault};
 use crate::live::Live;
@@ -50,7 +50,9 @@ impl Args {
         })?;
         let (member, settled) = settings(&places, &operands)?;
         let name = settled.settings.name.clone();
-        if let Some(holder) = Holder::of(&places.run, &name) {
+        let holder = Holder::of(&places.run, &name);
+        // A member can be looked at while its server runs: that is when it is edited.
+        if let Some(holder) = holder.as_ref().filter(|_| !shell.is_check) {
             let text = format!("server {name} is run by process {} since {}", holder.pid, holder.since);
             return Err(RuntimeFault::new("ZWES0202E", ReturnCode::Busy, text)
                 .with_hint(format!("`tender xmem stop {name}` stops it"))
@@ -58,7 +60,7 @@ impl Args {
         }
         let log = self.log(shell, &places, &name);
         if shell.is_check {
-            return Ok(would_start(&name, &program, &log, &member, &settled));
+            return Ok(would_start(&name, holder.as_ref(), &program, &log, &member, &settled));
         }
         let started = Started::new(&program, &self.words, &places, shell, &log)?;
         started.follow(shell, &places, &name, Duration::from_secs(self.wait))
@@ -94,7 +96,14 @@ fn settings(places: &Places, operands: &Operands) -> Result<(Member, Settled), C
     Ok((member, settled))
 }
 
-fn would_start(name: &ServerName, program: &Path, log: &Path, member: &Member, settled: &Settled) -> Outcome {
+fn would_start(
+    name: &ServerName,
+    holder: Option<&Holder>,
+    program: &Path,
+    log: &Path,
+    member: &Member,
+    settled: &Settled,
+) -> Outcome {
     let mut outcome = Outcome {
         data: serde_json::json!({
             "server": name, "program": program, "log": log, "warnings": member.warnings(),
@@ -108,11 +117,17 @@ fn would_start(name: &ServerName, program: &Path, log: &Path, member: &Member, s
     for problem in &settled.problems {
         outcome.say(Message::with_id(problem.id(), format!("member {}: {problem}", member.name())));
     }
-    if settled.is_usable() {
-        let text = format!("would start server {name}: {}", program.display());
-        outcome.say(Message::with_id("ZWES2140I", text));
-    } else {
-        outcome.code = outcome.code.max(ReturnCode::Refused);
+    match holder {
+        _ if !settled.is_usable() => outcome.code = outcome.code.max(ReturnCode::Refused),
+        None => {
+            let text = format!("would start server {name}: {}", program.display());
+            outcome.say(Message::with_id("ZWES2140I", text));
+        }
+        Some(holder) => {
+            let text = format!("server {name} is run by process {}; the member can be used", holder.pid);
+            let hint = "`tender xmem modify RELOAD` takes changes over; plug-ins and users count from the next start";
+            outcome.say(Message::with_id("ZWES2145I", text).with_hint(hint));
+        }
     }
     outcome
 }
@@ -128,6 +143,27 @@ fn spare(child: &Child) {
         let _ = prlimit(Some(pid), Resource::Memlock, limit(LOCKED_BYTES));
         drop(std::fs::write(format!("/proc/{}/oom_score_adj", child.id()), "-900"));
     }
+}
+
+/// Says which walls of the sandboxes are missing on this machine; who may not ask is told nothing.
+fn tell_sandbox(run: &Path, name: &ServerName, outcome: &mut Outcome) {
+    let Ok(lines) = display(run, name, "DISPLAY SANDBOX") else { return };
+    for (part, walls) in lines.iter().filter_map(|line| line.trim().split_once(": ")) {
+        let missing: Vec<&str> = missing_walls(walls).collect();
+        if !missing.is_empty() {
+            let text = format!("the sandbox of the {part} is not whole: {}", missing.join(", "));
+            // It runs all the same: whoever goes on with `&&` is not stopped.
+            outcome.messages.push(Message::with_id("ZWES2144W", text));
+        }
+    }
+}
+
+/// Returns what a report of a sandbox says that was not reached.
+fn missing_walls(report: &str) -> impl Iterator<Item = &str> {
+    report
+        .split(", ")
+        .filter(|wall| wall.starts_with("no ") || wall.contains(" in part (") || wall.contains(" not kept "))
+        .filter(|wall| !wall.starts_with("no new privileges"))
 }
 
 /// Memory that a server may lock.
@@ -222,11 +258,13 @@ impl Started {
         match answer {
             Ok(Answers::Ready) => {
                 outcome.say(Message::with_id("ZWES2141I", format!("server {name} is ready, process {pid}")));
+                tell_sandbox(&places.run, name, &mut outcome);
             }
             Ok(Answers::Closed) => {
                 let text = format!("server {name} runs, process {pid}, and does not let you call it");
                 let hint = "`tender xmem call STATUS` says what that would take";
                 outcome.say(Message::with_id("ZWES2141I", text).with_hint(hint));
+                tell_sandbox(&places.run, name, &mut outcome);
             }
             Err(_) if limit.is_zero() => {
                 outcome
@@ -281,5 +319,21 @@ impl Started {
             None => fault,
         };
         fault.with_hint(format!("all it said is in {}", self.path.display())).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn walls_that_are_missing_are_found_in_a_report() {
+        let missing = |report| missing_walls(report).collect::<Vec<_>>();
+        let whole = "environment, descriptors, limits, no new privileges, not dumpable, landlock, seccomp";
+        assert_eq!(missing(whole), Vec::<&str>::new());
+        let there =
+            "environment, no seccomp (no tables for s390x), landlock in part (no ports), not dumpable";
+        assert_eq!(missing(there), ["no seccomp (no tables for s390x)", "landlock in part (no ports)"]);
+        assert_eq!(missing("no no new privileges (EPERM)"), ["no no new privileges (EPERM)"]);
     }
 }

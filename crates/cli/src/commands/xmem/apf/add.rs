@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tender_package::{Message, Outcome, ReturnCode};
 use tender_parmlib::{Added, AuthorisedList, AuthorisedModule, ModuleName, Proof, Purpose, SealedProgram};
 
-use super::{Which, read, write};
+use super::{Which, lock, read, write};
 use crate::commands::Shell;
 use crate::commands::xmem::fault;
 use crate::error::{CommandError, RuntimeFault};
@@ -61,8 +61,9 @@ impl Args {
     /// Adds lines.
     pub(super) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
         let path = self.which.path(shell)?;
-        let mut list = read(&path)?;
         let lines = self.lines()?;
+        let lock = if shell.is_check { None } else { Some(lock(&path)?) };
+        let mut list = read(&path)?;
         let mut outcome = Outcome::default();
         let mut is_changed = false;
         for line in &lines {
@@ -72,10 +73,9 @@ impl Args {
         if !is_changed {
             return Ok(outcome);
         }
-        if shell.is_check {
-            outcome.say(Message::with_id("ZWES2111I", "nothing is changed"));
-        } else {
-            write(&path, &list)?;
+        match lock {
+            None => outcome.say(Message::with_id("ZWES2111I", "nothing is changed")),
+            Some(lock) => write(&lock, &path, &list)?,
         }
         Ok(outcome)
     }

@@ -3,7 +3,7 @@
 use tender_package::{Message, Outcome, ReturnCode};
 use tender_parmlib::{ModuleName, Proof};
 
-use super::{Which, read, write};
+use super::{Which, lock, read, write};
 use crate::commands::Shell;
 use crate::error::{CommandError, RuntimeFault};
 
@@ -25,6 +25,7 @@ impl Args {
     /// Takes lines off the list.
     pub(super) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
         let path = self.which.path(shell)?;
+        let lock = if shell.is_check { None } else { Some(lock(&path)?) };
         let mut list = read(&path)?;
         let removed = list.remove(&self.name, self.proof.as_ref());
         if removed.is_empty() {
@@ -37,10 +38,9 @@ impl Args {
             outcome
                 .say(Message::with_id("ZWES2122I", format!("{} {} is off the list", line.name, line.proof)));
         }
-        if shell.is_check {
-            outcome.say(Message::with_id("ZWES2111I", "nothing is changed"));
-        } else {
-            write(&path, &list)?;
+        match lock {
+            None => outcome.say(Message::with_id("ZWES2111I", "nothing is changed")),
+            Some(lock) => write(&lock, &path, &list)?,
         }
         Ok(outcome)
     }
