@@ -3,6 +3,7 @@
 //! `docs/cross-memory.md` shows how the boxes fit together. [`main`] is the whole program; what it becomes is decided by its
 //! first argument.
 
+mod alarm;
 mod auxiliary;
 mod channel;
 mod front;

@@ -41,18 +41,23 @@ impl Reader {
         Self { packet: Connection::buffer(), record: Vec::new(), ring, seen: Instant::now() }
     }
 
-    /// The next frame, until the deadline.
-    pub(super) fn next(&mut self, connection: &Connection, deadline: Instant) -> Event {
+    /// The next frame, until the deadline; `now` is what the clock said a moment ago.
+    pub(super) fn next(&mut self, connection: &Connection, deadline: Instant, now: Instant) -> Event {
         if self.ring.is_some() {
             self.next_of_both(connection, deadline)
         } else {
-            self.next_packet(connection, deadline)
+            self.next_packet(connection, deadline, now)
         }
+    }
+
+    /// Whether nobody has looked at the socket for a while.
+    pub(super) fn is_overdue(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.seen) >= UNSEEN
     }
 
     /// What is on the socket, if nobody has looked there for a while.
     pub(super) fn overdue(&mut self, connection: &Connection) -> Option<Event> {
-        if self.seen.elapsed() < UNSEEN {
+        if !self.is_overdue(Instant::now()) {
             return None;
         }
         match self.try_packet(connection) {
@@ -67,16 +72,14 @@ impl Reader {
         }
     }
 
-    fn next_packet(&mut self, connection: &Connection, deadline: Instant) -> Event {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let received = if left > BLOCK * 2 {
+    fn next_packet(&mut self, connection: &Connection, deadline: Instant, now: Instant) -> Event {
+        self.seen = now;
+        let received = if deadline.saturating_duration_since(now) > BLOCK * 2 {
             connection.receive_blocking(&mut self.packet, DESCRIPTORS_MAX)
         } else {
             connection.receive_until(&mut self.packet, DESCRIPTORS_MAX, Some(deadline))
         };
-        let event = to_event(received);
-        self.seen = Instant::now();
-        event
+        to_event(received)
     }
 
     fn try_packet(&mut self, connection: &Connection) -> Event {
