@@ -108,16 +108,15 @@ impl Client {
     ///
     /// As [`Client::call`].
     pub fn call_with(&self, call: Call<'_>) -> Result<Reply, CallError> {
-        let begun = Instant::now();
-        let deadline = begun + self.time_of(&call);
+        let (begun, time) = (Instant::now(), self.time_of(&call));
         let current = self.lock().clone();
         if let Some(link) = current
-            && let Some(outcome) = link.exchange(&call, begun, deadline)
+            && let Some(outcome) = link.exchange(&call, begun, time)
             && let Some(reply) = call::settle(&call, &link, outcome)
         {
             return reply;
         }
-        InFlight::start(self, call, deadline)?.wait()
+        InFlight::start(self, call, begun + time)?.wait()
     }
 
     /// Sends a call; the answer is waited for later. Dropping what is returned cancels the call.

@@ -5,25 +5,30 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 
+use crate::timers::Clock;
+
 /// Becomes readable when its time has come.
 #[derive(Debug)]
 pub(crate) struct Alarm {
     timer: OwnedFd,
     at_ms: Option<u64>,
+    is_due: bool,
 }
 
 impl Alarm {
     pub(crate) fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let timer = rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags)?;
-        Ok(Self { timer, at_ms: None })
+        Ok(Self { timer, at_ms: None, is_due: false })
     }
 
-    /// Sets it for a deadline, in milliseconds of the caller's clock, which says `now_ms`. The same deadline costs nothing.
-    pub(crate) fn set(&mut self, at_ms: Option<u64>, now_ms: u64) -> io::Result<()> {
-        if self.at_ms == at_ms {
-            return Ok(());
-        }
+    /// Sets it for a deadline of this clock. The deadline that it is set for already costs nothing.
+    #[inline]
+    pub(crate) fn set(&mut self, at_ms: Option<u64>, clock: Clock) -> io::Result<()> {
+        if self.at_ms == at_ms { Ok(()) } else { self.set_anew(at_ms, clock.now_ms()) }
+    }
+
+    fn set_anew(&mut self, at_ms: Option<u64>, now_ms: u64) -> io::Result<()> {
         let left_ms = at_ms.map(|at_ms| at_ms.saturating_sub(now_ms));
         let it_value = match left_ms {
             // Nothing at all would mean never.
@@ -48,6 +53,12 @@ impl Alarm {
         // It fails when the alarm was set anew meanwhile, and then it is not readable.
         rustix::io::read(&self.timer, &mut count).ok();
         self.at_ms = None;
+        self.is_due = true;
+    }
+
+    /// Says, once, whether it has rung.
+    pub(crate) fn is_due(&mut self) -> bool {
+        std::mem::take(&mut self.is_due)
     }
 }
 
@@ -68,15 +79,18 @@ mod tests {
         poller.add(&alarm, 7).unwrap();
         let mut ready = Vec::new();
         for at_ms in [5, 1005] {
-            alarm.set(Some(at_ms), at_ms).unwrap();
+            alarm.set_anew(Some(at_ms), at_ms).unwrap();
             poller.wait(Some(10_000), &mut ready).unwrap();
             assert_eq!(ready.first().map(|ready| ready.token), Some(7));
             alarm.rang();
+            assert_eq!((alarm.is_due(), alarm.is_due()), (true, false));
             poller.wait(Some(0), &mut ready).unwrap();
             assert_eq!(ready, []);
         }
-        alarm.set(Some(1), 1).unwrap();
-        alarm.set(None, 1).unwrap();
+        let clock = Clock::start();
+        alarm.set(Some(u64::from(u32::MAX)), clock).unwrap();
+        alarm.set(Some(0), clock).unwrap();
+        alarm.set(None, clock).unwrap();
         poller.wait(Some(0), &mut ready).unwrap();
         assert_eq!(ready, []);
     }

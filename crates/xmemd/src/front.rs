@@ -190,13 +190,15 @@ impl Front {
     fn work(&mut self) -> Result<(), RoleError> {
         let mut ready = Vec::new();
         loop {
-            // The one look at the clock in a turn.
-            let now_ms = self.shared.clock.now_ms();
-            while let Some(timer) = self.shared.timers.take_due(now_ms) {
-                self.due(timer)?;
+            // The clock is asked when the alarm rings or has to be set anew: not for each call.
+            if self.alarm.is_due() {
+                let now_ms = self.shared.clock.now_ms();
+                while let Some(timer) = self.shared.timers.take_due(now_ms) {
+                    self.due(timer)?;
+                }
             }
             let timeout = self.rings_have_work().then_some(0);
-            self.alarm.set(self.shared.timers.next_ms(), now_ms)?;
+            self.alarm.set(self.shared.timers.next_ms(), self.shared.clock)?;
             self.shared.poller.wait(timeout, &mut ready)?;
             for ready in ready.drain(..) {
                 if !self.handle(ready)? {

@@ -3,7 +3,7 @@
 //! There is no entry for it among the calls under way and nobody to wake, so the link is locked twice, to take the reading
 //! end and to give it back, and the clock is asked once. Frames for others that come meanwhile are handed out as ever.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Call;
 use super::link::{Answer, Link, NotSent, Outcome, call_header};
@@ -12,9 +12,10 @@ use crate::frame::Kind;
 
 impl Link {
     /// Makes a call and waits for its answer. `None`: somebody else reads, or the call was not sent; go the long way.
-    pub(super) fn exchange(&self, call: &Call<'_>, begun: Instant, deadline: Instant) -> Option<Outcome> {
+    pub(super) fn exchange(&self, call: &Call<'_>, begun: Instant, time: Duration) -> Option<Outcome> {
         let (sequence, mut reader) = self.take_turn(call, begun)?;
-        let header = call_header(call, sequence, deadline.saturating_duration_since(begun));
+        let header = call_header(call, sequence, time);
+        let deadline = begun + time;
         let by_ring = match self.transmit(&header, call.payload, deadline) {
             Ok(by_ring) => by_ring,
             Err(not_sent) => {
@@ -22,9 +23,9 @@ impl Link {
                 return None;
             }
         };
-        let mut now = begun;
+        let mut left = time;
         loop {
-            match reader.next(self.connection(), deadline, now) {
+            match reader.next(self.connection(), deadline, left) {
                 Event::Frame { header, payload, descriptors }
                     if header.kind == Kind::Reply && header.sequence == sequence =>
                 {
@@ -33,8 +34,8 @@ impl Link {
                 }
                 event => {
                     let has_ended = self.take_event(event);
-                    now = Instant::now();
-                    if has_ended || now >= deadline {
+                    left = deadline.saturating_duration_since(Instant::now());
+                    if has_ended || left.is_zero() {
                         self.give_back(reader, false);
                         if has_ended {
                             return Some(Outcome::Lost);

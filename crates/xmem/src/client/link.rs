@@ -231,8 +231,7 @@ impl Link {
                 state.take(sequence);
                 return Outcome::Lost;
             }
-            let now = Instant::now();
-            let left = deadline.saturating_duration_since(now);
+            let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let by_ring = state.take(sequence).is_some_and(|entry| entry.by_ring);
                 state.hand_on();
@@ -242,7 +241,7 @@ impl Link {
             }
             if let Some(mut reader) = state.reader.take() {
                 drop(state);
-                let event = reader.next(&self.connection, deadline, now);
+                let event = reader.next(&self.connection, deadline, left);
                 state = self.lock();
                 state.reader = Some(reader);
                 self.dispatch(&mut state, event);

@@ -104,7 +104,7 @@ impl From<Errno> for SocketError {
 }
 
 /// Up to so many bytes are put together before they are sent: cheaper than telling the kernel about two pieces.
-const TOGETHER_BYTES_MAX: usize = 512;
+const TOGETHER_BYTES_MAX: usize = 256;
 
 pub(super) fn send(
     socket: BorrowedFd<'_>,

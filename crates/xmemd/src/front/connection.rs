@@ -87,27 +87,31 @@ impl Bucket {
     }
 }
 
-/// Whether a client sends more before it has its answer. The usual one does not, and to ask the kernel after each packet
-/// whether there is another would cost a system call for nothing.
+/// Whether a client has sent more by the time that it was answered: it sends ahead, or it runs beside us and is quick. Then
+/// nobody has to sleep and be woken. For everybody else asking the kernel after each packet whether there is another would
+/// be a system call for nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Ahead {
-    is_usual: bool,
+    /// Looks that may still find nothing.
+    credit: u8,
     packets: u8,
 }
 
 impl Ahead {
-    /// Packets of a client that does not send ahead between two looks whether it does now.
+    /// Packets of a client that is not ahead between two looks whether it is now.
     const PROBE: u8 = 16;
+    /// Looks in vain before that is given up.
+    const PATIENCE: u8 = 4;
 
     /// A packet was taken; says whether to look for another one at once.
     pub(crate) fn looks_on(&mut self) -> bool {
         self.packets = self.packets.wrapping_add(1);
-        self.is_usual || self.packets.is_multiple_of(Self::PROBE)
+        self.credit > 0 || self.packets.is_multiple_of(Self::PROBE)
     }
 
     /// What such a look found.
     pub(crate) fn found(&mut self, is_another: bool) {
-        self.is_usual = is_another;
+        self.credit = if is_another { Self::PATIENCE } else { self.credit.saturating_sub(1) };
     }
 }
 
@@ -287,10 +291,7 @@ impl Connection {
         }
         let ring_is_done = self.ring.as_ref().is_none_or(|ring| ring.owed.is_empty());
         let waits_for_client = self.goodbye == REPLACED;
-        !waits_for_client
-            && self.in_flight.is_empty()
-            && self.owed.is_empty()
-            && ring_is_done
+        !waits_for_client && self.in_flight.is_empty() && self.owed.is_empty() && ring_is_done
     }
 }
 
