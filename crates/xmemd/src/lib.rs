@@ -6,6 +6,7 @@
 mod alarm;
 mod auxiliary;
 mod channel;
+pub mod command;
 mod front;
 mod keeper;
 mod link;
