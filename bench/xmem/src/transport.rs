@@ -1,6 +1,7 @@
 //! What carries the calls. Another one is one file and one line in `ALL`.
 
 pub mod grpc;
+mod ring;
 mod seqpacket;
 mod stream;
 mod tender;
@@ -30,6 +31,7 @@ pub trait Caller {
 const ALL: &[&dyn Transport] = &[
     &tender::RING,
     &tender::SOCKET,
+    &ring::Ring,
     &seqpacket::Seqpacket,
     &stream::Stream,
     &zbus_broker::Zbus,

@@ -12,6 +12,7 @@
 
 mod call;
 mod connect;
+mod direct;
 mod error;
 mod link;
 mod reader;
@@ -107,7 +108,15 @@ impl Client {
     ///
     /// As [`Client::call`].
     pub fn call_with(&self, call: Call<'_>) -> Result<Reply, CallError> {
-        self.start(call)?.wait()
+        let (begun, time) = (Instant::now(), self.time_of(&call));
+        let current = self.lock().clone();
+        if let Some(link) = current
+            && let Some(outcome) = link.exchange(&call, begun, time)
+            && let Some(reply) = call::settle(&call, &link, outcome)
+        {
+            return reply;
+        }
+        InFlight::start(self, call, begun + time)?.wait()
     }
 
     /// Sends a call; the answer is waited for later. Dropping what is returned cancels the call.
@@ -116,7 +125,8 @@ impl Client {
     ///
     /// As [`Client::call`].
     pub fn start<'a>(&'a self, call: Call<'a>) -> Result<InFlight<'a>, CallError> {
-        InFlight::start(self, call)
+        let deadline = Instant::now() + self.time_of(&call);
+        InFlight::start(self, call, deadline)
     }
 
     /// The built-in services with types.
@@ -148,6 +158,11 @@ impl Client {
     pub fn version_of(&self, service: ServiceId) -> Option<u32> {
         let welcome = self.welcome()?;
         welcome.services.iter().find(|entry| entry.id == service.number()).map(|entry| entry.version)
+    }
+
+    fn time_of(&self, call: &Call<'_>) -> Duration {
+        let own_ms = if call.deadline_ms == 0 { self.options.deadline_ms } else { call.deadline_ms };
+        Duration::from_millis(own_ms.into())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Link>>> {

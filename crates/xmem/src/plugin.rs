@@ -12,6 +12,7 @@ mod invocation;
 mod pool;
 mod protocol;
 mod run;
+mod under_way;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

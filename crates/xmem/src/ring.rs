@@ -22,7 +22,7 @@
 //! the capacity is a multiple of 64.
 //!
 //! The other end can write to all of it at any time. Therefore:
-//! - memory is only reached through single atomics, never as a slice;
+//! - memory is only reached through atomics, one at a time, never as bytes;
 //! - positions of one's own are kept in private and only written, never read back;
 //! - stamp, header and payload are each fetched once, into private memory, and judged there;
 //! - what is out of place is [`RingError::Corrupt`], and costs the peer its connection and nobody anything else.

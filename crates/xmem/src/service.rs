@@ -53,7 +53,7 @@ pub use identify::{ServiceEntry, WhoAmI};
 pub use inspect::{INSPECT_BYTES_MAX, Inspect, Inspected};
 pub use limits::{
     APPLICATION_BYTES_MAX, CAPACITY_MAX, CLASS_BYTES_MAX, COUNT_MAX, ENTITY_BYTES_MAX, ID_BYTES_MAX, Invalid,
-    PASSWORD_BYTES_MAX, TOKEN_BYTES_MAX,
+    NotTaken, PASSWORD_BYTES_MAX, TOKEN_BYTES_MAX,
 };
 pub use log::{LOG_BYTES_MAX, LogText};
 pub use members::{Member, Members, MembersAnswer};
@@ -239,6 +239,8 @@ impl std::fmt::Display for ServiceId {
 pub trait Request: Serialize + DeserializeOwned {
     /// Who answers it.
     const SERVICE: ServiceId;
+    /// Requests as they may be, one of each kind: what the service shows whose request it does not understand.
+    const EXAMPLES: &'static [&'static str];
     /// The service's code for a request that is missing or not understood.
     const MALFORMED: u32 = 8;
     /// What the answer's payload is, when the service code is 0 (or one that comes with an answer).

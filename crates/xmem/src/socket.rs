@@ -12,7 +12,7 @@ mod place;
 
 pub use connect::{ConnectError, connect};
 pub use listen::Listener;
-pub use packet::{Frame, SocketError, Violation};
+pub use packet::{Frame, SocketError, Violation, send_packet};
 pub use payload::{PayloadError, read_sealed, seal};
 pub use place::{PlaceError, control_path, name_directory, run_directory, socket_path, trusted_directory};
 

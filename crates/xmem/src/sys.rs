@@ -50,6 +50,14 @@ impl Mapping {
         unsafe { self.start.add(index).as_ref() }
     }
 
+    /// The `count` words from `first` on.
+    #[inline]
+    pub(crate) fn run(&self, first: usize, count: usize) -> &[AtomicU64] {
+        assert!(first <= self.words && count <= self.words - first, "a run outside of the mapping");
+        // SAFETY: as in `word`, for all of them; a slice of atomics promises no more than each atomic does.
+        unsafe { std::slice::from_raw_parts(self.start.add(first).as_ptr(), count) }
+    }
+
     /// The first four bytes of word `index`. Nobody reaches that word as a whole.
     #[inline]
     pub(crate) fn half(&self, index: usize) -> &AtomicU32 {
@@ -107,6 +115,16 @@ mod tests {
         assert_eq!(other.word(511).load(Ordering::Acquire), 7);
         other.half(1).store(9, Ordering::Release);
         assert_eq!(one.half(1).load(Ordering::Acquire), 9);
+        assert_eq!(one.run(510, 2)[1].load(Ordering::Acquire), 7);
+    }
+
+    #[test]
+    #[should_panic(expected = "outside of the mapping")]
+    fn mapping_run_beyond_the_end_is_not_given_out() {
+        let file = memfd_create("test", MemfdFlags::CLOEXEC).expect("memfd");
+        ftruncate(&file, 4096).expect("grow");
+        let mapping = Mapping::new(file.as_fd(), 512).expect("map");
+        let _ = mapping.run(510, 3);
     }
 
     #[test]

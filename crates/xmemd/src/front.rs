@@ -34,6 +34,7 @@ use self::plugins::Plugins;
 use self::report::Counters;
 use self::rights::Rights;
 use self::slab::{Key, Slab};
+use crate::alarm::Alarm;
 use crate::channel::Channel;
 use crate::link::{Begin, FromFront, FrontToRoot, RootToFront};
 use crate::poller::{Poller, Ready};
@@ -50,10 +51,12 @@ mod kind {
     pub(super) const PROCESS: u8 = 3;
     pub(super) const DOORBELL: u8 = 4;
     pub(super) const PLUGIN: u8 = 5;
+    pub(super) const ALARM: u8 = 6;
 }
 
 const ROOT: u64 = 0;
 const MONITOR: u64 = (kind::MONITOR as u64) << 60;
+const ALARM: u64 = (kind::ALARM as u64) << 60;
 
 /// HELLO comes within this.
 const HELLO_MS: u64 = 5000;
@@ -109,6 +112,8 @@ struct Shared {
 struct Front {
     shared: Shared,
     root: Channel,
+    /// Set for the earliest of the timers.
+    alarm: Alarm,
     connections: Slab<Connection>,
     by_id: HashMap<u64, Key>,
     tables: HashMap<u32, Rc<Rights>>,
@@ -141,6 +146,8 @@ impl Front {
         let poller = Poller::new()?;
         poller.add(&root, ROOT)?;
         poller.add(&monitor, MONITOR)?;
+        let alarm = Alarm::new()?;
+        poller.add(&alarm, ALARM)?;
         let print = Sysprint::start("FRONT", begin.level)?;
         let settings = begin.settings.clone();
         let mut admission = Admission::default();
@@ -169,6 +176,7 @@ impl Front {
         Ok(Self {
             shared,
             root,
+            alarm,
             connections: Slab::new(),
             by_id: HashMap::new(),
             tables: HashMap::new(),
@@ -182,22 +190,23 @@ impl Front {
     fn work(&mut self) -> Result<(), RoleError> {
         let mut ready = Vec::new();
         loop {
-            let timeout = if self.rings_have_work() { Some(0) } else { self.sleep_ms() };
+            // The clock is asked when the alarm rings or has to be set anew: not for each call.
+            if self.alarm.is_due() {
+                let now_ms = self.shared.clock.now_ms();
+                while let Some(timer) = self.shared.timers.take_due(now_ms) {
+                    self.due(timer)?;
+                }
+            }
+            let timeout = self.rings_have_work().then_some(0);
+            self.alarm.set(self.shared.timers.next_ms(), self.shared.clock)?;
             self.shared.poller.wait(timeout, &mut ready)?;
             for ready in ready.drain(..) {
                 if !self.handle(ready)? {
                     return Ok(());
                 }
             }
-            while let Some(timer) = self.shared.timers.take_due(self.shared.clock.now_ms()) {
-                self.due(timer)?;
-            }
             self.serve_rings();
         }
-    }
-
-    fn sleep_ms(&self) -> Option<u64> {
-        self.shared.timers.left_ms(self.shared.clock.now_ms())
     }
 
     /// Handles one descriptor; false when the root process is gone.
@@ -209,6 +218,7 @@ impl Front {
             kind::SOCKET => self.socket_ready(key, ready),
             kind::PROCESS => self.process_ended(key),
             kind::DOORBELL => self.wake_ring(key),
+            kind::ALARM => self.alarm.rang(),
             kind::PLUGIN => self.hear_plugin(u64::from(key.index)),
             _ => {}
         }

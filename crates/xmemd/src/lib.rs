@@ -3,8 +3,10 @@
 //! `docs/cross-memory.md` shows how the boxes fit together. [`main`] is the whole program; what it becomes is decided by its
 //! first argument.
 
+mod alarm;
 mod auxiliary;
 mod channel;
+pub mod command;
 mod front;
 mod keeper;
 mod link;

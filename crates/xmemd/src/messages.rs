@@ -118,6 +118,7 @@ catalogue! {
     LOG_LEVEL = "ZWES0280I" "Log level of {} is {}";
     FLUSHED = "ZWES0281I" "All lines of log are written";
     COLD_REFUSED = "ZWES0282W" "{} is taken at the start only: stop the server and start it with {}";
+    REFUSED_MORE = "ZWES0283W" "Refused {} more times within {} s to uid {}: {}; the audit log has each of them";
 }
 
 #[cfg(test)]

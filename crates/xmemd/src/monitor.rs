@@ -13,6 +13,7 @@ mod accept;
 mod audit;
 pub(crate) mod calls;
 mod control;
+mod floods;
 mod front_link;
 mod names;
 mod peer;
@@ -39,6 +40,7 @@ use self::accept::Waiting;
 use self::audit::Audit;
 use self::calls::{Asking, Waits};
 use self::control::{Commanding, Operator};
+use self::floods::Floods;
 use self::names::{Answered, Names};
 use self::plugins::Plugins;
 use self::policy::Policy;
@@ -84,6 +86,8 @@ enum Timer {
     Retire(u64),
     /// Of draining.
     Drain,
+    /// Refusals of a user were counted for long enough.
+    Refusals(u32),
 }
 
 /// A connection that the front has.
@@ -164,6 +168,7 @@ pub(crate) struct Monitor {
     commanding: HashMap<u64, Commanding>,
     /// The last refusals, the newest first.
     refusals: VecDeque<Remembered>,
+    floods: Floods,
     waits: HashMap<u64, (Asking, Waits)>,
     workers: HashMap<Kind, Worker>,
     actors: Actors,
@@ -258,6 +263,7 @@ impl Monitor {
             operators: HashMap::new(),
             commanding: HashMap::new(),
             refusals: VecDeque::new(),
+            floods: Floods::default(),
             waits: HashMap::new(),
             workers: HashMap::new(),
             actors: Actors::new(ActorOptions::default()),
@@ -298,6 +304,7 @@ impl Monitor {
                     Timer::Host(host) => self.host_tick(host),
                     Timer::Retire(host) => self.retire(host),
                     Timer::Drain => self.drained(false)?,
+                    Timer::Refusals(uid) => self.tell_refusals(uid),
                 }
             }
         }

@@ -180,12 +180,19 @@ fn own(fd: &OwnedFd, path: &Path, uid: u32, mode: u32) -> Result<(), PlaceError>
 /// Counts how often a server of this name was started; the number is on disk when this returns.
 pub(crate) fn next_generation(state: &OwnedFd, path: &Path) -> Result<u64, PlaceError> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let mut text = String::new();
-    if let Ok(file) = rustix::fs::openat(state, "generation", flags, Mode::empty()) {
-        io::Read::read_to_string(&mut io::Read::take(std::fs::File::from(file), 64), &mut text).ok();
+    let mut bytes = Vec::new();
+    match rustix::fs::openat(state, "generation", flags, Mode::empty()) {
+        Ok(file) => {
+            let read = io::Read::read_to_end(&mut io::Read::take(std::fs::File::from(file), 64), &mut bytes);
+            let wrong = |source| PlaceError::Io { step: "read", path: path.join("generation"), source };
+            read.map_err(wrong)?;
+        }
+        Err(rustix::io::Errno::NOENT) => {}
+        Err(error) => return Err(failed("read", &path.join("generation"))(error)),
     }
-    // A file that cannot be read begins anew; clients only ask whether the number is another one.
-    let next = text.trim().parse::<u64>().unwrap_or(0).wrapping_add(1).max(1);
+    // What is no number begins anew; clients only ask whether it is another one. One that cannot be read could be any.
+    let last = std::str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    let next = last.unwrap_or(0).wrapping_add(1).max(1);
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mode = Mode::from_raw_mode(0o644);
     let file = rustix::fs::openat(state, "generation.new", flags, mode).map_err(failed("write", path))?;
@@ -248,5 +255,17 @@ mod tests {
         assert_eq!(next_generation(&fd, dir.path()).unwrap(), 2);
         std::fs::write(dir.path().join("generation"), "nonsense").unwrap();
         assert_eq!(next_generation(&fd, dir.path()).unwrap(), 1);
+    }
+
+    #[test]
+    fn generation_that_cannot_be_read_is_an_error_and_not_the_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let fd: OwnedFd = std::fs::File::open(dir.path()).unwrap().into();
+        std::fs::create_dir(dir.path().join("generation")).unwrap();
+        let error = next_generation(&fd, dir.path()).unwrap_err();
+        assert!(error.to_string().contains("generation"), "{error}");
+        std::fs::remove_dir(dir.path().join("generation")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", dir.path().join("generation")).unwrap();
+        assert!(next_generation(&fd, dir.path()).is_err());
     }
 }

@@ -52,6 +52,11 @@ impl<K: Copy + Ord + Hash> Timers<K> {
         self.by_time.first().map(|(at_ms, _)| at_ms.saturating_sub(now_ms))
     }
 
+    /// Returns the earliest deadline.
+    pub(crate) fn next_ms(&self) -> Option<u64> {
+        self.by_time.first().map(|(at_ms, _)| *at_ms)
+    }
+
     /// Takes the earliest deadline that is over.
     pub(crate) fn take_due(&mut self, now_ms: u64) -> Option<K> {
         let (at_ms, key) = *self.by_time.first()?;
@@ -75,7 +80,7 @@ mod tests {
         timers.arm('a', 3);
         timers.arm('c', 4);
         timers.disarm('c');
-        assert_eq!(timers.left_ms(1), Some(2));
+        assert_eq!((timers.left_ms(1), timers.next_ms()), (Some(2), Some(3)));
         assert_eq!(timers.take_due(2), None);
         assert_eq!(
             [timers.take_due(9), timers.take_due(9), timers.take_due(9)],

@@ -1,15 +1,13 @@
 //! Frames that are sent to clients, and the codes in them.
 
-use std::io::{IoSlice, IoSliceMut};
+use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags,
-};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags};
 use tender_xmem::code::CmsCode;
 use tender_xmem::frame::{Header, Kind};
+pub(crate) use tender_xmem::socket::send_packet as send;
 
 pub(crate) const DENIED: u32 = CmsCode::PermissionDenied.number();
 pub(crate) const NO_ROOM: u32 = CmsCode::NoRoom.number();
@@ -17,27 +15,6 @@ pub(crate) const VIOLATED: u32 = CmsCode::ProtocolViolated.number();
 
 /// Descriptors that one packet of a client may bring: more are an attempt to use them up.
 const CLIENT_DESCRIPTORS_MAX: usize = 1;
-
-/// Sends one frame, all of it or nothing, with at most two descriptors.
-///
-/// Errors: AGAIN when there is no room.
-pub(crate) fn send(
-    socket: BorrowedFd<'_>,
-    header: &Header,
-    payload: &[u8],
-    fds: &[BorrowedFd<'_>],
-) -> Result<(), rustix::io::Errno> {
-    let bytes = header.encode();
-    let slices = [IoSlice::new(&bytes), IoSlice::new(payload)];
-    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if !fds.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
-        return Err(rustix::io::Errno::TOOMANYREFS);
-    }
-    rustix::net::sendmsg(socket, &slices, &mut ancillary, flags)?;
-    Ok(())
-}
 
 /// What came from a client.
 #[derive(Debug)]

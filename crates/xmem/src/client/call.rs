@@ -2,9 +2,9 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::link::{Link, NotSent, Outcome};
+use super::link::{Answer, Link, NotSent, Outcome};
 use super::{ActorHandle, CallError, CallFailure, Client};
 use crate::code::CmsCode;
 
@@ -88,9 +88,7 @@ impl Canceller {
 }
 
 impl<'a> InFlight<'a> {
-    pub(super) fn start(client: &'a Client, call: Call<'a>) -> Result<Self, CallError> {
-        let own = if call.deadline_ms == 0 { client.options.deadline_ms } else { call.deadline_ms };
-        let deadline = Instant::now() + Duration::from_millis(own.into());
+    pub(super) fn start(client: &'a Client, call: Call<'a>, deadline: Instant) -> Result<Self, CallError> {
         let mut flight = Self { client, call, deadline, sent: None, cancel: None };
         flight.send()?;
         Ok(flight)
@@ -120,44 +118,11 @@ impl<'a> InFlight<'a> {
             let Some((link, sequence)) = self.sent.take() else {
                 return Err(CallError::new(CmsCode::Error));
             };
-            match link.wait(sequence, self.deadline) {
-                Outcome::Answered(answer) => {
-                    let not_executed = [CmsCode::ServerNotReady, CmsCode::ServerUnavailable]
-                        .iter()
-                        .any(|code| code.number() == answer.code);
-                    if !not_executed {
-                        return self.judge(answer).map(|reply| (reply, link.id()));
-                    }
-                    // The old server did not begin with it; whoever comes next will.
-                    link.retire();
-                }
-                Outcome::Deadline => return Err(CallError::new(CmsCode::DeadlinePassed)),
-                Outcome::Lost if self.call.repeatable => {}
-                Outcome::Lost => {
-                    return Err(match link.farewell() {
-                        Some(failure) => CallError::because(CmsCode::OutcomeUnknown, failure),
-                        None => CallError::new(CmsCode::OutcomeUnknown),
-                    });
-                }
+            if let Some(reply) = settle(&self.call, &link, link.wait(sequence, self.deadline)) {
+                return reply.map(|reply| (reply, link.id()));
             }
             self.send()?;
         }
-    }
-
-    fn judge(&self, answer: super::link::Answer) -> Result<Reply, CallError> {
-        if answer.code != 0 {
-            return Err(CallError::refused(answer.code, answer.reference, &answer.payload));
-        }
-        if answer.descriptors.len() > self.call.descriptors_max {
-            let what = format!("{} descriptors that were not asked for", answer.descriptors.len());
-            return Err(CallError::because(CmsCode::ProtocolViolated, CallFailure::Answer { what }));
-        }
-        Ok(Reply {
-            service_code: answer.detail,
-            payload: answer.payload,
-            descriptors: answer.descriptors,
-            reference: answer.reference,
-        })
     }
 
     /// Sends the call on the present link, or on a new one: as long as it was not sent nothing is lost.
@@ -209,4 +174,42 @@ impl Drop for InFlight<'_> {
             link.forget(sequence);
         }
     }
+}
+
+/// What the caller is told of how a call ended on a link; `None`: it was not executed, or may be again, so it is sent again.
+pub(super) fn settle(call: &Call<'_>, link: &Link, outcome: Outcome) -> Option<Result<Reply, CallError>> {
+    match outcome {
+        Outcome::Answered(answer) => {
+            let not_executed = answer.code == CmsCode::ServerNotReady.number()
+                || answer.code == CmsCode::ServerUnavailable.number();
+            if not_executed {
+                // The old server did not begin with it; whoever comes next will.
+                link.retire();
+                return None;
+            }
+            Some(judge(call, answer))
+        }
+        Outcome::Deadline => Some(Err(CallError::new(CmsCode::DeadlinePassed))),
+        Outcome::Lost if call.repeatable => None,
+        Outcome::Lost => Some(Err(match link.farewell() {
+            Some(failure) => CallError::because(CmsCode::OutcomeUnknown, failure),
+            None => CallError::new(CmsCode::OutcomeUnknown),
+        })),
+    }
+}
+
+fn judge(call: &Call<'_>, answer: Answer) -> Result<Reply, CallError> {
+    if answer.code != 0 {
+        return Err(CallError::refused(answer.code, answer.reference, &answer.payload));
+    }
+    if answer.descriptors.len() > call.descriptors_max {
+        let what = format!("{} descriptors that were not asked for", answer.descriptors.len());
+        return Err(CallError::because(CmsCode::ProtocolViolated, CallFailure::Answer { what }));
+    }
+    Ok(Reply {
+        service_code: answer.detail,
+        payload: answer.payload,
+        descriptors: answer.descriptors,
+        reference: answer.reference,
+    })
 }

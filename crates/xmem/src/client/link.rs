@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::reader::{Event, Reader};
 use super::{Call, CallFailure};
@@ -56,15 +56,15 @@ pub(super) struct Link {
 }
 
 #[derive(Debug)]
-struct State {
-    next: u64,
+pub(super) struct State {
+    pub(super) next: u64,
     calls: Vec<Entry>,
     /// Whoever takes it out reads; `None` while somebody does.
-    reader: Option<Box<Reader>>,
+    pub(super) reader: Option<Box<Reader>>,
     /// No new calls: the server said goodbye, or the connection ended.
-    retired: bool,
+    pub(super) retired: bool,
     /// The connection ended.
-    ended: bool,
+    pub(super) ended: bool,
     goodbye: Option<(u32, String)>,
 }
 
@@ -107,6 +107,10 @@ impl Link {
         self.id
     }
 
+    pub(super) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     pub(super) const fn welcome(&self) -> &Welcome {
         &self.welcome
     }
@@ -144,6 +148,7 @@ impl Link {
         if left.is_zero() {
             return Err(NotSent::Deadline);
         }
+        let may_ring = self.ring.as_ref().is_some_and(|(max, _)| call.payload.len() <= *max);
         let sequence = {
             let mut state = self.lock();
             if state.retired {
@@ -151,18 +156,18 @@ impl Link {
             }
             let sequence = state.next;
             state.next += 1;
-            let by_ring = self.ring.as_ref().is_some_and(|(max, _)| call.payload.len() <= *max);
-            state.calls.push(Entry { sequence, by_ring, answer: None, waiter: None });
+            state.calls.push(Entry { sequence, by_ring: may_ring, answer: None, waiter: None });
             sequence
         };
-        let mut header = Header::new(Kind::Call, sequence);
-        header.service = call.service;
-        header.code = call.version;
-        header.detail = u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1);
-        header.actor = call.actor.map_or(0, |actor| actor.handle);
-        header.flags = if call.repeatable { Flags::REPEATABLE } else { Flags::NONE };
-        match self.transmit(&header, call.payload, deadline) {
-            Ok(()) => Ok(sequence),
+        match self.transmit(&call_header(call, sequence, left), call.payload, deadline) {
+            Ok(by_ring) => {
+                if by_ring != may_ring
+                    && let Some(entry) = self.lock().entry(sequence)
+                {
+                    entry.by_ring = by_ring;
+                }
+                Ok(sequence)
+            }
             Err(not_sent) => {
                 let mut state = self.lock();
                 state.take(sequence);
@@ -176,19 +181,21 @@ impl Link {
         }
     }
 
-    fn transmit(&self, header: &Header, payload: &[u8], deadline: Instant) -> Result<(), NotSent> {
+    /// Sends a frame; says whether it went through the ring.
+    pub(super) fn transmit(
+        &self,
+        header: &Header,
+        payload: &[u8],
+        deadline: Instant,
+    ) -> Result<bool, NotSent> {
         match self.push(header, payload) {
-            Ok(true) => return Ok(()),
+            Ok(true) => return Ok(true),
             // A full ring is emptied by a server that has much to do; its socket has a queue of its own.
-            Ok(false) => {
-                if let Some(entry) = self.lock().entry(header.sequence) {
-                    entry.by_ring = false;
-                }
-            }
+            Ok(false) => {}
             Err(error) => return Err(NotSent::Failed(CmsCode::ProtocolViolated, CallFailure::Ring(error))),
         }
         match self.connection.send_until(header, payload, &[], Some(deadline)) {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(false),
             Err(SocketError::Closed) => Err(NotSent::Retired),
             Err(SocketError::WouldBlock) => Err(NotSent::Deadline),
             Err(error @ SocketError::TooLong { .. }) => {
@@ -234,7 +241,7 @@ impl Link {
             }
             if let Some(mut reader) = state.reader.take() {
                 drop(state);
-                let event = reader.next(&self.connection, deadline);
+                let event = reader.next(&self.connection, deadline, left);
                 state = self.lock();
                 state.reader = Some(reader);
                 self.dispatch(&mut state, event);
@@ -257,7 +264,7 @@ impl Link {
     }
 
     /// CANCEL goes the way that the call went, or else it could be there first and mean nothing.
-    fn send_cancel(&self, sequence: u64, by_ring: bool) {
+    pub(super) fn send_cancel(&self, sequence: u64, by_ring: bool) {
         let cancel = Header::new(Kind::Cancel, sequence);
         // Best effort: who does not read has no use for it, and the deadline holds in any case.
         if !(by_ring && matches!(self.push(&cancel, &[]), Ok(true))) {
@@ -278,22 +285,16 @@ impl Link {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn dispatch(&self, state: &mut State, event: Event) {
+    pub(super) fn dispatch(&self, state: &mut State, event: Event) {
         match event {
             Event::Nothing => {}
             Event::Frame { header, payload, descriptors } => match header.kind {
                 Kind::Reply if header.sequence < state.next => {
-                    let answer = Answer {
-                        code: header.code,
-                        detail: header.detail,
-                        reference: header.reference,
-                        payload,
-                        descriptors,
-                    };
+                    let answer = Answer::new(&header, payload, descriptors);
                     // Nobody waits any more for the answer to a call whose deadline passed.
                     if let Some(entry) = state.entry(header.sequence) {
                         entry.answer = Some(answer);
@@ -333,6 +334,24 @@ impl Link {
     }
 }
 
+/// The header of a call that has so much time.
+pub(super) fn call_header(call: &Call<'_>, sequence: u64, left: Duration) -> Header {
+    let mut header = Header::new(Kind::Call, sequence);
+    header.service = call.service;
+    header.code = call.version;
+    header.detail = u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1);
+    header.actor = call.actor.map_or(0, |actor| actor.handle);
+    header.flags = if call.repeatable { Flags::REPEATABLE } else { Flags::NONE };
+    header
+}
+
+impl Answer {
+    pub(super) fn new(reply: &Header, payload: Vec<u8>, descriptors: Vec<OwnedFd>) -> Self {
+        let Header { code, detail, reference, .. } = *reply;
+        Self { code, detail, reference, payload, descriptors }
+    }
+}
+
 impl State {
     fn entry(&mut self, sequence: u64) -> Option<&mut Entry> {
         self.calls.iter_mut().find(|entry| entry.sequence == sequence)
@@ -350,7 +369,7 @@ impl State {
     }
 
     /// Lets one of those who wait read, when nobody does.
-    fn hand_on(&mut self) {
+    pub(super) fn hand_on(&mut self) {
         if self.reader.is_some()
             && let Some(waiter) = self.calls.iter_mut().find_map(|entry| entry.waiter.take())
         {

@@ -33,26 +33,32 @@ pub(super) struct Reader {
     packet: Vec<u8>,
     record: Vec<u8>,
     ring: Option<(ClientReceiver, Spin)>,
-    seen: Instant,
+    /// When somebody has to look at the socket again.
+    look_at: Instant,
 }
 
 impl Reader {
     pub(super) fn new(ring: Option<(ClientReceiver, Spin)>) -> Self {
-        Self { packet: Connection::buffer(), record: Vec::new(), ring, seen: Instant::now() }
+        Self { packet: Connection::buffer(), record: Vec::new(), ring, look_at: Instant::now() + UNSEEN }
     }
 
-    /// The next frame, until the deadline.
-    pub(super) fn next(&mut self, connection: &Connection, deadline: Instant) -> Event {
+    /// The next frame, until the deadline; `left` is how long that was a moment ago.
+    pub(super) fn next(&mut self, connection: &Connection, deadline: Instant, left: Duration) -> Event {
         if self.ring.is_some() {
             self.next_of_both(connection, deadline)
         } else {
-            self.next_packet(connection, deadline)
+            self.next_packet(connection, deadline, left)
         }
+    }
+
+    /// Whether nobody has looked at the socket for a while.
+    pub(super) fn is_overdue(&self, now: Instant) -> bool {
+        now >= self.look_at
     }
 
     /// What is on the socket, if nobody has looked there for a while.
     pub(super) fn overdue(&mut self, connection: &Connection) -> Option<Event> {
-        if self.seen.elapsed() < UNSEEN {
+        if !self.is_overdue(Instant::now()) {
             return None;
         }
         match self.try_packet(connection) {
@@ -60,27 +66,25 @@ impl Reader {
             event => {
                 // There may be more: as long as something is found this stays overdue, up to the end.
                 if !matches!(event, Event::Ended(_)) {
-                    self.seen = self.seen.checked_sub(UNSEEN).unwrap_or(self.seen);
+                    self.look_at = self.look_at.checked_sub(UNSEEN).unwrap_or(self.look_at);
                 }
                 Some(event)
             }
         }
     }
 
-    fn next_packet(&mut self, connection: &Connection, deadline: Instant) -> Event {
-        let left = deadline.saturating_duration_since(Instant::now());
+    #[inline]
+    fn next_packet(&mut self, connection: &Connection, deadline: Instant, left: Duration) -> Event {
         let received = if left > BLOCK * 2 {
             connection.receive_blocking(&mut self.packet, DESCRIPTORS_MAX)
         } else {
             connection.receive_until(&mut self.packet, DESCRIPTORS_MAX, Some(deadline))
         };
-        let event = to_event(received);
-        self.seen = Instant::now();
-        event
+        to_event(received)
     }
 
     fn try_packet(&mut self, connection: &Connection) -> Event {
-        self.seen = Instant::now();
+        self.look_at = Instant::now() + UNSEEN;
         to_event(connection.receive(&mut self.packet, DESCRIPTORS_MAX))
     }
 
@@ -136,6 +140,7 @@ impl Reader {
     }
 }
 
+#[inline]
 fn to_event(received: Result<crate::socket::Frame<'_>, SocketError>) -> Event {
     match received {
         Ok(frame) => Event::Frame {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::under_way::Cancelled;
 use super::{Anchors, Caller, Start};
 use crate::frame::{Header, Kind};
 use crate::socket::{Connection, SocketError};
@@ -17,6 +18,7 @@ pub struct Invocation<'a> {
     pub(super) caller: &'a Caller,
     pub(super) request: &'a [u8],
     pub(super) deadline: Option<Instant>,
+    pub(super) cancelled: Cancelled,
 }
 
 impl Invocation<'_> {
@@ -36,6 +38,13 @@ impl Invocation<'_> {
     #[must_use]
     pub const fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// Whether the caller has stopped waiting: it cancelled the call, its deadline passed, or it is gone. What takes long
+    /// asks now and then and gives up; the answer, whatever it is, reaches nobody.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.is_set()
     }
 }
 

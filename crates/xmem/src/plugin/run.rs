@@ -14,8 +14,10 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use super::pool::Pool;
+use super::under_way::{Place, UnderWay};
 use super::{
-    CONTROL_DESCRIPTOR, Invocation, Keeper, Plugin, PluginCall, SERVE_DESCRIPTOR, Serve, Start, Startup,
+    CONTROL_DESCRIPTOR, Failure, Invocation, Keeper, Plugin, PluginCall, SERVE_DESCRIPTOR, Serve, Start,
+    Startup,
 };
 use crate::code::{AuxCode, CmsCode, RouterCode};
 use crate::frame::{Header, Kind};
@@ -112,6 +114,7 @@ fn listen(
     pool: &mut Pool,
     buffer: &mut [u8],
 ) -> Result<(), String> {
+    let under_way = UnderWay::default();
     loop {
         let mut wanted = [PollFd::new(control, PollFlags::IN), PollFd::new(calls, PollFlags::IN)];
         match poll(&mut wanted, None) {
@@ -120,11 +123,11 @@ fn listen(
         }
         let (on_control, on_calls) = (!wanted[0].revents().is_empty(), !wanted[1].revents().is_empty());
         if on_calls {
-            take_call(plugin, calls, pool, buffer)?;
+            take_call(plugin, calls, &under_way, pool, buffer)?;
         }
         if on_control && !take_control(plugin, control, pool, buffer)? {
             // What was sent before TERM is still served.
-            while take_call(plugin, calls, pool, buffer)? {}
+            while take_call(plugin, calls, &under_way, pool, buffer)? {}
             return Ok(());
         }
     }
@@ -168,10 +171,11 @@ fn take_control(
     Ok(true)
 }
 
-/// One call; `false` when there is none.
+/// One frame of the call socket; `false` when there is none.
 fn take_call(
     plugin: &Plugin,
     calls: &Arc<Connection>,
+    under_way: &UnderWay,
     pool: &mut Pool,
     buffer: &mut [u8],
 ) -> Result<bool, String> {
@@ -182,8 +186,13 @@ fn take_call(
         Err(SocketError::Closed) => return Ok(false),
         Err(error) => return Err(format!("ZWES0058E The server ended: {error}")),
     };
-    if frame.header.kind != Kind::Call {
-        return Ok(true);
+    match frame.header.kind {
+        Kind::Call => {}
+        Kind::Cancel => {
+            under_way.cancel(frame.header.sequence);
+            return Ok(true);
+        }
+        _ => return Ok(true),
     }
     let (header, payload) = (frame.header, frame.payload.into_owned());
     let Ok(call) = PluginCall::decode(&payload) else {
@@ -195,7 +204,8 @@ fn take_call(
         return Ok(true);
     };
     let (service, answers) = (Arc::clone(service), Arc::clone(calls));
-    let taken = pool.run(Box::new(move || answer(&service, &answers, &header, &payload)));
+    let place = under_way.begin(header.sequence);
+    let taken = pool.run(Box::new(move || answer(&service, &answers, &header, &payload, &place)));
     if !taken {
         say(calls, &header.reply(CmsCode::NoRoom.number(), AuxCode::RequestLimit.number()), &[])?;
     }
@@ -203,23 +213,45 @@ fn take_call(
 }
 
 /// Runs a service and sends what it answers.
-fn answer(service: &Serve, calls: &Connection, header: &Header, payload: &[u8]) {
+fn answer(service: &Serve, calls: &Connection, header: &Header, payload: &[u8], place: &Place) {
     let Ok(call) = PluginCall::decode(payload) else { return };
     let wait = (header.detail != 0).then(|| Duration::from_millis(header.detail.into()));
     let invocation = Invocation {
         caller: &call.head,
         request: call.bytes,
         deadline: wait.map(|wait| Instant::now() + wait),
+        cancelled: place.cancelled.clone(),
     };
-    let (reply, payload) = match catch_unwind(AssertUnwindSafe(|| service(&invocation))) {
-        Ok(Ok(payload)) => (header.reply(0, 0), payload),
-        Ok(Err(failure)) => (header.reply(0, failure.code), failure.payload),
-        Err(_) => (header.reply(CmsCode::ServiceEnded.number(), 0), Vec::new()),
+    // What was cancelled before its turn came is not begun.
+    let (reply, payload) = match ran(service, &invocation) {
+        Ran::Answered(payload) => (header.reply(0, 0), payload),
+        Ran::Failed(failure) => (header.reply(0, failure.code), failure.payload),
+        Ran::Panicked => (header.reply(CmsCode::ServiceEnded.number(), 0), Vec::new()),
+        Ran::NotBegun => (header.reply(CmsCode::Cancelled.number(), 0), Vec::new()),
     };
     if let Err(SocketError::TooLong { .. }) =
         calls.send_until(&reply, &payload, &[], Some(Instant::now() + SEND))
     {
         // Said instead of nothing; and if that fails too, the server is gone.
         drop(say(calls, &header.reply(CmsCode::BadParameter.number(), 0), &[]));
+    }
+}
+
+/// What became of a service's function.
+enum Ran {
+    Answered(Vec<u8>),
+    Failed(Failure),
+    Panicked,
+    NotBegun,
+}
+
+fn ran(service: &Serve, invocation: &Invocation<'_>) -> Ran {
+    if invocation.is_cancelled() {
+        return Ran::NotBegun;
+    }
+    match catch_unwind(AssertUnwindSafe(|| service(invocation))) {
+        Ok(Ok(payload)) => Ran::Answered(payload),
+        Ok(Err(failure)) => Ran::Failed(failure),
+        Err(_) => Ran::Panicked,
     }
 }

@@ -48,6 +48,11 @@ impl Lane for SharedLane {
         self.mapping.word(self.first + index)
     }
 
+    #[inline]
+    fn run(&self, first: usize, count: usize) -> &[AtomicU64] {
+        self.mapping.run(self.first + first, count)
+    }
+
     fn head(&self) -> &AtomicU64 {
         self.mapping.word(HEAD_AT[self.direction])
     }

@@ -7,14 +7,17 @@ pub(super) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// The memory of one direction: words of records, the reader's position, the reader's flag.
 ///
-/// Behind it is a mapping in earnest, and the heap for loom, Miri and tests of the algorithm. A lane never gives out more
-/// than one word at a time, and never anything but atomics.
+/// Behind it is a mapping in earnest, and the heap for loom, Miri and tests of the algorithm. A lane never gives out
+/// anything but atomics.
 pub trait Lane {
     /// Words of records; a power of two, at least 16.
     fn words(&self) -> usize;
 
     /// Word `index` of the records, which is below [`Lane::words`].
     fn word(&self, index: usize) -> &AtomicU64;
+
+    /// The `count` words from `first` on, all of them below [`Lane::words`].
+    fn run(&self, first: usize, count: usize) -> &[AtomicU64];
 
     /// How far the reader has read, in bytes since the beginning.
     fn head(&self) -> &AtomicU64;
@@ -50,6 +53,10 @@ impl Lane for HeapLane {
         &self.words[index]
     }
 
+    fn run(&self, first: usize, count: usize) -> &[AtomicU64] {
+        &self.words[first..first + count]
+    }
+
     fn head(&self) -> &AtomicU64 {
         &self.head
     }
@@ -66,6 +73,10 @@ impl<L: Lane> Lane for std::sync::Arc<L> {
 
     fn word(&self, index: usize) -> &AtomicU64 {
         L::word(self, index)
+    }
+
+    fn run(&self, first: usize, count: usize) -> &[AtomicU64] {
+        L::run(self, first, count)
     }
 
     fn head(&self) -> &AtomicU64 {

@@ -1,12 +1,13 @@
 //! One direction of a ring: one writer, one reader, no lock.
 
-use super::memory::{Lane, Ordering, fence};
+use super::memory::{AtomicU64, Lane, Ordering, fence};
 use super::{LINE_BYTES, RingError};
 use crate::frame::{Flags, HEADER_BYTES, Header};
 
 const WORD_BYTES: usize = 8;
 /// Words of a line before the header.
 const PREFIX_WORDS: usize = 2;
+const LINE_WORDS: usize = LINE_BYTES / WORD_BYTES;
 
 /// What became of a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,33 @@ fn index<L: Lane>(lane: &L, position: u64, words: usize) -> usize {
     first.wrapping_add(words) & (lane.words() - 1)
 }
 
+/// The words of the header of the record at `position`. The first line of a record never wraps.
+fn first_line<L: Lane>(lane: &L, position: u64) -> &[AtomicU64] {
+    lane.run(index(lane, position, PREFIX_WORDS), LINE_WORDS - PREFIX_WORDS)
+}
+
+/// The first `count` words of the payload of the record at `position`: up to the end of the lane, and on from its
+/// beginning. `count` is less than the lane has.
+fn payload_runs<L: Lane>(lane: &L, position: u64, count: usize) -> [&[AtomicU64]; 2] {
+    let first = index(lane, position, LINE_WORDS);
+    let before = count.min(lane.words() - first);
+    [lane.run(first, before), lane.run(0, count - before)]
+}
+
+/// Writes word by word; both are of one length.
+fn store(words: &[AtomicU64], chunks: &[[u8; WORD_BYTES]]) {
+    for (word, chunk) in words.iter().zip(chunks) {
+        word.store(u64::from_ne_bytes(*chunk), Ordering::Relaxed);
+    }
+}
+
+/// Reads word by word, each once; both are of one length.
+fn load(words: &[AtomicU64], chunks: &mut [[u8; WORD_BYTES]]) {
+    for (word, chunk) in words.iter().zip(chunks) {
+        *chunk = word.load(Ordering::Relaxed).to_ne_bytes();
+    }
+}
+
 impl<L: Lane> Producer<L> {
     /// The writing end of a lane on which nothing was written yet.
     pub const fn new(lane: L) -> Self {
@@ -89,18 +117,16 @@ impl<L: Lane> Producer<L> {
         }
         // The stamp behind this record first: who finds this record's stamp looks there next.
         self.word(bytes_to_words(bytes)).store(0, Ordering::Relaxed);
-        for (offset, chunk) in header.encode().as_chunks::<WORD_BYTES>().0.iter().enumerate() {
-            self.word(PREFIX_WORDS + offset).store(u64::from_ne_bytes(*chunk), Ordering::Relaxed);
-        }
-        let first = LINE_BYTES / WORD_BYTES;
-        let (whole, rest) = payload.as_chunks::<WORD_BYTES>();
-        for (offset, chunk) in whole.iter().enumerate() {
-            self.word(first + offset).store(u64::from_ne_bytes(*chunk), Ordering::Relaxed);
-        }
+        let (encoded, (whole, rest)) = (header.encode(), payload.as_chunks::<WORD_BYTES>());
+        store(first_line(&self.lane, self.tail), encoded.as_chunks::<WORD_BYTES>().0);
+        let [before, behind] = payload_runs(&self.lane, self.tail, whole.len());
+        let (to_the_end, from_the_beginning) = whole.split_at(before.len());
+        store(before, to_the_end);
+        store(behind, from_the_beginning);
         if !rest.is_empty() {
             let mut chunk = [0; WORD_BYTES];
             chunk[..rest.len()].copy_from_slice(rest);
-            self.word(first + whole.len()).store(u64::from_ne_bytes(chunk), Ordering::Relaxed);
+            self.word(LINE_WORDS + whole.len()).store(u64::from_ne_bytes(chunk), Ordering::Relaxed);
         }
         let stamp = lines as u64 | u64::from(processor) << 32;
         self.word(0).store(stamp, Ordering::Release);
@@ -136,7 +162,7 @@ impl<L: Lane> Producer<L> {
         Ok(capacity - (self.tail - self.head) >= needed)
     }
 
-    fn word(&self, words: usize) -> &super::memory::AtomicU64 {
+    fn word(&self, words: usize) -> &AtomicU64 {
         self.lane.word(index(&self.lane, self.tail, words))
     }
 }
@@ -175,9 +201,7 @@ impl<L: Lane> Consumer<L> {
             return Err(RingError::Corrupt { what: "a record has an impossible size" });
         }
         let mut bytes = [0; HEADER_BYTES];
-        for (offset, chunk) in bytes.as_chunks_mut::<WORD_BYTES>().0.iter_mut().enumerate() {
-            *chunk = self.word(PREFIX_WORDS + offset).load(Ordering::Relaxed).to_ne_bytes();
-        }
+        load(first_line(&self.lane, self.head), bytes.as_chunks_mut::<WORD_BYTES>().0);
         let header = Header::decode(&bytes)
             .map_err(|_| RingError::Corrupt { what: "a record does not begin with a header" })?;
         let length = header.length as usize;
@@ -186,10 +210,11 @@ impl<L: Lane> Consumer<L> {
         }
         // Without clearing it first: only what is beyond the last payload has to be filled before it is written over.
         buffer.resize(length.next_multiple_of(WORD_BYTES), 0);
-        let first = LINE_BYTES / WORD_BYTES;
-        for (offset, chunk) in buffer.as_chunks_mut::<WORD_BYTES>().0.iter_mut().enumerate() {
-            *chunk = self.word(first + offset).load(Ordering::Relaxed).to_ne_bytes();
-        }
+        let chunks = buffer.as_chunks_mut::<WORD_BYTES>().0;
+        let [before, behind] = payload_runs(&self.lane, self.head, chunks.len());
+        let (to_the_end, from_the_beginning) = chunks.split_at_mut(before.len());
+        load(before, to_the_end);
+        load(behind, from_the_beginning);
         buffer.truncate(length);
         self.head += (count * LINE_BYTES) as u64;
         self.lane.head().store(self.head, Ordering::Release);
@@ -219,7 +244,7 @@ impl<L: Lane> Consumer<L> {
         &self.lane
     }
 
-    fn word(&self, words: usize) -> &super::memory::AtomicU64 {
+    fn word(&self, words: usize) -> &AtomicU64 {
         self.lane.word(index(&self.lane, self.head, words))
     }
 }

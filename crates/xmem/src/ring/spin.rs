@@ -64,7 +64,8 @@ impl Spin {
             0 => return false,
             budget_ns => budget_ns,
         };
-        let begin = Instant::now();
+        // The clock is asked when the first looks have found nothing.
+        let mut begin = None;
         loop {
             for _ in 0..LOOKS {
                 if ready() {
@@ -74,7 +75,7 @@ impl Spin {
             }
             // A pause takes about as long as a cache line from one processor to another: not after every look.
             std::hint::spin_loop();
-            if begin.elapsed() >= Duration::from_nanos(budget_ns.into()) {
+            if begin.get_or_insert_with(Instant::now).elapsed() >= Duration::from_nanos(budget_ns.into()) {
                 self.budget_ns = if budget_ns / 2 < FLOOR_NS { 0 } else { budget_ns / 2 };
                 return false;
             }

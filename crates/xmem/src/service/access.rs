@@ -39,6 +39,8 @@ pub struct AccessListAnswer {
 
 impl Request for AccessList {
     const SERVICE: ServiceId = ServiceId::Access;
+    const EXAMPLES: &'static [&'static str] =
+        &[r#"{"class": "", "profile": "ZOWE.PROFILE", "capacity": 128}"#];
     type Answer = AccessListAnswer;
 
     fn validate(&self) -> Result<(), Invalid> {

@@ -72,6 +72,13 @@ pub enum ActorAnswer {
 
 impl Request for Actor {
     const SERVICE: ServiceId = ServiceId::Actor;
+    const EXAMPLES: &'static [&'static str] = &[
+        r#"{"issue": {"proof": {"password": {"user": "USERID", "password": "…"}}}}"#,
+        r#"{"issue": {"proof": {"ticket": {"user": "USERID", "application": "APPL", "ticket": "ABCDEFGHIJKLMNOP"}}}}"#,
+        r#"{"issue": {"proof": {"token": {"token": "…"}}}}"#,
+        r#"{"issue": {"proof": {"surrogate": {"user": "USERID"}}}}"#,
+        r#"{"release": 1}"#,
+    ];
     type Answer = ActorAnswer;
 
     fn validate(&self) -> Result<(), Invalid> {

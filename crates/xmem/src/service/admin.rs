@@ -70,6 +70,12 @@ pub struct AdminResult {
 
 impl Request for Admin {
     const SERVICE: ServiceId = ServiceId::Admin;
+    const EXAMPLES: &'static [&'static str] = &[
+        r#"{"function": "define", "profile": "ZOWE.PROFILE", "owner": "USERID", "dry_run": true}"#,
+        r#"{"function": "give", "profile": "ZOWE.PROFILE", "user": "USERID", "access": "READ", "dry_run": true}"#,
+        r#"{"function": "revoke", "profile": "ZOWE.PROFILE", "user": "USERID", "dry_run": true}"#,
+        r#"{"function": "delete", "profile": "ZOWE.PROFILE", "dry_run": true}"#,
+    ];
     type Answer = AdminResult;
 
     fn is_repeatable(&self) -> bool {

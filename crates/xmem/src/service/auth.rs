@@ -118,6 +118,13 @@ pub struct AuthAnswer {
 
 impl Request for Auth {
     const SERVICE: ServiceId = ServiceId::Auth;
+    const EXAMPLES: &'static [&'static str] = &[
+        r#"{"password": {"user": "USERID", "password": "…"}}"#,
+        r#"{"entity": {"user": "USERID", "class": "FACILITY", "entity": "SOME.RESOURCE", "level": "READ"}}"#,
+        r#"{"level": {"user": "USERID", "class": "FACILITY", "entity": "SOME.RESOURCE"}}"#,
+        r#"{"token": {"user": "USERID", "password": "…", "application": "APPL"}}"#,
+        r#"{"user": {"user": "USERID"}}"#,
+    ];
     type Answer = AuthAnswer;
 
     fn is_repeatable(&self) -> bool {

@@ -73,6 +73,11 @@ pub enum ExplainAnswer {
 
 impl Request for Explain {
     const SERVICE: ServiceId = ServiceId::Explain;
+    const EXAMPLES: &'static [&'static str] = &[
+        r#"{"who_can": {"service": "STATUS"}}"#,
+        r#"{"refusals": {"count": 10, "uid": 1000}}"#,
+        r#"{"reference": 1}"#,
+    ];
     type Answer = ExplainAnswer;
 
     fn validate(&self) -> Result<(), Invalid> {

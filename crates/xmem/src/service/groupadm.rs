@@ -59,6 +59,12 @@ pub struct GroupAdmin {
 
 impl Request for GroupAdmin {
     const SERVICE: ServiceId = ServiceId::GroupAdmin;
+    const EXAMPLES: &'static [&'static str] = &[
+        r#"{"function": "add", "group": "ZWEGROUP", "superior": "SYS1", "dry_run": true}"#,
+        r#"{"function": "connect", "group": "ZWEGROUP", "user": "USERID", "access": "USE", "dry_run": true}"#,
+        r#"{"function": "remove", "group": "ZWEGROUP", "user": "USERID", "dry_run": true}"#,
+        r#"{"function": "delete", "group": "ZWEGROUP", "dry_run": true}"#,
+    ];
     type Answer = AdminResult;
 
     fn is_repeatable(&self) -> bool {

@@ -39,6 +39,7 @@ pub struct GroupsAnswer {
 
 impl Request for Groups {
     const SERVICE: ServiceId = ServiceId::Groups;
+    const EXAMPLES: &'static [&'static str] = &[r#"{"start": "", "count": 100}"#];
     type Answer = GroupsAnswer;
 
     fn validate(&self) -> Result<(), Invalid> {

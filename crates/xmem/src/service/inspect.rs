@@ -34,6 +34,7 @@ pub struct Inspected {
 
 impl Request for Inspect {
     const SERVICE: ServiceId = ServiceId::Inspect;
+    const EXAMPLES: &'static [&'static str] = &[r#"{"pid": 4711, "address": 4096, "length": 64}"#];
     type Answer = Inspected;
 
     fn validate(&self) -> Result<(), Invalid> {

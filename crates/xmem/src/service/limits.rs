@@ -1,5 +1,7 @@
 //! Limits that several services have in common, and what is said when one is passed.
 
+use serde::{Deserialize, Serialize};
+
 /// Most bytes of a user or group.
 pub const ID_BYTES_MAX: usize = 8;
 /// Most bytes of a class.
@@ -33,6 +35,29 @@ impl Invalid {
     /// A refusal of `field` with `code`.
     pub fn new(code: impl Into<u32>, field: &'static str, reason: impl Into<String>) -> Self {
         Self { code: code.into(), field, reason: reason.into() }
+    }
+}
+
+/// What comes with the code of a service that does not take a request: why, and what one looks like.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotTaken {
+    /// Which field, or `request` for all of it.
+    pub field: String,
+    /// What is wrong with it.
+    pub reason: String,
+    /// Requests as they may be, one of each kind.
+    pub examples: Vec<serde_json::Value>,
+}
+
+impl NotTaken {
+    /// For a request to the service of `R`.
+    #[must_use]
+    pub fn new<R: super::Request>(invalid: &Invalid) -> Self {
+        Self {
+            field: invalid.field.to_owned(),
+            reason: invalid.reason.clone(),
+            examples: R::EXAMPLES.iter().filter_map(|example| serde_json::from_str(example).ok()).collect(),
+        }
     }
 }
 

@@ -37,6 +37,7 @@ pub struct MembersAnswer {
 
 impl Request for Members {
     const SERVICE: ServiceId = ServiceId::Members;
+    const EXAMPLES: &'static [&'static str] = &[r#"{"group": "ZWEGROUP", "capacity": 128}"#];
     type Answer = MembersAnswer;
 
     fn validate(&self) -> Result<(), Invalid> {

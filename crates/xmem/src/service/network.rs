@@ -79,6 +79,10 @@ pub struct NetworkAnswer {
 
 impl Request for Network {
     const SERVICE: ServiceId = ServiceId::Network;
+    const EXAMPLES: &'static [&'static str] = &[
+        r#"{"capacity": 1000}"#,
+        r#"{"protocols": ["tcp", "udp", "unix"], "listening": true, "port": 443, "uid": 0, "capacity": 1000}"#,
+    ];
     type Answer = NetworkAnswer;
 
     fn validate(&self) -> Result<(), Invalid> {

@@ -2,6 +2,8 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::limits::Invalid;
+
 /// Most bytes of the JSON in a parcel.
 const HEAD_BYTES_MAX: usize = 256 * 1024;
 
@@ -26,6 +28,17 @@ pub enum ParcelError {
     /// The JSON is not of the shape.
     #[error("the JSON of the payload is not understood")]
     Json(#[source] serde_json::Error),
+}
+
+impl ParcelError {
+    /// The same as a service says it that does not take the payload.
+    #[must_use]
+    pub fn to_invalid(&self, code: impl Into<u32>) -> Invalid {
+        let cause = std::error::Error::source(self).map_or_else(String::new, |source| format!(": {source}"));
+        let reason =
+            format!("{self}{cause}; it is a u32 (little endian), so many bytes of JSON, and what follows");
+        Invalid::new(code, "request", reason)
+    }
 }
 
 impl<'a, T: DeserializeOwned> Parcel<'a, T> {

@@ -39,6 +39,9 @@ pub struct Placed {
 
 impl Request for Place {
     const SERVICE: ServiceId = ServiceId::Place;
+    const EXAMPLES: &'static [&'static str] = &[
+        r#"{"slot": "SLOT", "name": "file", "mode": 420, "digest": "0000000000000000000000000000000000000000000000000000000000000000"}"#,
+    ];
     type Answer = Placed;
 
     fn validate(&self) -> Result<(), Invalid> {

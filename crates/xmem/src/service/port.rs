@@ -53,6 +53,8 @@ pub struct PortOpened {
 
 impl Request for Port {
     const SERVICE: ServiceId = ServiceId::Port;
+    const EXAMPLES: &'static [&'static str] =
+        &[r#"{"port": 443, "address": "127.0.0.1", "transport": "tcp", "backlog": 128}"#];
     type Answer = PortOpened;
 
     fn validate(&self) -> Result<(), Invalid> {

@@ -39,6 +39,7 @@ pub struct ProfilesAnswer {
 
 impl Request for Profiles {
     const SERVICE: ServiceId = ServiceId::Profiles;
+    const EXAMPLES: &'static [&'static str] = &[r#"{"class": "", "start": "", "count": 100}"#];
     type Answer = ProfilesAnswer;
 
     fn validate(&self) -> Result<(), Invalid> {

@@ -72,6 +72,9 @@ pub struct RunAsResult {
 
 impl Request for RunAs {
     const SERVICE: ServiceId = ServiceId::RunAs;
+    const EXAMPLES: &'static [&'static str] = &[
+        r#"{"program": "/usr/bin/id", "arguments": ["-u"], "environment": {"LANG": "C"}, "directory": "/", "output_bytes_max": 65536}"#,
+    ];
     type Answer = RunAsResult;
 
     fn validate(&self) -> Result<(), Invalid> {

@@ -155,3 +155,34 @@ fn service_numbers_and_names_are_unique() {
         assert_eq!(ServiceId::from_name(service.name()), Some(*service));
     }
 }
+
+#[test]
+fn examples_are_requests_that_are_taken() {
+    fn all<R: Request>() {
+        assert!(!R::EXAMPLES.is_empty());
+        for example in R::EXAMPLES {
+            if let Err(invalid) = R::decode(example.as_bytes()) {
+                panic!("{} {example}: {invalid}", R::SERVICE);
+            }
+        }
+        let invalid = R::decode(b"{}").err().unwrap_or_else(|| Invalid::new(8u32, "request", ""));
+        assert_eq!(NotTaken::new::<R>(&invalid).examples.len(), R::EXAMPLES.len());
+    }
+    all::<AccessList>();
+    all::<Actor>();
+    all::<Admin>();
+    all::<Auth>();
+    all::<Explain>();
+    all::<GroupAdmin>();
+    all::<Groups>();
+    all::<Inspect>();
+    all::<Members>();
+    all::<Network>();
+    all::<Place>();
+    all::<Port>();
+    all::<Profiles>();
+    all::<RunAs>();
+    all::<Ticket>();
+    all::<Token>();
+    all::<Users>();
+}

@@ -45,6 +45,10 @@ pub enum TicketAnswer {
 
 impl Request for Ticket {
     const SERVICE: ServiceId = ServiceId::Ticket;
+    const EXAMPLES: &'static [&'static str] = &[
+        r#"{"generate": {"user": "USERID", "application": "APPL"}}"#,
+        r#"{"evaluate": {"user": "USERID", "application": "APPL", "ticket": "ABCDEFGHIJKLMNOP"}}"#,
+    ];
     type Answer = TicketAnswer;
 
     fn validate(&self) -> Result<(), Invalid> {

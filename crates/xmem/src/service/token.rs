@@ -70,6 +70,12 @@ pub enum TokenAnswer {
 
 impl Request for Token {
     const SERVICE: ServiceId = ServiceId::Token;
+    const EXAMPLES: &'static [&'static str] = &[
+        r#"{"generate": {"application": "APPL", "lifetime_s": 900}}"#,
+        r#"{"validate": {"token": "…"}}"#,
+        r#"{"revoke": {"token": "…"}}"#,
+        r#"{"revoke_all": {"user": "USERID"}}"#,
+    ];
     type Answer = TokenAnswer;
 
     fn is_repeatable(&self) -> bool {

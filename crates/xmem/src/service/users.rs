@@ -38,6 +38,7 @@ pub struct UsersAnswer {
 
 impl Request for Users {
     const SERVICE: ServiceId = ServiceId::Users;
+    const EXAMPLES: &'static [&'static str] = &[r#"{"start": "", "count": 100}"#];
     type Answer = UsersAnswer;
 
     fn validate(&self) -> Result<(), Invalid> {

@@ -14,7 +14,7 @@ use rustix::net::{
 use super::DESCRIPTORS_MAX;
 use super::payload::{PayloadError, read_sealed, seal};
 use crate::code::CmsCode;
-use crate::frame::{Flags, FrameError, Header, INLINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use crate::frame::{Flags, FrameError, HEADER_BYTES, Header, INLINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
 
 /// Bytes of a control message before its descriptors, and of each descriptor.
 const CONTROL_HEADER_BYTES: usize = 16;
@@ -103,6 +103,9 @@ impl From<Errno> for SocketError {
     }
 }
 
+/// Up to so many bytes are put together before they are sent: cheaper than telling the kernel about two pieces.
+const TOGETHER_BYTES_MAX: usize = 256;
+
 pub(super) fn send(
     socket: BorrowedFd<'_>,
     mut header: Header,
@@ -115,35 +118,53 @@ pub(super) fn send(
     }
     header.length = u32::try_from(payload.len()).map_err(|_| too_long)?;
     if payload.len() <= INLINE_BYTES_MAX {
-        return send_packet(socket, &header, payload, descriptors);
+        return Ok(send_packet(socket, &header, payload, descriptors)?);
     }
     header.flags = header.flags.with(Flags::MEMFD);
     let memfd = seal(payload).map_err(SocketError::Io)?;
     let mut all = vec![memfd.as_fd()];
     all.extend_from_slice(descriptors);
-    send_packet(socket, &header, &[], &all)
+    Ok(send_packet(socket, &header, &[], &all)?)
 }
 
-fn send_packet(
+/// Sends one packet, all of it or nothing, without waiting: the header as it is, what follows it, and at most
+/// [`DESCRIPTORS_MAX`] and one descriptors.
+///
+/// # Errors
+///
+/// The kernel's: `AGAIN` when there is no room.
+pub fn send_packet(
     socket: BorrowedFd<'_>,
     header: &Header,
     inline: &[u8],
     descriptors: &[BorrowedFd<'_>],
-) -> Result<(), SocketError> {
+) -> Result<(), Errno> {
+    const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
     let bytes = header.encode();
+    let whole = HEADER_BYTES + inline.len();
+    if descriptors.is_empty() && whole <= TOGETHER_BYTES_MAX {
+        let mut together = [0; TOGETHER_BYTES_MAX];
+        together[..HEADER_BYTES].copy_from_slice(&bytes);
+        together[HEADER_BYTES..whole].copy_from_slice(inline);
+        return sent(|| rustix::net::send(socket, &together[..whole], FLAGS));
+    }
     let parts = [IoSlice::new(&bytes), IoSlice::new(inline)];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX + 1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
-        return Err(SocketError::Io(Errno::NOBUFS.into()));
+        return Err(Errno::NOBUFS);
     }
+    sent(|| sendmsg(socket, &parts, &mut control, FLAGS))
+}
+
+fn sent(mut send: impl FnMut() -> Result<usize, Errno>) -> Result<(), Errno> {
     loop {
-        match sendmsg(socket, &parts, &mut control, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        match send() {
             Ok(_) => return Ok(()),
             Err(Errno::INTR) => {}
             // A queue of descriptors in flight that is full is emptied by whoever reads.
-            Err(Errno::TOOMANYREFS) => return Err(SocketError::WouldBlock),
-            Err(error) => return Err(error.into()),
+            Err(Errno::TOOMANYREFS) => return Err(Errno::AGAIN),
+            Err(error) => return Err(error),
         }
     }
 }

@@ -87,10 +87,10 @@ impl Drop for Host {
     }
 }
 
-fn example() -> PathBuf {
+fn example(name: &str) -> PathBuf {
     let tests = std::env::current_exe().expect("this program");
     let target = tests.parent().and_then(std::path::Path::parent).expect("the target directory");
-    target.join("examples/echo_plugin")
+    target.join("examples").join(name)
 }
 
 fn python() -> Option<PathBuf> {
@@ -125,8 +125,31 @@ fn converse(host: &mut Host) {
 }
 
 #[test]
+fn call_that_is_cancelled_is_given_up_by_a_service_that_asks_and_the_others_go_on() {
+    let program = example("patient_plugin");
+    let mut host = Host::start(&[program.to_str().expect("a path")]);
+    host.begin(Anchors::new());
+    assert_eq!(host.hear().0.kind, Kind::Ready);
+    for sequence in [1, 2] {
+        host.call(sequence, "WORK", b"");
+    }
+    host.calls.send(&Header::new(Kind::Cancel, 2), &[], &[]).expect("CANCEL");
+    let (reply, said) = host.answer();
+    // Cancelled before its turn came, or while it worked.
+    assert!(
+        (reply.sequence, reply.code, reply.detail) == (2, 0, 33) || (reply.sequence, reply.code) == (2, 97),
+        "{reply:?}"
+    );
+    assert!(reply.code == 97 || said == b"nobody waits");
+    host.calls.send(&Header::new(Kind::Cancel, 9), &[], &[]).expect("CANCEL");
+    host.calls.send(&Header::new(Kind::Cancel, 1), &[], &[]).expect("CANCEL");
+    assert_eq!(host.answer().0.sequence, 1);
+    host.end();
+}
+
+#[test]
 fn rust_example_serves_and_keeps_its_anchor() {
-    let program = example();
+    let program = example("echo_plugin");
     let mut host = Host::start(&[program.to_str().expect("a path")]);
     let descriptor = host.begin(Anchors::new());
     assert_eq!((descriptor.name.as_str(), descriptor.services.len()), ("ECHO", 2));
@@ -167,7 +190,7 @@ fn python_example_serves_by_the_documented_protocol() {
 
 #[test]
 fn plugins_started_by_hand_say_so() {
-    let program = example();
+    let program = example("echo_plugin");
     let mut commands = vec![Command::new(program)];
     if let Some(script) = python() {
         let mut command = Command::new("python3");
@@ -183,7 +206,7 @@ fn plugins_started_by_hand_say_so() {
 
 #[test]
 fn plugin_whose_server_is_gone_ends() {
-    let program = example();
+    let program = example("echo_plugin");
     let mut host = Host::start(&[program.to_str().expect("a path")]);
     host.begin(Anchors::new());
     assert_eq!(host.hear().0.kind, Kind::Anchor);

@@ -35,15 +35,30 @@ impl Front {
     /// Reads up to so many packets.
     fn read(&mut self, key: Key, packets_max: usize) {
         let mut buffer = std::mem::take(&mut self.buffer);
-        for _ in 0..packets_max {
+        for place in 0..packets_max {
             let Some(connection) = self.connections.get_mut(key) else { break };
             // Who does not read what it is sent is not read from.
             if connection.is_owed() {
                 break;
             }
+            let looks_again = place > 0;
             match wire::receive(connection.socket.as_fd(), &mut buffer) {
-                Packet::Bytes(bytes, fd) => self.packet(key, &buffer[..bytes], fd),
-                Packet::Nothing => break,
+                Packet::Bytes(bytes, fd) => {
+                    if looks_again {
+                        connection.ahead.found(true);
+                    }
+                    let goes_on = connection.ahead.looks_on() || packets_max != TURN_MAX;
+                    self.packet(key, &buffer[..bytes], fd);
+                    if !goes_on {
+                        break;
+                    }
+                }
+                Packet::Nothing => {
+                    if looks_again {
+                        connection.ahead.found(false);
+                    }
+                    break;
+                }
                 Packet::End => {
                     self.end(key, None);
                     break;
@@ -52,10 +67,6 @@ impl Front {
                     self.violated(key, what);
                     break;
                 }
-            }
-            // One packet a wake-up is the usual case, and asking again would cost a system call for nothing.
-            if packets_max == TURN_MAX && self.connections.len() == 1 {
-                break;
             }
         }
         self.buffer = buffer;
@@ -180,12 +191,14 @@ impl Front {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let token = key.token(kind::SOCKET);
         if connection.is_owed() {
+            connection.is_late = true;
             self.shared.poller.only_write(&connection.socket, token).ok();
             let by_ms = self.shared.clock.now_ms() + READ_MS;
             if !self.shared.timers.is_armed(Timer::Read(key)) {
                 self.shared.timers.arm(Timer::Read(key), by_ms);
             }
-        } else if self.shared.timers.is_armed(Timer::Read(key)) {
+        } else if connection.is_late {
+            connection.is_late = false;
             self.shared.timers.disarm(Timer::Read(key));
             self.shared.poller.want_write(&connection.socket, token, false).ok();
         }

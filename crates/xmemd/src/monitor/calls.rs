@@ -18,6 +18,7 @@ use tender_saf::{AccessLevel, Id, LinuxIdentity, Subject};
 use tender_worker::order::{Outcome, Work};
 use tender_xmem::code::CmsCode;
 use tender_xmem::frame::{ANY_VERSION, PAYLOAD_BYTES_MAX};
+use tender_xmem::service::{Invalid, NotTaken, Request};
 
 use super::{AfterAudit, Monitor, rights};
 use crate::channel::{self, Message};
@@ -51,6 +52,11 @@ impl Answer {
     /// Only a service code.
     pub(crate) fn detail(detail: impl Into<u32>) -> Step {
         Step::Answer(Self { detail: detail.into(), ..Self::default() })
+    }
+
+    /// A request that is not taken: the service's code, why, and what one looks like.
+    pub(crate) fn not_taken<R: Request>(invalid: &Invalid) -> Step {
+        Self::json_with(invalid.code, &NotTaken::new::<R>(invalid))
     }
 
     /// Only a CMS code.

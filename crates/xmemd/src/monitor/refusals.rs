@@ -4,25 +4,32 @@ use tender_saf::{AccessLevel, AuditEntry};
 use tender_xmem::Refusal;
 use tender_xmem::service::RefusalRecord;
 
+use super::floods::{Told, WINDOW_MS};
 use super::policy::Policy;
 use super::rights::PluginService;
-use super::{Monitor, Remembered};
+use super::{Monitor, Remembered, Timer};
 use crate::messages;
 
 /// Refusals that are remembered.
 const REMEMBERED_MAX: usize = 256;
 
 impl Monitor {
-    /// Remembers a refusal and prints it; its record is the next one that is written.
+    /// Remembers a refusal and prints it, unless one of its kind was printed a moment ago; its record is the next one that is written.
     pub(super) fn remember(&mut self, connection: u64, entry: &AuditEntry, code: u32) {
         let Some(known) = self.connections.get(&connection) else { return };
         let subject = entry.user.clone().unwrap_or_else(|| format!("uid {}", known.uid));
         let level = entry.level.map_or("", AccessLevel::as_str);
         let what = format!("{level} {}", entry.resource);
-        self.print.say(
-            messages::REFUSED,
-            &[&"access", &what, &entry.class, &subject, &connection, &known.uid, &entry.rule],
-        );
+        let told = self.floods.refused(known.uid, &format!("access {what} of class {}", entry.class));
+        if told == Told::First {
+            self.timers.arm(Timer::Refusals(known.uid), self.clock.now_ms() + WINDOW_MS);
+        }
+        if told != Told::Counted {
+            self.print.say(
+                messages::REFUSED,
+                &[&"access", &what, &entry.class, &subject, &connection, &known.uid, &entry.rule],
+            );
+        }
         let refusal = Refusal {
             subject,
             class: entry.class.clone(),
@@ -44,6 +51,17 @@ impl Monitor {
         self.refusals.truncate(REMEMBERED_MAX - 1);
         let ticket = self.next_ticket + 1;
         self.refusals.push_front(Remembered { ticket, shown: record });
+    }
+
+    /// Prints how many refusals of a user were not.
+    pub(super) fn tell_refusals(&mut self, uid: u32) {
+        let counted = self.floods.end_of_window(uid);
+        for (kind, more) in &counted {
+            self.print.say(messages::REFUSED_MORE, &[more, &(WINDOW_MS / 1000), &uid, kind]);
+        }
+        if !counted.is_empty() {
+            self.timers.arm(Timer::Refusals(uid), self.clock.now_ms() + WINDOW_MS);
+        }
     }
 
     /// Returns the last refusals, the newest first.

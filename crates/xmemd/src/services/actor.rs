@@ -18,7 +18,7 @@ const SURROGATE: &str = "SURROGAT";
 pub(super) fn call(monitor: &mut Monitor, asked: Asking, payload: &[u8], _: Option<OwnedFd>) -> Step {
     let request = match Actor::decode(payload) {
         Ok(request) => request,
-        Err(invalid) => return Answer::detail(invalid.code),
+        Err(invalid) => return Answer::not_taken::<Actor>(&invalid),
     };
     let proof = match request {
         Actor::Release(handle) => return release(monitor, asked, handle),

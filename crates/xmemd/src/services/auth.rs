@@ -29,7 +29,7 @@ const fn status(saf: u32, racf: u32, reason: u32) -> SafStatus {
 pub(super) fn call(monitor: &mut Monitor, asked: Asking, payload: &[u8], _: Option<OwnedFd>) -> Step {
     let request = match Auth::decode(payload) {
         Ok(request) => request,
-        Err(invalid) => return Answer::detail(invalid.code),
+        Err(invalid) => return Answer::not_taken::<Auth>(&invalid),
     };
     match request {
         Auth::Password { user, password } => {

@@ -14,7 +14,7 @@ use crate::services;
 pub(super) fn call(monitor: &mut Monitor, asked: Asking, payload: &[u8], _: Option<OwnedFd>) -> Step {
     let request = match Explain::decode(payload) {
         Ok(request) => request,
-        Err(invalid) => return Answer::detail(invalid.code),
+        Err(invalid) => return Answer::not_taken::<Explain>(&invalid),
     };
     let Some(subject) = monitor.subject(asked) else { return Answer::code(CmsCode::Error) };
     if let Err(step) = monitor.require(asked, &subject, (rights::CLASS, rights::EXPLAIN, AccessLevel::Read)) {

@@ -18,7 +18,7 @@ use crate::monitor::rights::CLASS;
 pub(super) fn call(monitor: &mut Monitor, asked: Asking, payload: &[u8], _: Option<OwnedFd>) -> Step {
     let request = match Inspect::decode(payload) {
         Ok(request) => request,
-        Err(invalid) => return Answer::detail(invalid.code),
+        Err(invalid) => return Answer::not_taken::<Inspect>(&invalid),
     };
     if !monitor.settings().is_inspect_on {
         return Answer::code(CmsCode::NotPossibleHere);

@@ -13,7 +13,7 @@ use crate::monitor::calls::{Answer, Asking, Step};
 pub(super) fn call(_: &mut Monitor, _: Asking, payload: &[u8], _: Option<OwnedFd>) -> Step {
     let request = match Network::decode(payload) {
         Ok(request) => request,
-        Err(invalid) => return Answer::detail(invalid.code),
+        Err(invalid) => return Answer::not_taken::<Network>(&invalid),
     };
     let protocols = request.protocols.iter().flat_map(|protocol| match protocol {
         Protocol::Tcp => vec![order::Protocol::Tcp4, order::Protocol::Tcp6],

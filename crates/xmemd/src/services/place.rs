@@ -28,10 +28,13 @@ pub(super) fn call(monitor: &mut Monitor, asked: Asking, payload: &[u8], file: O
             Err(_) => return Answer::detail(PlaceCode::Missing),
         },
     };
-    let Ok(parcel) = Parcel::<Place>::decode(payload) else { return Answer::detail(PlaceCode::Missing) };
+    let parcel = match Parcel::<Place>::decode(payload) {
+        Ok(parcel) => parcel,
+        Err(error) => return Answer::not_taken::<Place>(&error.to_invalid(PlaceCode::Missing)),
+    };
     let request = parcel.head;
     if let Err(invalid) = request.validate() {
-        return Answer::detail(invalid.code);
+        return Answer::not_taken::<Place>(&invalid);
     }
     let Some(subject) = monitor.subject(asked) else { return Answer::code(CmsCode::Error) };
     let resource = format!("ZWES.IS.PLACE.{}", request.slot);

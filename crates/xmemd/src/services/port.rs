@@ -17,7 +17,7 @@ use crate::monitor::rights::CLASS;
 pub(super) fn call(monitor: &mut Monitor, asked: Asking, payload: &[u8], _: Option<OwnedFd>) -> Step {
     let request = match Port::decode(payload) {
         Ok(request) => request,
-        Err(invalid) => return Answer::detail(invalid.code),
+        Err(invalid) => return Answer::not_taken::<Port>(&invalid),
     };
     let Some(subject) = monitor.subject(asked) else { return Answer::code(CmsCode::Error) };
     let resource = format!("ZWES.IS.PORT.{}", request.port);

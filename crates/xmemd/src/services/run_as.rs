@@ -18,9 +18,12 @@ use crate::monitor::rights::CLASS;
 const RESOURCE: &str = "ZWES.IS.RUNAS";
 
 pub(super) fn call(monitor: &mut Monitor, asked: Asking, payload: &[u8], _: Option<OwnedFd>) -> Step {
-    let Ok(parcel) = Parcel::<RunAs>::decode(payload) else { return Answer::detail(RunAsCode::Missing) };
+    let parcel = match Parcel::<RunAs>::decode(payload) {
+        Ok(parcel) => parcel,
+        Err(error) => return Answer::not_taken::<RunAs>(&error.to_invalid(RunAsCode::Missing)),
+    };
     if let Err(invalid) = parcel.head.validate() {
-        return Answer::detail(invalid.code);
+        return Answer::not_taken::<RunAs>(&invalid);
     }
     let Some(actor) = monitor.actor(asked) else { return Answer::detail(RunAsCode::NoActor) };
     let subject = Subject::user(actor.clone());

@@ -23,7 +23,7 @@ use crate::monitor::calls::{Answer, Asking, Step};
 
 /// Reads a request, or says what to answer.
 fn decode<R: Request>(payload: &[u8]) -> Result<R, Step> {
-    R::decode(payload).map_err(|invalid| Answer::detail(invalid.code))
+    R::decode(payload).map_err(|invalid| Answer::not_taken::<R>(&invalid))
 }
 
 fn refused(error: &AdminError) -> Step {

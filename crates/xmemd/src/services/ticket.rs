@@ -17,7 +17,7 @@ const CLASS: &str = "PTKTDATA";
 pub(super) fn call(monitor: &mut Monitor, asked: Asking, payload: &[u8], _: Option<OwnedFd>) -> Step {
     let request = match Ticket::decode(payload) {
         Ok(request) => request,
-        Err(invalid) => return Answer::detail(invalid.code),
+        Err(invalid) => return Answer::not_taken::<Ticket>(&invalid),
     };
     let (Ticket::Generate { user, application } | Ticket::Evaluate { user, application, .. }) = &request;
     let names = (user.to_ascii_uppercase().parse::<UserName>(), application.parse::<ApplicationName>());

@@ -17,7 +17,7 @@ const REVOKE: &str = "ZWES.IS.TOKEN.REVOKE";
 pub(super) fn call(monitor: &mut Monitor, asked: Asking, payload: &[u8], _: Option<OwnedFd>) -> Step {
     let request = match Token::decode(payload) {
         Ok(request) => request,
-        Err(invalid) => return Answer::detail(invalid.code),
+        Err(invalid) => return Answer::not_taken::<Token>(&invalid),
     };
     match request {
         Token::Generate { application, lifetime_s } => generate(monitor, asked, application, lifetime_s),
