@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Most bytes of a user or group.
-pub const ID_BYTES_MAX: usize = 8;
+/// Most bytes of a user or group: as many as names of Linux have, four times those of RACF.
+pub const ID_BYTES_MAX: usize = 32;
 /// Most bytes of a class.
 pub const CLASS_BYTES_MAX: usize = 8;
 /// Most bytes of a resource or profile.

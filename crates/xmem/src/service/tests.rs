@@ -20,7 +20,9 @@ fn auth_values_at_and_beyond_their_limits_get_the_codes_of_the_reference() {
     assert_eq!(code::<Auth>(&password(100)), 0);
     assert_eq!(code::<Auth>(&password(101)), AuthCode::TooLong.number());
     assert_eq!(code::<Auth>(&password(0)), AuthCode::Empty.number());
-    assert_eq!(code::<Auth>(r#"{"user":{"user":"ABCDEFGHI"}}"#), AuthCode::TooLong.number());
+    let user = |length: usize| format!(r#"{{"user":{{"user":"{}"}}}}"#, "a".repeat(length));
+    assert_eq!(code::<Auth>(&user(32)), 0);
+    assert_eq!(code::<Auth>(&user(33)), AuthCode::TooLong.number());
     let entity = |class: &str, length: usize| {
         format!(
             r#"{{"entity":{{"user":"A","class":"{class}","entity":"{}","level":"READ"}}}}"#,
