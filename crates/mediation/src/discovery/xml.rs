@@ -56,7 +56,7 @@ pub fn read_instance(body: &[u8], now_ms: u64) -> Result<Instance, ReadError> {
                 draft.lease = child.children.into_iter().map(|field| (field.name, field.text)).collect();
             }
             "dataCenterInfo" => {
-                draft.data_center = Some((child.attribute("class"), child.child_text("name")))
+                draft.data_center = Some((child.attribute("class"), child.child_text("name")));
             }
             "metadata" => {
                 draft.metadata = child.children.into_iter().map(|entry| (entry.name, entry.text)).collect();
