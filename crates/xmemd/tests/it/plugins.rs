@@ -45,7 +45,8 @@ fn request(plugin: &str, service: &str, payload: &[u8]) -> Vec<u8> {
 #[test]
 fn plugin_is_called_by_those_who_may_and_others_cannot_tell_whether_it_exists() {
     let Some(world) = server() else { return };
-    assert!(world.log().contains("ZWES0017W") && world.log().contains("GONE"), "{}", world.log());
+    world.wait_for_log("ZWES0017W");
+    assert!(world.log().contains("GONE"), "{}", world.log());
     let mut ann = Raw::enter(&world, ANN);
     let (reply, payload) = ann.call(64, &request("PYECHO", "ECHO", b"hello"));
     assert_eq!((reply.code, reply.detail, &*payload), (0, 0, &b"hello"[..]), "{}", world.log());
