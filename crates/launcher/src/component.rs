@@ -1,6 +1,7 @@
 //! Components: installed, replaced, removed, switched on and off.
 
 mod change;
+mod ownership;
 pub mod source;
 pub mod transaction;
 pub mod verify;

@@ -13,7 +13,6 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, lchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -21,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use tender_content::durable::{self, DurableError};
 use tender_content::fault;
 
+use crate::component::ownership;
 use crate::layout::{LayoutError, create_dir, remove_dir, remove_file};
 
 /// Where a test may kill a change of components; each is passed by an upgrade.
@@ -147,30 +147,10 @@ impl Extensions {
         Ok((extensions, recovered))
     }
 
-    /// Gives what root made to the owner of the directory, who could neither use nor remove it otherwise.
-    ///
-    /// For everybody else, and in a directory of root's own, nothing is done.
-    pub fn give_away(&self, path: &Path) -> Result<(), TransactionError> {
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |source| TransactionError::Owner { path, source }
-        };
-        let owner = self.directory.metadata().map_err(failed(&self.directory))?;
-        if !rustix::process::geteuid().is_root() || owner.uid() == 0 {
-            return Ok(());
-        }
-        let mut open = vec![path.to_owned()];
-        while let Some(path) = open.pop() {
-            // A link is given away itself, not what it leads to.
-            lchown(&path, Some(owner.uid()), Some(owner.gid())).map_err(failed(&path))?;
-            if path.symlink_metadata().is_ok_and(|facts| facts.is_dir()) {
-                let entries = fs::read_dir(&path).map_err(failed(&path))?;
-                for entry in entries {
-                    open.push(entry.map_err(failed(&path))?.path());
-                }
-            }
-        }
-        Ok(())
+    /// Gives what root made here to the owner of the directory.
+    fn give_away(&self, path: &Path) -> Result<(), TransactionError> {
+        let failed = |source| TransactionError::Owner { path: path.to_owned(), source };
+        ownership::give_away(&self.directory, path).map_err(failed)
     }
 
     /// Returns where a component is staged: the same file system, not seen as a component.
