@@ -6,7 +6,7 @@ use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use tender_xmem::frame::{Flags, Header, Kind, VERSION};
 
-use crate::wire::{Heard, Raw};
+use crate::wire::{Heard, Raw, passed_on};
 use crate::world::{ANN, BOB, USUAL, World, is_root, size_of, wait_until};
 
 /// Starts a server, lets somebody misbehave, and looks whether somebody else is served all the same.
@@ -244,21 +244,7 @@ fn descriptor_that_was_passed_on_keeps_its_owner_and_ends_with_its_process() {
         .stdin(theirs)
         .stdout(std::process::Stdio::null());
     let mut helper = helper.spawn().unwrap();
-    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = rustix::net::RecvAncillaryBuffer::new(&mut space);
-    let mut byte = [0; 1];
-    rustix::net::recvmsg(
-        &ours,
-        &mut [std::io::IoSliceMut::new(&mut byte)],
-        &mut ancillary,
-        rustix::net::RecvFlags::empty(),
-    )
-    .unwrap();
-    let passed = ancillary.drain().find_map(|message| match message {
-        rustix::net::RecvAncillaryMessage::ScmRights(mut rights) => rights.next(),
-        _ => None,
-    });
-    let mut raw = Raw::of(passed.unwrap());
+    let mut raw = Raw::of(passed_on(&ours));
     // Root uses it, and is BOB.
     let (reply, _) = raw.call(4, b"");
     assert_eq!(reply.code, 33);
@@ -276,16 +262,10 @@ fn helper_connects_and_passes_on() {
     let mut raw = Raw::connect_to(std::path::Path::new(&path), BOB);
     raw.hello(r#"{"client":"helper","server":"ZWESIS_STD"}"#);
     assert_eq!(raw.hear().frame().0.code, 0);
-    let stdin = std::io::stdin();
-    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = rustix::net::SendAncillaryBuffer::new(&mut space);
-    let fds = [raw.socket.as_fd()];
-    assert!(ancillary.push(rustix::net::SendAncillaryMessage::ScmRights(&fds)));
-    let flags = rustix::net::SendFlags::empty();
-    rustix::net::sendmsg(&stdin, &[std::io::IoSlice::new(b"x")], &mut ancillary, flags).unwrap();
+    raw.pass_on();
     // Until the other end is closed.
     let mut byte = [0; 1];
-    rustix::io::read(&stdin, &mut byte).ok();
+    rustix::io::read(std::io::stdin(), &mut byte).ok();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::wire::Raw;
-use crate::world::{ANN, USUAL, World, is_root, pause, size_of, wait_until};
+use crate::world::{ANN, RUNAS_NOBODY, USUAL, World, is_root, pause, size_of, wait_until};
 
 /// Bytes that repeat nowhere within a page.
 fn content(bytes: usize) -> Vec<u8> {
@@ -20,12 +20,8 @@ fn server(member: &str) -> World {
     let world = World::prepare(
         &[
             USUAL,
+            RUNAS_NOBODY,
             &[
-                "ADDUSER NOBODY",
-                "RDEFINE FACILITY ZWES.IS.RUNAS UACC(READ)",
-                "SETROPTS CLASSACT(SURROGAT)",
-                "RDEFINE SURROGAT NOBODY.ZWES UACC(NONE)",
-                "PERMIT NOBODY.ZWES CLASS(SURROGAT) ID(ANN) ACCESS(READ)",
                 "RDEFINE FACILITY ZWES.IS.PLACE.STAGE UACC(NONE)",
                 "PERMIT ZWES.IS.PLACE.STAGE CLASS(FACILITY) ID(ANN) ACCESS(UPDATE)",
             ],

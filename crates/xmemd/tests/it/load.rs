@@ -11,7 +11,7 @@ use tender_xmem::code::CmsCode;
 use tender_xmem::service::{Proof, RunAs};
 
 use crate::wire::Raw;
-use crate::world::{ANN, USUAL, World, become_user, is_root, pause, signal, wait_until};
+use crate::world::{ANN, RUNAS_NOBODY, USUAL, World, become_user, is_root, pause, signal, wait_until};
 
 /// What a caller knows of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,20 +93,7 @@ fn server_that_is_killed_runs_no_program_twice() {
     if !is_root() {
         return;
     }
-    let mut world = World::start(
-        &[
-            USUAL,
-            &[
-                "ADDUSER NOBODY",
-                "RDEFINE FACILITY ZWES.IS.RUNAS UACC(READ)",
-                "SETROPTS CLASSACT(SURROGAT)",
-                "RDEFINE SURROGAT NOBODY.ZWES UACC(NONE)",
-                "PERMIT NOBODY.ZWES CLASS(SURROGAT) ID(ANN) ACCESS(READ)",
-            ],
-        ]
-        .concat(),
-        "ZWES.RUNAS.UIDS=2000-70000\n",
-    );
+    let mut world = World::start(&[USUAL, RUNAS_NOBODY].concat(), "ZWES.RUNAS.UIDS=2000-70000\n");
     let marks = world.path("marks");
     std::fs::write(&marks, "").unwrap();
     std::fs::set_permissions(&marks, std::fs::Permissions::from_mode(0o666)).unwrap();

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -15,7 +14,7 @@ use tender_xmem::client::Client;
 use tender_xmem::code::CmsCode;
 use tender_xmem::frame::Kind;
 
-use crate::wire::{Heard, Raw};
+use crate::wire::{Heard, Raw, passed_on};
 use crate::world::{ANN, BOB, USUAL, World, as_user, has_program, is_root, signal};
 
 const SOCKET: &str = "XMEMD_TEST_STRANGER";
@@ -224,28 +223,6 @@ fn try_to_steal(world: &World, name: &str) -> Option<(Raw, Child)> {
     Some((Raw::of(passed), thief))
 }
 
-fn passed_on(ours: &OwnedFd) -> OwnedFd {
-    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = rustix::net::RecvAncillaryBuffer::new(&mut space);
-    let (mut byte, flags) = ([0; 1], rustix::net::RecvFlags::CMSG_CLOEXEC);
-    rustix::net::recvmsg(ours, &mut [std::io::IoSliceMut::new(&mut byte)], &mut ancillary, flags).unwrap();
-    let passed = ancillary.drain().find_map(|message| match message {
-        rustix::net::RecvAncillaryMessage::ScmRights(mut rights) => rights.next(),
-        _ => None,
-    });
-    passed.unwrap()
-}
-
-fn pass_on(raw: &Raw) {
-    let stdin = std::io::stdin();
-    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = rustix::net::SendAncillaryBuffer::new(&mut space);
-    let fds = [raw.socket.as_fd()];
-    assert!(ancillary.push(rustix::net::SendAncillaryMessage::ScmRights(&fds)));
-    let flags = rustix::net::SendFlags::empty();
-    rustix::net::sendmsg(&stdin, &[std::io::IoSlice::new(b"x")], &mut ancillary, flags).unwrap();
-}
-
 #[test]
 fn number_of_a_process_that_is_used_again_gives_nobody_the_rights_of_the_new_one() {
     if !is_root() || !can_choose_numbers() {
@@ -293,7 +270,7 @@ fn helper_connects_and_ends() {
     let Some(path) = socket_path() else { return };
     let mut raw = Raw::connect_to(&path, BOB);
     raw.hello(r#"{"client":"helper","server":"ZWESIS_STD"}"#);
-    pass_on(&raw);
+    raw.pass_on();
 }
 
 #[test]
@@ -303,7 +280,7 @@ fn helper_is_let_in_and_ends() {
     let mut raw = Raw::connect_to(&path, BOB);
     raw.hello(r#"{"client":"helper","server":"ZWESIS_STD"}"#);
     assert_eq!(raw.hear().frame().0.code, 0);
-    pass_on(&raw);
+    raw.pass_on();
 }
 
 #[test]

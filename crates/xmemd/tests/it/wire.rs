@@ -46,6 +46,20 @@ pub(crate) struct Raw {
     sequence: u64,
 }
 
+/// Takes the connection that another process passes on.
+pub(crate) fn passed_on(ours: &OwnedFd) -> OwnedFd {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0; 1];
+    let mut pieces = [IoSliceMut::new(&mut byte)];
+    rustix::net::recvmsg(ours, &mut pieces, &mut ancillary, RecvFlags::CMSG_CLOEXEC).unwrap();
+    let passed = ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut rights) => rights.next(),
+        _ => None,
+    });
+    passed.unwrap()
+}
+
 impl Raw {
     /// Connects as somebody and says nothing.
     pub(crate) fn connect(world: &World, uid: u32) -> Self {
@@ -114,6 +128,16 @@ impl Raw {
         }
         rustix::net::sendmsg(&self.socket, &[IoSlice::new(packet)], &mut ancillary, SendFlags::NOSIGNAL)?;
         Ok(())
+    }
+
+    /// Gives the connection to whoever is at the other end of standard input.
+    pub(crate) fn pass_on(&self) {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        let fds = [self.socket.as_fd()];
+        assert!(ancillary.push(SendAncillaryMessage::ScmRights(&fds)));
+        let (stdin, byte) = (std::io::stdin(), [IoSlice::new(b"x")]);
+        rustix::net::sendmsg(&stdin, &byte, &mut ancillary, SendFlags::empty()).unwrap();
     }
 
     /// Returns the header of the next call.

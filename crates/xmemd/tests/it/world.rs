@@ -29,6 +29,15 @@ pub(crate) const USUAL: &[&str] = &[
     "PERMIT ZWES.IS.EXPLAIN CLASS(FACILITY) ID(ANN) ACCESS(READ)",
 ];
 
+/// Lets ANN run programs as NOBODY.
+pub(crate) const RUNAS_NOBODY: &[&str] = &[
+    "ADDUSER NOBODY",
+    "RDEFINE FACILITY ZWES.IS.RUNAS UACC(READ)",
+    "SETROPTS CLASSACT(SURROGAT)",
+    "RDEFINE SURROGAT NOBODY.ZWES UACC(NONE)",
+    "PERMIT NOBODY.ZWES CLASS(SURROGAT) ID(ANN) ACCESS(READ)",
+];
+
 /// How long things may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
