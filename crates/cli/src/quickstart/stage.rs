@@ -130,10 +130,17 @@ fn stop(child: &mut Child) {
 
 /// Finds `count` ports in a row that are free on loopback.
 ///
-/// Limits: another program may take one before the agent does; the agent then says so.
+/// They lie below those that the system hands out, so that no connection of another program takes one before the agent
+/// does; another process begins to look elsewhere.
+///
+/// Limits: a program with a port of its own may still be quicker; the agent then says so.
 pub(crate) fn free_ports(count: u16) -> Option<u16> {
-    (0..200).find_map(|_| {
-        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).ok()?.local_addr().ok()?.port();
+    const FIRST: u32 = 10_000;
+    const ROOM: u32 = 6_000;
+    let rows = ROOM / u32::from(count);
+    (0..rows).find_map(|row| {
+        let row = std::process::id().wrapping_add(row) % rows;
+        let first = u16::try_from(FIRST + row * u32::from(count)).ok()?;
         let last = first.checked_add(count - 1)?;
         (first..=last).all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()).then_some(first)
     })

@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::installation::{component_of, is_alive, signal};
-use crate::world::{Answer, answer, copy, wait_until, words};
+use crate::world::{Answer, answer, copy, free_ports, wait_until, words};
 
 /// The example in a directory of the test's, on ports of its own.
 struct Example {
@@ -34,7 +34,8 @@ impl Drop for Example {
 impl Example {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let [nginx, tls, redis, node] = free_ports();
+        let first = free_ports();
+        let [nginx, tls, redis, node] = [0, 1, 2, 3].map(|offset| first + offset);
         let this = Self { directory, ports: Ports { nginx, tls, redis, node } };
         let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/runtime");
         copy(&example, &this.path(""));
@@ -145,11 +146,6 @@ fn run(program: &str, arguments: &[&str]) -> Option<String> {
 /// Says who listens on a port, in the words of `ss`.
 fn listener(port: u16) -> String {
     run("ss", &["-Hltnp", &format!("sport = :{port}")]).unwrap()
-}
-
-fn free_ports() -> [u16; 4] {
-    let listeners = [(); 4].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
 fn executable(pid: i64) -> String {

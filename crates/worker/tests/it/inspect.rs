@@ -1,6 +1,6 @@
 //! Memory of real processes.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
@@ -26,12 +26,10 @@ impl Target {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let target = Self { process };
-        world::eventually("the target runs", || {
-            std::fs::read_to_string(format!("/proc/{}/comm", target.process.id()))
-                .is_ok_and(|name| name == "cat\n")
-                && target.mapping("[stack]").is_some()
-        });
+        // It runs when it answers: while a process becomes a program, its stack is not yet where it will be.
+        let mut target = Self { process };
+        target.process.stdin.as_mut().unwrap().write_all(b"?").unwrap();
+        target.process.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         target
     }
 
