@@ -155,6 +155,7 @@ impl Configuration {
     ///
     /// Errors: [`ConfigError::Unusable`].
     pub fn load(load: &Load) -> Result<(Self, Report), ConfigError> {
+        Schema::make_base();
         let mut problems = Vec::new();
         let Some(files) = read_files(load, &mut problems) else {
             return Err(ConfigError::Unusable { report: Box::new(Report::of(problems)) });

@@ -102,6 +102,15 @@ impl Schema {
         SCHEMA.get_or_init(|| Self::ours(0).expect("a test builds the schema of zowe.yaml"))
     }
 
+    /// Has the schema of `zowe.yaml` made by a thread of its own, so that it is ready when it is asked for.
+    ///
+    /// It takes as long as reading everything that it is to check.
+    pub(crate) fn make_base() {
+        // Whoever asks before it is ready waits for it, and makes it where no thread could be started.
+        let started = std::thread::Builder::new().name("schema".to_owned()).spawn(Self::base);
+        drop(started);
+    }
+
     /// Returns the schema of component manifests.
     ///
     /// # Panics

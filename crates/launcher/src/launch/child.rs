@@ -268,6 +268,9 @@ impl Preparing {
     }
 
     /// Passes on what happens and returns the result.
+    ///
+    /// A child that gave a plan is not waited for: it has nothing more to say, and the supervisor takes the end of every
+    /// child.
     pub(super) fn finish(
         mut self,
         progress: &dyn Progress,
@@ -283,7 +286,10 @@ impl Preparing {
                 Line::Event(event) => progress.event(&event),
                 Line::Shared(variables) => shared = variables,
                 Line::Prepared(mut prepared) => {
-                    prepared.plan.iter_mut().for_each(|plan| give_shared(plan, &shared));
+                    if let Some(plan) = &mut prepared.plan {
+                        give_shared(plan, &shared);
+                        return Ok(*prepared);
+                    }
                     result = Some(Ok(*prepared));
                 }
                 Line::Failed(reason) => result = Some(Err(ChildError::Failed { reason })),
