@@ -37,6 +37,11 @@ const TEST_PROGRAMS: &[Needed] = &[
         probe: &["redis-server", "--version"],
         purpose: "a real server as a component",
     },
+    Needed {
+        package: "etcd-server",
+        probe: &["etcd", "--version"],
+        purpose: "a store that several hosts share",
+    },
     Needed { package: "nodejs", probe: &["node", "--version"], purpose: "a real server as a component" },
     Needed {
         package: "openssl",
