@@ -60,17 +60,17 @@ impl Pace {
         u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn received(&self) {
+    fn received(&self, now_ms: impl FnOnce() -> u64) {
         if self.requests.load(Ordering::Relaxed) == 0 && !self.is_in_head.swap(true, Ordering::Relaxed) {
-            self.since_ms.store(self.now_ms(), Ordering::Relaxed);
+            self.since_ms.store(now_ms(), Ordering::Relaxed);
         }
     }
 
-    fn blocked(&self, is_blocked: bool) {
+    fn blocked(&self, is_blocked: bool, now_ms: impl FnOnce() -> u64) {
         if !is_blocked {
             self.blocked_ms.store(0, Ordering::Relaxed);
         } else if self.blocked_ms.load(Ordering::Relaxed) == 0 {
-            self.blocked_ms.store(self.now_ms() + 1, Ordering::Relaxed);
+            self.blocked_ms.store(now_ms() + 1, Ordering::Relaxed);
         }
     }
 
@@ -82,14 +82,21 @@ impl Pace {
 
     /// A request is answered.
     pub(crate) fn end(&self) {
+        self.end_at(self.now_ms());
+    }
+
+    fn end_at(&self, now_ms: u64) {
         self.is_in_head.store(false, Ordering::Relaxed);
-        self.since_ms.store(self.now_ms(), Ordering::Relaxed);
+        self.since_ms.store(now_ms, Ordering::Relaxed);
         self.requests.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Says what is too slow now.
     pub(crate) fn overdue(&self, limits: &Limits, is_http2: bool) -> Option<Overdue> {
-        let now_ms = self.now_ms();
+        self.overdue_at(limits, is_http2, self.now_ms())
+    }
+
+    fn overdue_at(&self, limits: &Limits, is_http2: bool, now_ms: u64) -> Option<Overdue> {
         let is_over =
             |since_ms: u64, limit: Duration| Duration::from_millis(now_ms.saturating_sub(since_ms)) >= limit;
         let blocked_ms = self.blocked_ms.load(Ordering::Relaxed);
@@ -146,7 +153,7 @@ impl<S, H> Paced<S, H> {
     }
 
     fn noted<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        self.pace.blocked(written.is_pending());
+        self.pace.blocked(written.is_pending(), || self.pace.now_ms());
         written
     }
 }
@@ -160,7 +167,7 @@ impl<S: AsyncRead + Unpin, H: Unpin> AsyncRead for Paced<S, H> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.socket).poll_read(context, buffer);
         if buffer.filled().len() > before {
-            self.pace.received();
+            self.pace.received(|| self.pace.now_ms());
         }
         read
     }
@@ -213,34 +220,23 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn connection_is_overdue_by_what_it_is_doing() {
-        let (pace, limits) = (Arc::new(Pace::new()), limits());
-        let pass = |seconds| tokio::time::advance(Duration::from_secs(seconds));
-        pass(99).await;
-        assert_eq!(pace.overdue(&limits, false), None);
-        pass(1).await;
-        assert_eq!(pace.overdue(&limits, false), Some(Overdue::Idle));
-        pace.received();
-        pass(9).await;
+    #[test]
+    fn connection_is_overdue_by_what_it_is_doing() {
+        let (pace, limits) = (Pace::new(), limits());
+        let overdue = |seconds: u64| pace.overdue_at(&limits, false, seconds * 1000);
+        assert_eq!((overdue(99), overdue(100)), (None, Some(Overdue::Idle)));
+        pace.received(|| 100_000);
         // More bytes do not buy more time.
-        pace.received();
-        assert_eq!(pace.overdue(&limits, false), None);
-        pass(1).await;
-        assert_eq!(pace.overdue(&limits, false), Some(Overdue::Head));
-        assert_eq!(pace.overdue(&limits, true), None);
-        let request = InFlight::begin(&pace);
-        pass(1000).await;
-        assert_eq!(pace.overdue(&limits, false), None);
-        pace.blocked(true);
-        pass(29).await;
-        pace.blocked(true);
-        pass(1).await;
-        assert_eq!(pace.overdue(&limits, false), Some(Overdue::Write));
-        pace.blocked(false);
-        drop(request);
-        assert_eq!(pace.overdue(&limits, false), None);
-        pass(100).await;
-        assert_eq!(pace.overdue(&limits, false), Some(Overdue::Idle));
+        pace.received(|| 109_000);
+        assert_eq!((overdue(109), overdue(110)), (None, Some(Overdue::Head)));
+        assert_eq!(pace.overdue_at(&limits, true, 110_000), None);
+        pace.begin();
+        assert_eq!(overdue(10_000), None);
+        pace.blocked(true, || 200_000);
+        pace.blocked(true, || 229_000);
+        assert_eq!((overdue(229), overdue(231)), (None, Some(Overdue::Write)));
+        pace.blocked(false, || 231_000);
+        pace.end_at(231_000);
+        assert_eq!((overdue(330), overdue(331)), (None, Some(Overdue::Idle)));
     }
 }
