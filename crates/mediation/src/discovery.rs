@@ -1,15 +1,22 @@
 //! Discovery: services announce their instances, and everybody reads who is there.
 //!
 //! ```text
-//! POST, PUT, DELETE ──► json / xml ──► Registry ──► Snapshot (JSON and XML, made once for each change) ──► GET
+//! POST, PUT, DELETE ──► json / xml ──► Registry ──► Document (JSON, XML, gzip; made once for each change) ──► GET
+//!        static definitions (YAML) ───────┘
 //! ```
 
+mod event;
 mod instance;
 pub mod json;
+mod metadata;
 mod registry;
+mod service;
 mod snapshot;
+pub mod statics;
 pub mod xml;
 
+pub use event::{Event, EventSink};
 pub use instance::{Action, DataCenter, Instance, Lease, Port, ReadError, Status};
-pub use registry::{Entry, Heartbeat, Policy, Refused, Registered, Registry};
-pub use snapshot::Snapshot;
+pub use registry::{Entry, Heartbeat, Policy, Refused, Registered, Registry, View};
+pub use service::{Access, Discovery, Own, Settings};
+pub use snapshot::{Document, Edition, Form, Part};

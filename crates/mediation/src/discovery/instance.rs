@@ -177,6 +177,15 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// Returns about how many bytes it says of itself.
+    pub(crate) fn weight(&self) -> usize {
+        /// What it takes besides its texts.
+        const OWN: usize = 512;
+        let metadata: usize = self.metadata.iter().map(|(key, value)| key.len() + value.len() + 64).sum();
+        let texts: usize = self.texts().map(|(_, text)| text.len()).sum();
+        OWN + metadata + texts + self.id.len() + self.app.len() + self.host.len() + self.address.len()
+    }
+
     /// Returns the fields that are written only when they were said, with their names in documents.
     pub(crate) fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
         [

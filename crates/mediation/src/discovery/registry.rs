@@ -13,6 +13,7 @@
 //! is taken away), [`Policy`] can make it the same.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::instance::{Action, Instance, Status};
 
@@ -27,19 +28,30 @@ pub struct Policy {
     pub delta_ms: u64,
     /// For how long an override is kept that nobody asks for, in milliseconds.
     pub override_ms: u64,
+    /// Instances that there may be.
+    pub instances_max: usize,
+    /// Bytes that all instances together may say of themselves.
+    pub bytes_max: usize,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { is_double_lease: false, preserving_part: 0.85, delta_ms: 180_000, override_ms: 3_600_000 }
+        Self {
+            is_double_lease: false,
+            preserving_part: 0.85,
+            delta_ms: 180_000,
+            override_ms: 3_600_000,
+            instances_max: 50_000,
+            bytes_max: 512 << 20,
+        }
     }
 }
 
 /// An instance that is registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// What it said, with the times of its lease.
-    pub instance: Instance,
+    /// What it said, with the times of its lease; shared with documents that are being written.
+    pub instance: Arc<Instance>,
     /// It has sent a heartbeat since it was registered.
     is_renewed: bool,
 }
@@ -53,6 +65,8 @@ pub enum Registered {
     Replaced,
     /// What was there is newer by the client's own time and stays; its lease is renewed.
     Kept,
+    /// There are as many as there may be ([`Policy::instances_max`], [`Policy::bytes_max`]): it is not taken.
+    Full,
 }
 
 /// What became of a heartbeat.
@@ -61,7 +75,7 @@ pub enum Heartbeat {
     /// The lease is renewed.
     Renewed,
     /// Another server has an older state of the instance than ours, which is this.
-    Older(Box<Instance>),
+    Older(Arc<Instance>),
 }
 
 /// Says why a call about an instance changes nothing.
@@ -85,15 +99,32 @@ pub enum Refused {
     },
 }
 
-/// What is to be written of a registry.
+/// What is to be written of a registry: frozen, so that it can be written while the registry goes on.
 #[derive(Debug)]
-pub struct View<'r> {
+pub struct View {
     /// Which state it is of.
     pub version: u64,
     /// Counts of all that is registered, by status.
     pub hash: String,
     /// Services in order of their names, each with its instances.
-    pub applications: Vec<(&'r str, Vec<&'r Instance>)>,
+    pub applications: Vec<(String, Vec<Arc<Instance>>)>,
+}
+
+impl View {
+    /// Makes a view of some instances, with the hash of these.
+    #[must_use]
+    pub fn of(version: u64, applications: BTreeMap<String, Vec<Arc<Instance>>>) -> Self {
+        let applications: Vec<_> = applications.into_iter().collect();
+        let instances = applications.iter().flat_map(|(_, instances)| instances);
+        let hash = hash(instances.map(|instance| instance.status));
+        Self { version, hash, applications }
+    }
+
+    /// Returns how many instances it has.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.applications.iter().map(|(_, instances)| instances.len()).sum()
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -105,7 +136,7 @@ struct Override {
 #[derive(Debug)]
 struct Changed {
     at_ms: u64,
-    instance: Instance,
+    instance: Arc<Instance>,
 }
 
 /// Heartbeats of this minute and of the one before.
@@ -135,6 +166,8 @@ pub struct Registry {
     changes: BTreeMap<(String, String), Changed>,
     renewals: Renewals,
     version: u64,
+    count: usize,
+    bytes: usize,
 }
 
 impl Registry {
@@ -157,25 +190,41 @@ impl Registry {
     }
 
     /// Returns the instances of a service; `app` may be in any case.
-    pub fn of(&self, app: &str) -> impl Iterator<Item = &Instance> {
+    pub fn of(&self, app: &str) -> impl Iterator<Item = &Arc<Instance>> {
         let entries = self.applications.get(&app.to_uppercase()).into_iter().flat_map(BTreeMap::values);
         entries.map(|entry| &entry.instance)
     }
 
     /// Returns every instance, in order of services and ids.
-    pub fn all(&self) -> impl Iterator<Item = &Instance> {
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Instance>> {
         self.applications.values().flat_map(BTreeMap::values).map(|entry| &entry.instance)
+    }
+
+    /// Returns how many instances there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Returns what operators made of instances, by their ids.
+    pub fn overrides(&self) -> impl Iterator<Item = (&str, Status)> {
+        self.overrides.iter().map(|(id, one)| (id.as_str(), one.status))
     }
 
     /// Takes an announcement.
     pub fn register(&mut self, mut instance: Instance, now_ms: u64) -> Registered {
-        let stored = self.applications.get_mut(&instance.app).and_then(|ids| ids.get_mut(&instance.id));
+        let mut stored = self.applications.get_mut(&instance.app).and_then(|ids| ids.get_mut(&instance.id));
         let known = stored.as_ref().map(|entry| (entry.instance.status, entry.instance.lease.up_ms));
-        if let Some(entry) = stored
+        if let Some(entry) = &mut stored
             && entry.instance.dirty_ms > instance.dirty_ms
         {
-            entry.instance.lease.renewed_ms = now_ms;
+            Arc::make_mut(&mut entry.instance).lease.renewed_ms = now_ms;
             return Registered::Kept;
+        }
+        let before = stored.map_or(0, |entry| entry.instance.weight());
+        let bytes = self.bytes - before + instance.weight();
+        if bytes > self.policy.bytes_max || (known.is_none() && self.count >= self.policy.instances_max) {
+            return Registered::Full;
         }
         if instance.overridden != Status::Unknown {
             let said = Override { status: instance.overridden, used_ms: now_ms };
@@ -191,10 +240,16 @@ impl Registry {
             lease.up_ms = now_ms;
         }
         (instance.action, instance.updated_ms) = (Action::Added, now_ms);
+        let instance = Arc::new(instance);
         self.changed(&instance, now_ms);
+        self.bytes = bytes;
         let ids = self.applications.entry(instance.app.clone()).or_default();
         ids.insert(instance.id.clone(), Entry { instance, is_renewed: false });
-        if known.is_some() { Registered::Replaced } else { Registered::New }
+        if known.is_some() {
+            return Registered::Replaced;
+        }
+        self.count += 1;
+        Registered::New
     }
 
     /// Takes a heartbeat; `dirty_ms` is the client's own last change, as far as it says it.
@@ -217,11 +272,10 @@ impl Registry {
         if dirty_ms.is_some_and(|dirty_ms| dirty_ms > stored_ms) {
             return Err(Refused::Newer { app: app.to_uppercase(), id: id.to_owned() });
         }
-        entry.instance.lease.renewed_ms = now_ms;
+        Arc::make_mut(&mut entry.instance).lease.renewed_ms = now_ms;
         entry.is_renewed = true;
         let older = is_replication && dirty_ms.is_some_and(|dirty_ms| dirty_ms < stored_ms);
-        let answer =
-            if older { Heartbeat::Older(Box::new(entry.instance.clone())) } else { Heartbeat::Renewed };
+        let answer = if older { Heartbeat::Older(Arc::clone(&entry.instance)) } else { Heartbeat::Renewed };
         self.renewals.turn(now_ms);
         self.renewals.now += 1;
         Ok(answer)
@@ -263,7 +317,7 @@ impl Registry {
     ///
     /// While heartbeats fail to arrive from many at once it is more likely the network that is broken: then nothing is
     /// taken away ([`Policy::preserving_part`]).
-    pub fn evict(&mut self, now_ms: u64) -> Vec<Instance> {
+    pub fn evict(&mut self, now_ms: u64) -> Vec<Arc<Instance>> {
         if self.is_preserving(now_ms) {
             return Vec::new();
         }
@@ -291,39 +345,38 @@ impl Registry {
 
     /// Returns the whole.
     #[must_use]
-    pub fn view(&self) -> View<'_> {
-        let applications = self.applications.iter();
-        let listed = applications
-            .map(|(name, ids)| (name.as_str(), ids.values().map(|entry| &entry.instance).collect()));
+    pub fn view(&self) -> View {
+        let listed = self.applications.iter().map(|(name, ids)| {
+            (name.clone(), ids.values().map(|entry| Arc::clone(&entry.instance)).collect())
+        });
         View { version: self.version, hash: self.hash(), applications: listed.collect() }
     }
 
     /// Returns what has changed of late, with the hash of the whole.
     #[must_use]
-    pub fn delta(&self, now_ms: u64) -> View<'_> {
-        let mut applications: BTreeMap<&str, Vec<&Instance>> = BTreeMap::new();
+    pub fn delta(&self, now_ms: u64) -> View {
+        let mut applications: BTreeMap<&str, Vec<Arc<Instance>>> = BTreeMap::new();
         let since_ms = now_ms.saturating_sub(self.policy.delta_ms);
         for change in self.changes.values().filter(|change| change.at_ms >= since_ms) {
-            applications.entry(&change.instance.app).or_default().push(&change.instance);
+            applications.entry(&change.instance.app).or_default().push(Arc::clone(&change.instance));
         }
-        View { version: self.version, hash: self.hash(), applications: applications.into_iter().collect() }
+        let applications = applications.into_iter().map(|(name, instances)| (name.to_owned(), instances));
+        View { version: self.version, hash: self.hash(), applications: applications.collect() }
     }
 
-    /// Forgets changes and overrides that are too old to be told.
-    pub fn forget(&mut self, now_ms: u64) {
+    /// Forgets changes and overrides that are too old to be told; says whether there were such changes.
+    pub fn forget(&mut self, now_ms: u64) -> bool {
         let Policy { delta_ms, override_ms, .. } = self.policy;
+        let before = self.changes.len();
         self.changes.retain(|_, change| change.at_ms.saturating_add(delta_ms) >= now_ms);
         self.overrides.retain(|_, one| one.used_ms.saturating_add(override_ms) >= now_ms);
+        self.changes.len() != before
     }
 
     /// Returns the counts of statuses by which clients check that they have missed nothing.
     #[must_use]
     pub fn hash(&self) -> String {
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for instance in self.all() {
-            *counts.entry(instance.status.name()).or_default() += 1;
-        }
-        counts.into_iter().map(|(name, count)| format!("{name}_{count}_")).collect()
+        hash(self.all().map(|instance| instance.status))
     }
 
     fn modify(
@@ -334,35 +387,44 @@ impl Registry {
         change: impl FnOnce(&mut Instance),
     ) -> Result<(), Refused> {
         let entry = entry_of(&mut self.applications, app, id)?;
-        change(&mut entry.instance);
-        let instance = &mut entry.instance;
+        let before = entry.instance.weight();
+        let instance = Arc::make_mut(&mut entry.instance);
+        change(instance);
         if instance.status == Status::Up && instance.lease.up_ms == 0 {
             instance.lease.up_ms = now_ms;
         }
         instance.lease.renewed_ms = now_ms;
         (instance.action, instance.updated_ms) = (Action::Modified, now_ms);
-        let instance = instance.clone();
+        let instance = Arc::clone(&entry.instance);
+        self.bytes = self.bytes - before + instance.weight();
         self.changed(&instance, now_ms);
         Ok(())
     }
 
-    fn remove(&mut self, app: &str, id: &str, now_ms: u64) -> Option<Instance> {
+    fn remove(&mut self, app: &str, id: &str, now_ms: u64) -> Option<Arc<Instance>> {
         let ids = self.applications.get_mut(app)?;
-        let mut instance = ids.remove(id)?.instance;
+        let mut removed = ids.remove(id)?.instance;
         if ids.is_empty() {
             self.applications.remove(app);
         }
         self.overrides.remove(id);
+        self.count -= 1;
+        self.bytes -= removed.weight();
+        let instance = Arc::make_mut(&mut removed);
         instance.lease.evicted_ms = now_ms;
         (instance.action, instance.updated_ms) = (Action::Deleted, now_ms);
-        self.changed(&instance, now_ms);
-        Some(instance)
+        self.changed(&removed, now_ms);
+        Some(removed)
     }
 
-    fn changed(&mut self, instance: &Instance, now_ms: u64) {
+    fn changed(&mut self, instance: &Arc<Instance>, now_ms: u64) {
         self.version += 1;
+        // Who misses changes sees it by the hash and fetches the whole: better than keeping what nobody bounds.
+        if self.changes.len() >= 2 * self.policy.instances_max {
+            self.changes.clear();
+        }
         let key = (instance.app.clone(), instance.id.clone());
-        self.changes.insert(key, Changed { at_ms: now_ms, instance: instance.clone() });
+        self.changes.insert(key, Changed { at_ms: now_ms, instance: Arc::clone(instance) });
     }
 
     /// Returns what an operator made of an instance, and remembers that somebody asked.
@@ -371,6 +433,14 @@ impl Registry {
         one.used_ms = now_ms;
         Some(one.status)
     }
+}
+
+fn hash(statuses: impl Iterator<Item = Status>) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for status in statuses {
+        *counts.entry(status.name()).or_default() += 1;
+    }
+    counts.into_iter().map(|(name, count)| format!("{name}_{count}_")).collect()
 }
 
 fn entry_of<'a>(

@@ -3,7 +3,9 @@
 //! Element names are those of the JSON documents with the escapes of the Java server: `_` is `__`, `$` is `_-`, and a
 //! character that no element name may have is `_.` with four hexadecimal digits.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use quick_xml::escape::escape;
 use quick_xml::events::{BytesStart, Event};
@@ -144,7 +146,7 @@ fn element(start: &BytesStart<'_>) -> Result<Element, ReadError> {
 
 /// Writes a whole registry or its changes.
 #[must_use]
-pub fn applications(view: &View<'_>) -> Vec<u8> {
+pub fn applications(view: &View) -> Vec<u8> {
     let mut out = String::from("<applications>");
     text(&mut out, "versions__delta", &view.version.to_string());
     text(&mut out, "apps__hashcode", &view.hash);
@@ -157,7 +159,7 @@ pub fn applications(view: &View<'_>) -> Vec<u8> {
 
 /// Writes the instances of one service.
 #[must_use]
-pub fn application(name: &str, instances: &[&Instance]) -> Vec<u8> {
+pub fn application(name: &str, instances: &[Arc<Instance>]) -> Vec<u8> {
     let mut out = String::new();
     write_application(&mut out, name, instances);
     out.into_bytes()
@@ -171,7 +173,7 @@ pub fn instance(instance: &Instance) -> Vec<u8> {
     out.into_bytes()
 }
 
-fn write_application(out: &mut String, name: &str, instances: &[&Instance]) {
+fn write_application(out: &mut String, name: &str, instances: &[Arc<Instance>]) {
     out.push_str("<application>");
     text(out, "name", name);
     for instance in instances {
@@ -191,7 +193,7 @@ fn write_instance(out: &mut String, instance: &Instance) {
     port(out, "port", instance.port);
     port(out, "securePort", instance.secure_port);
     text(out, "countryId", &instance.country.to_string());
-    add(out, format_args!("<dataCenterInfo class=\"{}\">", escape(&instance.data_center.class)));
+    add(out, format_args!("<dataCenterInfo class=\"{}\">", escape(&*legal(&instance.data_center.class))));
     text(out, "name", &instance.data_center.name);
     out.push_str("</dataCenterInfo><leaseInfo>");
     let lease = &instance.lease;
@@ -231,7 +233,17 @@ fn port(out: &mut String, name: &str, port: Port) {
 }
 
 fn text(out: &mut String, name: &str, value: &str) {
-    add(out, format_args!("<{name}>{}</{name}>", escape(value)));
+    add(out, format_args!("<{name}>{}</{name}>", escape(&*legal(value))));
+}
+
+/// Replaces what no XML document may have: a control character of one instance would make the whole unreadable.
+fn legal(text: &str) -> Cow<'_, str> {
+    let is_illegal = |character: char| matches!(character, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
+    if text.contains(is_illegal) {
+        Cow::Owned(text.replace(is_illegal, "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 fn add(out: &mut String, text: std::fmt::Arguments<'_>) {
@@ -293,6 +305,13 @@ mod tests {
         assert_eq!(escaped("a$b"), "a_-b");
         assert_eq!(escaped("1 /"), "_.0031_.0020_.002f");
         assert_eq!(unescaped("_x_"), "_x_");
+    }
+
+    #[test]
+    fn control_character_of_one_instance_leaves_the_document_readable() {
+        let mut out = String::new();
+        text(&mut out, "a", "x\u{1}<\n");
+        assert_eq!(out, "<a>x\u{fffd}&lt;\n</a>");
     }
 
     #[test]

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::discovery::{Snapshot, json, xml};
+use crate::discovery::{json, xml};
 
 fn node_body(id: &str, status: &str) -> String {
     format!(
@@ -140,7 +140,7 @@ fn lease_ends_exactly_or_twice_as_late_when_asked_for() {
             Registry::new(Policy { is_double_lease, preserving_part: 0.0, ..Policy::default() });
         registry.register(instance("a", "UP", 1_000), 1_000);
         registry.heartbeat("hwexpress", "a", None, false, 1_000).unwrap();
-        assert_eq!(registry.evict(last), []);
+        assert!(registry.evict(last).is_empty());
         assert_eq!(registry.evict(last + 1).len(), 1);
         let delta = parsed(&json::applications(&registry.delta(last + 1)));
         assert_eq!(delta["applications"]["application"][0]["instance"][0]["actionType"], "DELETED");
@@ -165,7 +165,7 @@ fn nobody_is_taken_away_while_most_heartbeats_are_missing() {
     assert_eq!(registry.evict(119_000).iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["9"]);
     assert!(!registry.is_preserving(120_001));
     assert!(registry.is_preserving(600_000));
-    assert_eq!(registry.evict(600_000), []);
+    assert!(registry.evict(600_000).is_empty());
 }
 
 #[test]
@@ -216,12 +216,34 @@ proptest! {
                 2 => { registry.set_status("hwexpress", &id, status, now_ms).ok(); }
                 _ => { registry.remove_status("hwexpress", &id, status, now_ms).ok(); }
             }
-            let snapshot = Snapshot::of(&registry, now_ms);
-            let delta = parsed(&snapshot.delta_json);
+            let delta = parsed(&json::applications(&registry.delta(now_ms)));
             known = merged(known, &delta);
             prop_assert_eq!(hash_of(&known), delta["applications"]["apps__hashcode"].as_str().unwrap());
-            let whole = merged(BTreeMap::new(), &parsed(&snapshot.json));
+            let whole = merged(BTreeMap::new(), &parsed(&json::applications(&registry.view())));
             prop_assert_eq!(&whole, &known);
         }
     }
+}
+
+#[test]
+fn registry_takes_no_more_than_it_may_hold() {
+    let mut registry = Registry::new(Policy { instances_max: 2, ..Policy::default() });
+    for (id, outcome) in
+        [("a", Registered::New), ("b", Registered::New), ("c", Registered::Full), ("a", Registered::Replaced)]
+    {
+        assert_eq!(registry.register(instance(id, "UP", 1), 1), outcome, "{id}");
+    }
+    registry.cancel("hwexpress", "a", 2).unwrap();
+    assert_eq!(registry.register(instance("c", "UP", 1), 3), Registered::New);
+    assert_eq!(registry.count(), 2);
+
+    let one = instance("a", "UP", 1);
+    let mut registry = Registry::new(Policy { bytes_max: one.weight() + 10, ..Policy::default() });
+    assert_eq!(registry.register(one.clone(), 1), Registered::New);
+    let mut larger = one;
+    larger.metadata.insert("k".repeat(100), String::new());
+    assert_eq!(registry.register(larger, 2), Registered::Full);
+    assert_eq!(registry.register(instance("b", "UP", 1), 3), Registered::Full);
+    registry.cancel("hwexpress", "a", 4).unwrap();
+    assert_eq!((registry.count, registry.bytes), (0, 0));
 }

@@ -1,0 +1,136 @@
+//! Listening, and saying who has the port when that fails.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::net::{TcpListener, TcpSocket};
+
+/// Connections that may wait to be taken.
+const BACKLOG: u32 = 4096;
+
+/// A process that has a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process id.
+    pub pid: i32,
+    /// Its program.
+    pub program: String,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "process {} (`{}`)", self.pid, self.program)
+    }
+}
+
+/// Says why an address cannot be listened at.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Somebody else listens there.
+    #[error("listen at {address}: {} listens there", holder.as_ref().map_or_else(|| "another process".to_owned(), Holder::to_string))]
+    Taken {
+        /// The address.
+        address: SocketAddr,
+        /// Who, when this process may see it.
+        holder: Option<Holder>,
+    },
+    /// No interface of this machine has the address.
+    #[error("listen at {address}: no interface of this machine has this address")]
+    NotHere {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// This user may not listen there.
+    #[error("listen at {address}: this user may not; ports below 1024 need CAP_NET_BIND_SERVICE")]
+    Forbidden {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// Anything else.
+    #[error("listen at {address}")]
+    Io {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Begins to listen.
+pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, BindError> {
+    let open = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        // Connections have this from their listener: a peer whose machine is gone is noticed in the end.
+        socket.set_keepalive(true)?;
+        socket.set_nodelay(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    open().map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => BindError::Taken { address, holder: holder(address.port()) },
+        io::ErrorKind::AddrNotAvailable => BindError::NotHere { address },
+        io::ErrorKind::PermissionDenied => BindError::Forbidden { address },
+        _ => BindError::Io { address, source },
+    })
+}
+
+/// Finds who listens on a port, as far as this user may see it.
+fn holder(port: u16) -> Option<Holder> {
+    let mut inodes = BTreeSet::new();
+    for path in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        // A kernel without IPv6 has no such file.
+        let text = fs::read_to_string(path).unwrap_or_default();
+        inodes
+            .extend(text.lines().skip(1).filter_map(listening).filter(|one| one.1 == port).map(|one| one.0));
+    }
+    let has_it = |pid: i32| {
+        let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let mut links = entries.filter_map(|entry| fs::read_link(entry.path()).ok());
+        links.any(|link| {
+            let inode = link.to_str().and_then(|text| text.strip_prefix("socket:[")?.strip_suffix(']'));
+            inode.and_then(|inode| inode.parse().ok()).is_some_and(|inode: u64| inodes.contains(&inode))
+        })
+    };
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    let pid =
+        processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find(|pid| has_it(*pid))?;
+    let program = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    Some(Holder { pid, program: program.trim().to_owned() })
+}
+
+/// Reads a line of `/proc/net/tcp`: inode and port of a socket that listens.
+fn listening(line: &str) -> Option<(u64, u16)> {
+    const LISTEN: &str = "0A";
+    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+    if *fields.get(3)? != LISTEN {
+        return None;
+    }
+    let port = u16::from_str_radix(fields.get(1)?.rsplit(':').next()?, 16).ok()?;
+    Some((fields.get(9)?.parse().ok()?, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn port_that_is_taken_names_its_holder() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = listen(address).unwrap_err();
+        let BindError::Taken { holder: Some(holder), .. } = &error else { panic!("{error}") };
+        assert_eq!(u32::try_from(holder.pid).unwrap(), std::process::id());
+        assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    }
+
+    #[tokio::test]
+    async fn address_of_another_machine_is_told_apart() {
+        let error = listen("192.0.2.1:0".parse().unwrap()).unwrap_err();
+        assert!(matches!(error, BindError::NotHere { .. }), "{error}");
+    }
+}

@@ -1,0 +1,301 @@
+//! One connection: handshake, requests, end.
+
+use std::error::Error as _;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode, Version};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use crate::access::Access;
+use crate::body::{BoxError, RequestBody, ResponseBody};
+use crate::event::Event;
+use crate::message::Message;
+use crate::pace::{InFlight, Overdue, Pace, Paced};
+use crate::peer::{Peer, PeerCertificate};
+use crate::server::{Handler, Settings, Stage, Transport};
+use crate::tls;
+
+/// What all connections of a server share.
+pub(crate) struct Shared<H> {
+    pub(crate) handler: H,
+    pub(crate) settings: Settings,
+}
+
+/// Serves one connection to its end; holds `held` as long, also when it has become one of another protocol.
+pub(crate) async fn serve<H: Handler>(
+    shared: Arc<Shared<H>>,
+    stream: TcpStream,
+    client: SocketAddr,
+    held: impl Unpin + Send + 'static,
+    told: watch::Receiver<Stage>,
+) {
+    stream.set_nodelay(true).ok();
+    let local = stream.local_addr().unwrap_or(client);
+    let pace = Arc::new(Pace::new());
+    let Transport::Tls(tls) = &shared.settings.transport else {
+        let peer = Arc::new(Peer { address: client, local, is_tls: false, certificate: None });
+        let socket = Paced::new(stream, Arc::clone(&pace), held);
+        return drive(&shared, socket, &peer, &pace, told, false).await;
+    };
+    // Taken for each connection: a certificate that was read again is used from the next one on.
+    let accepted = TlsAcceptor::from(tls.current()).accept(stream);
+    let failed = |reason: String| (shared.settings.events)(&Event::Handshake { client, reason });
+    let stream = match tokio::time::timeout(shared.settings.limits.handshake_timeout, accepted).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return failed(tls::reason(&error)),
+        Err(_) => return failed("the client did not go on with it in time".to_owned()),
+    };
+    let session = stream.get_ref().1;
+    let is_http2 = session.alpn_protocol() == Some(b"h2");
+    let certificate = session.peer_certificates().and_then(PeerCertificate::of);
+    let peer = Arc::new(Peer { address: client, local, is_tls: true, certificate });
+    let socket = Paced::new(stream, Arc::clone(&pace), held);
+    drive(&shared, socket, &peer, &pace, told, is_http2).await;
+}
+
+async fn drive<H: Handler>(
+    shared: &Arc<Shared<H>>,
+    socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: &Arc<Peer>,
+    pace: &Arc<Pace>,
+    told: watch::Receiver<Stage>,
+    is_http2: bool,
+) {
+    let service = service_fn(|request| {
+        let (shared, peer, pace) = (Arc::clone(shared), Arc::clone(peer), Arc::clone(pace));
+        async move { Ok::<_, std::convert::Infallible>(respond(&shared, request, peer, &pace).await) }
+    });
+    let (io, limits) = (TokioIo::new(socket), &shared.settings.limits);
+    let ended = if is_http2 {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder.timer(TokioTimer::new());
+        builder.max_concurrent_streams(limits.streams);
+        builder.max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX));
+        watched(builder.serve_connection(io, service), shared, pace, told, true).await
+    } else {
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new());
+        // The pace has both times, idle and head; this one would count them together.
+        builder.header_read_timeout(None);
+        builder.half_close(false);
+        builder.max_headers(limits.headers);
+        builder.max_buf_size(limits.head_bytes.max(8192));
+        watched(builder.serve_connection(io, service).with_upgrades(), shared, pace, told, false).await
+    };
+    if let Err(reason) = ended {
+        (shared.settings.events)(&Event::Connection { client: peer.address, reason });
+    }
+}
+
+/// A connection that can be told to end after what it is doing.
+trait Served: Future<Output = hyper::Result<()>> {
+    fn close(self: Pin<&mut Self>);
+}
+
+impl<I, B, S> Served for http1::UpgradeableConnection<I, S>
+where
+    S: hyper::service::HttpService<Incoming, ResBody = B>,
+    S::Error: Into<BoxError>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    B: Body + 'static,
+    B::Error: Into<BoxError>,
+{
+    fn close(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<I, B, S> Served for http2::Connection<I, S, TokioExecutor>
+where
+    S: hyper::service::HttpService<Incoming, ResBody = B>,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    fn close(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// Drives a connection and ends it when it is overdue or the server ends.
+async fn watched<H>(
+    connection: impl Served,
+    shared: &Shared<H>,
+    pace: &Pace,
+    mut told: watch::Receiver<Stage>,
+    is_http2: bool,
+) -> Result<(), String> {
+    let limits = &shared.settings.limits;
+    let interval = Pace::interval(limits);
+    let mut connection = pin!(connection);
+    let mut look = pin!(tokio::time::sleep(interval));
+    let mut is_closing = *told.borrow_and_update() != Stage::Open;
+    if is_closing {
+        connection.as_mut().close();
+    }
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => return ended.map_err(|error| chain(&error)),
+            () = look.as_mut() => {
+                match pace.overdue(limits, is_http2) {
+                    None => {}
+                    // A second time: it did not react to the first.
+                    Some(Overdue::Idle) if is_closing => return Ok(()),
+                    Some(Overdue::Idle) => {
+                        is_closing = true;
+                        connection.as_mut().close();
+                    }
+                    Some(Overdue::Head) => return Err("the head of a request came too slowly".to_owned()),
+                    Some(Overdue::Write) => return Err("the client takes no byte of its answer".to_owned()),
+                }
+                look.as_mut().reset(tokio::time::Instant::now() + interval);
+            }
+            changed = told.changed() => match (changed.is_ok(), *told.borrow_and_update()) {
+                (true, Stage::Closing) => {
+                    is_closing = true;
+                    connection.as_mut().close();
+                }
+                (true, Stage::Open) => {}
+                (true, Stage::Cut) | (false, _) => return Err("the server ends".to_owned()),
+            },
+        }
+    }
+}
+
+async fn respond<H: Handler>(
+    shared: &Arc<Shared<H>>,
+    request: Request<Incoming>,
+    peer: Arc<Peer>,
+    pace: &Arc<Pace>,
+) -> Response<Answer> {
+    let (begun, in_flight) = (Instant::now(), InFlight::begin(pace));
+    // What a HEAD is answered with has no body, whatever is said about it.
+    let is_head = request.method() == Method::HEAD;
+    let line = shared.settings.access.is_some().then(|| Line {
+        method: request.method().clone(),
+        target: request.uri().path_and_query().map_or("", |target| target.as_str()).to_owned(),
+        version: request.version(),
+    });
+    let response = match refusal(&request) {
+        Some(refusal) => refusal,
+        None => {
+            let request = request.map(|body| RequestBody::new(body, &shared.settings.limits));
+            shared.handler.handle(request, &peer).await
+        }
+    };
+    let status = response.status();
+    let tell = line.map(|line| {
+        let shared = Arc::clone(shared);
+        Box::new(move |bytes, is_cut| {
+            let Line { method, target, version } = line;
+            let taken = begun.elapsed();
+            let access = Access {
+                peer: &peer,
+                method: &method,
+                target: &target,
+                version,
+                status,
+                bytes,
+                is_cut,
+                taken,
+            };
+            if let Some(sink) = &shared.settings.access {
+                sink(&access);
+            }
+        }) as Box<dyn FnOnce(u64, bool) + Send>
+    });
+    response.map(|body| Answer { body, sent: 0, is_done: is_head, tell, _in_flight: in_flight })
+}
+
+struct Line {
+    method: Method,
+    target: String,
+    version: Version,
+}
+
+/// Refuses what a server behind this one could understand differently.
+fn refusal(request: &Request<Incoming>) -> Option<Response<ResponseBody>> {
+    let refused = |reason: &str| Some(Message::bad_request(reason).answer(StatusCode::BAD_REQUEST));
+    let headers = request.headers();
+    if headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING) {
+        return refused("The request has both Content-Length and Transfer-Encoding");
+    }
+    if request.version() == Version::HTTP_11 && headers.get_all(hyper::header::HOST).iter().count() != 1 {
+        return refused("The request must have one Host header");
+    }
+    None
+}
+
+/// The body of an answer, which says when it was given.
+struct Answer {
+    body: ResponseBody,
+    sent: u64,
+    is_done: bool,
+    tell: Option<Box<dyn FnOnce(u64, bool) + Send>>,
+    _in_flight: InFlight,
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        match &polled {
+            Poll::Ready(None) => self.is_done = true,
+            Poll::Ready(Some(Ok(frame))) => {
+                self.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
+                self.is_done = self.body.is_end_stream();
+            }
+            _ => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if let Some(tell) = self.tell.take() {
+            tell(self.sent, !self.is_done && !self.body.is_end_stream());
+        }
+    }
+}
+
+fn chain(error: &hyper::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

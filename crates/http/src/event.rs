@@ -1,0 +1,102 @@
+//! What happens to a server outside of requests.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::tls::TlsError;
+
+/// Where events go.
+pub type EventSink = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// Something that an administrator may have to know.
+#[derive(Debug)]
+pub enum Event {
+    /// A client did not get through the TLS handshake.
+    Handshake {
+        /// Who.
+        client: SocketAddr,
+        /// Why, in a sentence that names what to look at.
+        reason: String,
+    },
+    /// A connection was closed because there are too many.
+    TooMany {
+        /// Who.
+        client: SocketAddr,
+        /// The limit that was reached.
+        limit: usize,
+        /// The limit is that of one address.
+        is_of_address: bool,
+    },
+    /// The system gives no more connections, for instance because the process has no file descriptors left.
+    Accept {
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Certificates were read again and are used for new connections.
+    Reloaded {
+        /// Whom the certificate names.
+        subject: String,
+        /// Whole days until it ends.
+        days_left: i64,
+    },
+    /// Certificates have changed and cannot be used; those of before stay.
+    NotReloaded {
+        /// Why.
+        source: TlsError,
+    },
+    /// The certificate ends soon.
+    Expiring {
+        /// Whom it names.
+        subject: String,
+        /// Whole days until it ends.
+        days_left: i64,
+    },
+    /// A connection ended in the middle of something.
+    Connection {
+        /// Who.
+        client: SocketAddr,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Event {
+    /// Says whether it is worth a line in every log, rather than only when somebody looks for a fault.
+    #[must_use]
+    pub fn is_notable(&self) -> bool {
+        !matches!(self, Self::Connection { .. })
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handshake { client, reason } => write!(f, "TLS handshake with {client} failed: {reason}"),
+            Self::TooMany { client, limit, is_of_address } => {
+                let whose = if *is_of_address { "of this address" } else { "of this server" };
+                write!(f, "connection of {client} closed: there are {limit} {whose}, the most there may be")
+            }
+            Self::Accept { source } => write!(f, "no connection can be taken: {source}"),
+            Self::Reloaded { subject, days_left } => {
+                write!(f, "certificate read again: `{subject}`, valid for {days_left} more days")
+            }
+            Self::NotReloaded { source } => {
+                write!(f, "changed certificates are not used: {source}")?;
+                let mut cause = std::error::Error::source(source);
+                while let Some(error) = cause {
+                    write!(f, ": {error}")?;
+                    cause = error.source();
+                }
+                Ok(())
+            }
+            Self::Expiring { subject, days_left } => {
+                write!(
+                    f,
+                    "certificate `{subject}` ends in {days_left} days; renew it with `tender certificate renew`"
+                )
+            }
+            Self::Connection { client, reason } => write!(f, "connection of {client} ended: {reason}"),
+        }
+    }
+}

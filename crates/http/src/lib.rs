@@ -1,0 +1,37 @@
+//! What every HTTP server of the product stands on.
+//!
+//! ```text
+//! Server::bind ──► accept ──► TLS (Tls) ──► HTTP/1.1 or HTTP/2 by ALPN ──► Handler
+//!                  connections        certificates reloaded      │  Peer: address, certificate
+//!                  are counted        without dropping any       │  RequestBody: bounded in bytes and in time
+//!                                                                └► ResponseBody ──► Access (one line a request)
+//! ```
+//!
+//! A server is [`Server::bind`] and [`Server::run`]; what it answers is a [`Handler`]. Nothing here prints: what happens
+//! goes to the sinks of [`Settings`]. What a client may cost is in [`Limits`].
+
+mod access;
+mod address;
+mod body;
+mod connection;
+mod event;
+mod limits;
+mod message;
+mod pace;
+mod peer;
+pub mod ready;
+mod server;
+pub mod signal;
+mod tls;
+
+pub use access::{Access, AccessSink};
+pub use address::{BindError, Holder};
+pub use body::{BodyFault, BoxError, RequestBody, ResponseBody};
+pub use bytes::Bytes;
+pub use event::{Event, EventSink};
+pub use hyper;
+pub use limits::Limits;
+pub use message::{Message, MessageType, Messages};
+pub use peer::{Peer, PeerCertificate};
+pub use server::{Ended, Handler, Server, Settings, Transport};
+pub use tls::{ClientAuth, Identity, Tls, TlsError, TlsFiles, TrustFile};

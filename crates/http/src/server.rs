@@ -1,0 +1,197 @@
+//! A server: it listens, takes connections within limits, and ends when it is told to.
+//!
+//! ```text
+//!   open ──── told to end ───► closing: no new connection, no new request ──── grace is over ───► cut
+//!                                  └─────────── all requests are answered ──────────────────────► ended
+//! ```
+
+mod count;
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::{Request, Response};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+
+use crate::access::AccessSink;
+use crate::address::{self, BindError};
+use crate::body::{RequestBody, ResponseBody};
+use crate::connection::{self, Shared};
+use crate::event::{Event, EventSink};
+use crate::limits::Limits;
+use crate::peer::Peer;
+use crate::tls::Tls;
+use count::{Count, Full};
+
+/// Answers requests.
+///
+/// A request that asks for another protocol is answered with 101 after [`hyper::upgrade::on`] was called on it.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one request of `peer`.
+    fn handle(
+        &self,
+        request: Request<RequestBody>,
+        peer: &Arc<Peer>,
+    ) -> impl Future<Output = Response<ResponseBody>> + Send;
+}
+
+/// How bytes travel.
+#[derive(Debug, Clone)]
+pub enum Transport {
+    /// As they are; for loopback and tests. HTTP/1.1 only.
+    Plain,
+    /// Over TLS, HTTP/2 or HTTP/1.1 as the client can.
+    Tls(Arc<Tls>),
+}
+
+/// How a server behaves.
+#[derive(Clone)]
+pub struct Settings {
+    /// How bytes travel.
+    pub transport: Transport,
+    /// What a client may cost.
+    pub limits: Limits,
+    /// Gets each request that was answered.
+    pub access: Option<AccessSink>,
+    /// Gets what else happens.
+    pub events: EventSink,
+}
+
+impl Settings {
+    /// Makes settings with the usual limits that keep nothing of what happens.
+    #[must_use]
+    pub fn new(transport: Transport) -> Self {
+        Self { transport, limits: Limits::default(), access: None, events: Arc::new(|_| {}) }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("transport", &self.transport)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a server ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Every request was answered within the time given.
+    pub is_clean: bool,
+}
+
+/// What the server tells its connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Open,
+    Closing,
+    Cut,
+}
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Server {
+    listeners: Vec<TcpListener>,
+    settings: Settings,
+}
+
+impl Server {
+    /// Begins to listen at every address; connections wait until [`Server::run`].
+    ///
+    /// Errors: [`BindError`] names the address and who has it; then none is listened at. Must be called in a runtime.
+    pub fn bind(addresses: &[SocketAddr], settings: Settings) -> Result<Self, BindError> {
+        let listeners = addresses.iter().map(|one| address::listen(*one)).collect::<Result<_, _>>()?;
+        Ok(Self { listeners, settings })
+    }
+
+    /// Returns where it listens, in the order asked for; a port that was 0 is the one it got.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// Answers requests until `stop` is ready, then ends as the diagram above says.
+    pub async fn run(self, handler: impl Handler, stop: impl Future<Output = ()>) -> Ended {
+        let (stage, _) = watch::channel(Stage::Open);
+        let grace = self.settings.limits.grace;
+        let count = Count::new(&self.settings.limits);
+        let shared = Arc::new(Shared { handler, settings: self.settings });
+        let (accepted_by, mut accepted) = mpsc::channel::<(TcpStream, SocketAddr)>(64);
+        let mut acceptors = Vec::new();
+        for listener in self.listeners {
+            let (to, events) = (accepted_by.clone(), Arc::clone(&shared.settings.events));
+            acceptors.push(tokio::spawn(accept(listener, to, events)));
+        }
+        drop(accepted_by);
+        let mut stop = pin!(stop);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                connection = accepted.recv() => {
+                    let Some((stream, client)) = connection else { break };
+                    match count.take(client.ip()) {
+                        Ok(held) => {
+                            let told = stage.subscribe();
+                            tokio::spawn(connection::serve(Arc::clone(&shared), stream, client, held, told));
+                        }
+                        Err(Full { limit, is_of_address }) => {
+                            (shared.settings.events)(&Event::TooMany { client, limit, is_of_address });
+                        }
+                    }
+                }
+            }
+        }
+        // What nobody has taken up is closed with the listeners.
+        acceptors.iter().for_each(tokio::task::JoinHandle::abort);
+        drop(accepted);
+        end(&stage, grace).await
+    }
+}
+
+/// Lets requests come to their end, and cuts off what takes too long.
+async fn end(stage: &watch::Sender<Stage>, grace: Duration) -> Ended {
+    const CUT: Duration = Duration::from_secs(2);
+    stage.send_replace(Stage::Closing);
+    // Every connection holds a receiver until it is over.
+    if tokio::time::timeout(grace, stage.closed()).await.is_ok() {
+        return Ended { is_clean: true };
+    }
+    stage.send_replace(Stage::Cut);
+    drop(tokio::time::timeout(CUT, stage.closed()).await);
+    Ended { is_clean: false }
+}
+
+async fn accept(listener: TcpListener, to: mpsc::Sender<(TcpStream, SocketAddr)>, events: EventSink) {
+    /// The process has no descriptors left, perhaps: there will be some when connections have ended.
+    const PAUSE: Duration = Duration::from_millis(100);
+    loop {
+        match listener.accept().await {
+            Ok(connection) => {
+                if to.send(connection).await.is_err() {
+                    return;
+                }
+            }
+            // The client has gone already.
+            Err(error) if is_of_the_client(&error) => {}
+            Err(source) => {
+                events(&Event::Accept { source });
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_of_the_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
+}

@@ -1,0 +1,86 @@
+//! What happens to a registry that an administrator may want to know.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tender_config::Problem;
+
+/// Where events go.
+pub type EventSink = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event {
+    /// An instance is new or has changed its status.
+    Registered {
+        /// The service.
+        app: String,
+        /// The instance.
+        id: String,
+        /// How it is.
+        status: &'static str,
+        /// Whom the certificate of its announcement names.
+        subject: Option<String>,
+    },
+    /// An instance said good-bye.
+    Cancelled {
+        /// The service.
+        app: String,
+        /// The instance.
+        id: String,
+    },
+    /// An instance was taken away because it was silent.
+    Evicted {
+        /// The service.
+        app: String,
+        /// The instance.
+        id: String,
+    },
+    /// So few heartbeats arrive that nobody is taken away, or no longer so few.
+    Preserving(bool),
+    /// Static definitions were read.
+    Statics {
+        /// Instances that they make.
+        instances: usize,
+        /// Problems in them.
+        problems: usize,
+    },
+    /// Something is wrong with a static definition.
+    Definition(Problem),
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registered { app, id, status, subject } => {
+                write!(f, "instance `{}` of {} is {status}", id.escape_debug(), app.escape_debug())?;
+                match subject {
+                    Some(subject) => write!(f, ", announced by `{}`", subject.escape_debug()),
+                    None => Ok(()),
+                }
+            }
+            Self::Cancelled { app, id } => {
+                write!(f, "instance `{}` of {} has ended", id.escape_debug(), app.escape_debug())
+            }
+            Self::Evicted { app, id } => {
+                write!(
+                    f,
+                    "instance `{}` of {} was silent and is taken away",
+                    id.escape_debug(),
+                    app.escape_debug()
+                )
+            }
+            Self::Preserving(true) => {
+                f.write_str("too few heartbeats arrive, perhaps the network is broken: nobody is taken away")
+            }
+            Self::Preserving(false) => f.write_str("enough heartbeats arrive again"),
+            Self::Statics { instances, problems: 0 } => {
+                write!(f, "static definitions: {instances} instances")
+            }
+            Self::Statics { instances, problems } => {
+                write!(f, "static definitions: {instances} instances, {problems} problems")
+            }
+            Self::Definition(problem) => problem.fmt(f),
+        }
+    }
+}

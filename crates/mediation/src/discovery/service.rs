@@ -1,0 +1,163 @@
+//! The registry served: what answers the calls of clients.
+//!
+//! ```text
+//!   request ──► route (path, method) ──► Access ──► Call ──► State: registry behind a short lock, documents ──► answer
+//!                                                     ▲
+//!   Tasks: leases that have ended, static definitions that have changed, the server's own lease
+//! ```
+
+mod announce;
+mod answer;
+mod clock;
+mod counters;
+mod guard;
+mod negotiate;
+mod own;
+mod read;
+mod route;
+mod state;
+mod statics;
+mod tasks;
+mod write;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tender_http::hyper::{Method, Request, Response, StatusCode};
+use tender_http::{Handler, Peer, RequestBody, ResponseBody};
+
+pub use guard::Access;
+pub use own::Own;
+
+use super::event::{Event, EventSink};
+use super::registry::Policy;
+use answer::Answer;
+use counters::Kind;
+use route::Call;
+use state::State;
+use statics::Statics;
+
+/// How discovery behaves.
+#[derive(Clone)]
+pub struct Settings {
+    /// How the registry decides.
+    pub policy: Policy,
+    /// What clients must show.
+    pub access: Access,
+    /// Where static definitions are.
+    pub directories: Vec<PathBuf>,
+    /// How often leases are looked at.
+    pub eviction_interval: Duration,
+    /// How often it is looked whether static definitions have changed.
+    pub watch_interval: Duration,
+    /// The instance by which the server itself is in its registry.
+    pub own: Option<Own>,
+    /// Gets what happens.
+    pub events: EventSink,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("policy", &self.policy)
+            .field("access", &self.access)
+            .field("directories", &self.directories)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            policy: Policy::default(),
+            access: Access::Certificate,
+            directories: Vec::new(),
+            eviction_interval: Duration::from_secs(10),
+            watch_interval: Duration::from_secs(2),
+            own: None,
+            events: Arc::new(|_| {}),
+        }
+    }
+}
+
+/// Discovery: a handler, and tasks that go on beside it.
+#[derive(Debug, Clone)]
+pub struct Discovery(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: Settings,
+    state: State,
+    statics: Statics,
+}
+
+impl Discovery {
+    /// Makes it, with an empty registry.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let state = State::new(settings.policy);
+        Self(Arc::new(Inner { settings, state, statics: Statics::default() }))
+    }
+
+    fn tell(&self, event: &Event) {
+        (self.0.settings.events)(event);
+    }
+
+    async fn call(&self, call: Call, request: Request<RequestBody>, peer: &Arc<Peer>) -> Answer {
+        let (head, body) = request.into_parts();
+        match call {
+            Call::Apps => self.document(super::Part::Whole, &head.headers).await,
+            Call::Delta => self.document(super::Part::Delta, &head.headers).await,
+            Call::App { app } => self.application(&app, &head.headers),
+            Call::Instance { app, id } => self.instance(Some(&app), &id, &head.headers),
+            Call::InstanceById { id } => self.instance(None, &id, &head.headers),
+            Call::Vip { name, is_secure } => self.vip(&name, is_secure, &head.headers),
+            Call::Register { app } => self.register(&app, &head.headers, body, peer).await,
+            Call::Heartbeat { app, id } => self.heartbeat(&app, &id, head.uri.query(), &head.headers),
+            Call::Cancel { app, id } => self.cancel(&app, &id),
+            Call::SetStatus { app, id } => self.set_status(&app, &id, head.uri.query()),
+            Call::RemoveStatus { app, id } => self.remove_status(&app, &id, head.uri.query()),
+            Call::AddMetadata { app, id } => self.add_metadata(&app, &id, head.uri.query()),
+            Call::ServerStatus => answer::json(&self.0.state.server_status()),
+            Call::Overrides => answer::json(&serde_json::json!(self.0.state.overrides())),
+            Call::Health => answer::json(&serde_json::json!({ "status": "UP" })),
+            Call::Info => answer::json(&serde_json::json!({
+                "build": { "name": "tender-discovery", "version": env!("CARGO_PKG_VERSION") }
+            })),
+            Call::Metrics => self.metrics(),
+            Call::Statics => answer::body("application/json", self.statics_document()),
+            Call::ReadStatics => answer::json(&self.read_statics_again().await),
+        }
+    }
+}
+
+/// Says whether a call may be made by anybody.
+fn is_open(call: &Call) -> bool {
+    matches!(call, Call::Health | Call::Info)
+}
+
+impl Handler for Discovery {
+    async fn handle(&self, request: Request<RequestBody>, peer: &Arc<Peer>) -> Response<ResponseBody> {
+        let path = request.uri().path();
+        let call = match route::route(request.method(), path) {
+            Ok(call) => call,
+            Err(why) => return answer::unroutable(&why, request.method().as_str(), path),
+        };
+        if !is_open(&call)
+            && let Err(why) = self.0.settings.access.check(peer, request.headers())
+        {
+            self.0.state.counters.count(Kind::Refused);
+            return answer::denied(why);
+        }
+        let is_head = request.method() == Method::HEAD;
+        let mut answer = self.call(call, request, peer).await;
+        if is_head && answer.status() == StatusCode::OK {
+            // The length is said all the same; the connection leaves the body out.
+            let length = tender_http::hyper::body::Body::size_hint(answer.body()).exact().unwrap_or(0);
+            answer.headers_mut().insert(tender_http::hyper::header::CONTENT_LENGTH, length.into());
+        }
+        answer
+    }
+}

@@ -1,0 +1,144 @@
+//! What the service knows: one registry behind one short lock, and the documents written of it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::clock::Clock;
+use super::counters::{Counters, Kind};
+use crate::discovery::registry::View;
+use crate::discovery::snapshot::{Document, Edition, Form, Part, Slot};
+use crate::discovery::{Policy, Registry};
+
+/// What the service knows.
+#[derive(Debug)]
+pub(super) struct State {
+    registry: Mutex<Registry>,
+    pub(super) clock: Clock,
+    pub(super) counters: Counters,
+    /// The registry's version as of the last lock that was given back, readable without it.
+    version: AtomicU64,
+    forgotten: AtomicU64,
+    slots: [Slot; 4],
+    /// Makes tags of one start differ from those of another.
+    started_ms: u64,
+}
+
+/// The registry while it is locked; its version is told when this is given back.
+pub(super) struct Locked<'s> {
+    registry: MutexGuard<'s, Registry>,
+    version: &'s AtomicU64,
+}
+
+impl std::ops::Deref for Locked<'_> {
+    type Target = Registry;
+
+    fn deref(&self) -> &Registry {
+        &self.registry
+    }
+}
+
+impl std::ops::DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Registry {
+        &mut self.registry
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        self.version.store(self.registry.version(), Ordering::Release);
+    }
+}
+
+impl State {
+    pub(super) fn new(policy: Policy) -> Self {
+        let clock = Clock::start();
+        let started_ms = clock.now_ms();
+        Self {
+            registry: Mutex::new(Registry::new(policy)),
+            clock,
+            counters: Counters::default(),
+            version: AtomicU64::new(0),
+            forgotten: AtomicU64::new(0),
+            slots: Default::default(),
+            started_ms,
+        }
+    }
+
+    /// Locks the registry; nothing may be awaited or written out meanwhile.
+    pub(super) fn registry(&self) -> Locked<'_> {
+        // Every change of the registry is whole before the next begins: a panic in between leaves a state that can be used.
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        Locked { registry, version: &self.version }
+    }
+
+    /// Returns a document of the newest state.
+    pub(super) async fn document(&self, part: Part, form: Form) -> Arc<Document> {
+        let slot = match (part, form) {
+            (Part::Whole, Form::Json) => 0,
+            (Part::Whole, Form::Xml) => 1,
+            (Part::Delta, Form::Json) => 2,
+            (Part::Delta, Form::Xml) => 3,
+        };
+        self.slots[slot].get(form, || self.edition(part), || self.freeze(part)).await
+    }
+
+    fn edition(&self, part: Part) -> Edition {
+        let forgotten = match part {
+            Part::Whole => 0,
+            Part::Delta => self.forgotten.load(Ordering::Acquire),
+        };
+        Edition { version: self.version.load(Ordering::Acquire), forgotten }
+    }
+
+    fn freeze(&self, part: Part) -> (View, Edition) {
+        self.counters.count(Kind::Written);
+        // What is forgotten after this is read makes the document look old, never new.
+        let Edition { forgotten, .. } = self.edition(part);
+        let registry = self.registry();
+        let view = match part {
+            Part::Whole => registry.view(),
+            Part::Delta => registry.delta(self.clock.now_ms()),
+        };
+        let edition = Edition { version: view.version, forgotten };
+        (view, edition)
+    }
+
+    /// Returns the tag by which clients know a document again.
+    pub(super) fn tag(&self, part: Part, form: Form, document: &Document) -> String {
+        let Edition { version, forgotten } = document.edition;
+        format!("W/\"{:x}-{version}-{forgotten}-{part:?}-{form:?}\"", self.started_ms)
+    }
+
+    /// Lets the registry forget what is too old to be told.
+    pub(super) fn forget(&self) {
+        let now_ms = self.clock.now_ms();
+        if self.registry().forget(now_ms) {
+            self.forgotten.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Writes the document about the server itself, which only people read.
+    pub(super) fn server_status(&self) -> serde_json::Value {
+        let mut registry = self.registry();
+        let now_ms = self.clock.now_ms();
+        let is_preserving = registry.is_preserving(now_ms);
+        serde_json::json!({
+            "generalStats": {
+                "environment": "tender",
+                "server-uptime": format!("{} s", (now_ms - self.started_ms) / 1000),
+                "self-preservation": if is_preserving { "active" } else { "inactive" },
+            },
+            "applicationStats": {
+                "registered-instances": registry.count(),
+                "apps__hashcode": registry.hash(),
+            },
+            "instanceInfo": {},
+        })
+    }
+
+    /// Returns what operators made of instances.
+    pub(super) fn overrides(&self) -> BTreeMap<String, &'static str> {
+        self.registry().overrides().map(|(id, status)| (id.to_owned(), status.name())).collect()
+    }
+}

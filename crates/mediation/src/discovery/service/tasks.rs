@@ -1,0 +1,73 @@
+//! What goes on beside the answers.
+
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::Discovery;
+use super::counters::Kind;
+use crate::discovery::event::Event;
+use crate::discovery::statics::stamps;
+
+/// Half of what leases of static instances and of the server itself are renewed within.
+const RENEWAL: Duration = Duration::from_secs(15);
+
+impl Discovery {
+    /// Goes on until it is dropped: ends leases, renews its own, reads static definitions again when they change.
+    pub async fn tasks(self) {
+        tokio::join!(self.end_leases(), self.renew(), self.watch_statics());
+    }
+
+    async fn end_leases(&self) {
+        let mut timer = interval(self.0.settings.eviction_interval);
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut was_preserving = false;
+        loop {
+            timer.tick().await;
+            let now_ms = self.0.state.clock.now_ms();
+            let (evicted, is_preserving) = {
+                let mut registry = self.0.state.registry();
+                (registry.evict(now_ms), registry.is_preserving(now_ms))
+            };
+            self.0.state.counters.add(Kind::Evictions, evicted.len() as u64);
+            for instance in evicted {
+                self.tell(&Event::Evicted { app: instance.app.clone(), id: instance.id.clone() });
+            }
+            if is_preserving != was_preserving {
+                was_preserving = is_preserving;
+                self.tell(&Event::Preserving(is_preserving));
+            }
+            self.0.state.forget();
+        }
+    }
+
+    async fn renew(&self) {
+        let mut timer = interval(RENEWAL);
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            timer.tick().await;
+            self.renew_own();
+        }
+    }
+
+    /// Looks at the files rather than having the kernel tell of changes: their directory may lie on a file system that
+    /// several hosts share.
+    async fn watch_statics(&self) {
+        let mut timer = interval(self.0.settings.watch_interval);
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let look = || {
+            let directories = self.0.settings.directories.clone();
+            async move { tokio::task::spawn_blocking(move || stamps(&directories)).await.unwrap_or_default() }
+        };
+        let mut known = look().await;
+        self.read_statics().await;
+        loop {
+            timer.tick().await;
+            let now = look().await;
+            if now != known {
+                known = now;
+                self.read_statics().await;
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Calls that change the registry.
+
+use std::sync::Arc;
+
+use tender_http::hyper::{HeaderMap, StatusCode};
+use tender_http::{Peer, RequestBody};
+
+use super::Discovery;
+use super::announce;
+use super::answer::{self, Answer};
+use super::counters::Kind;
+use super::route::parameters;
+use crate::discovery::event::Event;
+use crate::discovery::metadata;
+use crate::discovery::registry::Refused;
+use crate::discovery::{Heartbeat, Registered, Status, json};
+
+/// Says that a call comes from another server and not from the instance itself.
+const REPLICATION: &str = "x-netflix-discovery-replication";
+
+impl Discovery {
+    /// Takes an announcement.
+    pub(super) async fn register(
+        &self,
+        app: &str,
+        headers: &HeaderMap,
+        body: RequestBody,
+        peer: &Arc<Peer>,
+    ) -> Answer {
+        let state = &self.0.state;
+        let mut instance = match announce::read(app, headers, body, state.clock.now_ms()).await {
+            Ok(instance) => instance,
+            Err(refusal) => {
+                state.counters.count(Kind::Refused);
+                return refusal.answer();
+            }
+        };
+        metadata::modernise(&mut instance);
+        self.0.statics.add_to(&mut instance);
+        // Whether a server is the one that is asked is not for others to say.
+        instance.is_coordinating = false;
+        let (app, id) = (instance.app.clone(), instance.id.clone());
+        let (registered, before, after) = {
+            let mut registry = state.registry();
+            let before = registry.get(&app, &id).map(|entry| entry.instance.status);
+            let registered = registry.register(instance, state.clock.now_ms());
+            (registered, before, registry.get(&app, &id).map(|entry| entry.instance.status))
+        };
+        if registered == Registered::Full {
+            state.counters.count(Kind::Refused);
+            return answer::refused(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "there are as many instances as there may be",
+            );
+        }
+        state.counters.count(Kind::Registrations);
+        if let Some(status) = after.filter(|_| before != after) {
+            let subject = peer.certificate.as_ref().map(|certificate| certificate.subject().to_owned());
+            self.tell(&Event::Registered { app, id, status: status.name(), subject });
+        }
+        answer::bare(StatusCode::NO_CONTENT)
+    }
+
+    /// Renews a lease.
+    pub(super) fn heartbeat(&self, app: &str, id: &str, query: Option<&str>, headers: &HeaderMap) -> Answer {
+        let Some(parameters) = parameters(query.unwrap_or_default()) else { return malformed() };
+        let dirty_ms = value_of(&parameters, "lastDirtyTimestamp").and_then(|text| text.parse().ok());
+        let is_replication =
+            headers.get(REPLICATION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
+        let state = &self.0.state;
+        let now_ms = state.clock.now_ms();
+        let outcome = state.registry().heartbeat(app, id, dirty_ms, is_replication, now_ms);
+        match outcome {
+            Ok(Heartbeat::Renewed) => {
+                state.counters.count(Kind::Heartbeats);
+                answer::bare(StatusCode::OK)
+            }
+            Ok(Heartbeat::Older(instance)) => {
+                let mut answer = answer::body("application/json", json::instance(&instance));
+                *answer.status_mut() = StatusCode::CONFLICT;
+                answer
+            }
+            Err(Refused::Unknown { .. } | Refused::Newer { .. }) => {
+                state.counters.count(Kind::Unknown);
+                answer::bare(StatusCode::NOT_FOUND)
+            }
+        }
+    }
+
+    /// Takes an instance away because it says so.
+    pub(super) fn cancel(&self, app: &str, id: &str) -> Answer {
+        let state = &self.0.state;
+        let now_ms = state.clock.now_ms();
+        let cancelled = state.registry().cancel(app, id, now_ms);
+        if cancelled.is_ok() {
+            state.counters.count(Kind::Cancellations);
+            self.tell(&Event::Cancelled { app: app.to_uppercase(), id: id.to_owned() });
+        }
+        done(cancelled)
+    }
+
+    /// Overrides the status of an instance.
+    pub(super) fn set_status(&self, app: &str, id: &str, query: Option<&str>) -> Answer {
+        let Some(parameters) = parameters(query.unwrap_or_default()) else { return malformed() };
+        let Some(status) = value_of(&parameters, "value").map(Status::of) else {
+            return answer::refused(StatusCode::BAD_REQUEST, "the status is to be said as `?value=`");
+        };
+        let state = &self.0.state;
+        let now_ms = state.clock.now_ms();
+        let set = state.registry().set_status(app, id, status, now_ms);
+        done(set)
+    }
+
+    /// Removes the override of an instance.
+    pub(super) fn remove_status(&self, app: &str, id: &str, query: Option<&str>) -> Answer {
+        let Some(parameters) = parameters(query.unwrap_or_default()) else { return malformed() };
+        let then = value_of(&parameters, "value").map_or(Status::Unknown, Status::of);
+        let state = &self.0.state;
+        let now_ms = state.clock.now_ms();
+        let removed = state.registry().remove_status(app, id, then, now_ms);
+        done(removed)
+    }
+
+    /// Merges metadata into that of an instance.
+    pub(super) fn add_metadata(&self, app: &str, id: &str, query: Option<&str>) -> Answer {
+        let Some(parameters) = parameters(query.unwrap_or_default()) else { return malformed() };
+        let state = &self.0.state;
+        let now_ms = state.clock.now_ms();
+        let added = state.registry().add_metadata(app, id, parameters.into_iter().collect(), now_ms);
+        done(added)
+    }
+}
+
+fn done(outcome: Result<(), Refused>) -> Answer {
+    answer::bare(if outcome.is_ok() { StatusCode::OK } else { StatusCode::NOT_FOUND })
+}
+
+fn malformed() -> Answer {
+    answer::refused(StatusCode::BAD_REQUEST, "the query is no text once it is decoded")
+}
+
+fn value_of<'p>(parameters: &'p [(String, String)], name: &str) -> Option<&'p str> {
+    parameters.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+}

@@ -1,0 +1,18 @@
+//! Services that do not announce themselves: they stand in YAML files.
+//!
+//! ```text
+//! directories ──► files (*.yml) ──► Definition (each key with its place) ──► Instances, additional metadata, Problems
+//! ```
+//!
+//! One bad file takes no other out, one bad service none other of its file. Source: the static definitions of the
+//! mediation layer; a key that is not known makes the whole file wrong, as there.
+
+mod definition;
+mod directory;
+mod instances;
+mod metadata;
+
+pub use directory::{Reading, directories, read};
+pub use metadata::{Additional, Mode};
+
+pub(crate) use directory::stamps;
