@@ -12,6 +12,15 @@ pub enum Eviction {
     RemoveOldest,
 }
 
+impl std::fmt::Display for Eviction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Reject => "reject",
+            Self::RemoveOldest => "removeOldest",
+        })
+    }
+}
+
 impl FromStr for Eviction {
     type Err = String;
 

@@ -5,4 +5,5 @@
 mod contract;
 mod disk;
 mod servers;
+mod service;
 mod stores;
