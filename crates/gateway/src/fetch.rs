@@ -1,0 +1,191 @@
+//! Asking discovery what is registered, again and again; what was heard last stays in use while it is silent.
+
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::header::{ACCEPT, ETAG, HeaderValue, IF_NONE_MATCH};
+use hyper::{Request, StatusCode, Uri};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use rustls::ClientConfig;
+use tender_http::{BoxError, Bytes};
+
+use crate::registry::{self, ReadError};
+use crate::service::{Event, Gateway};
+use crate::table::Table;
+
+/// The largest registry that is read, in bytes: ten thousand instances need a sixth of it.
+const DOCUMENT_BYTES_MAX: usize = 256 << 20;
+
+/// Where discovery is, and how it is asked.
+#[derive(Debug, Clone)]
+pub struct FetcherSettings {
+    /// Addresses such as `https://host:7553/eureka`; the next is asked when one is silent.
+    pub discovery: Vec<Uri>,
+    /// How TLS is spoken with it.
+    pub tls: ClientConfig,
+    /// How often it is asked, unless it says that something has changed.
+    pub interval: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
+}
+
+/// Says why discovery gave no registry.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// It cannot be reached, or breaks off.
+    #[error("ask {address}")]
+    Unreachable {
+        /// Where.
+        address: Uri,
+        /// Why.
+        #[source]
+        source: BoxError,
+    },
+    /// It takes too long.
+    #[error("ask {address}: no answer after {} seconds", timeout.as_secs_f32())]
+    Late {
+        /// Where.
+        address: Uri,
+        /// How long was waited.
+        timeout: Duration,
+    },
+    /// It refuses.
+    #[error("ask {address}: it answers {status}")]
+    Refused {
+        /// Where.
+        address: Uri,
+        /// How.
+        status: StatusCode,
+    },
+    /// What it says is no registry.
+    #[error("ask {address}")]
+    Document {
+        /// Where.
+        address: Uri,
+        /// Why.
+        #[source]
+        source: ReadError,
+    },
+    /// No address was given.
+    #[error("no address of discovery is configured")]
+    NoAddress,
+}
+
+/// Keeps the table of a gateway as discovery has it.
+#[derive(Debug)]
+pub struct Fetcher {
+    settings: FetcherSettings,
+    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    /// The address that answered last.
+    current: usize,
+    /// What it called the registry that we have.
+    tag: Option<HeaderValue>,
+    is_lost: bool,
+}
+
+enum Fetched {
+    Unchanged,
+    Instances(Vec<registry::Instance>),
+}
+
+impl Fetcher {
+    /// Makes ready to ask.
+    #[must_use]
+    pub fn new(settings: FetcherSettings) -> Self {
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_connect_timeout(Some(settings.timeout));
+        let https = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(settings.tls.clone())
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
+        let client = Client::builder(TokioExecutor::new()).build(https);
+        Self { settings, client, current: 0, tag: None, is_lost: false }
+    }
+
+    /// Goes on for as long as it is polled.
+    pub async fn run(mut self, gateway: Gateway) {
+        loop {
+            self.turn(&gateway).await;
+            tokio::select! {
+                () = tokio::time::sleep(self.settings.interval) => {}
+                () = gateway.refresh_asked() => {}
+            }
+        }
+    }
+
+    /// Asks once.
+    pub async fn turn(&mut self, gateway: &Gateway) {
+        match self.fetch().await {
+            Ok(fetched) => match fetched {
+                Fetched::Unchanged => gateway.confirm(),
+                Fetched::Instances(instances) => {
+                    let count = instances.len();
+                    let is_first = gateway.age().is_none();
+                    gateway.replace(Table::new(instances));
+                    if is_first && !self.is_lost {
+                        gateway.tell(&Event::DiscoveryFound { instances: count });
+                    }
+                    if std::mem::take(&mut self.is_lost) {
+                        gateway.tell(&Event::DiscoveryFound { instances: count });
+                    }
+                }
+            },
+            Err(error) => {
+                // Another, or itself after a new start, knows nothing of our tag.
+                self.tag = None;
+                if !std::mem::replace(&mut self.is_lost, true) {
+                    gateway.tell(&Event::DiscoveryLost { reason: crate::service::chain(&error) });
+                }
+            }
+        }
+    }
+
+    async fn fetch(&mut self) -> Result<Fetched, FetchError> {
+        let mut last = FetchError::NoAddress;
+        for _ in 0..self.settings.discovery.len() {
+            match self.fetch_from(&self.settings.discovery[self.current].clone()).await {
+                Ok(fetched) => return Ok(fetched),
+                Err(error) => {
+                    last = error;
+                    self.tag = None;
+                    self.current = (self.current + 1) % self.settings.discovery.len();
+                }
+            }
+        }
+        Err(last)
+    }
+
+    async fn fetch_from(&mut self, base: &Uri) -> Result<Fetched, FetchError> {
+        let timeout = self.settings.timeout;
+        let late = |_| FetchError::Late { address: base.clone(), timeout };
+        tokio::time::timeout(timeout, self.ask(base)).await.map_err(late)?
+    }
+
+    async fn ask(&mut self, base: &Uri) -> Result<Fetched, FetchError> {
+        let unreachable = |source: BoxError| FetchError::Unreachable { address: base.clone(), source };
+        let uri = format!("{}/apps", base.to_string().trim_end_matches('/'));
+        let mut request = Request::get(uri).header(ACCEPT, "application/json");
+        if let Some(tag) = &self.tag {
+            request = request.header(IF_NONE_MATCH, tag);
+        }
+        let request = request.body(Empty::new()).map_err(|error| unreachable(error.into()))?;
+        let answer = self.client.request(request).await.map_err(|error| unreachable(error.into()))?;
+        match answer.status() {
+            StatusCode::NOT_MODIFIED => return Ok(Fetched::Unchanged),
+            StatusCode::OK => {}
+            status => return Err(FetchError::Refused { address: base.clone(), status }),
+        }
+        let tag = answer.headers().get(ETAG).cloned();
+        let document =
+            Limited::new(answer.into_body(), DOCUMENT_BYTES_MAX).collect().await.map_err(unreachable)?;
+        let instances = registry::read(&document.to_bytes());
+        let instances = instances.map_err(|source| FetchError::Document { address: base.clone(), source })?;
+        self.tag = tag;
+        Ok(Fetched::Instances(instances))
+    }
+}

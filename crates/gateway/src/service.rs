@@ -1,0 +1,344 @@
+//! The gateway as a server sees it: a request in, an answer out.
+
+mod answer;
+mod own;
+mod tunnel;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use hyper::header::{self, HeaderMap, HeaderName};
+use hyper::{Method, Request, Response, StatusCode};
+use tender_http::{Handler, Peer, RequestBody, ResponseBody};
+use tokio::sync::Notify;
+
+use crate::candidates::Candidates;
+use crate::cors::{self, Decision};
+use crate::forward::{self, Failed, Outgoing};
+use crate::headers::{self, Way};
+use crate::table::{End, Found, NotFound, Table};
+use crate::target;
+use crate::upstream::{SharedBody, Upstream, UpstreamSettings};
+
+pub(crate) use answer::chain;
+
+/// Chooses an instance by its id.
+const INSTANCE: HeaderName = HeaderName::from_static("x-instanceid");
+
+/// Where events go.
+pub type EventSink = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// Something that an administrator may have to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// No instance of a service answered.
+    Unanswered {
+        /// The service.
+        service: String,
+        /// Why, down to the cause.
+        reason: String,
+    },
+    /// Discovery cannot be asked; what is known stays in use.
+    DiscoveryLost {
+        /// Why, down to the cause.
+        reason: String,
+    },
+    /// Discovery answers again.
+    DiscoveryFound {
+        /// How many instances it knows.
+        instances: usize,
+    },
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unanswered { service, reason } => {
+                write!(f, "no instance of `{service}` answered: {reason}")
+            }
+            Self::DiscoveryLost { reason } => {
+                write!(f, "discovery cannot be asked, the last known instances stay in use: {reason}")
+            }
+            Self::DiscoveryFound { instances } => {
+                write!(f, "discovery answers, it knows {instances} instances")
+            }
+        }
+    }
+}
+
+/// How the gateway behaves.
+#[derive(Clone)]
+pub struct Settings {
+    /// How instances are reached.
+    pub upstream: UpstreamSettings,
+    /// Paths may hold encoded slashes.
+    pub allows_encoded_slashes: bool,
+    /// Answers say which instance gave them.
+    pub tells_instance: bool,
+    /// The largest body of a request, in bytes.
+    pub body_bytes: u64,
+    /// Gets what happens.
+    pub events: EventSink,
+}
+
+impl Settings {
+    /// Returns what the reference does by default.
+    #[must_use]
+    pub fn new(upstream: UpstreamSettings) -> Self {
+        Self {
+            upstream,
+            allows_encoded_slashes: true,
+            tells_instance: false,
+            body_bytes: u64::MAX,
+            events: Arc::new(|_| {}),
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("upstream", &self.upstream).finish_non_exhaustive()
+    }
+}
+
+/// The gateway. Clones are the same one.
+#[derive(Debug, Clone)]
+pub struct Gateway(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: Settings,
+    upstream: Upstream,
+    candidates: Candidates,
+    table: RwLock<Known>,
+    refresh: Notify,
+    counters: Counters,
+}
+
+/// The table in use, and when discovery confirmed it last.
+#[derive(Debug, Clone)]
+struct Known {
+    table: Arc<Table>,
+    confirmed: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    requests: AtomicU64,
+    failed: AtomicU64,
+    tunnels: AtomicU64,
+}
+
+impl Gateway {
+    /// Makes a gateway that knows no services yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self(Arc::new(Inner {
+            upstream: Upstream::new(&settings.upstream),
+            settings,
+            candidates: Candidates::default(),
+            table: RwLock::new(Known { table: Arc::default(), confirmed: None }),
+            refresh: Notify::new(),
+            counters: Counters::default(),
+        }))
+    }
+
+    /// Uses what discovery knows from now on.
+    pub fn replace(&self, table: Table) {
+        let table = Arc::new(table);
+        let ids: std::collections::HashSet<_> = table
+            .services()
+            .values()
+            .flat_map(|service| &service.instances)
+            .map(|one| one.id.as_str())
+            .collect();
+        self.0.candidates.retain(|id| ids.contains(id));
+        drop(ids);
+        *self.0.table.write().expect(LOCK) = Known { table, confirmed: Some(Instant::now()) };
+    }
+
+    /// Notes that what is in use is still what discovery knows.
+    pub(crate) fn confirm(&self) {
+        self.0.table.write().expect(LOCK).confirmed = Some(Instant::now());
+    }
+
+    /// Returns for how long discovery has not been heard of; nothing when it never was.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        self.known().confirmed.map(|at| at.elapsed())
+    }
+
+    /// Waits until somebody says that what is registered has changed.
+    pub(crate) async fn refresh_asked(&self) {
+        self.0.refresh.notified().await;
+    }
+
+    pub(crate) fn tell(&self, event: &Event) {
+        (self.0.settings.events)(event);
+    }
+
+    fn known(&self) -> Known {
+        self.0.table.read().expect(LOCK).clone()
+    }
+
+    /// Answers a request for a service.
+    async fn route(&self, mut request: Request<RequestBody>, peer: &Peer) -> Response<ResponseBody> {
+        let table = self.known().table;
+        let path = request.uri().path().to_owned();
+        if let Err(why) = target::check(&path) {
+            return answer::bad_path(why);
+        }
+        if !self.0.settings.allows_encoded_slashes && target::has_encoded_slash(&path) {
+            return answer::encoded_slash();
+        }
+        let found = match table.find(&path) {
+            Ok(found) => found,
+            Err(NotFound::Nothing) => return answer::unknown(&path),
+            Err(NotFound::NoInstance { service }) => return answer::no_instance(&service),
+        };
+        if target::has_encoded_character(&path)
+            && found.service.has_any("apiml.enableUrlEncodedCharacters", "false")
+        {
+            return answer::encoded_character(found.id);
+        }
+        if let Some(to) = slash_after_ui(&found, &request) {
+            return answer::redirect(&to);
+        }
+        let policy = cors::Policy {
+            is_enabled: found.service.has_any("apiml.corsEnabled", "true"),
+            origins: found.service.says("apiml.corsAllowedOrigins"),
+        };
+        let own = authority(&request).map(|authority| format!("{}://{authority}", scheme(peer)));
+        let allowed = match cors::decide(request.method(), request.headers(), own.as_deref(), policy) {
+            Decision::Pass => HeaderMap::new(),
+            Decision::Allow(allowed) => allowed,
+            Decision::Refuse => return answer::foreign_origin(),
+            Decision::Answer(status, headers) => return answer::of_headers(status, headers),
+        };
+        let ends = match self.ends(&found, request.headers()) {
+            Ok(ends) => ends,
+            Err(id) => return answer::unknown_instance(&id),
+        };
+        let upgrade = headers::is_upgrade(request.headers()).then(|| hyper::upgrade::on(&mut request));
+        let outgoing = self.outgoing(&found, request, peer, upgrade.is_some());
+        match forward::send(&self.0.upstream, &self.0.candidates, &ends, &outgoing).await {
+            Ok((response, end)) => {
+                let mut answer = tunnel::answer(self, response, upgrade);
+                self.finish(&mut answer, &found, &end, peer, own.as_deref(), allowed);
+                answer
+            }
+            Err(failed) => self.failed(found.id, &failed),
+        }
+    }
+
+    /// Returns the ends of a route in the order in which they are tried.
+    fn ends(&self, found: &Found<'_>, headers: &HeaderMap) -> Result<Vec<End>, String> {
+        let Some(wanted) = headers.get(INSTANCE) else {
+            return Ok(self.0.candidates.order(&found.route.ends, Instant::now()));
+        };
+        let wanted = String::from_utf8_lossy(wanted.as_bytes()).into_owned();
+        let of_id = |end: &&End| end.instance.id == wanted && end.instance.is_up;
+        found.route.ends.iter().find(of_id).map(|end| vec![end.clone()]).ok_or(wanted)
+    }
+
+    fn outgoing(
+        &self,
+        found: &Found<'_>,
+        request: Request<RequestBody>,
+        peer: &Peer,
+        is_upgrade: bool,
+    ) -> Outgoing {
+        let authority = authority(&request);
+        let (head, body) = request.into_parts();
+        let query = head.uri.query().map_or_else(String::new, |query| format!("?{query}"));
+        let way = Way {
+            prefix: &found.prefix,
+            client: peer.address.ip(),
+            authority: authority.as_deref(),
+            is_tls: peer.is_tls,
+            port: peer.local.port(),
+            ignored: found.service.says("apiml.headersToIgnore").unwrap_or_default(),
+            is_upgrade,
+        };
+        let timeout = found.service.says("apiml.readTimeout").and_then(|text| text.parse().ok());
+        Outgoing {
+            headers: headers::to_service(&head.headers, &way),
+            method: head.method,
+            body: SharedBody::new(body.with_limit(self.0.settings.body_bytes)),
+            rest: format!("{}{query}", found.rest),
+            timeout: timeout.filter(|ms| *ms > 0).map(Duration::from_millis),
+        }
+    }
+
+    /// Makes the head of an answer one of the gateway's.
+    fn finish(
+        &self,
+        answer: &mut Response<ResponseBody>,
+        found: &Found<'_>,
+        end: &End,
+        peer: &Peer,
+        own: Option<&str>,
+        allowed: HeaderMap,
+    ) {
+        let is_upgrade = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let is_redirect = answer.status().is_redirection();
+        let headers = answer.headers_mut();
+        headers::to_client(headers, peer.is_tls, is_upgrade);
+        if is_redirect
+            && let Some(location) = headers.get(header::LOCATION).and_then(|value| value.to_str().ok())
+            && let Some(own) = own
+            && let Some(rewritten) = answer::location(location, found, own)
+        {
+            headers.insert(header::LOCATION, rewritten);
+        }
+        headers.extend(allowed);
+        if self.0.settings.tells_instance
+            && let Ok(id) = end.instance.id.parse()
+        {
+            headers.insert(INSTANCE, id);
+        }
+    }
+
+    fn failed(&self, service: &str, failed: &Failed) -> Response<ResponseBody> {
+        self.0.counters.failed.fetch_add(1, Ordering::Relaxed);
+        self.tell(&Event::Unanswered { service: service.to_owned(), reason: answer::chain(failed) });
+        answer::failed(service, failed)
+    }
+}
+
+/// Nobody panics while the table is replaced: a clone and an assignment.
+const LOCK: &str = "no thread panics while it replaces the table";
+
+impl Handler for Gateway {
+    async fn handle(&self, request: Request<RequestBody>, peer: &Arc<Peer>) -> Response<ResponseBody> {
+        self.0.counters.requests.fetch_add(1, Ordering::Relaxed);
+        if let Some(call) = own::call(request.method(), request.uri().path()) {
+            return self.own(call, &request, peer);
+        }
+        self.route(request, peer).await
+    }
+}
+
+fn scheme(peer: &Peer) -> &'static str {
+    if peer.is_tls { "https" } else { "http" }
+}
+
+/// Returns host and port as the client knows us.
+fn authority<B>(request: &Request<B>) -> Option<String> {
+    let of_uri = request.uri().authority().map(|authority| authority.as_str().to_owned());
+    of_uri.or_else(|| request.headers().get(header::HOST)?.to_str().ok().map(str::to_owned))
+}
+
+/// Returns where a page without the slash at its end is: links on it lead elsewhere without.
+fn slash_after_ui<B>(found: &Found<'_>, request: &Request<B>) -> Option<String> {
+    let is_page =
+        found.rest.is_empty() && (found.route.gateway == "ui" || found.route.gateway.starts_with("ui/"));
+    if !is_page || !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return None;
+    }
+    let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
+    // The path begins with one slash and a service: it cannot lead to another host.
+    Some(format!("{}/{query}", found.prefix))
+}

@@ -1,0 +1,268 @@
+//! Which path leads to which instances: a value made of the registry, replaced as a whole.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::registry::Instance;
+
+/// Services that nobody is led to: they have ways in of their own, or are called as the gateway's own paths and the first
+/// step of the old form are, and would take the requests of others.
+const WITHOUT_ROUTES: [&str; 8] = ["discovery", "zaas", "gateway", "application", "api", "ui", "ws", "sse"];
+/// Steps of a path that may stand before the id of a service in the old form, as in `/api/v1/service`.
+const STEPS_BEFORE_MAX: usize = 4;
+
+/// All services that are registered, with the ways to them.
+#[derive(Debug, Default)]
+pub struct Table {
+    services: BTreeMap<String, Service>,
+}
+
+/// A service.
+#[derive(Debug, Default)]
+pub(crate) struct Service {
+    pub(crate) instances: Vec<Arc<Instance>>,
+    /// The longest first: it is the more exact one.
+    pub(crate) routes: Vec<Route>,
+}
+
+/// A part of the gateway's paths, and where it leads on each instance that has it.
+#[derive(Debug)]
+pub(crate) struct Route {
+    /// Without slashes at its ends, such as `api/v1`.
+    pub(crate) gateway: String,
+    pub(crate) ends: Vec<End>,
+}
+
+/// Where a route leads.
+#[derive(Debug, Clone)]
+pub(crate) struct End {
+    pub(crate) instance: Arc<Instance>,
+    /// Begins with a slash unless it is empty, and does not end with one.
+    pub(crate) path: String,
+}
+
+/// What a path leads to.
+#[derive(Debug)]
+pub(crate) struct Found<'t> {
+    pub(crate) service: &'t Service,
+    pub(crate) id: &'t str,
+    pub(crate) route: &'t Route,
+    /// What of the path stands for the route, such as `/service/api/v1`.
+    pub(crate) prefix: String,
+    /// The rest: empty, or it begins with a slash.
+    pub(crate) rest: String,
+}
+
+/// Why a path leads nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NotFound {
+    /// It names no service, or no route of one.
+    Nothing,
+    /// The service has this route, and no instance that is up.
+    NoInstance { service: String },
+}
+
+impl Table {
+    /// Makes a table of what is registered.
+    #[must_use]
+    pub fn new(instances: impl IntoIterator<Item = Instance>) -> Self {
+        let mut services = BTreeMap::<String, Service>::new();
+        for instance in instances {
+            let service = services.entry(instance.service.clone()).or_default();
+            service.instances.push(Arc::new(instance));
+        }
+        for (id, service) in &mut services {
+            if !WITHOUT_ROUTES.contains(&id.as_str()) {
+                service.make_routes();
+            }
+        }
+        Self { services }
+    }
+
+    /// Returns the services by their ids.
+    pub(crate) fn services(&self) -> &BTreeMap<String, Service> {
+        &self.services
+    }
+
+    /// Finds what a path leads to, in the new form `/service/api/v1/…` or the old one `/api/v1/service/…`.
+    pub(crate) fn find(&self, path: &str) -> Result<Found<'_>, NotFound> {
+        let found = self.new_form(path).or_else(|| self.old_form(path)).ok_or(NotFound::Nothing)?;
+        if found.route.ends.iter().any(|end| end.instance.is_up) {
+            Ok(found)
+        } else {
+            Err(NotFound::NoInstance { service: found.id.to_owned() })
+        }
+    }
+
+    fn service(&self, id: &str) -> Option<(&str, &Service)> {
+        let (id, service) = match self.services.get_key_value(id) {
+            Some(found) => found,
+            None => self.services.get_key_value(&id.to_ascii_lowercase())?,
+        };
+        Some((id, service))
+    }
+
+    fn new_form(&self, path: &str) -> Option<Found<'_>> {
+        let inner = path.strip_prefix('/')?;
+        let (first, rest) = inner.split_at(inner.find('/')?);
+        let (id, service) = self.service(first)?;
+        service.routes.iter().find_map(|route| {
+            let rest = if route.gateway.is_empty() {
+                rest
+            } else {
+                rest[1..].strip_prefix(route.gateway.as_str())?
+            };
+            let is_whole_step = rest.is_empty() || rest.starts_with('/');
+            let prefix = path[..path.len() - rest.len()].to_owned();
+            is_whole_step.then(|| Found { service, id, route, prefix, rest: rest.to_owned() })
+        })
+    }
+
+    fn old_form(&self, path: &str) -> Option<Found<'_>> {
+        let inner = path.strip_prefix('/')?;
+        let mut slashes = inner.match_indices('/').map(|(at, _)| at).take(STEPS_BEFORE_MAX);
+        slashes.find_map(|at| {
+            let (before, after) = (&inner[..at], &inner[at + 1..]);
+            let (name, rest) = after.split_at(after.find('/').unwrap_or(after.len()));
+            let (id, service) = self.service(name)?;
+            let route = service.routes.iter().find(|route| route.gateway == before)?;
+            let prefix = path[..path.len() - rest.len()].to_owned();
+            Some(Found { service, id, route, prefix, rest: rest.to_owned() })
+        })
+    }
+}
+
+impl Service {
+    fn make_routes(&mut self) {
+        for instance in &self.instances {
+            for (gateway, path) in routes_of(instance) {
+                let end = End { instance: Arc::clone(instance), path };
+                match self.routes.iter_mut().find(|route| route.gateway == gateway) {
+                    Some(route) => route.ends.push(end),
+                    None => self.routes.push(Route { gateway, ends: vec![end] }),
+                }
+            }
+        }
+        self.routes.sort_by(|one, other| {
+            other.gateway.len().cmp(&one.gateway.len()).then_with(|| one.gateway.cmp(&other.gateway))
+        });
+    }
+
+    /// Returns a value that instances say; the first that says it counts.
+    pub(crate) fn says(&self, key: &str) -> Option<&str> {
+        self.instances.iter().find_map(|instance| instance.metadata.get(key)).map(String::as_str)
+    }
+
+    /// Says whether any instance says so.
+    pub(crate) fn has_any(&self, key: &str, value: &str) -> bool {
+        self.instances
+            .iter()
+            .any(|instance| instance.metadata.get(key).is_some_and(|said| said.eq_ignore_ascii_case(value)))
+    }
+}
+
+/// Returns the routes that an instance says it has: part of the gateway's paths, path of its own.
+fn routes_of(instance: &Instance) -> impl Iterator<Item = (String, String)> + '_ {
+    instance.metadata.iter().filter_map(|(key, gateway)| {
+        let name = key.strip_prefix("apiml.routes.")?.strip_suffix(".gatewayUrl")?;
+        // A name with a dot is none: the reference reads exactly four steps.
+        if name.is_empty() || name.contains('.') {
+            return None;
+        }
+        let own = instance.metadata.get(&format!("apiml.routes.{name}.serviceUrl"))?;
+        let own = own.trim().trim_end_matches('/');
+        let own = if own.is_empty() || own.starts_with('/') { own.to_owned() } else { format!("/{own}") };
+        crate::target::check(&format!("{own}/")).ok()?;
+        Some((gateway.trim().trim_matches('/').to_owned(), own))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instance(service: &str, port: u16, is_up: bool, routes: &[(&str, &str)]) -> Instance {
+        let metadata = routes.iter().enumerate().flat_map(|(number, (gateway, own))| {
+            [
+                (format!("apiml.routes.r{number}.gatewayUrl"), (*gateway).to_owned()),
+                (format!("apiml.routes.r{number}.serviceUrl"), (*own).to_owned()),
+            ]
+        });
+        Instance {
+            id: format!("h:{service}:{port}"),
+            service: service.to_owned(),
+            host: "h".to_owned(),
+            port,
+            is_secure: false,
+            is_up,
+            metadata: metadata.collect(),
+            home_page: None,
+            health_check: None,
+            status_page: None,
+        }
+    }
+
+    fn table() -> Table {
+        Table::new([
+            instance(
+                "sample",
+                1,
+                true,
+                &[("api/v1", "/sample/api/v1"), ("/api/", "sample/other/"), ("ui/v1", "/")],
+            ),
+            instance("sample", 2, true, &[("api/v1", "/second")]),
+            instance("down", 3, false, &[("api/v1", "/")]),
+            instance("discovery", 4, true, &[("api/v1", "/")]),
+            instance("api", 5, true, &[("v1", "/strange")]),
+        ])
+    }
+
+    fn found(path: &str) -> Option<(String, String, Vec<String>)> {
+        let table = table();
+        let found = table.find(path).ok()?;
+        let ends = found.route.ends.iter().map(|end| format!("{}{}", end.instance.port, end.path));
+        Some((found.prefix, found.rest, ends.collect()))
+    }
+
+    #[test]
+    fn both_forms_lead_to_every_instance_that_has_the_route() {
+        let expected = |prefix: &str, rest: &str| {
+            Some((
+                prefix.to_owned(),
+                rest.to_owned(),
+                vec!["1/sample/api/v1".to_owned(), "2/second".to_owned()],
+            ))
+        };
+        assert_eq!(found("/sample/api/v1/x/y"), expected("/sample/api/v1", "/x/y"));
+        assert_eq!(found("/sample/api/v1"), expected("/sample/api/v1", ""));
+        assert_eq!(found("/SAMPLE/api/v1/"), expected("/SAMPLE/api/v1", "/"));
+        assert_eq!(found("/api/v1/sample/x"), expected("/api/v1/sample", "/x"));
+    }
+
+    #[test]
+    fn longest_route_counts_and_only_whole_steps_do() {
+        assert_eq!(found("/sample/api/v2/x").unwrap().2, ["1/sample/other"]);
+        assert_eq!(found("/sample/api/v1x").unwrap().2, ["1/sample/other"]);
+        assert_eq!(found("/sample/ui/v1/index.html").unwrap().2, ["1"]);
+        assert_eq!(found("/sample/apis/v1"), None);
+        assert_eq!(found("/api/v1/unknown/x").map(|found| found.2), None);
+        assert_eq!(found("/api/v1/x"), None, "no service takes the old form from all others");
+    }
+
+    #[test]
+    fn service_without_an_instance_that_is_up_is_told_apart() {
+        let table = table();
+        let why = table.find("/down/api/v1/x").unwrap_err();
+        assert_eq!(why, NotFound::NoInstance { service: "down".to_owned() });
+        for path in ["/", "/sample", "/discovery/api/v1/x", "/nobody/api/v1/x", "//api/v1", ""] {
+            assert_eq!(table.find(path).unwrap_err(), NotFound::Nothing, "{path}");
+        }
+    }
+
+    #[test]
+    fn route_that_leads_out_of_its_service_is_left_out() {
+        let table =
+            Table::new([instance("a", 1, true, &[("api/v1", "/x/../../admin"), ("api/v2", "/%2e%2e")])]);
+        assert_eq!(table.services()["a"].routes.len(), 0);
+    }
+}

@@ -1,0 +1,10 @@
+//! The gateway between real connections: clients that speak bytes, services that do.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
+
+mod discovery;
+mod faults;
+mod routing;
+mod tls;
+mod tunnels;
+mod world;
