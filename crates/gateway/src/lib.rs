@@ -11,6 +11,7 @@
 //! It is a crate of its own because it faces the users: what registers services stands behind it and is not reached from
 //! there. Source: the reference's sections 3.1 to 3.13.
 
+pub mod auth;
 mod candidates;
 mod cors;
 mod fetch;

@@ -14,6 +14,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use tender_http::{Handler, Peer, RequestBody, ResponseBody};
 use tokio::sync::Notify;
 
+use crate::auth::{self, AuthSettings, Credentials, Outcome, Scheme};
 use crate::candidates::Candidates;
 use crate::cors::{self, Decision};
 use crate::forward::{self, Failed, Outgoing};
@@ -22,7 +23,7 @@ use crate::table::{End, Found, NotFound, Table};
 use crate::target;
 use crate::upstream::{SharedBody, Upstream, UpstreamSettings};
 
-pub(crate) use answer::chain;
+pub(crate) use answer::{chain, json as json_answer};
 
 /// Chooses an instance by its id.
 const INSTANCE: HeaderName = HeaderName::from_static("x-instanceid");
@@ -79,6 +80,8 @@ pub struct Settings {
     pub tells_instance: bool,
     /// The largest body of a request, in bytes.
     pub body_bytes: u64,
+    /// How users log in; nothing leaves that to the services.
+    pub auth: Option<AuthSettings>,
     /// Gets what happens.
     pub events: EventSink,
 }
@@ -92,6 +95,7 @@ impl Settings {
             allows_encoded_slashes: true,
             tells_instance: false,
             body_bytes: u64::MAX,
+            auth: None,
             events: Arc::new(|_| {}),
         }
     }
@@ -222,11 +226,14 @@ impl Gateway {
             Err(id) => return answer::unknown_instance(&id),
         };
         let upgrade = headers::is_upgrade(request.headers()).then(|| hyper::upgrade::on(&mut request));
-        let outgoing = self.outgoing(&found, request, peer, upgrade.is_some());
+        let (outgoing, nothing) = self.outgoing(&found, request, peer, upgrade.is_some());
         match forward::send(&self.0.upstream, &self.0.candidates, &ends, &outgoing).await {
             Ok((response, end)) => {
                 let mut answer = tunnel::answer(self, response, upgrade);
                 self.finish(&mut answer, &found, &end, peer, own.as_deref(), allowed);
+                if let Some(reason) = nothing.and_then(|reason| reason.parse().ok()) {
+                    answer.headers_mut().insert(auth::FAILURE, reason);
+                }
                 answer
             }
             Err(failed) => self.failed(found.id, &failed),
@@ -249,7 +256,7 @@ impl Gateway {
         request: Request<RequestBody>,
         peer: &Peer,
         is_upgrade: bool,
-    ) -> Outgoing {
+    ) -> (Outgoing, Option<String>) {
         let authority = authority(&request);
         let (head, body) = request.into_parts();
         let query = head.uri.query().map_or_else(String::new, |query| format!("?{query}"));
@@ -263,12 +270,33 @@ impl Gateway {
             is_upgrade,
         };
         let timeout = found.service.says("apiml.readTimeout").and_then(|text| text.parse().ok());
-        Outgoing {
-            headers: headers::to_service(&head.headers, &way),
+        let mut headers = headers::to_service(&head.headers, &way);
+        let nothing = self.introduce(found, &head.headers, &mut headers, peer);
+        let outgoing = Outgoing {
+            headers,
             method: head.method,
             body: SharedBody::new(body.with_limit(self.0.settings.body_bytes)),
             rest: format!("{}{query}", found.rest),
             timeout: timeout.filter(|ms| *ms > 0).map(Duration::from_millis),
+        };
+        (outgoing, nothing)
+    }
+
+    /// Tells a service of the user what its scheme asks for; returns why it is told nothing.
+    fn introduce(
+        &self,
+        found: &Found<'_>,
+        sent: &HeaderMap,
+        headers: &mut HeaderMap,
+        peer: &Peer,
+    ) -> Option<String> {
+        let says = |key| found.service.says(key);
+        let scheme = Scheme::of(says("apiml.authentication.scheme"), says("apiml.authentication.headers"));
+        let user = self.0.settings.auth.as_ref().map(|settings| auth::user(settings, sent, auth::now_s()));
+        let token = user.as_ref().and_then(|user| user.as_ref().ok()).map(|(_, token)| token.as_str());
+        match scheme.apply(headers, &Credentials { token, peer }) {
+            Outcome::Done => None,
+            Outcome::Nothing(reason) => Some(reason),
         }
     }
 
@@ -314,6 +342,12 @@ const LOCK: &str = "no thread panics while it replaces the table";
 impl Handler for Gateway {
     async fn handle(&self, request: Request<RequestBody>, peer: &Arc<Peer>) -> Response<ResponseBody> {
         self.0.counters.requests.fetch_add(1, Ordering::Relaxed);
+        if let Some(settings) = &self.0.settings.auth
+            && let Some(call) = auth::route(request.method(), request.uri().path())
+        {
+            let (head, body) = request.into_parts();
+            return settings.answer(call, &head.headers, body).await;
+        }
         if let Some(call) = own::call(request.method(), request.uri().path()) {
             return self.own(call, &request, peer);
         }

@@ -9,7 +9,7 @@ use crate::table::Found;
 use crate::target::BadPath;
 use crate::upstream::Unanswered;
 
-pub(super) fn json(value: &serde_json::Value) -> Response<ResponseBody> {
+pub(crate) fn json(value: &serde_json::Value) -> Response<ResponseBody> {
     let mut answer = Response::new(ResponseBody::from(value.to_string().into_bytes()));
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer

@@ -8,7 +8,7 @@ use serde_json::json;
 use tender_http::{Peer, RequestBody, ResponseBody};
 
 use super::{Gateway, answer, authority, scheme};
-use crate::services;
+use crate::{auth, services};
 
 /// Discovery counts as lost when it was not heard of for this long.
 const LOST_AFTER: Duration = Duration::from_secs(60);
@@ -77,15 +77,30 @@ impl Gateway {
                     tender_http::Message::method_not_allowed(request.method().as_str(), request.uri().path());
                 message.answer(StatusCode::METHOD_NOT_ALLOWED)
             }
-            // Until users can log in, what is registered is for those who have a certificate.
-            Call::Services(_) | Call::Refresh if peer.is_tls && peer.certificate.is_none() => {
-                answer::no_certificate()
-            }
+            Call::Refresh if peer.is_tls && peer.certificate.is_none() => answer::no_certificate(),
             Call::Refresh => {
                 self.0.refresh.notify_one();
                 answer::of_headers(StatusCode::OK, hyper::HeaderMap::new())
             }
-            Call::Services(id) => self.services(id.as_deref(), request, peer),
+            Call::Services(id) => match self.stranger(request, peer) {
+                Some(refused) => refused,
+                None => self.services(id.as_deref(), request, peer),
+            },
+        }
+    }
+
+    /// Answers whoever may not see what is registered: that takes a certificate that is trusted, or a log-in.
+    fn stranger(&self, request: &Request<RequestBody>, peer: &Peer) -> Option<Response<ResponseBody>> {
+        if peer.certificate.is_some() {
+            return None;
+        }
+        match &self.0.settings.auth {
+            Some(settings) => {
+                let user = auth::user(settings, request.headers(), auth::now_s());
+                user.err().map(|why| auth::unaccepted(&why))
+            }
+            // Nobody can log in: then a certificate is asked for where there is TLS.
+            None => peer.is_tls.then(answer::no_certificate),
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod discovery;
 mod faults;
+mod login;
 mod routing;
 mod tls;
 mod tunnels;

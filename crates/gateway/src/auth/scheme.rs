@@ -1,0 +1,189 @@
+//! What a service gets of a user, by the scheme it asks for. Source: the reference's 4.7.
+
+use hyper::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
+use tender_http::{Peer, PeerCertificate};
+
+use super::present::{COOKIE_NAME, cookies};
+
+/// Says to a service and to the client why a service gets nothing of the user.
+pub(crate) const FAILURE: HeaderName = HeaderName::from_static("x-zowe-auth-failure");
+
+/// Cookies and headers that are a user's, and not for a service that gets something else.
+const COOKIES: [&str; 4] = [COOKIE_NAME, "personalAccessToken", "jwtToken", "LtpaToken2"];
+const HEADERS: [&str; 2] = ["private-token", "x-saf-token"];
+
+/// How a service wants to know its users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme<'s> {
+    /// It gets what the client sent.
+    Bypass,
+    /// It gets the token.
+    ZoweJwt,
+    /// It gets what the client's certificate says: all, or some of it with commas between.
+    X509(Option<&'s str>),
+    /// It asks for something that this gateway does not make.
+    Other(&'s str),
+}
+
+/// What the gateway knows of whoever asks.
+#[derive(Debug)]
+pub(crate) struct Credentials<'c> {
+    /// The token, when it is good.
+    pub(crate) token: Option<&'c str>,
+    pub(crate) peer: &'c Peer,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The headers are as the service wants them.
+    Done,
+    /// The service gets nothing, with this reason in a header of its own.
+    Nothing(String),
+}
+
+impl<'s> Scheme<'s> {
+    /// Understands what a service says in its metadata.
+    pub(crate) fn of(name: Option<&'s str>, headers: Option<&'s str>) -> Self {
+        match name.unwrap_or("bypass") {
+            "bypass" | "" => Self::Bypass,
+            "zoweJwt" => Self::ZoweJwt,
+            "x509" => Self::X509(headers),
+            other => Self::Other(other),
+        }
+    }
+
+    /// Changes the headers of a request as the service wants them.
+    pub(crate) fn apply(self, headers: &mut HeaderMap, credentials: &Credentials<'_>) -> Outcome {
+        match self {
+            Self::Bypass => Outcome::Done,
+            Self::ZoweJwt => {
+                let Some(token) = credentials.token else { return Outcome::Done };
+                strip(headers);
+                add_cookie(headers, token);
+                Outcome::Done
+            }
+            Self::X509(wanted) => {
+                let Some(certificate) = &credentials.peer.certificate else {
+                    return failed(headers, "ZWEAG167E No client certificate was given");
+                };
+                certify(headers, certificate, wanted);
+                Outcome::Done
+            }
+            Self::Other(name) => {
+                failed(headers, &format!("ZWEAG169E This gateway makes nothing for scheme {name}"))
+            }
+        }
+    }
+}
+
+fn failed(headers: &mut HeaderMap, reason: &str) -> Outcome {
+    if let Ok(value) = HeaderValue::from_str(reason) {
+        headers.insert(FAILURE, value);
+    }
+    Outcome::Nothing(reason.to_owned())
+}
+
+/// Takes away what is the user's own.
+fn strip(headers: &mut HeaderMap) {
+    headers.remove(AUTHORIZATION);
+    for name in HEADERS {
+        headers.remove(name);
+    }
+    let is_kept =
+        |name: &str| !COOKIES.iter().any(|other| name == *other || name.starts_with(&format!("{other}.")));
+    let kept: Vec<_> = cookies(headers)
+        .filter(|(name, _)| is_kept(name))
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    headers.remove(COOKIE);
+    if let Some(value) = (!kept.is_empty()).then(|| HeaderValue::from_str(&kept.join("; ")).ok()).flatten() {
+        headers.insert(COOKIE, value);
+    }
+}
+
+fn add_cookie(headers: &mut HeaderMap, token: &str) {
+    let before = headers.get(COOKIE).and_then(|value| value.to_str().ok()).map(|text| format!("{text}; "));
+    let whole = format!("{}{COOKIE_NAME}={token}", before.unwrap_or_default());
+    if let Ok(value) = HeaderValue::from_str(&whole) {
+        headers.insert(COOKIE, value);
+    }
+}
+
+fn certify(headers: &mut HeaderMap, certificate: &PeerCertificate, wanted: Option<&str>) {
+    use base64::Engine as _;
+    let subject = certificate.subject();
+    let public = base64::engine::general_purpose::STANDARD.encode(certificate.der());
+    let common = subject.split(',').find_map(|part| part.trim().strip_prefix("CN="));
+    let all = [
+        ("X-Certificate-Public", Some(public.as_str())),
+        ("X-Certificate-DistinguishedName", Some(subject)),
+        ("X-Certificate-CommonName", common),
+    ];
+    let is_wanted = |name: &str| {
+        wanted.is_none_or(|list| list.split(',').any(|one| one.trim().eq_ignore_ascii_case(name)))
+    };
+    for (name, value) in all {
+        if let Some(value) =
+            value.filter(|_| is_wanted(name)).and_then(|value| HeaderValue::from_str(value).ok())
+            && let Ok(name) = HeaderName::from_bytes(name.as_bytes())
+        {
+            headers.insert(name, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer() -> Peer {
+        let address = "127.0.0.1:1".parse().unwrap();
+        Peer { address, local: address, is_tls: true, certificate: None }
+    }
+
+    fn sent() -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer x"));
+        headers.insert(
+            COOKIE,
+            HeaderValue::from_static(
+                "a=b; apimlAuthenticationToken=x; apimlAuthenticationToken.1=y; jwtToken=z",
+            ),
+        );
+        headers.insert("private-token", HeaderValue::from_static("x"));
+        headers
+    }
+
+    fn applied(scheme: Scheme<'_>, token: Option<&str>) -> (HeaderMap, Outcome) {
+        let (mut headers, peer) = (sent(), peer());
+        let outcome = scheme.apply(&mut headers, &Credentials { token, peer: &peer });
+        (headers, outcome)
+    }
+
+    #[test]
+    fn service_that_wants_the_token_gets_it_and_nothing_else_of_the_user() {
+        let (headers, outcome) = applied(Scheme::of(Some("zoweJwt"), None), Some("good"));
+        assert_eq!(outcome, Outcome::Done);
+        assert_eq!(headers[COOKIE], "a=b; apimlAuthenticationToken=good");
+        assert!(!headers.contains_key(AUTHORIZATION) && !headers.contains_key("private-token"));
+    }
+
+    #[test]
+    fn service_that_wants_nothing_gets_what_was_sent() {
+        assert_eq!(applied(Scheme::of(None, None), Some("good")).0, sent());
+        assert_eq!(applied(Scheme::of(Some("zoweJwt"), None), None).0, sent(), "nobody is logged in");
+    }
+
+    #[test]
+    fn service_that_wants_what_cannot_be_had_is_told_why() {
+        for name in ["x509", "safIdt", "made-up"] {
+            let (headers, outcome) = applied(Scheme::of(Some(name), None), Some("good"));
+            assert!(
+                matches!(&outcome, Outcome::Nothing(reason) if reason.starts_with("ZWEAG")),
+                "{outcome:?}"
+            );
+            assert!(headers.contains_key(FAILURE));
+        }
+    }
+}
