@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -56,6 +57,11 @@ pub(crate) async fn serve<H: Handler>(
     let failed = |reason: String| (shared.settings.events)(&Event::Handshake { client, reason });
     let stream = match tokio::time::timeout(shared.settings.limits.handshake_timeout, accepted).await {
         Ok(Ok(stream)) => stream,
+        // Who only looks whether the port is open goes away like this.
+        Ok(Err(error)) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => {
+            let reason = "the client went away before the TLS handshake".to_owned();
+            return (shared.settings.events)(&Event::Connection { client, reason });
+        }
         Ok(Err(error)) => return failed(tls::reason(&error)),
         Err(_) => return failed("the client did not go on with it in time".to_owned()),
     };

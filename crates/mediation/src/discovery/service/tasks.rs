@@ -13,6 +13,12 @@ use crate::discovery::statics::stamps;
 const RENEWAL: Duration = Duration::from_secs(15);
 
 impl Discovery {
+    /// Reads static definitions and registers the server itself: what clients should find from the first request on.
+    pub async fn begin(&self) {
+        self.read_statics().await;
+        self.renew_own();
+    }
+
     /// Goes on until it is dropped: ends leases, renews its own, reads static definitions again when they change.
     pub async fn tasks(self) {
         tokio::join!(self.end_leases(), self.renew(), self.watch_statics());
@@ -55,17 +61,11 @@ impl Discovery {
     async fn watch_statics(&self) {
         let mut timer = interval(self.0.settings.watch_interval);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let look = || {
-            let directories = self.0.settings.directories.clone();
-            async move { tokio::task::spawn_blocking(move || stamps(&directories)).await.unwrap_or_default() }
-        };
-        let mut known = look().await;
-        self.read_statics().await;
         loop {
             timer.tick().await;
-            let now = look().await;
-            if now != known {
-                known = now;
+            let directories = self.0.settings.directories.clone();
+            let now = tokio::task::spawn_blocking(move || stamps(&directories)).await.unwrap_or_default();
+            if self.0.statics.is_other(&now) {
                 self.read_statics().await;
             }
         }
