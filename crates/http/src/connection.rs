@@ -192,7 +192,6 @@ async fn respond<H: Handler>(
     pace: &Arc<Pace>,
 ) -> Response<Answer> {
     let (begun, in_flight) = (Instant::now(), InFlight::begin(pace));
-    // What a HEAD is answered with has no body, whatever is said about it.
     let is_head = request.method() == Method::HEAD;
     let line = shared.settings.access.is_some().then(|| Line {
         method: request.method().clone(),
@@ -206,6 +205,7 @@ async fn respond<H: Handler>(
             shared.handler.handle(request, &peer).await
         }
     };
+    let response = if is_head { without_body(response) } else { response };
     let status = response.status();
     let tell = line.map(|line| {
         let shared = Arc::clone(shared);
@@ -227,7 +227,16 @@ async fn respond<H: Handler>(
             }
         }) as Box<dyn FnOnce(u64, bool) + Send>
     });
-    response.map(|body| Answer { body, sent: 0, is_done: is_head, tell, _in_flight: in_flight })
+    response.map(|body| Answer { body, sent: 0, is_done: false, tell, _in_flight: in_flight })
+}
+
+/// Leaves the body of an answer to HEAD out, and says how long it would have been.
+fn without_body(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
+    let length = response.body().size_hint().exact().filter(|_| !response.body().is_end_stream());
+    if let Some(length) = length {
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+    }
+    response.map(|_| ResponseBody::Empty)
 }
 
 struct Line {

@@ -11,9 +11,13 @@ pub(super) const LISTEN: Names = &[
     "ZWE_components_discovery_zowe_network_server_listenAddresses",
     "ZWE_zowe_network_server_listenAddresses",
 ];
-pub(super) const PEM_KEY: Names = &["ZWE_configs_certificate_pem_key", "ZWE_zowe_certificate_pem_key", "KEYSTORE_KEY"];
-pub(super) const PEM_CERTIFICATE: Names =
-    &["ZWE_configs_certificate_pem_certificate", "ZWE_zowe_certificate_pem_certificate", "KEYSTORE_CERTIFICATE"];
+pub(super) const PEM_KEY: Names =
+    &["ZWE_configs_certificate_pem_key", "ZWE_zowe_certificate_pem_key", "KEYSTORE_KEY"];
+pub(super) const PEM_CERTIFICATE: Names = &[
+    "ZWE_configs_certificate_pem_certificate",
+    "ZWE_zowe_certificate_pem_certificate",
+    "KEYSTORE_CERTIFICATE",
+];
 pub(super) const PEM_AUTHORITIES: Names = &[
     "ZWE_configs_certificate_pem_certificateAuthorities",
     "ZWE_zowe_certificate_pem_certificateAuthorities",

@@ -16,7 +16,9 @@ pub(super) fn plan(fault: PlanError) -> CommandError {
         PlanError::NoKey => (
             "ZWEAM508E",
             ReturnCode::Refused,
-            Some("give --key and --certificate or --keystore; `tender certificate init` makes them; --plain does without"),
+            Some(
+                "give --key and --certificate or --keystore; `tender certificate init` makes them; --plain does without",
+            ),
         ),
         PlanError::NoTrust => (
             "ZWEAM507E",
@@ -35,7 +37,9 @@ pub(super) fn plan(fault: PlanError) -> CommandError {
 /// An address that cannot be listened at.
 pub(super) fn bind(fault: BindError) -> CommandError {
     let hint = match &fault {
-        BindError::Taken { .. } => Some("end it, or choose another port with --port or components.discovery.port"),
+        BindError::Taken { .. } => {
+            Some("end it, or choose another port with --port or components.discovery.port")
+        }
         BindError::NotHere { .. } => Some("`ip address` lists the addresses of this machine"),
         BindError::Forbidden { .. } | BindError::Io { .. } => None,
     };
@@ -60,9 +64,11 @@ pub(super) fn tls(fault: TlsError) -> CommandError {
         TlsError::Expired { .. } => {
             ("ZWEAM400E", ReturnCode::Refused, Some("`tender certificate renew` makes a new one"))
         }
-        TlsError::NoAuthority { .. } => {
-            ("ZWEAM507E", ReturnCode::Refused, Some("`tender certificate import` adds authorities to a trust store"))
-        }
+        TlsError::NoAuthority { .. } => (
+            "ZWEAM507E",
+            ReturnCode::Refused,
+            Some("`tender certificate import` adds authorities to a trust store"),
+        ),
         TlsError::Key { .. } | TlsError::Provider(_) => ("ZWEAM400E", ReturnCode::Refused, None),
     };
     told(id, code, "failed to set up TLS for the discovery service", hint, fault)

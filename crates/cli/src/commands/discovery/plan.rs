@@ -243,9 +243,8 @@ mod tests {
 
     fn plan(line: &str, variables: &[(&str, &str)]) -> Result<Plan, PlanError> {
         let line = Line::try_parse_from(["run"].into_iter().chain(line.split_whitespace())).unwrap();
-        let lookup = |name: &str| {
-            variables.iter().find(|(own, _)| *own == name).map(|(_, text)| (*text).to_owned())
-        };
+        let lookup =
+            |name: &str| variables.iter().find(|(own, _)| *own == name).map(|(_, text)| (*text).to_owned());
         line.options.plan(&Environment(&lookup))
     }
 
@@ -271,7 +270,8 @@ mod tests {
         let tls = made.tls.unwrap();
         assert_eq!(tls.client_auth, ClientAuth::Optional);
         assert!(matches!(&tls.identity, Identity::Pkcs12 { alias: Some(alias), .. } if alias == "localhost"));
-        let made = plan("--port 9 --listen [::1] --listen 10.0.0.1:8 --definitions /a;/b --verify disabled", TODAY);
+        let made =
+            plan("--port 9 --listen [::1] --listen 10.0.0.1:8 --definitions /a;/b --verify disabled", TODAY);
         let made = made.unwrap();
         assert_eq!(made.listen, ["[::1]:9".parse().unwrap(), "10.0.0.1:8".parse().unwrap()]);
         assert_eq!(made.directories, [PathBuf::from("/a"), "/b".into()]);

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tender_http::{Access as Requested, Event as HttpEvent, Limits, Server, Settings as HttpSettings, Tls, Transport};
+use tender_http::{
+    Access as Requested, Event as HttpEvent, Limits, Server, Settings as HttpSettings, Tls, Transport,
+};
 use tender_http::{ready, signal};
 use tender_mediation::discovery::{Access, Discovery, Event, Own, Settings};
 use tender_package::{Message, Outcome, ReturnCode};
@@ -23,14 +25,16 @@ const THREADS_MAX: usize = 4;
 
 /// Options of `tender discovery run`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  tender discovery run --keystore keystore.p12 --keystore-password-file password --trust truststore.p12\n  \
+#[command(
+    after_help = "Examples:\n  tender discovery run --keystore keystore.p12 --keystore-password-file password --trust truststore.p12\n  \
                   tender discovery run --plain --listen 127.0.0.1:8761 --definitions 'api-defs;more-defs'\n\n\
                   What is not said comes from the variables that a launcher gives components: ZWE_configs_port,\n\
                   ZWE_haInstance_hostname, ZWE_zowe_certificate_*, ZWE_zowe_verifyCertificates,\n\
                   ZWE_STATIC_DEFINITIONS_DIR, and those of version 1. SIGHUP reads certificates and static\n\
                   definitions again, SIGTERM ends it.\n\n\
                   Ends with 0 when it was stopped, 4 when requests had to be cut off, 12 when the port is taken, 16 when\n\
-                  it is not configured well or the certificate has ended, 24 for a wrong word, 28 when a file is missing.")]
+                  it is not configured well or the certificate has ended, 24 for a wrong word, 28 when a file is missing."
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     options: Options,
@@ -83,9 +87,9 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
     let events = http_events();
     let tls = plan.tls.clone().map(|files| Tls::load(files, &events)).transpose().map_err(fault::tls)?;
     let transport = tls.clone().map_or(Transport::Plain, Transport::Tls);
-    let access = plan.has_access_log.then(|| {
-        Arc::new(|access: &Requested<'_>| tell(&access.to_string())) as tender_http::AccessSink
-    });
+    let access = plan
+        .has_access_log
+        .then(|| Arc::new(|access: &Requested<'_>| tell(&access.to_string())) as tender_http::AccessSink);
     let settings = HttpSettings { limits: Limits::default(), access, events: Arc::clone(&events), transport };
     let server = Server::bind(&plan.listen, settings).map_err(fault::bind)?;
     let mut termination =
@@ -130,7 +134,8 @@ fn settings_of(plan: &Plan, addresses: &[SocketAddr]) -> Result<Settings, Comman
         _ => Access::Open,
     };
     let port = addresses.first().map_or(0, SocketAddr::port);
-    let own = Own { host: plan.host.clone(), address: plan.address.clone(), port, is_secure: plan.tls.is_some() };
+    let own =
+        Own { host: plan.host.clone(), address: plan.address.clone(), port, is_secure: plan.tls.is_some() };
     Ok(Settings {
         policy: plan.policy,
         access,
@@ -185,8 +190,8 @@ fn line(event: &Event) -> String {
             format!("{id} {told}")
         }
         Event::Statics { .. } => format!("ZWEAD100I {event}"),
-        Event::Preserving(true) => format!("ZWEAD101W {event}"),
-        Event::Preserving(false) => format!("ZWEAD102I {event}"),
+        Event::Preserving { silent: 1.. } => format!("ZWEAD101W {event}"),
+        Event::Preserving { silent: 0 } => format!("ZWEAD102I {event}"),
         Event::Registered { .. } => format!("ZWEAD103I {event}"),
         Event::Cancelled { .. } => format!("ZWEAD104I {event}"),
         Event::Evicted { .. } => format!("ZWEAD105W {event}"),

@@ -86,7 +86,7 @@ impl Discovery {
             registry.cancel(&gone.app, &gone.id, now_ms).ok();
         }
         for new in after.iter().filter(|one| !before.contains(one)) {
-            registry.register(registered_at(new, now_ms), now_ms);
+            registry.take_own(registered_at(new, now_ms), now_ms);
         }
     }
 
@@ -97,9 +97,7 @@ impl Discovery {
         own.extend(self.0.settings.own.as_ref().map(|own| own.instance(now_ms)));
         let mut registry = self.0.state.registry();
         for instance in own {
-            if registry.heartbeat(&instance.app, &instance.id, None, false, now_ms).is_err() {
-                registry.register(registered_at(&instance, now_ms), now_ms);
-            }
+            registry.keep(registered_at(&instance, now_ms), now_ms);
         }
     }
 
