@@ -7,6 +7,7 @@ mod component;
 mod config;
 mod console;
 mod diagnose;
+mod discovery;
 pub(crate) mod envelope;
 mod instance;
 pub(crate) mod launcher;
@@ -109,6 +110,9 @@ pub(crate) enum Command {
     /// The cross-memory server: install, run, ask
     #[command(subcommand)]
     Xmem(xmem::Xmem),
+    /// The discovery service: who is there and where it runs
+    #[command(subcommand)]
+    Discovery(discovery::Discovery),
     /// Checks an instance from outside
     Verify(verify::Args),
     /// Collects what people need to find a fault, without secrets
@@ -146,6 +150,7 @@ impl Command {
             Self::Saf(command) => command.run(shell),
             Self::Security(command) => command.run(shell),
             Self::Xmem(command) => command.run(shell),
+            Self::Discovery(command) => command.run(shell),
             Self::Verify(command) => command.run(shell),
             Self::Support(command) => command.run(shell),
             Self::Diagnose(command) => command.run(),

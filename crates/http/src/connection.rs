@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -56,6 +57,11 @@ pub(crate) async fn serve<H: Handler>(
     let failed = |reason: String| (shared.settings.events)(&Event::Handshake { client, reason });
     let stream = match tokio::time::timeout(shared.settings.limits.handshake_timeout, accepted).await {
         Ok(Ok(stream)) => stream,
+        // Who only looks whether the port is open goes away like this.
+        Ok(Err(error)) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => {
+            let reason = "the client went away before the TLS handshake".to_owned();
+            return (shared.settings.events)(&Event::Connection { client, reason });
+        }
         Ok(Err(error)) => return failed(tls::reason(&error)),
         Err(_) => return failed("the client did not go on with it in time".to_owned()),
     };
@@ -186,7 +192,6 @@ async fn respond<H: Handler>(
     pace: &Arc<Pace>,
 ) -> Response<Answer> {
     let (begun, in_flight) = (Instant::now(), InFlight::begin(pace));
-    // What a HEAD is answered with has no body, whatever is said about it.
     let is_head = request.method() == Method::HEAD;
     let line = shared.settings.access.is_some().then(|| Line {
         method: request.method().clone(),
@@ -200,6 +205,7 @@ async fn respond<H: Handler>(
             shared.handler.handle(request, &peer).await
         }
     };
+    let response = if is_head { without_body(response) } else { response };
     let status = response.status();
     let tell = line.map(|line| {
         let shared = Arc::clone(shared);
@@ -221,7 +227,16 @@ async fn respond<H: Handler>(
             }
         }) as Box<dyn FnOnce(u64, bool) + Send>
     });
-    response.map(|body| Answer { body, sent: 0, is_done: is_head, tell, _in_flight: in_flight })
+    response.map(|body| Answer { body, sent: 0, is_done: false, tell, _in_flight: in_flight })
+}
+
+/// Leaves the body of an answer to HEAD out, and says how long it would have been.
+fn without_body(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
+    let length = response.body().size_hint().exact().filter(|_| !response.body().is_end_stream());
+    if let Some(length) = length {
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+    }
+    response.map(|_| ResponseBody::Empty)
 }
 
 struct Line {

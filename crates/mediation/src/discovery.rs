@@ -17,6 +17,6 @@ pub mod xml;
 
 pub use event::{Event, EventSink};
 pub use instance::{Action, DataCenter, Instance, Lease, Port, ReadError, Status};
-pub use registry::{Entry, Heartbeat, Policy, Refused, Registered, Registry, View};
+pub use registry::{Entry, Evicted, Heartbeat, Policy, Refused, Registered, Registry, View};
 pub use service::{Access, Discovery, Own, Settings};
 pub use snapshot::{Document, Edition, Form, Part};

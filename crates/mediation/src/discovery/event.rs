@@ -37,7 +37,10 @@ pub enum Event {
         id: String,
     },
     /// So few heartbeats arrive that nobody is taken away, or no longer so few.
-    Preserving(bool),
+    Preserving {
+        /// How many are silent and stay; 0 when it is over.
+        silent: usize,
+    },
     /// Static definitions were read.
     Statics {
         /// Instances that they make.
@@ -70,10 +73,13 @@ impl fmt::Display for Event {
                     app.escape_debug()
                 )
             }
-            Self::Preserving(true) => {
-                f.write_str("too few heartbeats arrive, perhaps the network is broken: nobody is taken away")
+            Self::Preserving { silent: 0 } => f.write_str("silent instances are taken away again"),
+            Self::Preserving { silent } => {
+                write!(
+                    f,
+                    "{silent} instances are silent at once, perhaps the network is broken: none is taken away"
+                )
             }
-            Self::Preserving(false) => f.write_str("enough heartbeats arrive again"),
             Self::Statics { instances, problems: 0 } => {
                 write!(f, "static definitions: {instances} instances")
             }

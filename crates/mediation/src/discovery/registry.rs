@@ -24,6 +24,8 @@ pub struct Policy {
     pub is_double_lease: bool,
     /// Nobody is taken away while fewer heartbeats than this part of those expected arrive; 0 switches that off.
     pub preserving_part: f64,
+    /// So many silent instances are not taken away then; fewer are, whatever arrives: one that fails alone has failed.
+    pub preserving_from: usize,
     /// For how long a change is told, in milliseconds.
     pub delta_ms: u64,
     /// For how long an override is kept that nobody asks for, in milliseconds.
@@ -39,6 +41,7 @@ impl Default for Policy {
         Self {
             is_double_lease: false,
             preserving_part: 0.85,
+            preserving_from: 3,
             delta_ms: 180_000,
             override_ms: 3_600_000,
             instances_max: 50_000,
@@ -54,6 +57,8 @@ pub struct Entry {
     pub instance: Arc<Instance>,
     /// It has sent a heartbeat since it was registered.
     is_renewed: bool,
+    /// The server itself keeps it: it says nothing about the network.
+    is_own: bool,
 }
 
 /// What became of a registration.
@@ -125,6 +130,15 @@ impl View {
     pub fn count(&self) -> usize {
         self.applications.iter().map(|(_, instances)| instances.len()).sum()
     }
+}
+
+/// What became of silent instances.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Evicted {
+    /// Those that were taken away.
+    pub instances: Vec<Arc<Instance>>,
+    /// How many were not, because many are silent at once.
+    pub preserved: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -244,7 +258,7 @@ impl Registry {
         self.changed(&instance, now_ms);
         self.bytes = bytes;
         let ids = self.applications.entry(instance.app.clone()).or_default();
-        ids.insert(instance.id.clone(), Entry { instance, is_renewed: false });
+        ids.insert(instance.id.clone(), Entry { instance, is_renewed: false, is_own: false });
         if known.is_some() {
             return Registered::Replaced;
         }
@@ -279,6 +293,27 @@ impl Registry {
         self.renewals.turn(now_ms);
         self.renewals.now += 1;
         Ok(answer)
+    }
+
+    /// Renews an instance that the server itself keeps, or takes it: such heartbeats say nothing about the network and
+    /// are not counted.
+    pub fn keep(&mut self, instance: Instance, now_ms: u64) {
+        if let Ok(entry) = entry_of(&mut self.applications, &instance.app, &instance.id)
+            && entry.is_own
+        {
+            Arc::make_mut(&mut entry.instance).lease.renewed_ms = now_ms;
+            return;
+        }
+        self.take_own(instance, now_ms);
+    }
+
+    /// Takes an instance that the server itself keeps, in the place of what is there.
+    pub fn take_own(&mut self, instance: Instance, now_ms: u64) {
+        let (app, id) = (instance.app.clone(), instance.id.clone());
+        self.register(instance, now_ms);
+        if let Ok(entry) = entry_of(&mut self.applications, &app, &id) {
+            entry.is_own = true;
+        }
     }
 
     /// Takes an instance away because it says so.
@@ -316,11 +351,8 @@ impl Registry {
     /// Takes away what has not been heard of for longer than its lease; returns what that was.
     ///
     /// While heartbeats fail to arrive from many at once it is more likely the network that is broken: then nothing is
-    /// taken away ([`Policy::preserving_part`]).
-    pub fn evict(&mut self, now_ms: u64) -> Vec<Arc<Instance>> {
-        if self.is_preserving(now_ms) {
-            return Vec::new();
-        }
+    /// taken away ([`Policy::preserving_part`], [`Policy::preserving_from`]).
+    pub fn evict(&mut self, now_ms: u64) -> Evicted {
         let is_double = self.policy.is_double_lease;
         let is_over = |entry: &&Entry| {
             let lease = &entry.instance.lease;
@@ -332,13 +364,19 @@ impl Registry {
             .filter(is_over)
             .map(|entry| (entry.instance.app.clone(), entry.instance.id.clone()))
             .collect();
-        over.into_iter().filter_map(|(app, id)| self.remove(&app, &id, now_ms)).collect()
+        if over.len() >= self.policy.preserving_from && self.is_preserving(now_ms) {
+            return Evicted { instances: Vec::new(), preserved: over.len() };
+        }
+        let instances = over.into_iter().filter_map(|(app, id)| self.remove(&app, &id, now_ms)).collect();
+        Evicted { instances, preserved: 0 }
     }
 
-    /// Says whether so few heartbeats arrive that nobody is taken away.
+    /// Says whether so few heartbeats arrive that it is more likely the network that is broken.
     pub fn is_preserving(&mut self, now_ms: u64) -> bool {
         self.renewals.turn(now_ms);
-        let expected: f64 = self.all().map(|one| 60.0 / one.lease.renewal_interval_s.max(1) as f64).sum();
+        let entries = self.applications.values().flat_map(BTreeMap::values).filter(|entry| !entry.is_own);
+        let expected: f64 =
+            entries.map(|entry| 60.0 / entry.instance.lease.renewal_interval_s.max(1) as f64).sum();
         let arrived = self.renewals.before.max(self.renewals.now) as f64;
         self.policy.preserving_part > 0.0 && arrived < expected * self.policy.preserving_part
     }

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tender_http::hyper::{Method, Request, Response, StatusCode};
+use tender_http::hyper::{Request, Response};
 use tender_http::{Handler, Peer, RequestBody, ResponseBody};
 
 pub use guard::Access;
@@ -151,13 +151,6 @@ impl Handler for Discovery {
             self.0.state.counters.count(Kind::Refused);
             return answer::denied(why);
         }
-        let is_head = request.method() == Method::HEAD;
-        let mut answer = self.call(call, request, peer).await;
-        if is_head && answer.status() == StatusCode::OK {
-            // The length is said all the same; the connection leaves the body out.
-            let length = tender_http::hyper::body::Body::size_hint(answer.body()).exact().unwrap_or(0);
-            answer.headers_mut().insert(tender_http::hyper::header::CONTENT_LENGTH, length.into());
-        }
-        answer
+        self.call(call, request, peer).await
     }
 }

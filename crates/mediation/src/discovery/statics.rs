@@ -15,4 +15,4 @@ mod metadata;
 pub use directory::{Reading, directories, read};
 pub use metadata::{Additional, Mode};
 
-pub(crate) use directory::stamps;
+pub(crate) use directory::{Stamps, stamps};

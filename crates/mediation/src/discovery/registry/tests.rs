@@ -140,8 +140,8 @@ fn lease_ends_exactly_or_twice_as_late_when_asked_for() {
             Registry::new(Policy { is_double_lease, preserving_part: 0.0, ..Policy::default() });
         registry.register(instance("a", "UP", 1_000), 1_000);
         registry.heartbeat("hwexpress", "a", None, false, 1_000).unwrap();
-        assert!(registry.evict(last).is_empty());
-        assert_eq!(registry.evict(last + 1).len(), 1);
+        assert!(registry.evict(last).instances.is_empty());
+        assert_eq!(registry.evict(last + 1).instances.len(), 1);
         let delta = parsed(&json::applications(&registry.delta(last + 1)));
         assert_eq!(delta["applications"]["application"][0]["instance"][0]["actionType"], "DELETED");
     }
@@ -162,10 +162,13 @@ fn nobody_is_taken_away_while_most_heartbeats_are_missing() {
             }
         }
     }
-    assert_eq!(registry.evict(119_000).iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["9"]);
+    assert_eq!(
+        registry.evict(119_000).instances.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(),
+        ["9"]
+    );
     assert!(!registry.is_preserving(120_001));
     assert!(registry.is_preserving(600_000));
-    assert!(registry.evict(600_000).is_empty());
+    assert!(registry.evict(600_000) == Evicted { instances: Vec::new(), preserved: 9 });
 }
 
 #[test]
@@ -246,4 +249,26 @@ fn registry_takes_no_more_than_it_may_hold() {
     assert_eq!(registry.register(instance("b", "UP", 1), 3), Registered::Full);
     registry.cancel("hwexpress", "a", 4).unwrap();
     assert_eq!((registry.count, registry.bytes), (0, 0));
+}
+
+#[test]
+fn one_that_fails_alone_is_taken_away_and_what_the_server_keeps_is_not_counted() {
+    let mut registry = Registry::default();
+    registry.register(instance("a", "UP", 1), 1);
+    for id in ["own-1", "own-2", "own-3"] {
+        registry.take_own(instance(id, "UP", 1), 1);
+    }
+    for round in 1..=10 {
+        for id in ["own-1", "own-2", "own-3"] {
+            registry.keep(instance(id, "UP", 1), round * 30_000);
+        }
+    }
+    assert!(registry.is_preserving(300_000));
+    let evicted = registry.evict(300_000).instances;
+    assert_eq!(evicted.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["a"]);
+    assert!(!registry.is_preserving(300_000), "nothing is expected any more");
+    assert_eq!(registry.version(), 5, "renewing is no change");
+    registry.cancel("hwexpress", "own-1", 300_001).unwrap();
+    registry.keep(instance("own-1", "UP", 1), 300_002);
+    assert_eq!(registry.count(), 3);
 }

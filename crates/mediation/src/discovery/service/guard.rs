@@ -1,5 +1,7 @@
 //! Who may ask.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use tender_http::Peer;
 use tender_http::hyper::HeaderMap;
 use tender_http::hyper::header::AUTHORIZATION;
@@ -38,6 +40,12 @@ pub(super) enum Denied {
 }
 
 impl Access {
+    /// Asks for a user and password.
+    #[must_use]
+    pub fn basic(user: &str, password: &str) -> Self {
+        Self::Basic { authorization: format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))) }
+    }
+
     /// Decides.
     pub(super) fn check(&self, peer: &Peer, headers: &HeaderMap) -> Result<(), Denied> {
         match self {

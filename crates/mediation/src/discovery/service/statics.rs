@@ -10,7 +10,7 @@ use tender_config::Problem;
 
 use super::Discovery;
 use crate::discovery::event::Event;
-use crate::discovery::statics::{self, Additional, Mode, Reading};
+use crate::discovery::statics::{self, Additional, Mode, Reading, Stamps};
 use crate::discovery::{Instance, json as documents};
 
 /// What was read last.
@@ -26,9 +26,16 @@ struct Current {
     instances: Vec<Instance>,
     additional: BTreeMap<String, Additional>,
     problems: Vec<Problem>,
+    /// The files as they were before they were read.
+    stamps: Stamps,
 }
 
 impl Statics {
+    /// Says whether files are others than those that were read.
+    pub(super) fn is_other(&self, stamps: &Stamps) -> bool {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).stamps != *stamps
+    }
+
     /// Adds to an instance what is said about its service.
     pub(super) fn add_to(&self, instance: &mut Instance) {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
@@ -51,14 +58,16 @@ impl Discovery {
     pub async fn read_statics(&self) {
         let _reading = self.0.statics.reading.lock().await;
         let directories = self.0.settings.directories.clone();
-        let read = tokio::task::spawn_blocking(move || statics::read(&directories, 0)).await;
-        let mut reading = read.expect("reading definitions does not fail");
+        // What changes while it is read is read again.
+        let read = move || (statics::stamps(&directories), statics::read(&directories, 0));
+        let read = tokio::task::spawn_blocking(read).await;
+        let (stamps, mut reading) = read.expect("reading definitions does not fail");
         resolve(&mut reading).await;
         let before = {
             let mut current = self.0.statics.current.lock().unwrap_or_else(PoisonError::into_inner);
             let problems = reading.report.problems.clone();
-            let next =
-                Current { instances: reading.instances.clone(), additional: reading.additional, problems };
+            let (instances, additional) = (reading.instances.clone(), reading.additional);
+            let next = Current { instances, additional, problems, stamps };
             std::mem::replace(&mut *current, next)
         };
         self.take_over(&before.instances, &reading.instances);
@@ -77,7 +86,7 @@ impl Discovery {
             registry.cancel(&gone.app, &gone.id, now_ms).ok();
         }
         for new in after.iter().filter(|one| !before.contains(one)) {
-            registry.register(registered_at(new, now_ms), now_ms);
+            registry.take_own(registered_at(new, now_ms), now_ms);
         }
     }
 
@@ -88,9 +97,7 @@ impl Discovery {
         own.extend(self.0.settings.own.as_ref().map(|own| own.instance(now_ms)));
         let mut registry = self.0.state.registry();
         for instance in own {
-            if registry.heartbeat(&instance.app, &instance.id, None, false, now_ms).is_err() {
-                registry.register(registered_at(&instance, now_ms), now_ms);
-            }
+            registry.keep(registered_at(&instance, now_ms), now_ms);
         }
     }
 

@@ -7,12 +7,19 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::Discovery;
 use super::counters::Kind;
 use crate::discovery::event::Event;
+use crate::discovery::registry::Evicted;
 use crate::discovery::statics::stamps;
 
 /// Half of what leases of static instances and of the server itself are renewed within.
 const RENEWAL: Duration = Duration::from_secs(15);
 
 impl Discovery {
+    /// Reads static definitions and registers the server itself: what clients should find from the first request on.
+    pub async fn begin(&self) {
+        self.read_statics().await;
+        self.renew_own();
+    }
+
     /// Goes on until it is dropped: ends leases, renews its own, reads static definitions again when they change.
     pub async fn tasks(self) {
         tokio::join!(self.end_leases(), self.renew(), self.watch_statics());
@@ -21,21 +28,18 @@ impl Discovery {
     async fn end_leases(&self) {
         let mut timer = interval(self.0.settings.eviction_interval);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut was_preserving = false;
+        let mut is_preserving = false;
         loop {
             timer.tick().await;
             let now_ms = self.0.state.clock.now_ms();
-            let (evicted, is_preserving) = {
-                let mut registry = self.0.state.registry();
-                (registry.evict(now_ms), registry.is_preserving(now_ms))
-            };
-            self.0.state.counters.add(Kind::Evictions, evicted.len() as u64);
-            for instance in evicted {
+            let Evicted { instances, preserved } = self.0.state.registry().evict(now_ms);
+            self.0.state.counters.add(Kind::Evictions, instances.len() as u64);
+            for instance in instances {
                 self.tell(&Event::Evicted { app: instance.app.clone(), id: instance.id.clone() });
             }
-            if is_preserving != was_preserving {
-                was_preserving = is_preserving;
-                self.tell(&Event::Preserving(is_preserving));
+            if (preserved > 0) != is_preserving {
+                is_preserving = preserved > 0;
+                self.tell(&Event::Preserving { silent: preserved });
             }
             self.0.state.forget();
         }
@@ -55,17 +59,11 @@ impl Discovery {
     async fn watch_statics(&self) {
         let mut timer = interval(self.0.settings.watch_interval);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let look = || {
-            let directories = self.0.settings.directories.clone();
-            async move { tokio::task::spawn_blocking(move || stamps(&directories)).await.unwrap_or_default() }
-        };
-        let mut known = look().await;
-        self.read_statics().await;
         loop {
             timer.tick().await;
-            let now = look().await;
-            if now != known {
-                known = now;
+            let directories = self.0.settings.directories.clone();
+            let now = tokio::task::spawn_blocking(move || stamps(&directories)).await.unwrap_or_default();
+            if self.0.statics.is_other(&now) {
                 self.read_statics().await;
             }
         }
