@@ -1,6 +1,7 @@
 //! The commands: one file each, one line each in [`Command`].
 
 pub(crate) mod agent;
+mod cache;
 mod certificate;
 mod completion;
 mod component;
@@ -9,6 +10,7 @@ mod console;
 mod diagnose;
 mod discovery;
 pub(crate) mod envelope;
+mod gateway;
 mod instance;
 pub(crate) mod launcher;
 mod logs;
@@ -113,6 +115,12 @@ pub(crate) enum Command {
     /// The discovery service: who is there and where it runs
     #[command(subcommand)]
     Discovery(discovery::Discovery),
+    /// The gateway: the one way in to all services
+    #[command(subcommand)]
+    Gateway(gateway::Gateway),
+    /// The caching service: what services share
+    #[command(subcommand)]
+    Cache(cache::Cache),
     /// Checks an instance from outside
     Verify(verify::Args),
     /// Collects what people need to find a fault, without secrets
@@ -151,6 +159,8 @@ impl Command {
             Self::Security(command) => command.run(shell),
             Self::Xmem(command) => command.run(shell),
             Self::Discovery(command) => command.run(shell),
+            Self::Gateway(command) => command.run(shell),
+            Self::Cache(command) => command.run(shell),
             Self::Verify(command) => command.run(shell),
             Self::Support(command) => command.run(shell),
             Self::Diagnose(command) => command.run(),

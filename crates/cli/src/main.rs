@@ -13,6 +13,7 @@ mod media;
 mod progress;
 mod quickstart;
 mod render;
+mod serving;
 mod zwe;
 
 use std::ffi::OsString;

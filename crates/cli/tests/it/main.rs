@@ -12,6 +12,7 @@ mod cross_memory;
 mod emergency;
 mod exit_codes;
 mod faults;
+mod front_door;
 mod installation;
 mod real_servers;
 mod rules;

@@ -9,12 +9,30 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::PrivateKeyDer;
+use tender_certificate::tls::Roots;
 use tender_certificate::{Bundle, CertificateInfo, KeyEntry, Password, Secret};
 
 use super::{ClientAuth, Identity, Loaded, TlsError, TlsFiles, TrustFile};
 
 /// Protocols by what the client offers, ours first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+impl TlsFiles {
+    /// Reads the server's own key with its certificate, as it shows them as a client, too.
+    pub fn key(&self) -> Result<KeyEntry, TlsError> {
+        key_of(&self.identity).map(|(_, key)| key)
+    }
+
+    /// Reads the authorities that are trusted.
+    pub fn roots(&self) -> Result<Roots, TlsError> {
+        let mut certificates = Vec::new();
+        for TrustFile { file, password } in &self.trust {
+            let bundle = read(file, password.as_ref())?;
+            certificates.extend(bundle.trusted().map(|entry| entry.certificate.clone()));
+        }
+        Ok(Roots::of(certificates))
+    }
+}
 
 pub(super) fn load(files: &TlsFiles) -> Result<(ServerConfig, Loaded), TlsError> {
     let (path, key) = key_of(&files.identity)?;

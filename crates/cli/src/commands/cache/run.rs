@@ -1,0 +1,122 @@
+//! `tender cache run`.
+
+use std::time::Instant;
+
+use tender_cache::{Caching, Eviction, Limits, OwnerRules};
+use tender_package::{Message, Outcome, ReturnCode};
+
+use crate::commands::Shell;
+use crate::error::CommandError;
+use crate::serving::Named;
+use crate::serving::environment::{Environment, Names};
+use crate::serving::options::{Options, PlanError, Serving};
+use crate::serving::run::{Opened, check, tell, with_threads};
+use crate::serving::store::Place;
+
+const NAMED: Named = Named { component: "caching-service", title: "caching service", port: 7555 };
+
+const STORE: Names = &["ZWE_configs_storage_mode", "ZWE_components_{}_storage_mode", "CACHING_STORAGE_MODE"];
+const SIZE: Names = &["ZWE_configs_storage_size", "ZWE_components_{}_storage_size"];
+const EVICTION: Names =
+    &["ZWE_configs_storage_evictionStrategy", "ZWE_components_{}_storage_evictionStrategy"];
+
+/// Options of `tender cache run`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  tender cache run --keystore keystore.p12 --keystore-password-file password --trust truststore.p12 \\\n    \
+                        --store disk:cache.redb --gateway 'CN=gateway.example.com'\n  \
+                        tender cache run --plain --store redis://127.0.0.1:6379\n\n\
+                        What is not said comes from the variables that a launcher gives components: ZWE_configs_port,\n\
+                        ZWE_configs_storage_mode, _size and _evictionStrategy, ZWE_zowe_certificate_*. SIGHUP reads\n\
+                        certificates again, SIGTERM ends it.\n\n\
+                        Ends with 0 when it was stopped, 4 when requests had to be cut off, 12 when the port is taken or the\n\
+                        store does not answer, 16 when it is not configured well or the certificate has ended, 24 for a wrong\n\
+                        word, 28 when a file is missing."
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    options: Options,
+    /// Where entries are kept: memory, disk:FILE, etcd:URL[,URL] or redis://HOST:PORT
+    #[arg(long, value_name = "STORE")]
+    store: Option<Place>,
+    /// Entries there may be, of all owners together
+    #[arg(long, value_name = "NUMBER")]
+    size: Option<u64>,
+    /// What happens when there are as many: reject or removeOldest
+    #[arg(long, value_name = "STRATEGY")]
+    eviction: Option<Eviction>,
+    /// Whom the certificate of a gateway names, or its SHA-256: it may speak for other services; may be given several times
+    #[arg(long, value_name = "SUBJECT")]
+    gateway: Vec<String>,
+}
+
+struct Plan {
+    serving: Serving,
+    store: Place,
+    limits: Limits,
+    owners: OwnerRules,
+}
+
+impl Args {
+    /// Serves until a signal ends it.
+    pub(crate) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
+        let begun = Instant::now();
+        let look_up = |name: &str| std::env::var(name).ok();
+        let plan =
+            self.plan(&Environment::new(NAMED.component, &look_up)).map_err(|fault| NAMED.plan(fault))?;
+        if shell.is_check {
+            let mut outcome = Outcome::default();
+            check(NAMED, &plan.serving, &mut outcome)?;
+            let text = format!(
+                "would keep up to {} entries, and then {}",
+                plan.limits.entries_max, plan.limits.eviction
+            );
+            outcome.say(Message::with_id("ZWEAM007I", text));
+            return Ok(outcome);
+        }
+        with_threads(NAMED, serve(plan, begun))
+    }
+
+    fn plan(self, environment: &Environment<'_>) -> Result<Plan, PlanError> {
+        let serving = self.options.plan(NAMED, environment)?;
+        let store = read(environment, STORE, "store: memory, disk:FILE, etcd:URL or redis://HOST:PORT")?;
+        let size = read(environment, SIZE, "number of entries")?;
+        let eviction = read(environment, EVICTION, "eviction strategy; there are reject and removeOldest")?;
+        let usual = Limits::default();
+        let limits = Limits {
+            entries_max: self.size.or(size).unwrap_or(usual.entries_max),
+            eviction: self.eviction.or(eviction).unwrap_or(usual.eviction),
+            ..usual
+        };
+        let owners = OwnerRules {
+            gateways: self.gateway,
+            // Nobody can show a certificate then, and somebody must say whose an entry is.
+            believes_everybody: serving.tls.is_none() || !serving.verify.checks_chain(),
+        };
+        Ok(Plan { serving, store: self.store.or(store).unwrap_or(Place::Memory), limits, owners })
+    }
+}
+
+fn read<T: std::str::FromStr>(
+    environment: &Environment<'_>,
+    names: Names,
+    wanted: &'static str,
+) -> Result<Option<T>, PlanError> {
+    let Some(set) = environment.set(names) else { return Ok(None) };
+    let value = set.text.parse();
+    value.map(Some).map_err(|_| PlanError::Value { text: set.text.clone(), from: set.name, wanted })
+}
+
+async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
+    let store = plan.store.open("cache").await.map_err(|fault| {
+        NAMED.told("ZWECS151E", ReturnCode::Outside, "failed to open the store of", None, fault)
+    })?;
+    let opened = Opened::open(NAMED, &plan.serving, tender_http::Limits::default())?;
+    if plan.store == Place::Memory {
+        tell("ZWECS701W entries are kept in memory alone: they end with this service and are not shared");
+    }
+    if plan.owners.believes_everybody {
+        tell("ZWECS702W certificates are not asked for: whoever reaches this service is who he says he is");
+    }
+    opened.run(Caching::new(store, plan.limits, plan.owners), begun).await
+}

@@ -1,0 +1,241 @@
+//! `tender gateway run`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tender_certificate::tls::{Roots, client_config};
+use tender_gateway::auth::provider::{CrossMemory, Dummy, PasswordFile};
+use tender_gateway::auth::{AuthSettings, Provider, Revocations, SigningKey};
+use tender_gateway::{Event, Fetcher, FetcherSettings, Gateway, Settings, UpstreamSettings};
+use tender_package::{Message, Outcome, ReturnCode};
+use tender_xmem::ServerName;
+
+use crate::commands::Shell;
+use crate::error::CommandError;
+use crate::serving::Named;
+use crate::serving::environment::{Environment, Names};
+use crate::serving::options::{Options, PlanError, Serving};
+use crate::serving::run::{Opened, check, tell, with_threads};
+use crate::serving::store::Place;
+
+const NAMED: Named = Named { component: "gateway", title: "gateway", port: 7554 };
+
+const DISCOVERY: Names = &["ZWE_DISCOVERY_SERVICES_LIST", "ZWE_discovery_services_list"];
+
+/// Options of `tender gateway run`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  tender gateway run --keystore keystore.p12 --keystore-password-file password --trust truststore.p12 \\\n    \
+                        --discovery https://localhost:7553/eureka --provider xmem --store etcd:http://127.0.0.1:2379\n  \
+                        tender gateway run --plain --discovery http://127.0.0.1:8761/eureka --provider file:users\n\n\
+                        What is not said comes from the variables that a launcher gives components: ZWE_configs_port,\n\
+                        ZWE_DISCOVERY_SERVICES_LIST, ZWE_zowe_certificate_*, ZWE_zowe_verifyCertificates. Tokens are signed\n\
+                        with the key of the certificate: gateways that share it, and a store, know each other's tokens.\n\
+                        SIGHUP reads certificates again, SIGTERM ends it.\n\n\
+                        Ends with 0 when it was stopped, 4 when requests had to be cut off, 12 when the port is taken or the\n\
+                        store does not answer, 16 when it is not configured well or the certificate has ended, 24 for a wrong\n\
+                        word, 28 when a file is missing."
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    options: Options,
+    /// Where discovery is; may be given several times
+    #[arg(long, value_name = "URL")]
+    discovery: Vec<String>,
+    /// Seconds between two looks at what is registered, unless discovery tells of a change
+    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
+    discovery_interval: u64,
+    /// Who checks passwords: xmem[:SERVER], file:FILE, dummy (for trials), or none (nobody logs in)
+    #[arg(long, value_name = "PROVIDER", default_value = "none")]
+    provider: Checks,
+    /// Hours for which a token is good
+    #[arg(long, value_name = "HOURS", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=720))]
+    token_hours: u64,
+    /// Where tokens that were logged out are shared with other gateways: etcd:URL[,URL] or redis://HOST:PORT
+    #[arg(long, value_name = "STORE", default_value = "memory")]
+    store: Place,
+    /// Seconds that a service has to begin its answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
+    /// Refuse paths with encoded slashes
+    #[arg(long)]
+    no_encoded_slashes: bool,
+    /// Say in answers which instance gave them
+    #[arg(long)]
+    tell_instance: bool,
+}
+
+/// Who checks passwords.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Checks {
+    Nobody,
+    Dummy,
+    File(PathBuf),
+    CrossMemory(ServerName),
+}
+
+impl FromStr for Checks {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "none" => Ok(Self::Nobody),
+            None if text == "dummy" => Ok(Self::Dummy),
+            None if text == "xmem" => Ok(Self::CrossMemory(ServerName::default())),
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
+            Some(("xmem", name)) => name.parse().map(Self::CrossMemory).map_err(|fault| format!("{fault}")),
+            _ => Err("give xmem, xmem:SERVER, file:FILE, dummy or none".to_owned()),
+        }
+    }
+}
+
+struct Plan {
+    serving: Serving,
+    discovery: Vec<tender_http::hyper::Uri>,
+    args: Args,
+}
+
+impl Args {
+    /// Serves until a signal ends it.
+    pub(crate) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
+        let begun = Instant::now();
+        let look_up = |name: &str| std::env::var(name).ok();
+        let plan =
+            self.plan(&Environment::new(NAMED.component, &look_up)).map_err(|fault| NAMED.plan(fault))?;
+        if shell.is_check {
+            let mut outcome = Outcome::default();
+            check(NAMED, &plan.serving, &mut outcome)?;
+            for address in &plan.discovery {
+                outcome.say(Message::with_id("ZWEAM007I", format!("would ask discovery at {address}")));
+            }
+            return Ok(outcome);
+        }
+        with_threads(NAMED, serve(plan, begun))
+    }
+
+    fn plan(self, environment: &Environment<'_>) -> Result<Plan, PlanError> {
+        let serving = self.options.plan(NAMED, environment)?;
+        let (texts, from) = match environment.set(DISCOVERY) {
+            _ if !self.discovery.is_empty() => (self.discovery.clone(), "--discovery".to_owned()),
+            Some(set) => (set.text.split(',').map(|text| text.trim().to_owned()).collect(), set.name),
+            None => {
+                let scheme = if serving.tls.is_some() { "https" } else { "http" };
+                (vec![format!("{scheme}://{}:7553/eureka", serving.host)], String::new())
+            }
+        };
+        let address = |text: String| {
+            let parsed = text.parse().ok().filter(|uri: &tender_http::hyper::Uri| {
+                uri.host().is_some() && matches!(uri.scheme_str(), Some("http" | "https"))
+            });
+            let wanted = "address of discovery, such as https://localhost:7553/eureka";
+            parsed.ok_or_else(|| PlanError::Value { text, from: from.clone(), wanted })
+        };
+        let discovery = texts.into_iter().map(address).collect::<Result<_, _>>()?;
+        Ok(Plan { serving, discovery, args: self })
+    }
+}
+
+async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
+    let Plan { serving, discovery, args } = plan;
+    let (roots, identity) = match &serving.tls {
+        Some(files) => {
+            let key = files.key().map_err(|fault| NAMED.tls(fault))?;
+            (files.roots().map_err(|fault| NAMED.tls(fault))?, Some(key))
+        }
+        None => (Roots::of(Vec::new()), None),
+    };
+    let client = client_config(serving.verify, roots, identity.as_ref()).map_err(|fault| {
+        NAMED.told("ZWEAM400E", ReturnCode::Refused, "failed to set up TLS for", None, fault)
+    })?;
+    let mut upstream = UpstreamSettings::new(Arc::new(client.clone()));
+    upstream.answer_timeout = Duration::from_secs(args.timeout);
+    let mut settings = Settings::new(upstream);
+    settings.allows_encoded_slashes = !args.no_encoded_slashes;
+    settings.tells_instance = args.tell_instance;
+    settings.events = Arc::new(|event| tell(&line(event)));
+    settings.auth = auth(&args, identity.as_ref()).await?;
+    if let Some(auth) = &settings.auth {
+        let lost = |error: &tender_cache::StoreError| {
+            tell(&format!("ZWEAG104E the store of tokens that were logged out does not answer: {error}"));
+        };
+        tokio::spawn(Arc::clone(&auth.revocations).run(lost));
+    }
+    let limits = tender_http::Limits { body_bytes: u64::MAX, ..tender_http::Limits::default() };
+    let opened = Opened::open(NAMED, &serving, limits)?;
+    let gateway = Gateway::new(settings);
+    let mut fetcher = Fetcher::new(FetcherSettings {
+        discovery,
+        tls: client,
+        interval: Duration::from_secs(args.discovery_interval.max(1)),
+        timeout: Duration::from_secs(10),
+    });
+    // Whoever finds the port open finds the services, if discovery is there.
+    fetcher.turn(&gateway).await;
+    tokio::spawn(fetcher.run(gateway.clone()));
+    opened.run(gateway, begun).await
+}
+
+async fn auth(
+    args: &Args,
+    identity: Option<&tender_certificate::KeyEntry>,
+) -> Result<Option<AuthSettings>, CommandError> {
+    let refused = |fault: Box<dyn std::error::Error + Send + Sync>| {
+        NAMED.told("ZWEAG104E", ReturnCode::Refused, "failed to set up logging in at", None, fault)
+    };
+    let provider: Arc<dyn Provider> = match &args.provider {
+        Checks::Nobody => return Ok(None),
+        Checks::Dummy => {
+            tell("ZWEAG105W two users that everybody knows may log in: for trials alone");
+            Arc::new(Dummy)
+        }
+        Checks::File(path) => Arc::new(PasswordFile::open(path).map_err(|fault| refused(fault.into()))?),
+        Checks::CrossMemory(server) => {
+            let options = tender_xmem::Options { client: "gateway".to_owned(), ..Default::default() };
+            Arc::new(CrossMemory::new(server.clone(), options))
+        }
+    };
+    let key = match identity {
+        Some(entry) => {
+            SigningKey::of_pkcs8(entry.key.secret_pkcs8_der()).map_err(|fault| refused(fault.into()))?
+        }
+        None => SigningKey::generate(),
+    };
+    let store = match &args.store {
+        Place::Memory => None,
+        place => Some(place.open("revocations").await.map_err(|fault| {
+            NAMED.told("ZWEAG104E", ReturnCode::Outside, "failed to open the store of", None, fault)
+        })?),
+    };
+    Ok(Some(AuthSettings {
+        provider,
+        key: Arc::new(key),
+        revocations: Arc::new(Revocations::new(store)),
+        lifetime: Duration::from_secs(args.token_hours * 3600),
+    }))
+}
+
+fn line(event: &Event) -> String {
+    match event {
+        Event::Unanswered { .. } => format!("ZWEAG708E {event}"),
+        Event::DiscoveryLost { .. } => format!("ZWEAM504W {event}"),
+        Event::DiscoveryFound { .. } => format!("ZWEAM008I {event}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn providers_are_named_by_a_word() {
+        assert_eq!("none".parse(), Ok(Checks::Nobody));
+        assert_eq!("dummy".parse(), Ok(Checks::Dummy));
+        assert_eq!("file:/a".parse(), Ok(Checks::File("/a".into())));
+        assert!(matches!("xmem:ZWESIS_B".parse(), Ok(Checks::CrossMemory(_))));
+        for wrong in ["", "file:", "saf", "xmem:a name"] {
+            assert!(wrong.parse::<Checks>().is_err(), "{wrong}");
+        }
+    }
+}

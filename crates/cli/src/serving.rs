@@ -1,0 +1,18 @@
+//! What all commands have alike that serve HTTP until a signal ends them.
+
+pub(crate) mod environment;
+pub(crate) mod fault;
+pub(crate) mod options;
+pub(crate) mod run;
+pub(crate) mod store;
+
+/// A service as its messages and variables name it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Named {
+    /// As the launcher names its component, such as `caching-service`.
+    pub(crate) component: &'static str,
+    /// As a sentence names it, such as `caching service`.
+    pub(crate) title: &'static str,
+    /// Where it listens unless told otherwise.
+    pub(crate) port: u16,
+}

@@ -1,0 +1,139 @@
+//! From a plan to a service that answers until a signal ends it.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tender_http::{
+    Access, Event, EventSink, Handler, Limits, Server, Settings, Tls, Transport, ready, signal,
+};
+use tender_package::{Message, Outcome, ReturnCode};
+
+use super::Named;
+use super::options::Serving;
+use crate::error::CommandError;
+
+/// How often it is looked whether certificates have changed.
+const CERTIFICATES_PERIOD: Duration = Duration::from_secs(5);
+/// Answering is not what takes time: more threads would only take memory.
+const THREADS_MAX: usize = 4;
+
+/// Runs something with the threads of a service.
+pub(crate) fn with_threads<T>(
+    named: Named,
+    what: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, CommandError> {
+    let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, THREADS_MAX);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name(named.component)
+        .enable_all()
+        .build()
+        .map_err(|fault| named.system(fault))?;
+    let outcome = runtime.block_on(what);
+    // What reads a file or looks up a name at this moment is not waited for.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Says what would be run, having looked at the certificates.
+pub(crate) fn check(named: Named, plan: &Serving, outcome: &mut Outcome) -> Result<(), CommandError> {
+    if let Some(files) = &plan.tls {
+        Tls::load(files.clone(), &http_events()).map_err(|fault| named.tls(fault))?;
+    }
+    let mut say = |text: String| outcome.say(Message::with_id("ZWEAM007I", text));
+    for address in &plan.listen {
+        say(format!("would listen at {address} as {}", plan.host));
+    }
+    say(match &plan.tls {
+        Some(_) => format!("over TLS; certificates of others: {}", plan.verify),
+        None => "without TLS, for everybody on this machine".to_owned(),
+    });
+    Ok(())
+}
+
+/// A service that listens and does not answer yet.
+pub(crate) struct Opened {
+    named: Named,
+    server: Server,
+    tls: Option<Arc<Tls>>,
+    events: EventSink,
+}
+
+impl Opened {
+    /// Listens as planned.
+    pub(crate) fn open(named: Named, plan: &Serving, limits: Limits) -> Result<Self, CommandError> {
+        let events = http_events();
+        let loaded = plan.tls.clone().map(|files| Tls::load(files, &events)).transpose();
+        let tls = loaded.map_err(|fault| named.tls(fault))?;
+        let transport = tls.clone().map_or(Transport::Plain, Transport::Tls);
+        let access = plan
+            .has_access_log
+            .then(|| Arc::new(|access: &Access<'_>| tell(&access.to_string())) as tender_http::AccessSink);
+        let settings = Settings { limits, access, events: Arc::clone(&events), transport };
+        let server = Server::bind(&plan.listen, settings).map_err(|fault| named.bind(fault))?;
+        Ok(Self { named, server, tls, events })
+    }
+
+    /// Answers until a signal ends it; SIGHUP reads certificates again.
+    pub(crate) async fn run(self, handler: impl Handler, begun: Instant) -> Result<Outcome, CommandError> {
+        let Self { named, server, tls, events } = self;
+        let mut termination = signal::Termination::listen().map_err(|fault| named.system(fault))?;
+        let hangups = signal::hangups().map_err(|fault| named.system(fault))?;
+        if let Some(tls) = tls {
+            tokio::spawn(Arc::clone(&tls).watch(CERTIFICATES_PERIOD, Arc::clone(&events)));
+            tokio::spawn(reload(hangups, tls, events));
+        }
+        for address in server.addresses() {
+            tell(&format!("ZWEAM002I {} listens at {address}", named.title));
+        }
+        tell(&format!("ZWEAM000I {} started in {:.3} seconds", named.title, begun.elapsed().as_secs_f64()));
+        ready::announce();
+        let stopped = async {
+            termination.wait().await;
+            ready::withdraw();
+        };
+        let ended = server.run(handler, stopped).await;
+        let mut outcome = Outcome::default();
+        if !ended.is_clean {
+            outcome.code = ReturnCode::Warning;
+            tell("ZWEAM003W requests that took too long were cut off");
+        }
+        tell(&format!("ZWEAM004I {} has ended", named.title));
+        Ok(outcome)
+    }
+}
+
+/// Reads certificates again when somebody says so.
+async fn reload(mut hangups: tokio::signal::unix::Signal, tls: Arc<Tls>, events: EventSink) {
+    while hangups.recv().await.is_some() {
+        let tls = Arc::clone(&tls);
+        match tokio::task::spawn_blocking(move || tls.reload()).await {
+            Ok(Err(source)) => events(&Event::NotReloaded { source }),
+            Ok(Ok(())) => tell("ZWEAM005I certificates were read again"),
+            Err(_) => {}
+        }
+    }
+}
+
+fn http_events() -> EventSink {
+    Arc::new(|event| {
+        if event.is_notable() {
+            let id = match event {
+                Event::Handshake { .. } => "ZWEAM511E",
+                Event::TooMany { .. } => "ZWEAO106W",
+                Event::NotReloaded { .. } => "ZWEAM400E",
+                Event::Accept { .. } => "ZWEAM402E",
+                Event::Expiring { .. } => "ZWEAM006W",
+                Event::Reloaded { .. } | Event::Connection { .. } => "ZWEAM005I",
+            };
+            tell(&format!("{id} {event}"));
+        }
+    })
+}
+
+/// Says something while the service goes on; without a reader it goes on all the same.
+pub(crate) fn tell(line: &str) {
+    let mut out = std::io::stdout().lock();
+    drop(writeln!(out, "{line}").and_then(|()| out.flush()));
+}

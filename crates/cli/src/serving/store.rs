@@ -1,0 +1,68 @@
+//! Which store a service shares with others, from a word.
+//!
+//! ```text
+//! memory │ disk:FILE │ etcd:http://HOST:2379[,http://…] │ redis://[USER:PASSWORD@]HOST:6379
+//! ```
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use tender_cache::{DiskStore, EtcdStore, MemoryStore, RedisStore, Store, StoreError};
+
+/// A store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    Memory,
+    Disk(PathBuf),
+    Etcd(Vec<String>),
+    Redis(String),
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let endpoints = |list: &str| list.split(',').map(|one| one.trim().to_owned()).collect();
+        match text.split_once(':') {
+            None if text == "memory" || text == "inMemory" => Ok(Self::Memory),
+            Some(("disk", path)) if !path.is_empty() => Ok(Self::Disk(path.into())),
+            Some(("etcd", list)) if !list.is_empty() => Ok(Self::Etcd(endpoints(list))),
+            Some(("redis", _)) => Ok(Self::Redis(text.to_owned())),
+            _ => Err("give memory, disk:FILE, etcd:http://HOST:2379 or redis://HOST:6379".to_owned()),
+        }
+    }
+}
+
+impl Place {
+    /// Opens it; services that share it name it alike.
+    pub(crate) async fn open(&self, name: &str) -> Result<Arc<dyn Store>, StoreError> {
+        Ok(match self {
+            Self::Memory => Arc::new(MemoryStore::new()),
+            Self::Disk(path) => Arc::new(DiskStore::open(path)?),
+            Self::Etcd(endpoints) => {
+                let client =
+                    tender_etcd::Client::connect(&tender_etcd::Settings::new(endpoints.clone())).await?;
+                Arc::new(EtcdStore::new(client, &format!("/tender/{name}")))
+            }
+            Self::Redis(url) => Arc::new(RedisStore::connect(url, &format!("tender:{name}")).await?),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stores_are_named_by_a_word() {
+        assert_eq!("memory".parse(), Ok(Place::Memory));
+        assert_eq!("disk:/a:b".parse(), Ok(Place::Disk("/a:b".into())));
+        let two = vec!["http://a:2379".to_owned(), "http://b:2379".to_owned()];
+        assert_eq!("etcd:http://a:2379,http://b:2379".parse(), Ok(Place::Etcd(two)));
+        assert_eq!("redis://h:6379".parse(), Ok(Place::Redis("redis://h:6379".to_owned())));
+        for wrong in ["", "disk", "disk:", "etcd:", "vsam", "memory:x"] {
+            assert!(wrong.parse::<Place>().is_err(), "{wrong}");
+        }
+    }
+}
