@@ -8,7 +8,8 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::world::{free_ports, wait_until};
+use crate::installation::Installation;
+use crate::world::{copy, free_ports, wait_until};
 
 /// A process that ends with this value.
 struct Running(Child);
@@ -195,4 +196,77 @@ fn service_that_is_not_configured_well_says_so_and_how_to_go_on() {
     assert!(code == Some(12) && said.contains(&address), "{code:?} {said}");
     let (code, said) = tender(&["cache", "run", "--plain", "--store", "vsam"]);
     assert!(code == Some(24) && said.contains("redis://"), "{code:?} {said}");
+}
+
+const DEFINITION: &str = "\
+services:
+  - serviceId: echo
+    title: Echo
+    instanceBaseUrls:
+      - http://127.0.0.1:${ZWE_configs_port}
+    routes:
+      - gatewayUrl: api/v1
+        serviceRelativeUrl: /
+";
+
+#[test]
+fn launcher_runs_all_three_and_the_gateway_leads_to_a_component_of_the_level() {
+    let here = Installation::new();
+    let components = here.path("product/components");
+    for name in ["discovery", "gateway", "caching-service"] {
+        let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../components").join(name);
+        copy(&ours, &components.join(name));
+    }
+    fs::create_dir_all(here.path("product/bin")).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tender"), here.path("product/bin/tender")).unwrap();
+    let manifest = components.join("echo/manifest.yaml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(
+        &manifest,
+        text.replace("tender:\n", "apimlServices:\n  static:\n    - file: api.yml\ntender:\n"),
+    )
+    .unwrap();
+    fs::write(components.join("echo/api.yml"), DEFINITION).unwrap();
+    here.tender("certificate init --update-config").ends(0);
+    let ports = free_ports();
+    for (offset, name) in [(0, "discovery"), (1, "gateway"), (2, "caching-service")] {
+        here.tender(&format!("component enable {name}")).ends(0);
+        here.tender(&format!("config set components.{name}.port={}", ports + offset)).ends(0);
+        here.tender(&format!("component verify {name}")).ends(0);
+    }
+    here.tender("config set components.gateway.provider=dummy").ends(0);
+    here.tender("start").ends(0);
+    for name in ["discovery", "gateway", "caching-service", "echo"] {
+        here.await_state(name, "READY");
+    }
+    let keys = here.path("instance/keystore/localhost");
+    let at = |name: &str| keys.join(name).display().to_string();
+    let (authority, certificate, key) = (at("local_ca.cer"), at("localhost.cer"), at("localhost.key"));
+    let trusted = |more: &[&str]| {
+        let mut arguments = vec!["--cacert", authority.as_str()];
+        arguments.extend_from_slice(more);
+        curl(&arguments)
+    };
+    let base = format!("https://localhost:{}", ports + 1);
+    let greeting = here.greeting().unwrap();
+    wait_until("the gateway leads to the component", || {
+        let (status, answer) = trusted(&[&format!("{base}/echo/api/v1/")]);
+        status == 200 && answer.contains(&greeting)
+    });
+    let (status, answer) =
+        trusted(&["-X", "POST", "-u", "user:user", &format!("{base}/gateway/api/v1/auth/login")]);
+    assert!(status == 204 && answer.contains("apimlAuthenticationToken="), "{answer}");
+    let cache = format!("https://localhost:{}/cachingservice/api/v1/cache", ports + 2);
+    assert_eq!(trusted(&[&cache]).0, 401);
+    let (status, answer) =
+        trusted(&["--cert", &certificate, "--key", &key, "-d", r#"{"key":"k","value":"v"}"#, &cache]);
+    assert_eq!(status, 201, "{answer}");
+
+    // A killed gateway is there again, and finds what it led to.
+    let pid = here.pid("gateway");
+    crate::installation::signal(pid, "KILL");
+    wait_until("another gateway leads to the component", || {
+        trusted(&[&format!("{base}/echo/api/v1/")]).0 == 200 && here.pid("gateway") != pid
+    });
+    here.tender("stop").ends(0);
 }

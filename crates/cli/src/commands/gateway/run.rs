@@ -22,6 +22,8 @@ use crate::serving::store::Place;
 
 const NAMED: Named = Named { component: "gateway", title: "gateway", port: 7554 };
 
+/// Of all components: where discovery listens on this machine.
+const DISCOVERY_PORT: Names = &["ZWE_components_discovery_port"];
 const DISCOVERY: Names = &["ZWE_DISCOVERY_SERVICES_LIST", "ZWE_discovery_services_list"];
 
 /// Options of `tender gateway run`.
@@ -122,7 +124,8 @@ impl Args {
             Some(set) => (set.text.split(',').map(|text| text.trim().to_owned()).collect(), set.name),
             None => {
                 let scheme = if serving.tls.is_some() { "https" } else { "http" };
-                (vec![format!("{scheme}://{}:7553/eureka", serving.host)], String::new())
+                let port = environment.text(DISCOVERY_PORT).unwrap_or_else(|| "7553".to_owned());
+                (vec![format!("{scheme}://{}:{port}/eureka", serving.host)], DISCOVERY_PORT[0].to_owned())
             }
         };
         let address = |text: String| {
