@@ -69,6 +69,10 @@ impl Pace {
     fn blocked(&self, is_blocked: bool, now_ms: impl FnOnce() -> u64) {
         if !is_blocked {
             self.blocked_ms.store(0, Ordering::Relaxed);
+            // The end of an answer goes out after its last byte was handed on: that is not waiting for a request.
+            if self.requests.load(Ordering::Relaxed) == 0 && !self.is_in_head.load(Ordering::Relaxed) {
+                self.since_ms.store(now_ms(), Ordering::Relaxed);
+            }
         } else if self.blocked_ms.load(Ordering::Relaxed) == 0 {
             self.blocked_ms.store(now_ms() + 1, Ordering::Relaxed);
         }
@@ -100,8 +104,8 @@ impl Pace {
         let is_over =
             |since_ms: u64, limit: Duration| Duration::from_millis(now_ms.saturating_sub(since_ms)) >= limit;
         let blocked_ms = self.blocked_ms.load(Ordering::Relaxed);
-        if blocked_ms > 0 && is_over(blocked_ms, limits.write_timeout) {
-            return Some(Overdue::Write);
+        if blocked_ms > 0 {
+            return is_over(blocked_ms, limits.write_timeout).then_some(Overdue::Write);
         }
         if self.requests.load(Ordering::Relaxed) > 0 {
             return None;
@@ -237,6 +241,10 @@ mod tests {
         assert_eq!((overdue(229), overdue(231)), (None, Some(Overdue::Write)));
         pace.blocked(false, || 231_000);
         pace.end_at(231_000);
-        assert_eq!((overdue(330), overdue(331)), (None, Some(Overdue::Idle)));
+        // What was handed on goes out slowly: not idle until it is out.
+        pace.blocked(true, || 320_000);
+        assert_eq!(overdue(340), None);
+        pace.blocked(false, || 345_000);
+        assert_eq!((overdue(444), overdue(445)), (None, Some(Overdue::Idle)));
     }
 }
