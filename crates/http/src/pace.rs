@@ -69,12 +69,15 @@ impl Pace {
     fn blocked(&self, is_blocked: bool, now_ms: impl FnOnce() -> u64) {
         if !is_blocked {
             self.blocked_ms.store(0, Ordering::Relaxed);
-            // The end of an answer goes out after its last byte was handed on: that is not waiting for a request.
-            if self.requests.load(Ordering::Relaxed) == 0 && !self.is_in_head.load(Ordering::Relaxed) {
-                self.since_ms.store(now_ms(), Ordering::Relaxed);
-            }
         } else if self.blocked_ms.load(Ordering::Relaxed) == 0 {
             self.blocked_ms.store(now_ms() + 1, Ordering::Relaxed);
+        }
+    }
+
+    fn sent(&self, now_ms: impl FnOnce() -> u64) {
+        // The end of an answer goes out after its last byte was handed on: that is not waiting for a request.
+        if self.requests.load(Ordering::Relaxed) == 0 && !self.is_in_head.load(Ordering::Relaxed) {
+            self.since_ms.store(now_ms(), Ordering::Relaxed);
         }
     }
 
@@ -160,6 +163,13 @@ impl<S, H> Paced<S, H> {
         self.pace.blocked(written.is_pending(), || self.pace.now_ms());
         written
     }
+
+    fn sent(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(written, Poll::Ready(Ok(1..))) {
+            self.pace.sent(|| self.pace.now_ms());
+        }
+        self.noted(written)
+    }
 }
 
 impl<S: AsyncRead + Unpin, H: Unpin> AsyncRead for Paced<S, H> {
@@ -184,7 +194,7 @@ impl<S: AsyncWrite + Unpin, H: Unpin> AsyncWrite for Paced<S, H> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(context, bytes);
-        self.noted(written)
+        self.sent(written)
     }
 
     fn poll_write_vectored(
@@ -193,7 +203,7 @@ impl<S: AsyncWrite + Unpin, H: Unpin> AsyncWrite for Paced<S, H> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
-        self.noted(written)
+        self.sent(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -244,6 +254,7 @@ mod tests {
         // What was handed on goes out slowly: not idle until it is out.
         pace.blocked(true, || 320_000);
         assert_eq!(overdue(340), None);
+        pace.sent(|| 345_000);
         pace.blocked(false, || 345_000);
         assert_eq!((overdue(444), overdue(445)), (None, Some(Overdue::Idle)));
     }

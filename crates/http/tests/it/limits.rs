@@ -62,10 +62,8 @@ async fn body_is_bounded_in_bytes_and_time() {
     assert!(ask(&mut stream, &(post("Content-Length: 3\r\n") + "abc"), "abc").await.contains("200 OK"));
     let answer = ask(&mut stream, &post("Content-Length: 1001\r\n"), "}]}").await;
     assert!(answer.contains("400") && answer.contains("more than 1000 bytes"), "{answer}");
-    let mut chunks = post("Transfer-Encoding: chunked\r\n");
-    for _ in 0..20 {
-        chunks.push_str(&format!("64\r\n{}\r\n", "x".repeat(100)));
-    }
+    let chunks =
+        post("Transfer-Encoding: chunked\r\n") + &format!("64\r\n{}\r\n", "x".repeat(100)).repeat(20);
     let mut stream = world.connect().await;
     within(stream.write_all(chunks.as_bytes())).await.unwrap();
     assert!(rest(&mut stream).await.contains("more than 1000 bytes"));
