@@ -74,6 +74,25 @@ async fn body_is_bounded_in_bytes_and_time() {
 }
 
 #[tokio::test]
+async fn answer_given_before_the_body_was_read_arrives_and_the_connection_goes_on() {
+    let world = World::start(Transport::Plain, long());
+    let mut stream = world.connect().await;
+    let body = "x".repeat(100_000);
+    let post = format!("POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    for _ in 0..3 {
+        let answer = ask(&mut stream, &post, "}]}").await;
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    }
+    assert!(ask(&mut stream, GET, "nobody").await.starts_with("HTTP/1.1 200"));
+    // More than is read for nothing ends the connection.
+    let huge = "POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n".to_owned()
+        + &"x".repeat(600_000);
+    stream.write_all(huge.as_bytes()).await.ok();
+    let answer = rest(&mut stream).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 404"), "{answer}");
+}
+
+#[tokio::test]
 async fn client_that_takes_no_byte_of_its_answer_is_cut_off() {
     let world = World::start(Transport::Plain, short());
     let mut stream = world.connect().await;

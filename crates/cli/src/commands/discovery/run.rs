@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use tender_http::{
     Access as Requested, Event as HttpEvent, Limits, Server, Settings as HttpSettings, Tls, Transport,
 };
 use tender_http::{ready, signal};
-use tender_mediation::discovery::{Access, Discovery, Event, Own, Settings};
+use tender_mediation::discovery::{Access, Discovery, Event, Own, Rules, Settings};
 use tender_package::{Message, Outcome, ReturnCode};
 
 use super::environment::Environment;
@@ -67,6 +68,9 @@ fn check(plan: &Plan) -> Result<Outcome, CommandError> {
     if let Some(files) = &plan.tls {
         Tls::load(files.clone(), &http_events()).map_err(fault::tls)?;
     }
+    if let Some(path) = &plan.rules {
+        Rules::read(path).map_err(|report| fault::rules(&report))?;
+    }
     let mut outcome = Outcome::default();
     let mut say = |text: String| outcome.say(Message::with_id("ZWEAM007I", text));
     for address in &plan.listen {
@@ -103,7 +107,7 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
     if let Some(tls) = &tls {
         tokio::spawn(Arc::clone(tls).watch(CERTIFICATES_PERIOD, Arc::clone(&events)));
     }
-    tokio::spawn(reload(hangups, discovery.clone(), tls, events));
+    tokio::spawn(reload(hangups, discovery.clone(), tls, plan.rules.clone(), events));
     for address in &addresses {
         tell(&format!("ZWEAM002I discovery listens at {address}"));
     }
@@ -139,6 +143,11 @@ fn settings_of(plan: &Plan, addresses: &[SocketAddr]) -> Result<Settings, Comman
     Ok(Settings {
         policy: plan.policy,
         access,
+        rules: plan
+            .rules
+            .as_deref()
+            .map_or(Ok(Rules::default()), Rules::read)
+            .map_err(|report| fault::rules(&report))?,
         directories: plan.directories.clone(),
         eviction_interval: plan.eviction_interval,
         own: Some(own),
@@ -152,6 +161,7 @@ async fn reload(
     mut hangups: tokio::signal::unix::Signal,
     discovery: Discovery,
     tls: Option<Arc<Tls>>,
+    rules: Option<PathBuf>,
     events: tender_http::EventSink,
 ) {
     while hangups.recv().await.is_some() {
@@ -161,6 +171,14 @@ async fn reload(
                 Ok(Ok(())) => tell("ZWEAM005I certificates were read again"),
                 Err(_) => {}
             }
+        }
+        match rules.as_deref().map(Rules::read) {
+            Some(Ok(rules)) => discovery.set_rules(rules),
+            Some(Err(report)) => {
+                tell("ZWEAD106E changed rules for registrations are not used:");
+                report.problems.iter().for_each(|problem| tell(&format!("ZWEAD106E {problem}")));
+            }
+            None => {}
         }
         discovery.read_statics().await;
     }
@@ -194,6 +212,7 @@ fn line(event: &Event) -> String {
         Event::Preserving { silent: 0 } => format!("ZWEAD102I {event}"),
         Event::Registered { .. } => format!("ZWEAD103I {event}"),
         Event::Cancelled { .. } => format!("ZWEAD104I {event}"),
+        Event::Forbidden { .. } => format!("ZWEAT403E {event}"),
         Event::Evicted { .. } => format!("ZWEAD105W {event}"),
     }
 }

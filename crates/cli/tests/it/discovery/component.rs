@@ -36,6 +36,7 @@ fn launcher_runs_discovery_and_what_components_define_is_found_there() {
     here.tender("component enable discovery").ends(0);
     here.tender(&format!("config set components.discovery.port={port}")).ends(0);
 
+    here.tender("component verify discovery").ends(0);
     here.tender("start").ends(0);
     here.await_state("discovery", "READY");
     assert_eq!(here.component("discovery")["ports"], serde_json::json!([port]));
