@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tender_http::{
     Access as Requested, Event as HttpEvent, Limits, Server, Settings as HttpSettings, Tls, Transport,
 };
-use tender_http::{ready, signal};
+use tender_http::{descriptors, ready, signal};
 use tender_mediation::discovery::{Access, Discovery, Event, Own, Rules, Settings};
 use tender_package::{Message, Outcome, ReturnCode};
 
@@ -94,7 +94,9 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
     let access = plan
         .has_access_log
         .then(|| Arc::new(|access: &Requested<'_>| tell(&access.to_string())) as tender_http::AccessSink);
-    let settings = HttpSettings { limits: Limits::default(), access, events: Arc::clone(&events), transport };
+    let limits = Limits::default();
+    descriptors::allow(limits.connections);
+    let settings = HttpSettings { limits, access, events: Arc::clone(&events), transport };
     let server = Server::bind(&plan.listen, settings).map_err(fault::bind)?;
     let mut termination =
         signal::Termination::listen().map_err(fault::system("failed to listen to signals"))?;
@@ -185,7 +187,7 @@ async fn reload(
 }
 
 fn http_events() -> tender_http::EventSink {
-    Arc::new(|event| {
+    tender_http::calmed(Arc::new(|event| {
         if event.is_notable() {
             let id = match event {
                 HttpEvent::Handshake { .. } => "ZWEAM511E",
@@ -193,11 +195,12 @@ fn http_events() -> tender_http::EventSink {
                 HttpEvent::NotReloaded { .. } => "ZWEAM400E",
                 HttpEvent::Accept { .. } => "ZWEAM402E",
                 HttpEvent::Expiring { .. } => "ZWEAM006W",
+                HttpEvent::LeftOut { .. } => "ZWEAM008I",
                 HttpEvent::Reloaded { .. } | HttpEvent::Connection { .. } => "ZWEAM005I",
             };
             tell(&format!("{id} {event}"));
         }
-    })
+    }))
 }
 
 fn line(event: &Event) -> String {
