@@ -109,6 +109,11 @@ impl Discovery {
         Self(Arc::new(Inner { settings, state, statics: Statics::default(), rules }))
     }
 
+    /// Lets nobody wait for changes any more, so that a server can end.
+    pub fn end_waiting(&self) {
+        self.0.state.end_waiting();
+    }
+
     /// Takes other rules, from the next request on.
     pub fn set_rules(&self, rules: Rules) {
         self.0.rules.store(Arc::new(rules));

@@ -115,12 +115,12 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
     }
     tell(&format!("ZWEAM000I discovery started in {:.3} seconds", begun.elapsed().as_secs_f64()));
     ready::announce();
-    let ended = server
-        .run(discovery, async {
-            termination.wait().await;
-            ready::withdraw();
-        })
-        .await;
+    let told = async {
+        termination.wait().await;
+        ready::withdraw();
+        discovery.end_waiting();
+    };
+    let ended = server.run(discovery.clone(), told).await;
     let mut outcome = Outcome::default();
     if !ended.is_clean {
         outcome.code = ReturnCode::Warning;

@@ -99,6 +99,44 @@ fn form_compression_and_tags_are_what_the_client_asked_for() {
 }
 
 #[test]
+fn who_has_the_newest_may_wait_for_the_next() {
+    let server = Server::plain(&[]);
+    let tag = server.ask("/eureka/apps", &[]).is(200).header("etag").unwrap();
+    let known = format!("If-None-Match: {tag}");
+    let wait = |seconds: &str| {
+        let prefer = format!("Prefer: wait={seconds}");
+        server.ask("/eureka/apps", &["-H", &known, "-H", &prefer])
+    };
+    wait("1").is(304);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| wait("25"));
+        server.register("svc", "h:svc:1", "").is(204);
+        waiting.join().unwrap().is(200).says("h:svc:1");
+    });
+    // Who waits does not hold up the end.
+    let tag = server.ask("/eureka/apps", &[]).is(200).header("etag").unwrap();
+    let mut curl = std::process::Command::new("curl");
+    curl.args([
+        "-sS",
+        "-m",
+        "60",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+        "-H",
+        &format!("If-None-Match: {tag}"),
+    ]);
+    curl.args(["-H", "Prefer: wait=50", &server.url("/eureka/apps")]).stdout(std::process::Stdio::piped());
+    let before = server.count("fetches_total");
+    let waiting = curl.spawn().unwrap();
+    crate::world::wait_until("the fetch", || server.count("fetches_total") > before);
+    assert_eq!(server.stop(), Some(0));
+    let output = waiting.wait_with_output().unwrap();
+    assert!(matches!(&*output.stdout, b"304" | b"000"), "{output:?}");
+}
+
+#[test]
 fn many_who_fetch_without_a_change_get_what_was_written_once() {
     let server = Server::plain(&[]);
     server.register("svc", "h:svc:1", "").is(204);
