@@ -7,6 +7,7 @@ mod limits;
 mod local;
 mod matching;
 pub(crate) mod measure;
+mod mediation;
 mod ours;
 mod pairs;
 mod peers;
@@ -54,6 +55,8 @@ pub(crate) enum Bench {
     Saf(saf::Saf),
     /// Measures our supervisor beside supervisord, s6 and runit.
     Launcher(launcher::Launcher),
+    /// Measures discovery: registrations, heartbeats, fetches and memory at 10 000 instances.
+    Mediation(mediation::Mediation),
     /// Measures requisite closure over many fixes, and queries over many systems.
     #[command(visible_aliases = ["closure", "query"])]
     Service(service::Service),
@@ -78,6 +81,7 @@ impl Bench {
             }
             Self::Saf(saf) => saf.run(workspace),
             Self::Launcher(launcher) => launcher.run(workspace),
+            Self::Mediation(mediation) => mediation.run(workspace),
             Self::Service(service) => service.run(workspace),
             Self::Xmem(xmem) => xmem.run(workspace),
         }

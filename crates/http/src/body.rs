@@ -37,9 +37,13 @@ pub enum BodyFault {
 }
 
 /// The body of a request: ends with a fault when it is too large or too slow.
+///
+/// What is dropped before its end is read on beside the answer, a little and for a short time: a client that is still
+/// sending could otherwise lose the answer together with its connection.
 #[derive(Debug)]
 pub struct RequestBody {
-    inner: Incoming,
+    /// Nothing once it is dropped.
+    inner: Option<Incoming>,
     limit: u64,
     received: u64,
     timeout: Duration,
@@ -56,7 +60,7 @@ struct Clock {
 impl RequestBody {
     pub(crate) fn new(inner: Incoming, limits: &Limits) -> Self {
         Self {
-            inner,
+            inner: Some(inner),
             limit: limits.body_bytes,
             received: 0,
             timeout: limits.body_timeout,
@@ -76,8 +80,7 @@ impl RequestBody {
     ///
     /// Errors: [`BodyFault`]; a body that announces more bytes than are taken is refused before any of them is read.
     pub async fn read(mut self) -> Result<Bytes, BodyFault> {
-        let announced = self.inner.size_hint();
-        if announced.lower() > self.limit {
+        if self.size_hint().lower() > self.limit {
             return Err(BodyFault::TooLarge { limit: self.limit });
         }
         let mut whole = BytesMut::new();
@@ -120,7 +123,8 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
-        match Pin::new(&mut self.inner).poll_frame(context) {
+        let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
+        match Pin::new(inner).poll_frame(context) {
             Poll::Pending => self.poll_clock(context).map(|fault| Some(Err(fault))),
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(BodyFault::Broken(error)))),
@@ -135,12 +139,37 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
     }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        let left = self.inner.take().filter(|inner| !inner.is_end_stream());
+        if let (Some(inner), Ok(runtime)) = (left, tokio::runtime::Handle::try_current()) {
+            runtime.spawn(drain(inner));
+        }
+    }
+}
+
+/// Reads what nobody wants, within limits.
+async fn drain(mut body: Incoming) {
+    const BYTES_MAX: usize = 256 << 10;
+    const TIME_MAX: Duration = Duration::from_secs(2);
+    let read = async {
+        let mut bytes = 0;
+        while bytes < BYTES_MAX {
+            match poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+                Some(Ok(frame)) => bytes += frame.data_ref().map_or(0, Bytes::len),
+                Some(Err(_)) | None => return,
+            }
+        }
+    };
+    drop(tokio::time::timeout(TIME_MAX, read).await);
 }
 
 /// The body of an answer.

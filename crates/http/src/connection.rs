@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use hyper::header::CONTENT_LENGTH;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, Version};
@@ -248,11 +248,10 @@ struct Line {
 /// Refuses what a server behind this one could understand differently.
 fn refusal(request: &Request<Incoming>) -> Option<Response<ResponseBody>> {
     let refused = |reason: &str| Some(Message::bad_request(reason).answer(StatusCode::BAD_REQUEST));
-    let headers = request.headers();
-    if headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING) {
-        return refused("The request has both Content-Length and Transfer-Encoding");
-    }
-    if request.version() == Version::HTTP_11 && headers.get_all(hyper::header::HOST).iter().count() != 1 {
+    // Of a length beside chunks hyper leaves nothing; lengths that differ, and codings it does not know, it refuses.
+    if request.version() == Version::HTTP_11
+        && request.headers().get_all(hyper::header::HOST).iter().count() != 1
+    {
         return refused("The request must have one Host header");
     }
     None

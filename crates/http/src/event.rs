@@ -1,8 +1,11 @@
 //! What happens to a server outside of requests.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::mem::Discriminant;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::tls::TlsError;
 
@@ -52,6 +55,11 @@ pub enum Event {
         /// Whole days until it ends.
         days_left: i64,
     },
+    /// Events of one kind were left out, because there were many in a short time; one of that kind follows.
+    LeftOut {
+        /// How many.
+        count: u64,
+    },
     /// A connection ended in the middle of something.
     Connection {
         /// Who.
@@ -67,6 +75,34 @@ impl Event {
     pub fn is_notable(&self) -> bool {
         !matches!(self, Self::Connection { .. })
     }
+}
+
+/// Lets one event of each kind pass a second, so that no crowd of clients fills the log; what was left out is counted.
+#[must_use]
+pub fn calmed(sink: EventSink) -> EventSink {
+    const INTERVAL: Duration = Duration::from_secs(1);
+    let kinds: Mutex<HashMap<Discriminant<Event>, (Instant, u64)>> = Mutex::default();
+    Arc::new(move |event| {
+        let left_out = {
+            let mut kinds = kinds.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            match kinds.get_mut(&std::mem::discriminant(event)) {
+                Some((last, left_out)) if now.duration_since(*last) < INTERVAL => {
+                    *left_out += 1;
+                    return;
+                }
+                Some(known) => std::mem::replace(known, (now, 0)).1,
+                None => {
+                    kinds.insert(std::mem::discriminant(event), (now, 0));
+                    0
+                }
+            }
+        };
+        if left_out > 0 {
+            sink(&Event::LeftOut { count: left_out });
+        }
+        sink(event);
+    })
 }
 
 impl fmt::Display for Event {
@@ -96,7 +132,26 @@ impl fmt::Display for Event {
                     "certificate `{subject}` ends in {days_left} days; renew it with `tender certificate renew`"
                 )
             }
+            Self::LeftOut { count } => write!(f, "{count} more were not told, the last was like this:"),
             Self::Connection { client, reason } => write!(f, "connection of {client} ended: {reason}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crowd_of_events_is_told_once_and_other_kinds_are_not_held_back() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let keep = Arc::clone(&told);
+        let sink = calmed(Arc::new(move |event| keep.lock().unwrap().push(event.to_string())));
+        let client: SocketAddr = "127.0.0.1:1".parse().unwrap();
+        for _ in 0..1000 {
+            sink(&Event::TooMany { client, limit: 1, is_of_address: false });
+        }
+        sink(&Event::Handshake { client, reason: "x".to_owned() });
+        assert_eq!(told.lock().unwrap().len(), 2);
     }
 }

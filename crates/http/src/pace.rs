@@ -74,6 +74,13 @@ impl Pace {
         }
     }
 
+    fn sent(&self, now_ms: impl FnOnce() -> u64) {
+        // The end of an answer goes out after its last byte was handed on: that is not waiting for a request.
+        if self.requests.load(Ordering::Relaxed) == 0 && !self.is_in_head.load(Ordering::Relaxed) {
+            self.since_ms.store(now_ms(), Ordering::Relaxed);
+        }
+    }
+
     /// A request has come in whole, as far as its head goes.
     pub(crate) fn begin(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
@@ -100,8 +107,8 @@ impl Pace {
         let is_over =
             |since_ms: u64, limit: Duration| Duration::from_millis(now_ms.saturating_sub(since_ms)) >= limit;
         let blocked_ms = self.blocked_ms.load(Ordering::Relaxed);
-        if blocked_ms > 0 && is_over(blocked_ms, limits.write_timeout) {
-            return Some(Overdue::Write);
+        if blocked_ms > 0 {
+            return is_over(blocked_ms, limits.write_timeout).then_some(Overdue::Write);
         }
         if self.requests.load(Ordering::Relaxed) > 0 {
             return None;
@@ -156,6 +163,13 @@ impl<S, H> Paced<S, H> {
         self.pace.blocked(written.is_pending(), || self.pace.now_ms());
         written
     }
+
+    fn sent(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(written, Poll::Ready(Ok(1..))) {
+            self.pace.sent(|| self.pace.now_ms());
+        }
+        self.noted(written)
+    }
 }
 
 impl<S: AsyncRead + Unpin, H: Unpin> AsyncRead for Paced<S, H> {
@@ -180,7 +194,7 @@ impl<S: AsyncWrite + Unpin, H: Unpin> AsyncWrite for Paced<S, H> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(context, bytes);
-        self.noted(written)
+        self.sent(written)
     }
 
     fn poll_write_vectored(
@@ -189,7 +203,7 @@ impl<S: AsyncWrite + Unpin, H: Unpin> AsyncWrite for Paced<S, H> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
-        self.noted(written)
+        self.sent(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -237,6 +251,11 @@ mod tests {
         assert_eq!((overdue(229), overdue(231)), (None, Some(Overdue::Write)));
         pace.blocked(false, || 231_000);
         pace.end_at(231_000);
-        assert_eq!((overdue(330), overdue(331)), (None, Some(Overdue::Idle)));
+        // What was handed on goes out slowly: not idle until it is out.
+        pace.blocked(true, || 320_000);
+        assert_eq!(overdue(340), None);
+        pace.sent(|| 345_000);
+        pace.blocked(false, || 345_000);
+        assert_eq!((overdue(444), overdue(445)), (None, Some(Overdue::Idle)));
     }
 }

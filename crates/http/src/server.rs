@@ -172,9 +172,11 @@ async fn end(stage: &watch::Sender<Stage>, grace: Duration) -> Ended {
 async fn accept(listener: TcpListener, to: mpsc::Sender<(TcpStream, SocketAddr)>, events: EventSink) {
     /// The process has no descriptors left, perhaps: there will be some when connections have ended.
     const PAUSE: Duration = Duration::from_millis(100);
+    let mut is_told = false;
     loop {
         match listener.accept().await {
             Ok(connection) => {
+                is_told = false;
                 if to.send(connection).await.is_err() {
                     return;
                 }
@@ -182,7 +184,9 @@ async fn accept(listener: TcpListener, to: mpsc::Sender<(TcpStream, SocketAddr)>
             // The client has gone already.
             Err(error) if is_of_the_client(&error) => {}
             Err(source) => {
-                events(&Event::Accept { source });
+                if !std::mem::replace(&mut is_told, true) {
+                    events(&Event::Accept { source });
+                }
                 tokio::time::sleep(PAUSE).await;
             }
         }

@@ -1,6 +1,7 @@
 //! Certificates of a server, from files, read again when they change.
 
 mod config;
+mod naming;
 mod watch;
 
 use std::path::PathBuf;
@@ -172,6 +173,11 @@ impl Tls {
 
 /// Says why a handshake failed, with what to look at.
 pub(crate) fn reason(error: &std::io::Error) -> String {
+    let shown = naming::refused().map_or_else(String::new, |shown| format!("; client showed {shown}"));
+    format!("{}{shown}", reason_alone(error))
+}
+
+fn reason_alone(error: &std::io::Error) -> String {
     let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
         return error.to_string();
     };

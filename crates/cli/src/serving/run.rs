@@ -125,6 +125,7 @@ fn http_events() -> EventSink {
                 Event::NotReloaded { .. } => "ZWEAM400E",
                 Event::Accept { .. } => "ZWEAM402E",
                 Event::Expiring { .. } => "ZWEAM006W",
+                Event::LeftOut { .. } => "ZWEAM008I",
                 Event::Reloaded { .. } | Event::Connection { .. } => "ZWEAM005I",
             };
             tell(&format!("{id} {event}"));

@@ -9,6 +9,7 @@ mod commands;
 mod components;
 mod configuration;
 mod cross_memory;
+mod discovery;
 mod emergency;
 mod exit_codes;
 mod faults;

@@ -12,6 +12,7 @@ use rustls_pki_types::PrivateKeyDer;
 use tender_certificate::tls::Roots;
 use tender_certificate::{Bundle, CertificateInfo, KeyEntry, Password, Secret};
 
+use super::naming::Naming;
 use super::{ClientAuth, Identity, Loaded, TlsError, TlsFiles, TrustFile};
 
 /// Protocols by what the client offers, ours first.
@@ -93,7 +94,8 @@ fn verifier(trust: &[TrustFile], auth: ClientAuth) -> Result<Arc<dyn ClientCertV
     }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(default_provider()));
     let builder = if auth == ClientAuth::Optional { builder.allow_unauthenticated() } else { builder };
-    builder.build().map_err(|error| TlsError::Provider(error.into()))
+    let verifier = builder.build().map_err(|error| TlsError::Provider(error.into()))?;
+    Ok(Arc::new(Naming(verifier)))
 }
 
 fn read(path: &Path, password: Option<&Password>) -> Result<Bundle, TlsError> {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use tender_config::Problem;
 
+use super::rules::Forbidden;
+
 /// Where events go.
 pub type EventSink = Arc<dyn Fn(&Event) + Send + Sync>;
 
@@ -40,6 +42,15 @@ pub enum Event {
     Preserving {
         /// How many are silent and stay; 0 when it is over.
         silent: usize,
+    },
+    /// Somebody may not announce or change a service.
+    Forbidden {
+        /// The service.
+        app: String,
+        /// Whom the certificate names.
+        subject: Option<String>,
+        /// Why.
+        why: Forbidden,
     },
     /// Static definitions were read.
     Statics {
@@ -78,6 +89,15 @@ impl fmt::Display for Event {
                 write!(
                     f,
                     "{silent} instances are silent at once, perhaps the network is broken: none is taken away"
+                )
+            }
+            Self::Forbidden { app, subject, why } => {
+                let subject = subject.as_deref().unwrap_or("nobody");
+                write!(
+                    f,
+                    "{} may not be announced or changed by `{}`: {why}",
+                    app.escape_debug(),
+                    subject.escape_debug()
                 )
             }
             Self::Statics { instances, problems: 0 } => {

@@ -256,6 +256,8 @@ impl Draft {
         let app = self.required("app")?.to_uppercase();
         let (class, name) = self.data_center.take().ok_or(ReadError::Missing { field: "dataCenterInfo" })?;
         let name = present(name).ok_or(ReadError::Missing { field: "dataCenterInfo.name" })?;
+        // No document could name it.
+        self.metadata.remove("");
         let id = self.optional("instanceId").unwrap_or_else(|| host.clone());
         let overridden = self.optional("overriddenStatus").or_else(|| self.optional("overriddenstatus"));
         Ok(Instance {

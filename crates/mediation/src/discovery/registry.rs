@@ -345,7 +345,9 @@ impl Registry {
         more: BTreeMap<String, String>,
         now_ms: u64,
     ) -> Result<(), Refused> {
-        self.modify(app, id, now_ms, |instance| instance.metadata.extend(more))
+        self.modify(app, id, now_ms, |instance| {
+            instance.metadata.extend(more.into_iter().filter(|(key, _)| !key.is_empty()));
+        })
     }
 
     /// Takes away what has not been heard of for longer than its lease; returns what that was.

@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tender_http::hyper::{Request, Response};
 use tender_http::{Handler, Peer, RequestBody, ResponseBody};
 
@@ -33,8 +34,10 @@ pub use own::Own;
 
 use super::event::{Event, EventSink};
 use super::registry::Policy;
+use super::rules::Rules;
 use answer::Answer;
 use counters::Kind;
+use guard::Denied;
 use route::Call;
 use state::State;
 use statics::Statics;
@@ -46,6 +49,8 @@ pub struct Settings {
     pub policy: Policy,
     /// What clients must show.
     pub access: Access,
+    /// Who may announce which service.
+    pub rules: Rules,
     /// Where static definitions are.
     pub directories: Vec<PathBuf>,
     /// How often leases are looked at.
@@ -73,6 +78,7 @@ impl Default for Settings {
         Self {
             policy: Policy::default(),
             access: Access::Certificate,
+            rules: Rules::default(),
             directories: Vec::new(),
             eviction_interval: Duration::from_secs(10),
             watch_interval: Duration::from_secs(2),
@@ -91,6 +97,7 @@ struct Inner {
     settings: Settings,
     state: State,
     statics: Statics,
+    rules: ArcSwap<Rules>,
 }
 
 impl Discovery {
@@ -98,7 +105,27 @@ impl Discovery {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let state = State::new(settings.policy);
-        Self(Arc::new(Inner { settings, state, statics: Statics::default() }))
+        let rules = ArcSwap::from_pointee(settings.rules.clone());
+        Self(Arc::new(Inner { settings, state, statics: Statics::default(), rules }))
+    }
+
+    /// Lets nobody wait for changes any more, so that a server can end.
+    pub fn end_waiting(&self) {
+        self.0.state.end_waiting();
+    }
+
+    /// Takes other rules, from the next request on.
+    pub fn set_rules(&self, rules: Rules) {
+        self.0.rules.store(Arc::new(rules));
+    }
+
+    /// Says whether whoever asks may announce or change a service; counts and tells it when not.
+    fn is_forbidden(&self, app: &str, peer: &Peer) -> Option<Answer> {
+        let why = self.0.rules.load().check(app, peer.certificate.as_ref()).err()?;
+        self.0.state.counters.count(Kind::Refused);
+        let subject = peer.certificate.as_ref().map(|certificate| certificate.subject().to_owned());
+        self.tell(&Event::Forbidden { app: app.to_owned(), subject, why });
+        Some(answer::denied(Denied::ByRule))
     }
 
     fn tell(&self, event: &Event) {
@@ -107,6 +134,11 @@ impl Discovery {
 
     async fn call(&self, call: Call, request: Request<RequestBody>, peer: &Arc<Peer>) -> Answer {
         let (head, body) = request.into_parts();
+        if let Some(app) = call.changes()
+            && let Some(forbidden) = self.is_forbidden(app, peer)
+        {
+            return forbidden;
+        }
         match call {
             Call::Apps => self.document(super::Part::Whole, &head.headers).await,
             Call::Delta => self.document(super::Part::Delta, &head.headers).await,

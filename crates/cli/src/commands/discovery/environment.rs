@@ -45,6 +45,8 @@ pub(super) const VERIFY: Names = &["ZWE_configs_verifyCertificates", "ZWE_zowe_v
 pub(super) const VERIFY_1: Names = &["VERIFY_CERTIFICATES", "ZOWE_APIM_VERIFY_CERTIFICATES"];
 pub(super) const NONSTRICT_1: Names =
     &["NONSTRICT_VERIFY_CERTIFICATES", "ZOWE_APIM_NONSTRICT_VERIFY_CERTIFICATES"];
+pub(super) const RULES: Names =
+    &["ZWE_configs_registrationRules", "ZWE_components_discovery_registrationRules"];
 pub(super) const DEFINITIONS: Names = &[
     "ZWE_configs_staticApiDefinitionsDirectories",
     "ZWE_components_discovery_staticApiDefinitionsDirectories",

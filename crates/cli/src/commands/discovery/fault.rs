@@ -3,6 +3,7 @@
 use std::io;
 
 use tender_certificate::{BundleError, PasswordError};
+use tender_config::Report;
 use tender_http::{BindError, TlsError};
 use tender_package::ReturnCode;
 
@@ -77,6 +78,12 @@ pub(super) fn tls(fault: TlsError) -> CommandError {
 /// A password that cannot be had.
 pub(super) fn password(fault: PasswordError) -> CommandError {
     told("ZWEAM509E", ReturnCode::Refused, "failed to get the password of the user", None, fault)
+}
+
+/// Rules that cannot be used.
+pub(super) fn rules(report: &Report) -> CommandError {
+    let text = format!("failed to use the rules for registrations:\n{}", report.to_string().trim_end());
+    RuntimeFault::new("ZWEAD106E", ReturnCode::Refused, text).into()
 }
 
 /// Something that the system does not give.

@@ -61,6 +61,9 @@ pub(crate) struct Options {
     /// A file whose first line is the user's password
     #[arg(long, value_name = "FILE", requires = "user")]
     pub(super) password_file: Option<PathBuf>,
+    /// A file that says which certificate may register which service
+    #[arg(long, value_name = "FILE")]
+    pub(super) rules: Option<PathBuf>,
     /// Directories of static definitions, with `;` between them
     #[arg(long, value_name = "DIRS")]
     pub(super) definitions: Option<String>,
@@ -88,6 +91,7 @@ pub(super) struct Plan {
     pub(super) tls: Option<TlsFiles>,
     pub(super) verify: VerifyMode,
     pub(super) login: Option<(String, Password)>,
+    pub(super) rules: Option<PathBuf>,
     pub(super) directories: Vec<PathBuf>,
     pub(super) policy: Policy,
     pub(super) eviction_interval: Duration,
@@ -134,6 +138,7 @@ impl Options {
             tls,
             verify,
             login,
+            rules: self.rules.clone().or_else(|| environment.text(names::RULES).map(PathBuf::from)),
             directories: self.directories(environment),
             policy: Policy { is_double_lease: self.double_lease, preserving_part, ..usual },
             eviction_interval: Duration::from_secs(self.eviction_interval.max(1)),

@@ -2,14 +2,15 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tender_http::{
     Access as Requested, Event as HttpEvent, Limits, Server, Settings as HttpSettings, Tls, Transport,
 };
-use tender_http::{ready, signal};
-use tender_mediation::discovery::{Access, Discovery, Event, Own, Settings};
+use tender_http::{descriptors, ready, signal};
+use tender_mediation::discovery::{Access, Discovery, Event, Own, Rules, Settings};
 use tender_package::{Message, Outcome, ReturnCode};
 
 use super::environment::Environment;
@@ -67,6 +68,9 @@ fn check(plan: &Plan) -> Result<Outcome, CommandError> {
     if let Some(files) = &plan.tls {
         Tls::load(files.clone(), &http_events()).map_err(fault::tls)?;
     }
+    if let Some(path) = &plan.rules {
+        Rules::read(path).map_err(|report| fault::rules(&report))?;
+    }
     let mut outcome = Outcome::default();
     let mut say = |text: String| outcome.say(Message::with_id("ZWEAM007I", text));
     for address in &plan.listen {
@@ -90,7 +94,9 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
     let access = plan
         .has_access_log
         .then(|| Arc::new(|access: &Requested<'_>| tell(&access.to_string())) as tender_http::AccessSink);
-    let settings = HttpSettings { limits: Limits::default(), access, events: Arc::clone(&events), transport };
+    let limits = Limits::default();
+    descriptors::allow(limits.connections);
+    let settings = HttpSettings { limits, access, events: Arc::clone(&events), transport };
     let server = Server::bind(&plan.listen, settings).map_err(fault::bind)?;
     let mut termination =
         signal::Termination::listen().map_err(fault::system("failed to listen to signals"))?;
@@ -103,18 +109,18 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
     if let Some(tls) = &tls {
         tokio::spawn(Arc::clone(tls).watch(CERTIFICATES_PERIOD, Arc::clone(&events)));
     }
-    tokio::spawn(reload(hangups, discovery.clone(), tls, events));
+    tokio::spawn(reload(hangups, discovery.clone(), tls, plan.rules.clone(), events));
     for address in &addresses {
         tell(&format!("ZWEAM002I discovery listens at {address}"));
     }
     tell(&format!("ZWEAM000I discovery started in {:.3} seconds", begun.elapsed().as_secs_f64()));
     ready::announce();
-    let ended = server
-        .run(discovery, async {
-            termination.wait().await;
-            ready::withdraw();
-        })
-        .await;
+    let told = async {
+        termination.wait().await;
+        ready::withdraw();
+        discovery.end_waiting();
+    };
+    let ended = server.run(discovery.clone(), told).await;
     let mut outcome = Outcome::default();
     if !ended.is_clean {
         outcome.code = ReturnCode::Warning;
@@ -139,6 +145,11 @@ fn settings_of(plan: &Plan, addresses: &[SocketAddr]) -> Result<Settings, Comman
     Ok(Settings {
         policy: plan.policy,
         access,
+        rules: plan
+            .rules
+            .as_deref()
+            .map_or(Ok(Rules::default()), Rules::read)
+            .map_err(|report| fault::rules(&report))?,
         directories: plan.directories.clone(),
         eviction_interval: plan.eviction_interval,
         own: Some(own),
@@ -152,6 +163,7 @@ async fn reload(
     mut hangups: tokio::signal::unix::Signal,
     discovery: Discovery,
     tls: Option<Arc<Tls>>,
+    rules: Option<PathBuf>,
     events: tender_http::EventSink,
 ) {
     while hangups.recv().await.is_some() {
@@ -162,12 +174,20 @@ async fn reload(
                 Err(_) => {}
             }
         }
+        match rules.as_deref().map(Rules::read) {
+            Some(Ok(rules)) => discovery.set_rules(rules),
+            Some(Err(report)) => {
+                tell("ZWEAD106E changed rules for registrations are not used:");
+                report.problems.iter().for_each(|problem| tell(&format!("ZWEAD106E {problem}")));
+            }
+            None => {}
+        }
         discovery.read_statics().await;
     }
 }
 
 fn http_events() -> tender_http::EventSink {
-    Arc::new(|event| {
+    tender_http::calmed(Arc::new(|event| {
         if event.is_notable() {
             let id = match event {
                 HttpEvent::Handshake { .. } => "ZWEAM511E",
@@ -175,11 +195,12 @@ fn http_events() -> tender_http::EventSink {
                 HttpEvent::NotReloaded { .. } => "ZWEAM400E",
                 HttpEvent::Accept { .. } => "ZWEAM402E",
                 HttpEvent::Expiring { .. } => "ZWEAM006W",
+                HttpEvent::LeftOut { .. } => "ZWEAM008I",
                 HttpEvent::Reloaded { .. } | HttpEvent::Connection { .. } => "ZWEAM005I",
             };
             tell(&format!("{id} {event}"));
         }
-    })
+    }))
 }
 
 fn line(event: &Event) -> String {
@@ -194,6 +215,7 @@ fn line(event: &Event) -> String {
         Event::Preserving { silent: 0 } => format!("ZWEAD102I {event}"),
         Event::Registered { .. } => format!("ZWEAD103I {event}"),
         Event::Cancelled { .. } => format!("ZWEAD104I {event}"),
+        Event::Forbidden { .. } => format!("ZWEAT403E {event}"),
         Event::Evicted { .. } => format!("ZWEAD105W {event}"),
     }
 }

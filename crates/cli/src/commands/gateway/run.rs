@@ -223,7 +223,7 @@ fn line(event: &Event) -> String {
     match event {
         Event::Unanswered { .. } => format!("ZWEAG708E {event}"),
         Event::DiscoveryLost { .. } => format!("ZWEAM504W {event}"),
-        Event::DiscoveryFound { .. } => format!("ZWEAM008I {event}"),
+        Event::DiscoveryFound { .. } => format!("ZWEAM009I {event}"),
     }
 }
 

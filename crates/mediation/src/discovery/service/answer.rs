@@ -82,6 +82,9 @@ pub(super) fn denied(why: Denied) -> Answer {
     match why {
         Denied::NoCertificate => Message::forbidden("A client certificate of a trusted authority is needed")
             .answer(StatusCode::FORBIDDEN),
+        Denied::ByRule => {
+            Message::forbidden("The service belongs to another certificate").answer(StatusCode::FORBIDDEN)
+        }
         Denied::NoCredentials => {
             let message = Message::error(
                 "ZWEAS105E",

@@ -37,6 +37,8 @@ pub(super) enum Denied {
     NoCertificate,
     /// It shows no user and password, or the wrong ones.
     NoCredentials,
+    /// A rule gives the service to others.
+    ByRule,
 }
 
 impl Access {

@@ -1,9 +1,13 @@
 //! Which form a client wants, by the rules of the Java server.
 
+use std::time::Duration;
+
 use tender_http::hyper::HeaderMap;
 use tender_http::hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderName, IF_NONE_MATCH};
 
 use crate::discovery::snapshot::Form;
+
+const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 /// JSON when `json` stands anywhere in what is accepted; XML for everything else, also for nothing.
 pub(super) fn form(headers: &HeaderMap) -> Form {
@@ -26,6 +30,15 @@ pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
 pub(super) fn has_tag(headers: &HeaderMap, tag: &str) -> bool {
     let values = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|one| one.trim() == tag)
+}
+
+/// Returns for how long the client would wait for a document that it does not have: `Prefer: wait=SECONDS`, RFC 7240.
+pub(super) fn wait(headers: &HeaderMap) -> Option<Duration> {
+    const SECONDS_MAX: u64 = 60;
+    let values = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
+    let mut preferences = values.flat_map(|value| value.split([',', ';']));
+    let seconds = preferences.find_map(|one| one.trim().strip_prefix("wait=")?.trim().parse::<u64>().ok())?;
+    Some(Duration::from_secs(seconds.min(SECONDS_MAX)))
 }
 
 fn has(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
@@ -63,6 +76,10 @@ mod tests {
             assert_eq!(takes_gzip(&headers(&[(ACCEPT_ENCODING, accept)])), is_taken, "{accept}");
         }
         assert!(!takes_gzip(&headers(&[])));
+        let prefer = |value| wait(&headers(&[(PREFER, value)]));
+        assert_eq!(prefer("respond-async, wait=5"), Some(Duration::from_secs(5)));
+        assert_eq!(prefer("wait=999999"), Some(Duration::from_secs(60)));
+        assert_eq!(prefer("wait=-1"), None);
         assert!(has_tag(&headers(&[(IF_NONE_MATCH, "\"a\", W/\"b\"")]), "W/\"b\""));
     }
 }

@@ -14,14 +14,21 @@ use crate::discovery::snapshot::{Form, Part, compressed};
 use crate::discovery::{Instance, json, xml};
 
 impl Discovery {
-    /// Hands out the registry or its changes.
+    /// Hands out the registry or its changes; who has the newest may wait for the next.
     pub(super) async fn document(&self, part: Part, headers: &HeaderMap) -> Answer {
         /// A larger document is compressed beside the threads that answer.
         const LARGE: usize = 256 << 10;
         let (state, form) = (&self.0.state, negotiate::form(headers));
         state.counters.count(Kind::Fetches);
-        let document = state.document(part, form).await;
-        let tag = state.tag(part, form, &document);
+        let mut document = state.document(part, form).await;
+        let mut tag = state.tag(part, form, &document);
+        if let Some(time) = negotiate::wait(headers)
+            && negotiate::has_tag(headers, &tag)
+        {
+            state.await_change(part, &document, time).await;
+            document = state.document(part, form).await;
+            tag = state.tag(part, form, &document);
+        }
         if negotiate::has_tag(headers, &tag) {
             state.counters.count(Kind::Unchanged);
             return answer::tagged(answer::bare(StatusCode::NOT_MODIFIED), &tag);

@@ -29,6 +29,21 @@ pub(super) enum Call {
     ReadStatics,
 }
 
+impl Call {
+    /// Returns the service that the call changes, if it changes one.
+    pub(super) fn changes(&self) -> Option<&str> {
+        match self {
+            Self::Register { app }
+            | Self::Heartbeat { app, .. }
+            | Self::Cancel { app, .. }
+            | Self::SetStatus { app, .. }
+            | Self::RemoveStatus { app, .. }
+            | Self::AddMetadata { app, .. } => Some(app),
+            _ => None,
+        }
+    }
+}
+
 /// Why nothing is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unroutable {

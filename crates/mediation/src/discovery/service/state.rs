@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
 
 use super::clock::Clock;
 use super::counters::{Counters, Kind};
@@ -18,6 +21,8 @@ pub(super) struct State {
     pub(super) counters: Counters,
     /// The registry's version as of the last lock that was given back, readable without it.
     version: AtomicU64,
+    /// Wakes who waits for a change; closed when nobody is to wait any more.
+    changed: watch::Sender<bool>,
     forgotten: AtomicU64,
     slots: [Slot; 4],
     /// Makes tags of one start differ from those of another.
@@ -27,7 +32,7 @@ pub(super) struct State {
 /// The registry while it is locked; its version is told when this is given back.
 pub(super) struct Locked<'s> {
     registry: MutexGuard<'s, Registry>,
-    version: &'s AtomicU64,
+    state: &'s State,
 }
 
 impl std::ops::Deref for Locked<'_> {
@@ -46,7 +51,10 @@ impl std::ops::DerefMut for Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        self.version.store(self.registry.version(), Ordering::Release);
+        let version = self.registry.version();
+        if self.state.version.swap(version, Ordering::AcqRel) != version {
+            self.state.changed.send_modify(|_| {});
+        }
     }
 }
 
@@ -59,6 +67,7 @@ impl State {
             clock,
             counters: Counters::default(),
             version: AtomicU64::new(0),
+            changed: watch::Sender::new(false),
             forgotten: AtomicU64::new(0),
             slots: Default::default(),
             started_ms,
@@ -69,7 +78,25 @@ impl State {
     pub(super) fn registry(&self) -> Locked<'_> {
         // Every change of the registry is whole before the next begins: a panic in between leaves a state that can be used.
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        Locked { registry, version: &self.version }
+        Locked { registry, state: self }
+    }
+
+    /// Waits until a document is no longer of the newest state, at most for a time, and not once waiting is over.
+    pub(super) async fn await_change(&self, part: Part, document: &Document, at_most: Duration) {
+        let mut changed = self.changed.subscribe();
+        let other = async {
+            while self.edition(part) == document.edition && !*changed.borrow_and_update() {
+                if changed.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        drop(tokio::time::timeout(at_most, other).await);
+    }
+
+    /// Lets nobody wait any more.
+    pub(super) fn end_waiting(&self) {
+        self.changed.send_replace(true);
     }
 
     /// Returns a document of the newest state.
@@ -115,6 +142,7 @@ impl State {
         let now_ms = self.clock.now_ms();
         if self.registry().forget(now_ms) {
             self.forgotten.fetch_add(1, Ordering::Release);
+            self.changed.send_modify(|_| {});
         }
     }
 

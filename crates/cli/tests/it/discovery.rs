@@ -1,0 +1,13 @@
+//! Discovery as its clients see it: real clients, unmodified, over real sockets.
+
+mod announcements;
+mod client;
+mod component;
+mod definitions;
+mod hostile;
+mod node;
+mod packages;
+mod python;
+mod registry;
+mod server;
+mod start;

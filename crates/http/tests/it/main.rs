@@ -1,0 +1,8 @@
+//! A server as its clients meet it: slow, hostile, many, and at its end.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
+mod end;
+mod limits;
+mod tls;
+mod world;
