@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::installation::Installation;
+use crate::installation::{Installation, script, signal};
 use crate::world::{copy, free_ports, wait_until};
 
 /// A process that ends with this value.
@@ -198,10 +198,24 @@ fn service_that_is_not_configured_well_says_so_and_how_to_go_on() {
     assert!(code == Some(24) && said.contains("redis://"), "{code:?} {said}");
 }
 
+const MANIFEST: &str = "\
+name: files
+id: com.example.files
+version: 1.0.0
+commands:
+  start: bin/start.sh
+apimlServices:
+  static:
+    - file: api.yml
+tender:
+  readiness:
+    tcp: 127.0.0.1:${port}
+";
+
 const DEFINITION: &str = "\
 services:
-  - serviceId: echo
-    title: Echo
+  - serviceId: files
+    title: Files
     instanceBaseUrls:
       - http://127.0.0.1:${ZWE_configs_port}
     routes:
@@ -219,24 +233,25 @@ fn launcher_runs_all_three_and_the_gateway_leads_to_a_component_of_the_level() {
     }
     fs::create_dir_all(here.path("product/bin")).unwrap();
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tender"), here.path("product/bin/tender")).unwrap();
-    let manifest = components.join("echo/manifest.yaml");
-    let text = fs::read_to_string(&manifest).unwrap();
-    fs::write(
-        &manifest,
-        text.replace("tender:\n", "apimlServices:\n  static:\n    - file: api.yml\ntender:\n"),
-    )
-    .unwrap();
-    fs::write(components.join("echo/api.yml"), DEFINITION).unwrap();
+    let own = components.join("files");
+    fs::create_dir_all(own.join("bin")).unwrap();
+    fs::write(own.join("manifest.yaml"), MANIFEST).unwrap();
+    fs::write(own.join("api.yml"), DEFINITION).unwrap();
+    fs::write(own.join("hello.txt"), "hello from a component").unwrap();
+    script(
+        &own.join("bin/start.sh"),
+        "exec python3 -m http.server \"${ZWE_configs_port}\" --bind 127.0.0.1\n",
+    );
     here.tender("certificate init --update-config").ends(0);
     let ports = free_ports();
-    for (offset, name) in [(0, "discovery"), (1, "gateway"), (2, "caching-service")] {
+    for (offset, name) in [(0, "discovery"), (1, "gateway"), (2, "caching-service"), (3, "files")] {
         here.tender(&format!("component enable {name}")).ends(0);
         here.tender(&format!("config set components.{name}.port={}", ports + offset)).ends(0);
         here.tender(&format!("component verify {name}")).ends(0);
     }
     here.tender("config set components.gateway.provider=dummy").ends(0);
     here.tender("start").ends(0);
-    for name in ["discovery", "gateway", "caching-service", "echo"] {
+    for name in ["discovery", "gateway", "caching-service", "files"] {
         here.await_state(name, "READY");
     }
     let keys = here.path("instance/keystore/localhost");
@@ -248,10 +263,10 @@ fn launcher_runs_all_three_and_the_gateway_leads_to_a_component_of_the_level() {
         curl(&arguments)
     };
     let base = format!("https://localhost:{}", ports + 1);
-    let greeting = here.greeting().unwrap();
+    let page = format!("{base}/files/api/v1/hello.txt");
     wait_until("the gateway leads to the component", || {
-        let (status, answer) = trusted(&[&format!("{base}/echo/api/v1/")]);
-        status == 200 && answer.contains(&greeting)
+        let (status, answer) = trusted(&[&page]);
+        status == 200 && answer.contains("hello from a component")
     });
     let (status, answer) =
         trusted(&["-X", "POST", "-u", "user:user", &format!("{base}/gateway/api/v1/auth/login")]);
@@ -264,9 +279,9 @@ fn launcher_runs_all_three_and_the_gateway_leads_to_a_component_of_the_level() {
 
     // A killed gateway is there again, and finds what it led to.
     let pid = here.pid("gateway");
-    crate::installation::signal(pid, "KILL");
+    signal(pid, "KILL");
     wait_until("another gateway leads to the component", || {
-        trusted(&[&format!("{base}/echo/api/v1/")]).0 == 200 && here.pid("gateway") != pid
+        trusted(&[&page]).0 == 200 && here.pid("gateway") != pid
     });
     here.tender("stop").ends(0);
 }
