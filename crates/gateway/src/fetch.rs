@@ -1,6 +1,6 @@
 //! Asking discovery what is registered, again and again; what was heard last stays in use while it is silent.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::header::{ACCEPT, ETAG, HeaderValue, IF_NONE_MATCH};
@@ -18,6 +18,10 @@ use crate::table::Table;
 
 /// The largest registry that is read, in bytes: ten thousand instances need a sixth of it.
 const DOCUMENT_BYTES_MAX: usize = 256 << 20;
+/// An answer that took this long was waited for: discovery says by itself when there is a change.
+const WAITED: Duration = Duration::from_millis(200);
+/// Between two answers that were waited for: changes that come together are fetched together.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Where discovery is, and how it is asked.
 #[derive(Debug, Clone)]
@@ -84,6 +88,8 @@ pub struct Fetcher {
     /// What it called the registry that we have.
     tag: Option<HeaderValue>,
     is_lost: bool,
+    /// It has been seen to wait for a change.
+    waits: bool,
 }
 
 enum Fetched {
@@ -104,40 +110,44 @@ impl Fetcher {
             .enable_http1()
             .wrap_connector(http);
         let client = Client::builder(TokioExecutor::new()).build(https);
-        Self { settings, client, current: 0, tag: None, is_lost: false }
+        Self { settings, client, current: 0, tag: None, is_lost: false, waits: false }
     }
 
     /// Goes on for as long as it is polled.
     pub async fn run(mut self, gateway: Gateway) {
         loop {
             self.turn(&gateway).await;
+            let pause = if self.waits { PAUSE } else { self.settings.interval };
             tokio::select! {
-                () = tokio::time::sleep(self.settings.interval) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = gateway.refresh_asked() => {}
             }
         }
     }
 
-    /// Asks once.
+    /// Asks once; discovery that can waits until there is a change.
     pub async fn turn(&mut self, gateway: &Gateway) {
-        match self.fetch().await {
-            Ok(fetched) => match fetched {
-                Fetched::Unchanged => gateway.confirm(),
-                Fetched::Instances(instances) => {
-                    let count = instances.len();
-                    let is_first = gateway.age().is_none();
-                    gateway.replace(Table::new(instances));
-                    if is_first && !self.is_lost {
-                        gateway.tell(&Event::DiscoveryFound { instances: count });
-                    }
-                    if std::mem::take(&mut self.is_lost) {
-                        gateway.tell(&Event::DiscoveryFound { instances: count });
-                    }
+        let begun = Instant::now();
+        let fetched = self.fetch().await;
+        let has_waited = begun.elapsed() >= WAITED && self.tag.is_some();
+        match fetched {
+            Ok(Fetched::Unchanged) => {
+                self.waits = has_waited;
+                gateway.confirm();
+            }
+            Ok(Fetched::Instances(instances)) => {
+                self.waits |= has_waited;
+                let count = instances.len();
+                let is_news = std::mem::take(&mut self.is_lost) || gateway.age().is_none();
+                gateway.replace(Table::new(instances));
+                if is_news {
+                    gateway.tell(&Event::DiscoveryFound { instances: count });
                 }
-            },
+            }
             Err(error) => {
                 // Another, or itself after a new start, knows nothing of our tag.
                 self.tag = None;
+                self.waits = false;
                 if !std::mem::replace(&mut self.is_lost, true) {
                     gateway.tell(&Event::DiscoveryLost { reason: crate::service::chain(&error) });
                 }
@@ -171,7 +181,8 @@ impl Fetcher {
         let uri = format!("{}/apps", base.to_string().trim_end_matches('/'));
         let mut request = Request::get(uri).header(ACCEPT, "application/json");
         if let Some(tag) = &self.tag {
-            request = request.header(IF_NONE_MATCH, tag);
+            let wait = self.settings.timeout.as_secs() / 2;
+            request = request.header(IF_NONE_MATCH, tag).header("prefer", format!("wait={wait}"));
         }
         let request = request.body(Empty::new()).map_err(|error| unreachable(error.into()))?;
         let answer = self.client.request(request).await.map_err(|error| unreachable(error.into()))?;

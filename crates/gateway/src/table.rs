@@ -265,4 +265,24 @@ mod tests {
             Table::new([instance("a", 1, true, &[("api/v1", "/x/../../admin"), ("api/v2", "/%2e%2e")])]);
         assert_eq!(table.services()["a"].routes.len(), 0);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn path_that_is_found_is_its_prefix_and_its_rest(path in "(/(sample|SAMPLE|api|v1|v2|ui|down|%2e|\\.\\.|x|))*[a-z/%.;]{0,6}") {
+            let table = table();
+            if let Ok(found) = table.find(&path) {
+                proptest::prop_assert_eq!(format!("{}{}", found.prefix, found.rest), path);
+                proptest::prop_assert!(found.rest.is_empty() || found.rest.starts_with('/'));
+                proptest::prop_assert!(found.prefix.to_ascii_lowercase().contains(found.id));
+            }
+        }
+
+        #[test]
+        fn path_that_passes_has_no_step_out_however_often_it_is_decoded(path in "/[a-zA-Z0-9/%.;_'()$-]{0,40}") {
+            if crate::target::check(&path).is_ok() {
+                let decoded = percent_encoding::percent_decode_str(&path).decode_utf8_lossy().into_owned();
+                proptest::prop_assert!(!decoded.split(['/', '\\', ';']).any(|step| step == ".."), "{path}");
+            }
+        }
+    }
 }

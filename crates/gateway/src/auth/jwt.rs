@@ -108,7 +108,8 @@ impl SigningKey {
     /// When the system gives no random numbers.
     #[must_use]
     pub fn generate() -> Self {
-        let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("the system gives random numbers");
+        let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
+            .expect("the system gives random numbers");
         let public_der = key.public_key().as_der().expect("a public key has a form").as_ref().to_vec();
         Self { key: Key::P256(Box::new(key)), public_der }
     }

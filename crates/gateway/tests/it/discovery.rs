@@ -120,3 +120,40 @@ async fn word_of_a_change_has_discovery_asked_at_once() {
     world.ask("DELETE", "/gateway/cache/services/a", "").await.is(200, "");
     crate::world::in_time("asked again", asked(2)).await;
 }
+
+#[tokio::test]
+async fn discovery_that_waits_for_changes_is_asked_for_the_next_at_once() {
+    use tokio::io::{AsyncWriteExt as _, BufReader};
+    let service = Service::start(|_| Reply::Echo).await;
+    let documents = ["A", "B", "C", "D"].map(|name| registry(&service, name));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = BufReader::new(stream);
+        for (number, document) in documents.iter().enumerate() {
+            let asked = crate::world::receive(&mut stream, true).await.unwrap();
+            assert_eq!(asked.header("prefer").is_some(), number > 0, "{}", asked.head);
+            if number > 0 {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+            let length = document.len();
+            let head = format!("HTTP/1.1 200 OK\r\nETag: \"{number}\"\r\nContent-Length: {length}\r\n\r\n");
+            stream.get_mut().write_all(format!("{head}{document}").as_bytes()).await.unwrap();
+        }
+        std::future::pending::<()>().await;
+    });
+    let world = World::new([]);
+    let mut fetcher = fetcher(&[address]);
+    // The first two by hand: the interval is an hour.
+    fetcher.turn(&world.gateway).await;
+    fetcher.turn(&world.gateway).await;
+    world.get("/b/api/v1/x").await.is(200, "");
+    tokio::spawn(fetcher.run(world.gateway.clone()));
+    let fourth = async {
+        while world.get("/d/api/v1/x").await.status() != 200 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    crate::world::in_time("the fourth change", fourth).await;
+}
