@@ -278,7 +278,7 @@ mod tests {
         }
 
         #[test]
-        fn path_that_passes_has_no_step_out_however_often_it_is_decoded(path in "/[a-zA-Z0-9/%.;_'()$-]{0,40}") {
+        fn path_that_passes_has_no_step_out_when_it_is_decoded(path in "/[a-zA-Z0-9/%.;_'()$-]{0,40}") {
             if crate::target::check(&path).is_ok() {
                 let decoded = percent_encoding::percent_decode_str(&path).decode_utf8_lossy().into_owned();
                 proptest::prop_assert!(!decoded.split(['/', '\\', ';']).any(|step| step == ".."), "{path}");
