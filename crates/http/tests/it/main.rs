@@ -4,5 +4,6 @@
 
 mod end;
 mod limits;
+mod streams;
 mod tls;
 mod world;

@@ -64,8 +64,22 @@ struct Answers {
 }
 
 impl Handler for Answers {
-    async fn handle(&self, request: Request<RequestBody>, peer: &Arc<Peer>) -> Response<ResponseBody> {
+    async fn handle(&self, mut request: Request<RequestBody>, peer: &Arc<Peer>) -> Response<ResponseBody> {
         match request.uri().path() {
+            "/mirror" => Response::new(ResponseBody::stream(request.into_body().with_limit(u64::MAX))),
+            "/upgrade" => {
+                let upgrade = tender_http::hyper::upgrade::on(&mut request);
+                tokio::spawn(async move {
+                    let upgraded = hyper_util::rt::TokioIo::new(upgrade.await.unwrap());
+                    let (mut from, mut to) = tokio::io::split(upgraded);
+                    tokio::io::copy(&mut from, &mut to).await.ok();
+                });
+                let mut answer = Response::new(ResponseBody::Empty);
+                *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+                answer.headers_mut().insert("connection", "upgrade".parse().unwrap());
+                answer.headers_mut().insert("upgrade", "echo".parse().unwrap());
+                answer
+            }
             "/echo" => match request.into_body().read().await {
                 Ok(body) => Response::new(body.into()),
                 Err(fault) => Message::bad_request(fault.to_string()).answer(StatusCode::BAD_REQUEST),

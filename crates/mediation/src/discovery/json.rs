@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::instance::{Draft, Instance, ReadError};
 
+pub(crate) use write::value;
 pub use write::{application, applications, instance};
 
 /// Reads `{"instance": {…}}`; `now_ms` is the time for what has none.
@@ -17,7 +18,12 @@ pub use write::{application, applications, instance};
 pub fn read_instance(body: &[u8], now_ms: u64) -> Result<Instance, ReadError> {
     let wrong = |error: serde_json::Error| ReadError::Form { form: "JSON", reason: error.to_string() };
     let document: Value = serde_json::from_slice(body).map_err(wrong)?;
-    let fields = document.get("instance").and_then(Value::as_object).ok_or(ReadError::NoInstance)?;
+    read_value(document.get("instance").unwrap_or(&Value::Null), now_ms)
+}
+
+/// Reads the object that stands for an instance.
+pub(crate) fn read_value(instance: &Value, now_ms: u64) -> Result<Instance, ReadError> {
+    let fields = instance.as_object().ok_or(ReadError::NoInstance)?;
     let mut draft = Draft::default();
     for (name, value) in fields {
         match (name.as_str(), value) {

@@ -14,6 +14,7 @@ mod guard;
 mod negotiate;
 mod own;
 mod read;
+mod replicate;
 mod route;
 mod state;
 mod statics;
@@ -152,6 +153,7 @@ impl Discovery {
             Call::SetStatus { app, id } => self.set_status(&app, &id, head.uri.query()),
             Call::RemoveStatus { app, id } => self.remove_status(&app, &id, head.uri.query()),
             Call::AddMetadata { app, id } => self.add_metadata(&app, &id, head.uri.query()),
+            Call::Replicate => self.replicate(body, peer).await,
             Call::ServerStatus => answer::json(&self.0.state.server_status()),
             Call::Overrides => answer::json(&serde_json::json!(self.0.state.overrides())),
             Call::Health => answer::json(&serde_json::json!({ "status": "UP" })),

@@ -97,3 +97,43 @@ fn announcement_that_is_not_taken_says_why_and_changes_nothing() {
     json(whole).is(204);
     assert_eq!(server.status_of("h").as_deref(), Some("UP"), "the host name is the id when there is none");
 }
+
+#[test]
+fn batch_of_another_server_is_taken_item_by_item() {
+    let server = Server::plain(&[]);
+    let instance = |dirty: u64| {
+        serde_json::json!({
+            "instanceId": "h:far:1", "app": "FAR", "hostName": "h", "ipAddr": "10.0.0.1", "status": "UP",
+            "port": { "$": 1, "@enabled": "true" }, "dataCenterInfo": { "name": "MyOwn" },
+            "lastDirtyTimestamp": dirty.to_string(),
+        })
+    };
+    let item = |action: &str, more: serde_json::Value| {
+        let mut item = serde_json::json!({ "appName": "FAR", "id": "h:far:1", "action": action });
+        item.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        item
+    };
+    let batch = serde_json::json!({ "replicationList": [
+        item("Heartbeat", serde_json::json!({ "lastDirtyTimestamp": 100 })),
+        item("Register", serde_json::json!({ "instanceInfo": instance(100) })),
+        item("Heartbeat", serde_json::json!({ "lastDirtyTimestamp": 100 })),
+        item("Heartbeat", serde_json::json!({ "lastDirtyTimestamp": 99 })),
+        item("Heartbeat", serde_json::json!({ "lastDirtyTimestamp": 101, "instanceInfo": instance(101) })),
+        item("StatusUpdate", serde_json::json!({ "status": "OUT_OF_SERVICE" })),
+        item("DeleteStatusOverride", serde_json::json!({ "status": "UP" })),
+        item("Register", serde_json::json!({ "instanceInfo": { "app": "OTHER" } })),
+        item("Explode", serde_json::json!({})),
+        serde_json::json!(3),
+    ] });
+    let post = ["-H", "Content-Type: application/json", "--data-binary", &batch.to_string()];
+    let answer = server.ask("/eureka/peerreplication/batch/", &post).is(200).json();
+    let answers = answer["responseList"].as_array().unwrap();
+    let codes: Vec<_> = answers.iter().map(|one| one["statusCode"].as_u64().unwrap()).collect();
+    assert_eq!(codes, [404, 200, 200, 409, 200, 200, 200, 400, 400, 400]);
+    assert_eq!(answers[3]["responseEntity"]["lastDirtyTimestamp"], "100");
+    assert_eq!(server.status_of("h:far:1").as_deref(), Some("UP"));
+    let batch = serde_json::json!({ "replicationList": [item("Cancel", serde_json::json!({}))] });
+    server.ask("/eureka/v2/peerreplication/batch", &["--data-binary", &batch.to_string()]).is(200);
+    assert_eq!(server.status_of("h:far:1"), None);
+    server.ask("/eureka/peerreplication/batch", &["--data-binary", "[]"]).is(400).says("replicationList");
+}

@@ -174,6 +174,11 @@ pub fn instance(instance: &Instance) -> Vec<u8> {
     below("instance", &Document::of(instance))
 }
 
+/// Makes the object that stands for an instance.
+pub(crate) fn value(instance: &Instance) -> serde_json::Value {
+    serde_json::to_value(Document::of(instance)).expect("texts and numbers are values")
+}
+
 fn below(name: &str, document: &impl Serialize) -> Vec<u8> {
     let mut out = format!("{{\"{name}\":").into_bytes();
     serde_json::to_writer(&mut out, document).expect("texts and numbers can be written into memory");

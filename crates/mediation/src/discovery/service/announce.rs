@@ -72,6 +72,11 @@ pub(super) async fn read(
     if !instance.app.eq_ignore_ascii_case(app) && instance.app != app.to_uppercase() {
         return Err(Refusal::OtherApp { path: app.to_owned(), body: instance.app });
     }
+    checked(instance)
+}
+
+/// Refuses names that cannot stand in keys and lines.
+pub(super) fn checked(instance: Instance) -> Result<Instance, Refusal> {
     for (field, text) in [("instanceId", &instance.id), ("app", &instance.app), ("hostName", &instance.host)]
     {
         if text.len() > NAME_MAX {

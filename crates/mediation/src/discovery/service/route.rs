@@ -20,6 +20,7 @@ pub(super) enum Call {
     SetStatus { app: String, id: String },
     RemoveStatus { app: String, id: String },
     AddMetadata { app: String, id: String },
+    Replicate,
     ServerStatus,
     Overrides,
     Health,
@@ -110,6 +111,10 @@ fn registry(method: &Method, parts: &[&str]) -> Result<Call, Unroutable> {
         ["instances", id] => get(method, Call::InstanceById { id: owned(id) }),
         ["vips", name] => get(method, Call::Vip { name: owned(name), is_secure: false }),
         ["svips", name] => get(method, Call::Vip { name: owned(name), is_secure: true }),
+        ["peerreplication", "batch"] => match *method {
+            Method::POST => Ok(Call::Replicate),
+            _ => Err(Unroutable::Method("POST")),
+        },
         ["status"] => get(method, Call::ServerStatus),
         ["serverinfo", "statusoverrides"] => get(method, Call::Overrides),
         _ => Err(Unroutable::NoEndpoint),
@@ -169,6 +174,7 @@ mod tests {
             assert_eq!(route(&Method::PUT, path), heartbeat("h:svc:1"), "{path}");
         }
         assert_eq!(route(&Method::PUT, "/eureka/apps/svc/a%2Fb"), heartbeat("a/b"));
+        assert_eq!(route(&Method::POST, "/eureka/peerreplication/batch/"), Ok(Call::Replicate));
         assert_eq!(route(&Method::POST, "/eureka/apps/v2"), Ok(Call::Register { app: "v2".to_owned() }));
     }
 

@@ -128,13 +128,8 @@ impl Discovery {
         let own = self.0.statics.instances();
         let registry = self.0.state.registry();
         let stored = own.iter().filter_map(|one| registry.get(&one.app, &one.id));
-        stored.filter_map(|entry| instance_value(&entry.instance)).collect()
+        stored.map(|entry| documents::value(&entry.instance)).collect()
     }
-}
-
-fn instance_value(instance: &Instance) -> Option<Value> {
-    let document: Value = serde_json::from_slice(&documents::instance(instance)).ok()?;
-    document.get("instance").cloned()
 }
 
 fn error(problem: &Problem) -> Value {
