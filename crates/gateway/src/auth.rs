@@ -23,7 +23,7 @@ pub(crate) use endpoints::{route, unaccepted};
 pub use jwt::{Claims, KeyError, SigningKey};
 pub use provider::{Denied, Provider, Verified};
 pub use revocation::Revocations;
-pub(crate) use scheme::{Credentials, FAILURE, Outcome, Scheme};
+pub(crate) use scheme::{Credentials, FAILURE, Outcome, Scheme, Token};
 
 use jwt::TokenFault;
 

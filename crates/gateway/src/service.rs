@@ -14,7 +14,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use tender_http::{Handler, Peer, RequestBody, ResponseBody};
 use tokio::sync::Notify;
 
-use crate::auth::{self, AuthSettings, Credentials, Outcome, Scheme};
+use crate::auth::{self, AuthSettings, Credentials, Outcome, Scheme, Token, Unaccepted};
 use crate::candidates::Candidates;
 use crate::cors::{self, Decision};
 use crate::forward::{self, Failed, Outgoing};
@@ -293,7 +293,11 @@ impl Gateway {
         let says = |key| found.service.says(key);
         let scheme = Scheme::of(says("apiml.authentication.scheme"), says("apiml.authentication.headers"));
         let user = self.0.settings.auth.as_ref().map(|settings| auth::user(settings, sent, auth::now_s()));
-        let token = user.as_ref().and_then(|user| user.as_ref().ok()).map(|(_, token)| token.as_str());
+        let token = match &user {
+            None | Some(Err(Unaccepted::None)) => Token::None,
+            Some(Ok((_, token))) => Token::Good(token),
+            Some(Err(_)) => Token::Bad,
+        };
         match scheme.apply(headers, &Credentials { token, peer }) {
             Outcome::Done => None,
             Outcome::Nothing(reason) => Some(reason),

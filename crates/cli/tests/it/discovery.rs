@@ -6,7 +6,6 @@ mod component;
 mod definitions;
 mod hostile;
 mod node;
-mod packages;
 mod python;
 mod registry;
 mod server;

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use crate::installation::{Installation, script, signal};
 use crate::world::{copy, free_ports, wait_until};
 
+mod zowe_cli;
+
 /// A process that ends with this value.
 struct Running(Child);
 

@@ -15,6 +15,7 @@ mod exit_codes;
 mod faults;
 mod front_door;
 mod installation;
+mod packages;
 mod real_servers;
 mod rules;
 mod runtime;

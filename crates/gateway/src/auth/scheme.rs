@@ -28,9 +28,18 @@ pub(crate) enum Scheme<'s> {
 /// What the gateway knows of whoever asks.
 #[derive(Debug)]
 pub(crate) struct Credentials<'c> {
-    /// The token, when it is good.
-    pub(crate) token: Option<&'c str>,
+    pub(crate) token: Token<'c>,
     pub(crate) peer: &'c Peer,
+}
+
+/// The token that a request shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Token<'c> {
+    /// None, or nobody can log in here.
+    None,
+    Good(&'c str),
+    /// One that is not accepted: the service must not see it, it might not look whether it was logged out.
+    Bad,
 }
 
 /// What came of it.
@@ -58,9 +67,17 @@ impl<'s> Scheme<'s> {
         match self {
             Self::Bypass => Outcome::Done,
             Self::ZoweJwt => {
-                let Some(token) = credentials.token else { return Outcome::Done };
-                strip(headers);
-                add_cookie(headers, token);
+                match credentials.token {
+                    Token::None => {}
+                    Token::Good(token) => {
+                        strip(headers);
+                        add_cookie(headers, token);
+                    }
+                    Token::Bad => {
+                        strip(headers);
+                        return failed(headers, "ZWEAG102E The token is not valid");
+                    }
+                }
                 Outcome::Done
             }
             Self::X509(wanted) => {
@@ -155,7 +172,7 @@ mod tests {
         headers
     }
 
-    fn applied(scheme: Scheme<'_>, token: Option<&str>) -> (HeaderMap, Outcome) {
+    fn applied(scheme: Scheme<'_>, token: Token<'_>) -> (HeaderMap, Outcome) {
         let (mut headers, peer) = (sent(), peer());
         let outcome = scheme.apply(&mut headers, &Credentials { token, peer: &peer });
         (headers, outcome)
@@ -163,22 +180,30 @@ mod tests {
 
     #[test]
     fn service_that_wants_the_token_gets_it_and_nothing_else_of_the_user() {
-        let (headers, outcome) = applied(Scheme::of(Some("zoweJwt"), None), Some("good"));
+        let (headers, outcome) = applied(Scheme::of(Some("zoweJwt"), None), Token::Good("good"));
         assert_eq!(outcome, Outcome::Done);
         assert_eq!(headers[COOKIE], "a=b; apimlAuthenticationToken=good");
         assert!(!headers.contains_key(AUTHORIZATION) && !headers.contains_key("private-token"));
     }
 
     #[test]
+    fn token_that_is_not_accepted_does_not_reach_the_service() {
+        let (headers, outcome) = applied(Scheme::of(Some("zoweJwt"), None), Token::Bad);
+        assert!(matches!(&outcome, Outcome::Nothing(reason) if reason.starts_with("ZWEAG102E")));
+        assert_eq!(headers[COOKIE], "a=b");
+        assert!(!headers.contains_key(AUTHORIZATION) && headers.contains_key(FAILURE));
+    }
+
+    #[test]
     fn service_that_wants_nothing_gets_what_was_sent() {
-        assert_eq!(applied(Scheme::of(None, None), Some("good")).0, sent());
-        assert_eq!(applied(Scheme::of(Some("zoweJwt"), None), None).0, sent(), "nobody is logged in");
+        assert_eq!(applied(Scheme::of(None, None), Token::Good("good")).0, sent());
+        assert_eq!(applied(Scheme::of(Some("zoweJwt"), None), Token::None).0, sent(), "nobody is logged in");
     }
 
     #[test]
     fn service_that_wants_what_cannot_be_had_is_told_why() {
         for name in ["x509", "safIdt", "made-up"] {
-            let (headers, outcome) = applied(Scheme::of(Some(name), None), Some("good"));
+            let (headers, outcome) = applied(Scheme::of(Some(name), None), Token::Good("good"));
             assert!(
                 matches!(&outcome, Outcome::Nothing(reason) if reason.starts_with("ZWEAG")),
                 "{outcome:?}"

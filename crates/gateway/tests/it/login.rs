@@ -168,8 +168,13 @@ async fn service_gets_of_the_user_what_its_scheme_asks_for() {
     assert!(echo.contains(&format!("a=b; apimlAuthenticationToken={token}")), "{echo}");
     assert!(!echo.to_ascii_lowercase().contains("authorization"), "{echo}");
     let changed = format!("Authorization: Bearer {token}x\r\n");
-    let echo = world.ask("GET", "/jwt/api/v1/x", &changed).await.is(200, "").text();
-    assert!(!echo.contains("apimlAuthenticationToken"), "{echo}");
+    let answer = world.ask("GET", "/jwt/api/v1/x", &changed).await;
+    assert!(!answer.is(200, "").text().contains(&token), "{}", answer.text());
+    assert!(answer.header("x-zowe-auth-failure").unwrap().starts_with("ZWEAG102E"));
+    let shown = format!("Authorization: Bearer {token}\r\nContent-Length: 0\r\n");
+    world.ask("POST", LOGOUT, &shown).await.is(204, "");
+    let answer = world.ask("GET", "/jwt/api/v1/x", &shown).await;
+    assert!(!answer.is(200, "").text().contains(&token), "what was logged out is not passed on");
     let answer = world.ask("GET", "/certified/api/v1/x", &shown).await;
     assert!(answer.is(200, "ZWEAG167E").header("x-zowe-auth-failure").unwrap().starts_with("ZWEAG167E"));
 }

@@ -4,8 +4,8 @@ use std::fs;
 use std::process::Command;
 
 use super::client::Client;
-use super::packages::node_modules;
 use super::server::{Keys, Server};
+use crate::packages::eureka_clients;
 use crate::world::{free_ports, wait_until};
 
 const JS_CLIENT: &str = r"
@@ -37,7 +37,7 @@ process.on('SIGTERM', () => client.stop(() => process.exit(0)));
 #[test]
 fn js_client_registers_reads_and_comes_back_after_the_server_lost_everything() {
     let directory = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink(node_modules(), directory.path().join("node_modules")).unwrap();
+    std::os::unix::fs::symlink(eureka_clients(), directory.path().join("node_modules")).unwrap();
     fs::write(directory.path().join("client.js"), JS_CLIENT).unwrap();
     // The client's own default is the path of version 2.
     for (service_path, mode) in [("default", "full"), ("/eureka/apps/", "delta")] {
@@ -123,7 +123,7 @@ ssl:
 #[test]
 fn node_enabler_with_its_own_sample_registers_and_polls_without_harm() {
     let directory = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink(node_modules(), directory.path().join("node_modules")).unwrap();
+    std::os::unix::fs::symlink(eureka_clients(), directory.path().join("node_modules")).unwrap();
     fs::create_dir(directory.path().join("config")).unwrap();
     let server = Server::tls(&[]);
     fs::write(directory.path().join("config/service-configuration.yml"), enabler_configuration(server.port))

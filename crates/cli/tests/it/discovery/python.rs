@@ -4,8 +4,8 @@ use std::fs;
 use std::process::Command;
 
 use super::client::Client;
-use super::packages::python;
 use super::server::Server;
+use crate::packages::python;
 use crate::world::wait_until;
 
 const CLIENT: &str = r#"

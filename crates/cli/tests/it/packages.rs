@@ -6,40 +6,49 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 /// The clients the tests were written against.
-const NPM: &[&str] = &["eureka-js-client@4.5.0", "@zowe/apiml-onboarding-enabler-nodejs@3.2.6"];
+const EUREKA_CLIENTS: &[&str] = &["eureka-js-client@4.5.0", "@zowe/apiml-onboarding-enabler-nodejs@3.2.6"];
+const ZOWE_CLI: &[&str] = &["@zowe/cli@8.31.2"];
 const PYPI: &str = "py-eureka-client==0.13.3";
 /// What they need is taken as of this day.
 const BEFORE: &str = "2026-11-25";
 const ATTEMPTS: usize = 3;
 
-/// Returns a `node_modules` with both clients of npm.
-pub(super) fn node_modules() -> &'static Path {
+/// Returns a `node_modules` with both clients of discovery.
+pub(crate) fn eureka_clients() -> &'static Path {
     static MODULES: OnceLock<PathBuf> = OnceLock::new();
-    MODULES.get_or_init(|| {
-        let prefix = Path::new(env!("CARGO_TARGET_TMPDIR")).join("discovery-npm");
-        let (modules, done) = (prefix.join("node_modules"), prefix.join(NPM.join(" ").replace('/', "_")));
-        if done.exists() {
+    MODULES.get_or_init(|| npm("discovery-npm", EUREKA_CLIENTS))
+}
+
+/// Returns a `node_modules` with the Zowe CLI.
+pub(crate) fn zowe_cli() -> &'static Path {
+    static MODULES: OnceLock<PathBuf> = OnceLock::new();
+    MODULES.get_or_init(|| npm("zowe-cli-npm", ZOWE_CLI))
+}
+
+fn npm(directory: &str, packages: &[&str]) -> PathBuf {
+    let prefix = Path::new(env!("CARGO_TARGET_TMPDIR")).join(directory);
+    let (modules, done) = (prefix.join("node_modules"), prefix.join(packages.join(" ").replace('/', "_")));
+    if done.exists() {
+        return modules;
+    }
+    fs::create_dir_all(&prefix).unwrap();
+    let mut said = String::new();
+    for _ in 0..ATTEMPTS {
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--silent", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund"]);
+        npm.args(["--no-package-lock", "--prefix"]).arg(&prefix);
+        let output = run(npm.arg(format!("--before={BEFORE}")).args(packages));
+        if output.status.success() {
+            fs::write(&done, "").unwrap();
             return modules;
         }
-        fs::create_dir_all(&prefix).unwrap();
-        let mut said = String::new();
-        for _ in 0..ATTEMPTS {
-            let mut npm = Command::new("npm");
-            npm.args(["install", "--silent", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund"]);
-            npm.args(["--no-package-lock", "--prefix"]).arg(&prefix);
-            let output = run(npm.arg(format!("--before={BEFORE}")).args(NPM));
-            if output.status.success() {
-                fs::write(&done, "").unwrap();
-                return modules;
-            }
-            said = text(&output);
-        }
-        panic!("npm did not give {} in {ATTEMPTS} attempts; this test needs them: {said}", NPM.join(" "));
-    })
+        said = text(&output);
+    }
+    panic!("npm did not give {} in {ATTEMPTS} attempts; this test needs them: {said}", packages.join(" "));
 }
 
 /// Returns a Python that has the client of PyPI.
-pub(super) fn python() -> &'static Path {
+pub(crate) fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("discovery-python");
