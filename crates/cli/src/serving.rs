@@ -15,4 +15,6 @@ pub(crate) struct Named {
     pub(crate) title: &'static str,
     /// Where it listens unless told otherwise.
     pub(crate) port: u16,
+    /// Variables of version 1 for the port.
+    pub(crate) port_names: environment::Names,
 }

@@ -10,6 +10,10 @@ use tender_package::Outcome;
 
 use super::Shell;
 use crate::error::CommandError;
+use crate::serving::Named;
+
+const NAMED: Named =
+    Named { component: "discovery", title: "discovery service", port: 7553, port_names: &["DISCOVERY_PORT"] };
 
 /// Commands about discovery.
 #[derive(Debug, Subcommand)]

@@ -12,6 +12,7 @@ use super::environment::{self as names, Environment};
 
 /// Options of every service.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[group(skip)]
 pub(crate) struct Options {
     /// Where to listen: an address, or address and port; may be given several times
     #[arg(long, value_name = "ADDRESS[:PORT]")]
@@ -46,7 +47,7 @@ pub(crate) struct Options {
     /// How certificates of others are checked: STRICT, NONSTRICT (not for which host) or DISABLED
     #[arg(long, value_name = "MODE")]
     pub(crate) verify: Option<VerifyMode>,
-    /// No TLS; for addresses of this machine alone
+    /// No TLS; for addresses of this machine alone, unless users must log in
     #[arg(long)]
     pub(crate) plain: bool,
     /// Write a line for each request
@@ -79,12 +80,18 @@ pub(crate) enum PlanError {
 }
 
 impl Options {
-    /// Makes the plan.
-    pub(crate) fn plan(&self, named: Named, environment: &Environment<'_>) -> Result<Serving, PlanError> {
+    /// Makes the plan; without TLS the service is for this machine alone, unless it is guarded otherwise.
+    pub(crate) fn plan(
+        &self,
+        named: Named,
+        environment: &Environment<'_>,
+        is_guarded: bool,
+    ) -> Result<Serving, PlanError> {
         let listen = self.addresses(named, environment)?;
         let verify = self.verify(environment)?;
         let tls = if self.plain { None } else { Some(self.tls(environment, verify)?) };
         if tls.is_none()
+            && !is_guarded
             && let Some(address) = listen.iter().find(|address| !address.ip().is_loopback())
         {
             return Err(PlanError::OpenToAll { address: *address });
@@ -95,7 +102,8 @@ impl Options {
     }
 
     fn addresses(&self, named: Named, environment: &Environment<'_>) -> Result<Vec<SocketAddr>, PlanError> {
-        let port = match (self.port, environment.set(names::PORT)) {
+        let set = environment.set(names::PORT).or_else(|| environment.set(named.port_names));
+        let port = match (self.port, set) {
             (Some(port), _) => port,
             (None, None) => named.port,
             (None, Some(set)) => set.text.parse().map_err(|_| PlanError::Value {
@@ -181,12 +189,17 @@ mod tests {
     use super::*;
     use std::collections::HashMap;
 
-    const NAMED: Named = Named { component: "caching-service", title: "caching service", port: 7555 };
+    const NAMED: Named = Named {
+        component: "caching-service",
+        title: "caching service",
+        port: 7555,
+        port_names: &["ZWE_CACHING_SERVICE_PORT"],
+    };
 
     fn planned(options: &Options, variables: &[(&str, &str)]) -> Result<Serving, PlanError> {
         let variables: HashMap<_, _> = variables.iter().copied().collect();
         let look_up = |name: &str| variables.get(name).map(|text| (*text).to_owned());
-        options.plan(NAMED, &Environment::new(NAMED.component, &look_up))
+        options.plan(NAMED, &Environment::new(NAMED.component, &look_up), false)
     }
 
     #[test]
@@ -206,6 +219,31 @@ mod tests {
         assert_eq!(plan.listen, ["127.0.0.1:17555".parse().unwrap(), "[::1]:17555".parse().unwrap()]);
         assert_eq!((plan.host.as_str(), plan.verify), ("here", VerifyMode::Nonstrict));
         assert!(plan.tls.is_some());
+    }
+
+    #[test]
+    fn variables_of_version_1_are_known_and_options_win() {
+        let old = [
+            ("ZWE_CACHING_SERVICE_PORT", "1"),
+            ("KEYSTORE_KEY", "/k/key"),
+            ("KEYSTORE_CERTIFICATE", "/k/cer"),
+            ("KEYSTORE_CERTIFICATE_AUTHORITY", "/k/ca,/k/more"),
+            ("VERIFY_CERTIFICATES", "false"),
+            ("NONSTRICT_VERIFY_CERTIFICATES", "true"),
+        ];
+        let made = planned(&Options::default(), &old).unwrap();
+        assert_eq!((made.listen[0].port(), made.verify), (1, VerifyMode::Nonstrict));
+        let tls = made.tls.unwrap();
+        assert!(tls.trust.len() == 2 && matches!(tls.identity, Identity::Pem { .. }));
+        let chosen = Options {
+            port: Some(9),
+            listen: vec!["[::1]".to_owned(), "10.0.0.1:8".to_owned()],
+            verify: Some(VerifyMode::Disabled),
+            ..Options::default()
+        };
+        let made = planned(&chosen, &old).unwrap();
+        assert_eq!(made.listen, ["[::1]:9".parse().unwrap(), "10.0.0.1:8".parse().unwrap()]);
+        assert_eq!(made.tls.unwrap().client_auth, ClientAuth::None);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! From a plan to a service that answers until a signal ends it.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tender_http::{
-    Access, Event, EventSink, Handler, Limits, Server, Settings, Tls, Transport, ready, signal,
+    Access, Event, EventSink, Handler, Limits, Server, Settings, Tls, Transport, descriptors, ready, signal,
 };
 use tender_package::{Message, Outcome, ReturnCode};
 
@@ -17,6 +18,20 @@ use crate::error::CommandError;
 const CERTIFICATES_PERIOD: Duration = Duration::from_secs(5);
 /// Answering is not what takes time: more threads would only take memory.
 const THREADS_MAX: usize = 4;
+
+/// What a service does beside answering.
+pub(crate) struct Hooks {
+    /// Somebody says that what was read should be read again.
+    pub(crate) reload: Box<dyn Fn() + Send + Sync>,
+    /// It is about to end: nobody should be kept waiting.
+    pub(crate) stopping: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Default for Hooks {
+    fn default() -> Self {
+        Self { reload: Box::new(|| {}), stopping: Box::new(|| {}) }
+    }
+}
 
 /// Runs something with the threads of a service.
 pub(crate) fn with_threads<T>(
@@ -71,19 +86,31 @@ impl Opened {
             .has_access_log
             .then(|| Arc::new(|access: &Access<'_>| tell(&access.to_string())) as tender_http::AccessSink);
         let settings = Settings { limits, access, events: Arc::clone(&events), transport };
+        descriptors::allow(settings.limits.connections);
         let server = Server::bind(&plan.listen, settings).map_err(|fault| named.bind(fault))?;
         Ok(Self { named, server, tls, events })
     }
 
+    /// Returns where it listens.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.server.addresses()
+    }
+
     /// Answers until a signal ends it; SIGHUP reads certificates again.
-    pub(crate) async fn run(self, handler: impl Handler, begun: Instant) -> Result<Outcome, CommandError> {
+    pub(crate) async fn run(
+        self,
+        handler: impl Handler,
+        begun: Instant,
+        hooks: Hooks,
+    ) -> Result<Outcome, CommandError> {
         let Self { named, server, tls, events } = self;
         let mut termination = signal::Termination::listen().map_err(|fault| named.system(fault))?;
         let hangups = signal::hangups().map_err(|fault| named.system(fault))?;
-        if let Some(tls) = tls {
-            tokio::spawn(Arc::clone(&tls).watch(CERTIFICATES_PERIOD, Arc::clone(&events)));
-            tokio::spawn(reload(hangups, tls, events));
+        let Hooks { reload, stopping } = hooks;
+        if let Some(tls) = &tls {
+            tokio::spawn(Arc::clone(tls).watch(CERTIFICATES_PERIOD, Arc::clone(&events)));
         }
+        tokio::spawn(read_again(hangups, tls, events, reload));
         for address in server.addresses() {
             tell(&format!("ZWEAM002I {} listens at {address}", named.title));
         }
@@ -92,6 +119,7 @@ impl Opened {
         let stopped = async {
             termination.wait().await;
             ready::withdraw();
+            stopping();
         };
         let ended = server.run(handler, stopped).await;
         let mut outcome = Outcome::default();
@@ -104,20 +132,27 @@ impl Opened {
     }
 }
 
-/// Reads certificates again when somebody says so.
-async fn reload(mut hangups: tokio::signal::unix::Signal, tls: Arc<Tls>, events: EventSink) {
+/// Reads certificates and whatever else again when somebody says so.
+async fn read_again(
+    mut hangups: tokio::signal::unix::Signal,
+    tls: Option<Arc<Tls>>,
+    events: EventSink,
+    reload: Box<dyn Fn() + Send + Sync>,
+) {
     while hangups.recv().await.is_some() {
-        let tls = Arc::clone(&tls);
-        match tokio::task::spawn_blocking(move || tls.reload()).await {
-            Ok(Err(source)) => events(&Event::NotReloaded { source }),
-            Ok(Ok(())) => tell("ZWEAM005I certificates were read again"),
-            Err(_) => {}
+        if let Some(tls) = tls.clone() {
+            match tokio::task::spawn_blocking(move || tls.reload()).await {
+                Ok(Err(source)) => events(&Event::NotReloaded { source }),
+                Ok(Ok(())) => tell("ZWEAM005I certificates were read again"),
+                Err(_) => {}
+            }
         }
+        reload();
     }
 }
 
 fn http_events() -> EventSink {
-    Arc::new(|event| {
+    tender_http::calmed(Arc::new(|event| {
         if event.is_notable() {
             let id = match event {
                 Event::Handshake { .. } => "ZWEAM511E",
@@ -130,7 +165,7 @@ fn http_events() -> EventSink {
             };
             tell(&format!("{id} {event}"));
         }
-    })
+    }))
 }
 
 /// Says something while the service goes on; without a reader it goes on all the same.

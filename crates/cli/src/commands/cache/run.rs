@@ -10,10 +10,15 @@ use crate::error::CommandError;
 use crate::serving::Named;
 use crate::serving::environment::{Environment, Names};
 use crate::serving::options::{Options, PlanError, Serving};
-use crate::serving::run::{Opened, check, tell, with_threads};
+use crate::serving::run::{Hooks, Opened, check, tell, with_threads};
 use crate::serving::store::Place;
 
-const NAMED: Named = Named { component: "caching-service", title: "caching service", port: 7555 };
+const NAMED: Named = Named {
+    component: "caching-service",
+    title: "caching service",
+    port: 7555,
+    port_names: &["ZWE_CACHING_SERVICE_PORT"],
+};
 
 const STORE: Names = &["ZWE_configs_storage_mode", "ZWE_components_{}_storage_mode", "CACHING_STORAGE_MODE"];
 const SIZE: Names = &["ZWE_configs_storage_size", "ZWE_components_{}_storage_size"];
@@ -78,7 +83,7 @@ impl Args {
     }
 
     fn plan(self, environment: &Environment<'_>) -> Result<Plan, PlanError> {
-        let serving = self.options.plan(NAMED, environment)?;
+        let serving = self.options.plan(NAMED, environment, false)?;
         let store = read(environment, STORE, "store: memory, disk:FILE, etcd:URL or redis://HOST:PORT")?;
         let size = read(environment, SIZE, "number of entries")?;
         let eviction = read(environment, EVICTION, "eviction strategy; there are reject and removeOldest")?;
@@ -118,5 +123,5 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
     if plan.owners.believes_everybody {
         tell("ZWECS702W certificates are not asked for: whoever reaches this service is who he says he is");
     }
-    opened.run(Caching::new(store, plan.limits, plan.owners), begun).await
+    opened.run(Caching::new(store, plan.limits, plan.owners), begun, Hooks::default()).await
 }

@@ -17,10 +17,11 @@ use crate::error::CommandError;
 use crate::serving::Named;
 use crate::serving::environment::{Environment, Names};
 use crate::serving::options::{Options, PlanError, Serving};
-use crate::serving::run::{Opened, check, tell, with_threads};
+use crate::serving::run::{Hooks, Opened, check, tell, with_threads};
 use crate::serving::store::Place;
 
-const NAMED: Named = Named { component: "gateway", title: "gateway", port: 7554 };
+const NAMED: Named =
+    Named { component: "gateway", title: "gateway", port: 7554, port_names: &["GATEWAY_PORT"] };
 
 /// Of all components: where discovery listens on this machine.
 const DISCOVERY_PORT: Names = &["ZWE_components_discovery_port"];
@@ -118,7 +119,7 @@ impl Args {
     }
 
     fn plan(self, environment: &Environment<'_>) -> Result<Plan, PlanError> {
-        let serving = self.options.plan(NAMED, environment)?;
+        let serving = self.options.plan(NAMED, environment, false)?;
         let (texts, from) = match environment.set(DISCOVERY) {
             _ if !self.discovery.is_empty() => (self.discovery.clone(), "--discovery".to_owned()),
             Some(set) => (set.text.split(',').map(|text| text.trim().to_owned()).collect(), set.name),
@@ -177,7 +178,7 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
     // Whoever finds the port open finds the services, if discovery is there.
     fetcher.turn(&gateway).await;
     tokio::spawn(fetcher.run(gateway.clone()));
-    opened.run(gateway, begun).await
+    opened.run(gateway, begun, Hooks::default()).await
 }
 
 async fn auth(
