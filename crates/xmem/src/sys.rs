@@ -126,8 +126,7 @@ pub(crate) fn receive(
     let flags = libc::MSG_CMSG_CLOEXEC | if wait { 0 } else { libc::MSG_DONTWAIT };
     // SAFETY: the kernel writes at most as many bytes as the two buffers have, which live longer than the call, and the
     // structure says where they are. Not through the C library's function, which makes a point of cancellation of it.
-    let bytes =
-        unsafe { libc::syscall(libc::SYS_recvmsg, socket.as_raw_fd(), &raw mut message, flags) };
+    let bytes = unsafe { libc::syscall(libc::SYS_recvmsg, socket.as_raw_fd(), &raw mut message, flags) };
     let Ok(bytes) = usize::try_from(bytes) else {
         let error = std::io::Error::last_os_error();
         return Err(rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO));

@@ -336,7 +336,8 @@ impl Front {
             self.take_ring(key, usize::MAX);
             self.read_rest(key);
         }
-        if self.connections.get_mut(key).is_some_and(|connection| connection.is_done() && !connection.is_busy) {
+        if self.connections.get_mut(key).is_some_and(|connection| connection.is_done() && !connection.is_busy)
+        {
             self.end(key, None);
         }
     }

@@ -190,7 +190,10 @@ pub fn receive_packet(
     let received = loop {
         match sys::receive(socket, buffer, room, wait) {
             // A peer that closed without having read everything leaves an error that hides what it sent before, once.
-            Err(Errno::INTR | Errno::CONNRESET) => {}
+            Err(Errno::CONNRESET) => {}
+            // Whoever waits looks at the clock again: a signal now and then must not make it wait for ever.
+            Err(Errno::INTR) if wait => return Err(SocketError::WouldBlock),
+            Err(Errno::INTR) => {}
             received => break received?,
         }
     };

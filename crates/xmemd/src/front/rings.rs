@@ -92,7 +92,7 @@ impl Front {
                 has_served |= self.take_ring(key, TURN_MAX);
                 place += 1;
             }
-            if !has_served && !self.spin_for_rings() {
+            if !has_served || !self.spin_for_rings() {
                 return;
             }
         }
