@@ -75,8 +75,10 @@ const TURNS: u32 = 64;
 enum Timer {
     /// A client has not said HELLO.
     Hello(Key),
-    /// A client has not read.
+    /// A client has not read from its socket.
     Read(Key),
+    /// A client has not read from its ring.
+    ReadRing(Key),
     /// A call has taken too long.
     Call(u64),
     /// Grants are to be told.
@@ -258,7 +260,7 @@ impl Front {
                     self.violated(key, "no HELLO within 5 seconds");
                 }
             }
-            Timer::Read(key) => self.broken(key, Broken::SlowReader),
+            Timer::Read(key) | Timer::ReadRing(key) => self.broken(key, Broken::SlowReader),
             Timer::Call(call) => self.call_late(call),
             Timer::Grants => {
                 self.tell_grants();
@@ -301,7 +303,7 @@ impl Front {
             shared.awake.retain(|awake| *awake != key);
             shared.counters.rings -= 1;
         }
-        for timer in [Timer::Hello(key), Timer::Read(key), Timer::Ring(key)] {
+        for timer in [Timer::Hello(key), Timer::Read(key), Timer::ReadRing(key), Timer::Ring(key)] {
             shared.timers.disarm(timer);
         }
         for call in connection.in_flight.values() {

@@ -118,7 +118,9 @@ impl Reader {
                 return event;
             }
             // While there is time: what comes is to be taken without asking for memory first.
-            self.record.reserve(self.record_bytes);
+            if self.record.capacity() == 0 {
+                self.record = Vec::with_capacity(self.record_bytes);
+            }
             let Some((receiver, spin)) = &mut self.ring else { return Event::Nothing };
             if spin.until(receiver.server_processor(), || receiver.is_ready()) {
                 continue;
