@@ -109,7 +109,6 @@ struct Shared {
     /// Rings that are looked at without being asked to.
     awake: Vec<Key>,
     is_draining: bool,
-    sandbox: String,
 }
 
 #[derive(Debug)]
@@ -141,10 +140,10 @@ pub(crate) fn run() -> Result<(), RoleError> {
     let confinement = Confinement::new(Role::Front).keep(&root).keep(&monitor);
     let sandbox = role::confine(confinement, begin.run_as)?;
     let (to_thread, assignments) = std::sync::mpsc::channel();
-    let mut front = Front::new(root, *begin, monitor, sandbox, Busy::new(to_thread))?;
+    role::tell_confined(&mut root, sandbox)?;
+    let mut front = Front::new(root, *begin, monitor, Busy::new(to_thread))?;
     let poller = front.shared.poller.clone();
-    let ready = FrontToRoot::Ready { sandbox: front.shared.sandbox.clone() };
-    front.root.send(&ready, &[], Vec::new())?;
+    front.root.send(&FrontToRoot::Ready, &[], Vec::new())?;
     let both = Arc::new(Both::new(front));
     busy::start(&both, assignments)?;
     work(&both, &poller)
@@ -170,13 +169,7 @@ fn work(both: &Both, poller: &Poller) -> Result<(), RoleError> {
 }
 
 impl Front {
-    fn new(
-        root: Channel,
-        begin: Begin,
-        monitor: Channel,
-        sandbox: String,
-        busy: Busy,
-    ) -> Result<Self, RoleError> {
+    fn new(root: Channel, begin: Begin, monitor: Channel, busy: Busy) -> Result<Self, RoleError> {
         let poller = Poller::new()?;
         poller.add(&root, ROOT)?;
         poller.add(&monitor, MONITOR)?;
@@ -204,7 +197,6 @@ impl Front {
             counting: Vec::new(),
             awake: Vec::new(),
             is_draining: false,
-            sandbox,
             begin,
         };
         Ok(Self {
