@@ -379,7 +379,8 @@ fn real_server_is_installed_authorised_started_asked_and_stopped() {
          \"$TENDER\" xmem call PORT '{{}}' -s ZWESIS_TEST || echo refused: $?
          \"$TENDER\" xmem modify DISPLAY -s ZWESIS_TEST
          \"$TENDER\" xmem modify NONSENSE -s ZWESIS_TEST || echo not understood: $?
-         \"$TENDER\" xmem schedule -s ZWESIS_TEST | grep 'killed last'"
+         echo \"score of the root process: $(cat /proc/$(sed 's/.*pid[^0-9]*\\([0-9]*\\).*/\\1/' run/ZWESIS_TEST/lock)/oom_score_adj)\"
+         \"$TENDER\" xmem schedule -s ZWESIS_TEST | grep 'killed last' | grep NO || echo each is killed as late as it should be"
     );
     in_namespace(&world, &script)
         .ends(0)
@@ -389,6 +390,7 @@ fn real_server_is_installed_authorised_started_asked_and_stopped() {
         .says("refused: 16")
         .says("ZWES0222I")
         .says("not understood: 24")
-        .says("-900")
+        .says("score of the root process: -900")
+        .says("each is killed as late as it should be")
         .says("server ZWESIS_TEST has ended");
 }
