@@ -152,7 +152,6 @@ fn take_control(message: &libc::msghdr, received: &mut Received) {
         // SAFETY: not null, so there is a whole header inside of what the kernel wrote.
         let header = unsafe { next.read() };
         if (header.cmsg_level, header.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
-            #[expect(clippy::unnecessary_cast, reason = "its type differs between C libraries")]
             let bytes = (header.cmsg_len as usize).saturating_sub(CONTROL_HEADER_BYTES);
             for index in 0..bytes / size_of::<RawFd>() {
                 // SAFETY: the kernel wrote so many descriptors behind the header; each is ours alone from now on, and is

@@ -192,7 +192,7 @@ fn plugin_has_a_cgroup_with_limits_or_it_is_told_why_not_and_what_it_started_end
         // Only where the controller is one of version 2; otherwise the line says what cannot be held.
         match std::fs::read_to_string(of_host.join(file)) {
             Ok(found) => assert_eq!(found.trim(), limit, "{file}"),
-            Err(_) => assert!(line.contains(&format!("cgroup in part (")) && line.contains(file), "{line}"),
+            Err(_) => assert!(line.contains("cgroup in part (") && line.contains(file), "{line}"),
         }
     }
     // A process that the plug-in might have started, in a session of its own.
