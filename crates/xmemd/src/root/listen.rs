@@ -187,7 +187,13 @@ impl Root {
     /// Returns every process and how far its sandbox got, in lines.
     fn sandboxes(&self) -> Vec<String> {
         let own = (std::process::id(), rustix::process::geteuid().as_raw());
-        let root = format!("  root: pid {}, uid {}, no new privileges, not dumpable", own.0, own.1);
+        let score = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
+        let root = format!(
+            "  root: pid {}, uid {}, no new privileges, not dumpable, OOM score {}",
+            own.0,
+            own.1,
+            score.trim()
+        );
         let mut boxes: Vec<_> = self.boxes.iter().collect();
         boxes.sort_by_key(|(id, boxed)| (boxed.kind, **id));
         let boxes = boxes.into_iter().map(|(_, boxed)| {
