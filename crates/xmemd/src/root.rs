@@ -74,6 +74,8 @@ enum Timer {
     Replace,
     /// The boxes that were replaced have not ended.
     OldSet,
+    /// Something was still dying in a cgroup.
+    Tidy,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -337,6 +339,11 @@ impl Root {
             }
             Timer::OldSet => {
                 self.end_old_set(false);
+                Ok(())
+            }
+            Timer::Tidy => {
+                let is_dying = self.cgroups.tidy();
+                self.tidy_later(is_dying);
                 Ok(())
             }
             Timer::End => {

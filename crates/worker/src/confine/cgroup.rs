@@ -87,6 +87,12 @@ impl Cgroup {
         words(&self.directory.join(file))
     }
 
+    /// Whether it holds processes that this one cannot see: those of another PID namespace.
+    #[must_use]
+    pub fn has_strangers(&self) -> bool {
+        self.words("cgroup.procs").iter().any(|pid| pid == "0")
+    }
+
     /// The cgroups directly below it.
     #[must_use]
     pub fn below(&self) -> Vec<Self> {
@@ -108,9 +114,11 @@ impl Cgroup {
     pub fn limit(&self, limits: CgroupLimits) -> Vec<String> {
         let mut missing = Vec::new();
         let mut set = |file: &str, value: Option<String>| {
-            if let Some(value) = value
-                && let Err(error) = fs::write(self.directory.join(file), value)
-            {
+            let Some(value) = value else { return };
+            let path = self.directory.join(file);
+            if !path.exists() {
+                missing.push(format!("{file}: the controller is not there"));
+            } else if let Err(error) = fs::write(path, value) {
                 missing.push(format!("{file}: {error}"));
             }
         };

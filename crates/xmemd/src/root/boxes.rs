@@ -91,6 +91,8 @@ pub(crate) fn pause_ms(count: u32) -> u64 {
     }
 }
 
+/// How long until cgroups are looked at again in which something was dying.
+const TIDY_MS: u64 = 200;
 /// A box that ran so long has not ended in a row with the one before.
 const GOOD_MS: u64 = 60_000;
 
@@ -273,6 +275,13 @@ impl Root {
         self.tell(Kind::Monitor, what, fds)
     }
 
+    /// Looks again at cgroups in which something is still dying.
+    pub(super) fn tidy_later(&mut self, is_dying: bool) {
+        if is_dying {
+            self.timers.arm(Timer::Tidy, self.clock.now_ms() + TIDY_MS);
+        }
+    }
+
     /// Notices that a box has ended.
     pub(super) fn ended(&mut self, id: BoxId) -> io::Result<()> {
         let Some(boxed) = self.boxes.get(&id) else { return Ok(()) };
@@ -281,7 +290,8 @@ impl Root {
         self.poller.remove(&boxed.process.channel);
         let Some(mut boxed) = self.boxes.remove(&id) else { return Ok(()) };
         if let Some(cgroup) = boxed.cgroup.take() {
-            self.cgroups.ended(cgroup);
+            let is_dying = self.cgroups.ended(cgroup);
+            self.tidy_later(is_dying);
         }
         if let Kind::Host(start) = boxed.kind {
             let ended = ToMonitor::HostEnded { module: boxed.module, start, how };

@@ -29,7 +29,12 @@ impl Cgroups {
         let make = || {
             let own = Cgroup::own()?;
             for old in own.below().iter().filter(|old| is_of_the_dead(old.directory(), server)) {
-                for host in old.below() {
+                // In a container of its own a server may live, under a number that is nobody's here.
+                let hosts = old.below();
+                if hosts.iter().any(Cgroup::has_strangers) {
+                    continue;
+                }
+                for host in hosts {
                     host.kill().ok();
                     host.remove().ok();
                 }
@@ -61,7 +66,10 @@ impl Cgroups {
     pub(crate) fn make(&mut self, start: u64, limits: CgroupLimits) -> (Option<Cgroup>, CgroupPlace) {
         self.tidy();
         let made = self.base.as_ref().map_err(Clone::clone).and_then(|base| {
-            Cgroup::create(base.directory().join(format!("host-{start}"))).map_err(|error| error.to_string())
+            // Made anew if somebody has tidied up while it was empty.
+            let again = Cgroup::create(base.directory()).inspect(|base| base.offer(CONTROLLERS, ASIDE));
+            let host = again.and_then(|base| Cgroup::create(base.directory().join(format!("host-{start}"))));
+            host.map_err(|error| error.to_string())
         });
         match made {
             Err(why) => (None, CgroupPlace::None { why }),
@@ -72,15 +80,17 @@ impl Cgroups {
         }
     }
 
-    /// A host has ended: whatever it started ends with it.
-    pub(crate) fn ended(&mut self, cgroup: Cgroup) {
+    /// A host has ended: whatever it started ends with it. Says whether something is still dying.
+    pub(crate) fn ended(&mut self, cgroup: Cgroup) -> bool {
         cgroup.kill().ok();
         self.left.push(cgroup);
-        self.tidy();
+        self.tidy()
     }
 
-    fn tidy(&mut self) {
+    /// Removes what has died out; says whether something is still dying.
+    pub(crate) fn tidy(&mut self) -> bool {
         self.left.retain(|cgroup| cgroup.directory().exists() && cgroup.remove().is_err());
+        !self.left.is_empty()
     }
 
     /// The server ends.
