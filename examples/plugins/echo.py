@@ -44,6 +44,15 @@ def serve(payload):
     return (0, request) if len(request) <= 64 * 1024 else (33, b"longer than 64 KiB")
 
 
+def command(words, count):
+    """Answers an operator: 3 consumed or 1 not known, and what it says."""
+    if words == [b"COUNT"]:
+        return 3, str(count).encode()
+    if words in ([verb, b"STATUS"] for verb in (b"D", b"DIS", b"DISPLAY")):
+        return 3, b"PYECHO is ready, %d calls" % count
+    return 1, b""
+
+
 def main():
     try:
         control, calls = (socket.fromfd(number, socket.AF_UNIX, socket.SOCK_SEQPACKET) for number in (3, 4))
@@ -76,8 +85,8 @@ def main():
             elif kind == PING:
                 control.send(frame(PONG, sequence))
             elif kind == COMMAND:
-                known = payload == b"COUNT"
-                control.send(frame(OUTPUT, sequence, str(count).encode() if known else b"", code=3 if known else 1))
+                code, answer = command(payload.split(), count)
+                control.send(frame(OUTPUT, sequence, answer, code=code))
             elif kind == TERM:
                 return 0
 

@@ -8,7 +8,7 @@ use std::error::Error;
 use std::fs;
 use std::os::fd::{AsFd as _, OwnedFd};
 
-use tender_auxiliary::{Entrance, StartString, enter};
+use tender_auxiliary::{CgroupPlace, Entrance, StartString, enter};
 
 /// Returns a program as the server hands it over: a copy that nobody can change.
 fn sealed(program: &[u8]) -> Result<OwnedFd, Box<dyn Error>> {
@@ -34,10 +34,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         identity: is_root.then_some((uid, gid)),
         memory_bytes_max: None,
         descriptors_max: 64,
+        cgroup: CgroupPlace::None { why: "it is only tried".into() },
     };
     let module = sealed(&fs::read(module)?)?;
     let control = rustix::io::fcntl_dupfd_cloexec(std::io::stdin().as_fd(), 3)?;
     let calls = rustix::io::fcntl_dupfd_cloexec(std::io::stdout().as_fd(), 3)?;
-    let told = |report: &tender_worker::confine::Report| eprintln!("{report}");
-    match enter(&entrance, module, control, calls, told)? {}
+    let told = |_: &mut OwnedFd, report: &tender_worker::confine::Report| eprintln!("{report}");
+    let nobody = rustix::io::fcntl_dupfd_cloexec(fs::File::open("/dev/null")?, 16)?;
+    match enter(&entrance, module, control, calls, nobody, told)? {}
 }

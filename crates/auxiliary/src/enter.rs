@@ -3,11 +3,13 @@
 use std::convert::Infallible;
 use std::ffi::{CString, NulError};
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tender_worker::confine::{ConfineError, Confinement, Identity, Namespaces, Report, ResourceLimits, Role};
+use tender_worker::confine::{
+    Cgroup, ConfineError, Confinement, Identity, Namespaces, Report, ResourceLimits, Role,
+};
 
 use tender_xmem::plugin::{CONTROL_DESCRIPTOR, SERVE_DESCRIPTOR};
 
@@ -39,6 +41,26 @@ pub struct Entrance {
     pub memory_bytes_max: Option<u64>,
     /// Descriptors that it may have open.
     pub descriptors_max: u64,
+    /// Its cgroup.
+    pub cgroup: CgroupPlace,
+}
+
+/// Where a host is counted and held together with everything that it starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CgroupPlace {
+    /// In this cgroup, which has its limits already but for those that the text names.
+    In {
+        /// Its directory.
+        directory: PathBuf,
+        /// Limits that it cannot hold, and why; empty when it holds all.
+        lacks: String,
+    },
+    /// In none of its own, and why.
+    None {
+        /// Why.
+        why: String,
+    },
 }
 
 /// Says why a process does not become a plug-in. It has to end.
@@ -66,21 +88,29 @@ pub enum EnterError {
 
 /// Enters the sandbox and becomes the plug-in; returns only when that failed.
 ///
-/// `told` is called with what the sandbox could do, once it has been entered, and must not need anything from outside. The
-/// process must have one thread.
-pub fn enter(
+/// `told` is called with what the sandbox could do, once it has been entered, and `parent`: the only descriptor that is
+/// open beside those of the plug-in, until then; its number is above theirs. It must not need anything else from outside.
+/// The process must have one thread.
+pub fn enter<P: AsFd>(
     entrance: &Entrance,
     module: OwnedFd,
     control: OwnedFd,
     calls: OwnedFd,
-    told: impl FnOnce(&Report),
+    mut parent: P,
+    told: impl FnOnce(&mut P, &Report),
 ) -> Result<Infallible, EnterError> {
     let argument = |text: &str| CString::new(text).map_err(EnterError::Argument);
     let arguments = [argument(&entrance.module)?, argument(&entrance.argument)?];
+    let number = parent.as_fd().as_raw_fd();
+    if number <= MODULE_DESCRIPTOR {
+        let source = io::Error::other("it is the number of one of the plug-in's own");
+        return Err(EnterError::Place { descriptor: number, source });
+    }
     place([(control, CONTROL_DESCRIPTOR), (calls, SERVE_DESCRIPTOR), (module, MODULE_DESCRIPTOR)])?;
     let placed = [CONTROL_DESCRIPTOR, SERVE_DESCRIPTOR, MODULE_DESCRIPTOR].map(sys::placed);
-    let report = confinement(entrance, &placed).apply().map_err(EnterError::Confine)?;
-    told(&report);
+    let report = confinement(entrance, &placed).keep(&parent).apply().map_err(EnterError::Confine)?;
+    told(&mut parent, &report);
+    drop(parent);
     let environment =
         ENVIRONMENT.map(|variable| CString::new(variable).expect("no variable holds a zero byte"));
     Err(EnterError::Execute(tender_worker::execute(placed[2], &arguments, &environment)))
@@ -105,6 +135,13 @@ fn confinement(entrance: &Entrance, placed: &[BorrowedFd<'_>]) -> Confinement {
     for path in ["/dev/null", "/dev/urandom", "/dev/fd", "/etc/localtime"] {
         confinement = confinement.read(path);
     }
+    confinement = match &entrance.cgroup {
+        CgroupPlace::In { directory, lacks } => match Cgroup::open(directory) {
+            Ok(cgroup) => confinement.cgroup(cgroup, lacks),
+            Err(error) => confinement.no_cgroup(error.to_string()),
+        },
+        CgroupPlace::None { why } => confinement.no_cgroup(why),
+    };
     match entrance.identity {
         Some((uid, gid)) => confinement.identity(Identity { uid, gid, groups: Vec::new() }),
         None => confinement,

@@ -23,7 +23,7 @@ mod sys;
 pub use anchor::{ANCHOR_BYTES, AnchorError, AnchorStore};
 pub use calls::{Answer, AnswerError, Calls, CallsError, Ended};
 pub use descriptor::{DescriptorError, read_descriptor};
-pub use enter::{EnterError, Entrance, enter};
+pub use enter::{CgroupPlace, EnterError, Entrance, enter};
 pub use life::{Action, Event, HostState, Life, Timing};
 pub use registry::{Found, Nickname, Registered, Registry, RegistryError};
 pub use restart::RestartPolicy;

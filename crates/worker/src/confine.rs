@@ -65,10 +65,32 @@ pub struct Confinement {
     reach: Reach,
     restrict_reach: bool,
     namespaces: Namespaces,
-    cgroup: Option<Cgroup>,
+    cgroup: Option<CgroupChoice>,
     more_calls: Vec<libc::c_long>,
     die_with_parent: bool,
     clear_environment: bool,
+}
+
+/// What was asked for about cgroups.
+#[derive(Debug, Clone)]
+enum CgroupChoice {
+    /// This one, and the limits that it lacks.
+    In(Cgroup, String),
+    /// None, and why.
+    None(String),
+}
+
+impl CgroupChoice {
+    fn enter(&self) -> Level {
+        match self {
+            Self::None(why) => Level::Missing(why.clone()),
+            Self::In(cgroup, lacks) => match cgroup.enter() {
+                Err(error) => Level::Missing(error.to_string()),
+                Ok(()) if lacks.is_empty() => Level::Full,
+                Ok(()) => Level::Partial(lacks.clone()),
+            },
+        }
+    }
 }
 
 /// Says what kept a process from being confined. It has to end.
@@ -229,10 +251,17 @@ impl Confinement {
         self
     }
 
-    /// Enters a cgroup.
+    /// Enters a cgroup. What limits it `lacks` is told in the report; nothing when it holds all that was asked for.
     #[must_use]
-    pub fn cgroup(mut self, cgroup: Cgroup) -> Self {
-        self.cgroup = Some(cgroup);
+    pub fn cgroup(mut self, cgroup: Cgroup, lacks: impl Into<String>) -> Self {
+        self.cgroup = Some(CgroupChoice::In(cgroup, lacks.into()));
+        self
+    }
+
+    /// Has a cgroup that cannot be had told in the report.
+    #[must_use]
+    pub fn no_cgroup(mut self, why: impl Into<String>) -> Self {
+        self.cgroup = Some(CgroupChoice::None(why.into()));
         self
     }
 
@@ -268,8 +297,8 @@ impl Confinement {
         }
         let closed = sys::fill_standard_streams().and_then(|()| sys::close_all_but(&self.keep));
         report.try_note(Mechanism::Descriptors, closed);
-        if let Some(cgroup) = &self.cgroup {
-            report.try_note(Mechanism::Cgroup, cgroup.enter());
+        if let Some(choice) = &self.cgroup {
+            report.note(Mechanism::Cgroup, choice.enter());
         }
         let limited = self.limits.apply();
         limited.map_err(|error| ConfineError::System { what: "set limits", source: error.into() })?;

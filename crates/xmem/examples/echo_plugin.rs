@@ -24,6 +24,9 @@ fn main() -> std::process::ExitCode {
         .service("WHOAMI", 1, |call| Ok(format!("uid {}", call.caller().uid).into_bytes()))
         .command(move |text| match text {
             "COUNT" => (CommandStatus::Consumed, shown.load(Ordering::Relaxed).to_string()),
+            "D STATUS" | "DIS STATUS" | "DISPLAY STATUS" => {
+                (CommandStatus::Consumed, format!("ECHO is ready, {} calls", shown.load(Ordering::Relaxed)))
+            }
             _ => (CommandStatus::Unknown, String::new()),
         })
         .init(move |startup| {

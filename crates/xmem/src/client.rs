@@ -12,6 +12,7 @@
 
 mod call;
 mod connect;
+mod deadline;
 mod direct;
 mod error;
 mod link;
@@ -31,6 +32,7 @@ use crate::frame::ANY_VERSION;
 use crate::handshake::{ServerName, Welcome};
 use crate::service::ServiceId;
 use crate::socket::run_directory;
+use deadline::Deadline;
 use link::Link;
 
 /// How a client behaves.
@@ -108,15 +110,15 @@ impl Client {
     ///
     /// As [`Client::call`].
     pub fn call_with(&self, call: Call<'_>) -> Result<Reply, CallError> {
-        let (begun, time) = (Instant::now(), self.time_of(&call));
+        let mut deadline = Deadline::after(self.time_of(&call));
         let current = self.lock().clone();
         if let Some(link) = current
-            && let Some(outcome) = link.exchange(&call, begun, time)
+            && let Some(outcome) = link.exchange(&call, &mut deadline)
             && let Some(reply) = call::settle(&call, &link, outcome)
         {
             return reply;
         }
-        InFlight::start(self, call, begun + time)?.wait()
+        InFlight::start(self, call, deadline.at())?.wait()
     }
 
     /// Sends a call; the answer is waited for later. Dropping what is returned cancels the call.

@@ -12,7 +12,7 @@ mod place;
 
 pub use connect::{ConnectError, connect};
 pub use listen::Listener;
-pub use packet::{Frame, SocketError, Violation, send_packet};
+pub use packet::{Frame, Packet, SocketError, Violation, receive_packet, send_packet};
 pub use payload::{PayloadError, read_sealed, seal};
 pub use place::{PlaceError, control_path, name_directory, run_directory, socket_path, trusted_directory};
 
@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, socketpair};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use crate::frame::{Header, PACKET_BYTES_MAX};
 
@@ -105,7 +105,7 @@ impl Connection {
         buffer: &'b mut [u8],
         descriptors_max: usize,
     ) -> Result<Frame<'b>, SocketError> {
-        packet::receive(self.socket.as_fd(), buffer, descriptors_max, RecvFlags::DONTWAIT)
+        packet::receive(self.socket.as_fd(), buffer, descriptors_max, false)
     }
 
     /// [`Connection::receive`], waiting until the deadline (for ever without one).
@@ -137,7 +137,7 @@ impl Connection {
         buffer: &'b mut [u8],
         descriptors_max: usize,
     ) -> Result<Frame<'b>, SocketError> {
-        packet::receive(self.socket.as_fd(), buffer, descriptors_max, RecvFlags::empty())
+        packet::receive(self.socket.as_fd(), buffer, descriptors_max, true)
     }
 
     /// How long [`Connection::receive_blocking`] waits.

@@ -1,11 +1,12 @@
-//! The only module with `unsafe`: memory that is shared with a peer, and descriptors that were inherited.
+//! The only module with `unsafe`: memory that is shared with a peer, descriptors that were inherited or that came in a packet.
 
 #![expect(
     unsafe_code,
-    reason = "mapping memory and taking over inherited descriptors can not be said otherwise"
+    reason = "mapping memory, taking over descriptors and receiving a packet in one short step can not be said otherwise"
 )]
 
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::mem::{MaybeUninit, size_of};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64};
@@ -72,6 +73,99 @@ impl Drop for Mapping {
         // SAFETY: exactly what `mmap` returned; references into it borrow `self`, so none is left.
         let unmapped = unsafe { munmap(self.start.as_ptr().cast(), self.words * 8) };
         debug_assert!(unmapped.is_ok(), "a mapping could not be removed");
+    }
+}
+
+/// Bytes of a control message before its descriptors: a multiple of the alignment, so there is none to fill up.
+const CONTROL_HEADER_BYTES: usize = size_of::<libc::cmsghdr>();
+/// Descriptors for which [`receive`] has room.
+pub(crate) const RECEIVED_DESCRIPTORS_MAX: usize = 4;
+
+/// Room for one control message with descriptors, aligned as the kernel and `CMSG_FIRSTHDR` want it.
+#[repr(C, align(8))]
+struct Control([MaybeUninit<u8>; CONTROL_HEADER_BYTES + size_of::<RawFd>() * RECEIVED_DESCRIPTORS_MAX]);
+
+/// What [`receive`] got.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) bytes: usize,
+    /// The packet was longer than the buffer.
+    pub(crate) is_cut: bool,
+    /// It brought more control data than there was room for, or other control data than descriptors.
+    pub(crate) has_more: bool,
+    /// Close-on-exec from the moment they exist.
+    pub(crate) descriptors: Vec<OwnedFd>,
+}
+
+/// Receives one packet with room for exactly `room` descriptors (at most [`RECEIVED_DESCRIPTORS_MAX`]).
+///
+/// This is what a call costs most of all, so nothing is asked for that nobody looks at: no address of the sender, and the
+/// control data is walked only when there is some.
+///
+/// # Errors
+///
+/// The kernel's, interruptions among them.
+#[inline]
+pub(crate) fn receive(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    room: usize,
+    wait: bool,
+) -> Result<Received, rustix::io::Errno> {
+    let mut control = Control([MaybeUninit::uninit(); _]);
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: a structure of numbers and pointers, for which zeros are valid; there is no other way to fill its padding.
+    let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.0.as_mut_ptr().cast();
+    let control_bytes = CONTROL_HEADER_BYTES + size_of::<RawFd>() * room.min(RECEIVED_DESCRIPTORS_MAX);
+    #[expect(clippy::useless_conversion, reason = "its type differs between C libraries")]
+    let control_bytes = control_bytes.try_into().unwrap_or(0);
+    message.msg_controllen = control_bytes;
+    let flags = libc::MSG_CMSG_CLOEXEC | if wait { 0 } else { libc::MSG_DONTWAIT };
+    // SAFETY: the kernel writes at most as many bytes as the two buffers have, which live longer than the call, and the
+    // structure says where they are. Not through the C library's function, which makes a point of cancellation of it.
+    let bytes = unsafe { libc::syscall(libc::SYS_recvmsg, socket.as_raw_fd(), &raw mut message, flags) };
+    let Ok(bytes) = usize::try_from(bytes) else {
+        let error = std::io::Error::last_os_error();
+        return Err(rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO));
+    };
+    let mut received = Received {
+        bytes,
+        is_cut: message.msg_flags & libc::MSG_TRUNC != 0,
+        has_more: message.msg_flags & libc::MSG_CTRUNC != 0,
+        descriptors: Vec::new(),
+    };
+    if message.msg_controllen != 0 {
+        take_control(&message, &mut received);
+    }
+    Ok(received)
+}
+
+/// Takes the descriptors out of the control data of a message that the kernel has just filled.
+#[cold]
+fn take_control(message: &libc::msghdr, received: &mut Received) {
+    // SAFETY: the kernel wrote whole control messages of `msg_controllen` bytes to `msg_control`, which is aligned.
+    let mut next = unsafe { libc::CMSG_FIRSTHDR(message) };
+    while !next.is_null() {
+        // SAFETY: not null, so there is a whole header inside of what the kernel wrote.
+        let header = unsafe { next.read() };
+        if (header.cmsg_level, header.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
+            let bytes = (header.cmsg_len as usize).saturating_sub(CONTROL_HEADER_BYTES);
+            for index in 0..bytes / size_of::<RawFd>() {
+                // SAFETY: the kernel wrote so many descriptors behind the header; each is ours alone from now on, and is
+                // taken once.
+                let descriptor = unsafe {
+                    OwnedFd::from_raw_fd(libc::CMSG_DATA(next).cast::<RawFd>().add(index).read_unaligned())
+                };
+                received.descriptors.push(descriptor);
+            }
+        } else {
+            received.has_more = true;
+        }
+        // SAFETY: `next` is a header inside of the control data.
+        next = unsafe { libc::CMSG_NXTHDR(message, next) };
     }
 }
 

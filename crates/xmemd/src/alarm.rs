@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn alarm_rings_once_for_each_time_that_it_is_set() {
-        let (mut alarm, mut poller) = (Alarm::new().unwrap(), Poller::new().unwrap());
+        let (mut alarm, poller) = (Alarm::new().unwrap(), Poller::new().unwrap());
         poller.add(&alarm, 7).unwrap();
         let mut ready = Vec::new();
         for at_ms in [5, 1005] {

@@ -10,8 +10,14 @@ pub(crate) fn run() -> Result<(), RoleError> {
     let RootToHost::Begin { entrance } = message.head()?;
     let (module, control, calls) = (message.take_fd()?, message.take_fd()?, message.take_fd()?);
     std::fs::write("/proc/self/oom_score_adj", "500").ok();
-    drop(root);
-    let failed = tender_auxiliary::enter(&entrance, module, control, calls, |_| {});
+    // Above the numbers at which the plug-in finds what is its own.
+    let root = crate::channel::Channel::new(
+        rustix::io::fcntl_dupfd_cloexec(&root, 16).map_err(std::io::Error::from)?,
+    )?;
+    let failed = tender_auxiliary::enter(&entrance, module, control, calls, root, |root, report| {
+        // Whether or not it was heard: the root process notices how this one ends.
+        role::tell_confined(root, report.to_string()).ok();
+    });
     match failed {
         Ok(never) => match never {},
         Err(error) => Err(std::io::Error::other(role::chain(&error)).into()),

@@ -1,10 +1,11 @@
 //! The front: it decodes every byte that clients send, and has no power to misuse.
 //!
-//! One thread, one event loop. Rings that were used a moment ago are looked at without being asked to, for as long as that
-//! pays; everything else wakes the loop through epoll. What needs neither privilege nor policy is answered here; a call that
+//! One event loop. Rings that were used a moment ago are looked at without being asked to, for as long as that pays;
+//! everything else wakes the loop through epoll, but for one connection that is busy: a thread of its own waits for that. What needs neither privilege nor policy is answered here; a call that
 //! the table of its connection does not grant goes no further than that.
 
 mod admission;
+mod busy;
 mod calls;
 mod connection;
 mod incoming;
@@ -18,7 +19,7 @@ mod slab;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsFd as _;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tender_worker::confine::{Confinement, Role};
@@ -26,6 +27,7 @@ use tender_xmem::frame::PACKET_BYTES_MAX;
 use tender_xmem::ring::Spin;
 
 use self::admission::Admission;
+use self::busy::{Both, Busy};
 use self::calls::Pending;
 pub(crate) use self::calls::{Logging, Said};
 pub(crate) use self::connection::Connection;
@@ -73,8 +75,10 @@ const TURNS: u32 = 64;
 enum Timer {
     /// A client has not said HELLO.
     Hello(Key),
-    /// A client has not read.
+    /// A client has not read from its socket.
     Read(Key),
+    /// A client has not read from its ring.
+    ReadRing(Key),
     /// A call has taken too long.
     Call(u64),
     /// Grants are to be told.
@@ -105,7 +109,6 @@ struct Shared {
     /// Rings that are looked at without being asked to.
     awake: Vec<Key>,
     is_draining: bool,
-    sandbox: String,
 }
 
 #[derive(Debug)]
@@ -116,12 +119,13 @@ struct Front {
     alarm: Alarm,
     connections: Slab<Connection>,
     by_id: HashMap<u64, Key>,
-    tables: HashMap<u32, Rc<Rights>>,
+    tables: HashMap<u32, Arc<Rights>>,
     buffer: Vec<u8>,
     /// What is read and thrown away.
     drain: Vec<u8>,
     ring_buffer: Vec<u8>,
     spin: Spin,
+    busy: Busy,
 }
 
 /// Runs until the root process is gone.
@@ -135,14 +139,37 @@ pub(crate) fn run() -> Result<(), RoleError> {
     std::fs::write("/proc/self/oom_score_adj", "0").ok();
     let confinement = Confinement::new(Role::Front).keep(&root).keep(&monitor);
     let sandbox = role::confine(confinement, begin.run_as)?;
-    let mut front = Front::new(root, *begin, monitor, sandbox)?;
-    let ready = FrontToRoot::Ready { sandbox: front.shared.sandbox.clone() };
-    front.root.send(&ready, &[], Vec::new())?;
-    front.work()
+    let (to_thread, assignments) = std::sync::mpsc::channel();
+    role::tell_confined(&mut root, sandbox)?;
+    let mut front = Front::new(root, *begin, monitor, Busy::new(to_thread))?;
+    let poller = front.shared.poller.clone();
+    front.root.send(&FrontToRoot::Ready, &[], Vec::new())?;
+    let both = Arc::new(Both::new(front));
+    busy::start(&both, assignments)?;
+    work(&both, &poller)
+}
+
+/// The event loop.
+fn work(both: &Both, poller: &Poller) -> Result<(), RoleError> {
+    let mut ready = Vec::new();
+    let mut front = both.lock_first();
+    loop {
+        let timeout = front.prepare()?;
+        drop(front);
+        poller.wait(timeout, &mut ready)?;
+        front = both.lock_first();
+        for ready in &ready {
+            if !front.handle(*ready)? {
+                return Ok(());
+            }
+        }
+        front.look_for_busy(&ready);
+        front.serve_rings();
+    }
 }
 
 impl Front {
-    fn new(root: Channel, begin: Begin, monitor: Channel, sandbox: String) -> Result<Self, RoleError> {
+    fn new(root: Channel, begin: Begin, monitor: Channel, busy: Busy) -> Result<Self, RoleError> {
         let poller = Poller::new()?;
         poller.add(&root, ROOT)?;
         poller.add(&monitor, MONITOR)?;
@@ -170,7 +197,6 @@ impl Front {
             counting: Vec::new(),
             awake: Vec::new(),
             is_draining: false,
-            sandbox,
             begin,
         };
         Ok(Self {
@@ -184,29 +210,22 @@ impl Front {
             drain: vec![0; 64],
             ring_buffer: Vec::new(),
             spin,
+            busy,
         })
     }
 
-    fn work(&mut self) -> Result<(), RoleError> {
-        let mut ready = Vec::new();
-        loop {
-            // The clock is asked when the alarm rings or has to be set anew: not for each call.
-            if self.alarm.is_due() {
-                let now_ms = self.shared.clock.now_ms();
-                while let Some(timer) = self.shared.timers.take_due(now_ms) {
-                    self.due(timer)?;
-                }
+    /// What is to be done before waiting; says how long to wait, without end for `None`.
+    fn prepare(&mut self) -> Result<Option<u64>, RoleError> {
+        // The clock is asked when the alarm rings or has to be set anew: not for each call.
+        if self.alarm.is_due() {
+            let now_ms = self.shared.clock.now_ms();
+            while let Some(timer) = self.shared.timers.take_due(now_ms) {
+                self.due(timer)?;
             }
-            let timeout = self.rings_have_work().then_some(0);
-            self.alarm.set(self.shared.timers.next_ms(), self.shared.clock)?;
-            self.shared.poller.wait(timeout, &mut ready)?;
-            for ready in ready.drain(..) {
-                if !self.handle(ready)? {
-                    return Ok(());
-                }
-            }
-            self.serve_rings();
         }
+        let timeout = self.rings_have_work().then_some(0);
+        self.alarm.set(self.shared.timers.next_ms(), self.shared.clock)?;
+        Ok(timeout)
     }
 
     /// Handles one descriptor; false when the root process is gone.
@@ -233,7 +252,7 @@ impl Front {
                     self.violated(key, "no HELLO within 5 seconds");
                 }
             }
-            Timer::Read(key) => self.broken(key, Broken::SlowReader),
+            Timer::Read(key) | Timer::ReadRing(key) => self.broken(key, Broken::SlowReader),
             Timer::Call(call) => self.call_late(call),
             Timer::Grants => {
                 self.tell_grants();
@@ -266,7 +285,7 @@ impl Front {
     /// Ends a connection and everything it has.
     fn end(&mut self, key: Key, why: Option<String>) {
         self.tell_grants_of(key);
-        let Some(connection) = self.connections.remove(key) else { return };
+        let Some(mut connection) = self.connections.remove(key) else { return };
         self.by_id.remove(&connection.who.id);
         let shared = &mut self.shared;
         shared.poller.remove(&connection.socket);
@@ -276,7 +295,7 @@ impl Front {
             shared.awake.retain(|awake| *awake != key);
             shared.counters.rings -= 1;
         }
-        for timer in [Timer::Hello(key), Timer::Read(key), Timer::Ring(key)] {
+        for timer in [Timer::Hello(key), Timer::Read(key), Timer::ReadRing(key), Timer::Ring(key)] {
             shared.timers.disarm(timer);
         }
         for call in connection.in_flight.values() {
@@ -285,7 +304,7 @@ impl Front {
         shared.admission.disconnected(connection.who.uid);
         shared.tell(&FromFront::Ended { connection: connection.who.id, why }, &[], Vec::new());
         // What nobody read would make the client lose the last frame that it was sent.
-        rustix::net::shutdown(&connection.socket, rustix::net::Shutdown::Read).ok();
+        connection.shut();
         while let crate::wire::Packet::Bytes(..) =
             crate::wire::receive(connection.socket.as_fd(), &mut self.drain)
         {}
@@ -303,12 +322,16 @@ impl Front {
         }
         if !connection.is_shut {
             // From here on the client cannot send; what it has sent already is answered, and was not done.
-            connection.is_shut = true;
-            rustix::net::shutdown(&connection.socket, rustix::net::Shutdown::Read).ok();
+            connection.shut();
+            if connection.is_busy {
+                // By the thread that waits for it, which is woken by this, and ends it when there is nothing more.
+                return;
+            }
             self.take_ring(key, usize::MAX);
             self.read_rest(key);
         }
-        if self.connections.get_mut(key).is_some_and(|connection| connection.is_done()) {
+        if self.connections.get_mut(key).is_some_and(|connection| connection.is_done() && !connection.is_busy)
+        {
             self.end(key, None);
         }
     }

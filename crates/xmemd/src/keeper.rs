@@ -42,7 +42,8 @@ pub(crate) fn run() -> Result<(), RoleError> {
         false => begin.database.parent().map_or_else(|| "/".into(), std::path::Path::to_owned),
     };
     let confinement = Confinement::new(Role::Keeper).keep(&root).keep(&link).write(directory);
-    role::confine(confinement, begin.run_as)?;
+    let sandbox = role::confine(confinement, begin.run_as)?;
+    role::tell_confined(&mut root, sandbox)?;
     let poller = Poller::new()?;
     poller.add(&root, ROOT)?;
     poller.add(&link, LINK)?;
@@ -183,7 +184,8 @@ impl Keeper {
         }
         self.trouble = None;
         let records = serde_json::to_vec(&database.records()).map_err(io::Error::other)?;
-        self.say(&FromKeeper::Loaded { epoch: epoch.0 }, &records)
+        let path = self.begin.database.clone();
+        self.say(&FromKeeper::Loaded { epoch: epoch.0, path }, &records)
     }
 
     /// Tells once about each trouble.

@@ -41,6 +41,12 @@ pub(crate) struct Begin {
     pub(crate) run: PathBuf,
 }
 
+/// Every box to the root process, before anything else: it is in its sandbox, and this is what that became.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Confined {
+    pub(crate) sandbox: String,
+}
+
 /// Root process to monitor.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToMonitor {
@@ -55,7 +61,7 @@ pub(crate) enum ToMonitor {
     /// A worker cannot be had.
     NoWorker { kind: String, why: String },
     /// An auxiliary host runs. Descriptors: its control socket, its call socket.
-    Host { module: String, start: u64, pid: u32, sandbox: String },
+    Host { module: String, start: u64, pid: u32 },
     /// It could not be started.
     NoHost { module: String, start: u64, why: String },
     /// It has ended.
@@ -72,7 +78,7 @@ pub(crate) enum ToMonitor {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromMonitor {
     /// It can take calls.
-    Ready { services: usize, plugins: usize, sandbox: String },
+    Ready { services: usize, plugins: usize, version: String },
     /// It needs a worker.
     NeedWorker { kind: String },
     /// Start an auxiliary host: a module of the authorised list, `start` numbers the attempt.
@@ -94,8 +100,8 @@ pub(crate) enum RootCommand {
     Reload,
     /// Be replaced by another program; `None` is the one that was started.
     Replace(Option<PathBuf>),
-    /// Tell about the processes.
-    Processes,
+    /// Tell about the processes and their sandboxes.
+    Sandboxes,
 }
 
 /// Root process to front.
@@ -111,7 +117,7 @@ pub(crate) enum RootToFront {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FrontToRoot {
     /// It takes connections.
-    Ready { sandbox: String },
+    Ready,
 }
 
 /// Root process to keeper.
@@ -141,7 +147,7 @@ pub(crate) enum RootToHost {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromKeeper {
     /// The database as it is now: a list of `saf::Record`, in the body.
-    Loaded { epoch: u64 },
+    Loaded { epoch: u64, path: PathBuf },
     /// It cannot be read; the old one stays in force.
     NotLoaded { why: String },
     /// A transaction is on disk.
@@ -297,7 +303,6 @@ pub(crate) struct Report {
     /// Calls that waited at most 2^n microseconds for what others did for them; index n.
     pub(crate) waits: Vec<u64>,
     pub(crate) rings: usize,
-    pub(crate) sandbox: String,
 }
 
 /// One connection of a report.

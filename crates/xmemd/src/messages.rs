@@ -119,6 +119,8 @@ catalogue! {
     FLUSHED = "ZWES0281I" "All lines of log are written";
     COLD_REFUSED = "ZWES0282W" "{} is taken at the start only: stop the server and start it with {}";
     REFUSED_MORE = "ZWES0283W" "Refused {} more times within {} s to uid {}: {}; the audit log has each of them";
+    PLUGIN_RELOADED = "ZWES0284I" "Plug-in {}: {}";
+    RELOADED_LATER = "ZWES0285I" "From the next start: {}";
 }
 
 #[cfg(test)]

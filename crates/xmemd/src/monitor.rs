@@ -173,7 +173,6 @@ pub(crate) struct Monitor {
     workers: HashMap<Kind, Worker>,
     actors: Actors,
     proofs: Proofs,
-    sandbox: String,
     phase: Phase,
     policy: Option<Policy>,
     names: Names,
@@ -209,25 +208,20 @@ pub(crate) fn run() -> Result<(), RoleError> {
         .read("/")
         .allow_calls(&[libc::SYS_mlockall]);
     let sandbox = role::confine(confinement, begin.run_as)?;
-    let mut monitor = Monitor::new(root, *begin, [listener, control], sandbox)?;
+    // Before there are keys. It fails where the limit is low, and then they are where everything is.
+    let kept = match crate::sys::lock_memory() {
+        Ok(()) => "memory kept out of swap".to_owned(),
+        Err(error) => format!("memory not kept out of swap ({error})"),
+    };
+    role::tell_confined(&mut root, format!("{sandbox}, {kept}"))?;
+    let mut monitor = Monitor::new(root, *begin, [listener, control])?;
     monitor.load_plugins();
     monitor.work()
 }
 
 impl Monitor {
-    fn new(
-        root: Channel,
-        begin: Begin,
-        [listener, control]: [OwnedFd; 2],
-        sandbox: String,
-    ) -> Result<Self, RoleError> {
+    fn new(root: Channel, begin: Begin, [listener, control]: [OwnedFd; 2]) -> Result<Self, RoleError> {
         let print = Sysprint::start("MONITOR", begin.level)?;
-        // Before there are keys. It fails where the limit is low, and then they are where everything is.
-        let kept = match crate::sys::lock_memory() {
-            Ok(()) => "memory kept out of swap".to_owned(),
-            Err(error) => format!("memory not kept out of swap ({error})"),
-        };
-        let sandbox = format!("{sandbox}, {kept}");
         let settings = begin.settings.clone();
         let options = AuditOptions {
             queue_entries_max: settings.audit_queue_entries_max,
@@ -268,7 +262,6 @@ impl Monitor {
             workers: HashMap::new(),
             actors: Actors::new(ActorOptions::default()),
             proofs,
-            sandbox,
             phase: Phase::Starting,
             policy: None,
             names,
@@ -357,24 +350,24 @@ impl Monitor {
             ToMonitor::Begin(_) => return Err(RoleError::Order),
             ToMonitor::Front => self.front_started(message.take_fd()?)?,
             ToMonitor::Keeper => {
-                if let Some(old) = self.keeper.take() {
-                    self.poller.remove(&old);
-                }
+                self.keeper_ended();
                 let keeper = Channel::new(message.take_fd()?)?;
                 self.poller.add(&keeper, token::KEEPER)?;
                 self.keeper = Some(keeper);
             }
             ToMonitor::Settings(settings) => {
                 self.settings = (*settings).clone();
+                self.proofs.set_attempts(self.settings.auth_attempts_max);
                 self.tell_front(&ToFront::Settings(settings), &[], Vec::new());
                 self.renew_tables();
+                self.load_new_plugins();
             }
             ToMonitor::Drain { code, within_ms } => self.drain(code, within_ms)?,
             ToMonitor::Worker { kind } => self.worker_started(&kind, message.take_fd()?)?,
             ToMonitor::NoWorker { kind, why } => self.no_worker(&kind, &why),
-            ToMonitor::Host { start, pid, sandbox, .. } => {
+            ToMonitor::Host { start, pid, .. } => {
                 let sockets = [message.take_fd()?, message.take_fd()?];
-                self.host_started(start, pid, sandbox, sockets);
+                self.host_started(start, pid, sockets);
             }
             ToMonitor::NoHost { start, why, .. } => self.host_not_started(start, &why),
             ToMonitor::HostEnded { start, how, .. } => self.host_ended(start, &how),
@@ -407,7 +400,7 @@ impl Monitor {
             let ready = FromMonitor::Ready {
                 services: crate::services::ALL.len(),
                 plugins: plugins.len(),
-                sandbox: self.sandbox.clone(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
             };
             self.tell_root(&ready)?;
             self.accept();

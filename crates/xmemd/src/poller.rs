@@ -1,7 +1,9 @@
 //! Waiting for descriptors: epoll, with numbers that say what a descriptor is.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
@@ -20,21 +22,15 @@ pub(crate) struct Ready {
     pub(crate) write: bool,
 }
 
-/// Waits for many descriptors at once.
+/// Waits for many descriptors at once. One thread can wait while another one adds and removes.
+#[derive(Debug, Clone)]
 pub(crate) struct Poller {
-    epoll: OwnedFd,
-    events: Vec<Event>,
-}
-
-impl std::fmt::Debug for Poller {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Poller").field("epoll", &self.epoll).finish_non_exhaustive()
-    }
+    epoll: Arc<OwnedFd>,
 }
 
 impl Poller {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { epoll: epoll::create(CreateFlags::CLOEXEC)?, events: Vec::with_capacity(EVENTS_MAX) })
+        Ok(Self { epoll: Arc::new(epoll::create(CreateFlags::CLOEXEC)?) })
     }
 
     fn flags(write: bool) -> EventFlags {
@@ -56,6 +52,11 @@ impl Poller {
         Ok(epoll::modify(&self.epoll, fd, EventData::new_u64(token), Self::flags(write))?)
     }
 
+    /// Begins to wait for a descriptor to become writable, and for nothing else.
+    pub(crate) fn add_write(&self, fd: impl AsFd, token: u64) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, fd, EventData::new_u64(token), EventFlags::OUT)?)
+    }
+
     /// Waits only for writing: whoever does not read what it is sent is not read from either.
     pub(crate) fn only_write(&self, fd: impl AsFd, token: u64) -> io::Result<()> {
         Ok(epoll::modify(&self.epoll, fd, EventData::new_u64(token), EventFlags::OUT)?)
@@ -68,19 +69,19 @@ impl Poller {
     }
 
     /// Waits until something happens, at most so long; `None` waits without end.
-    pub(crate) fn wait(&mut self, timeout_ms: Option<u64>, ready: &mut Vec<Ready>) -> io::Result<()> {
+    pub(crate) fn wait(&self, timeout_ms: Option<u64>, ready: &mut Vec<Ready>) -> io::Result<()> {
         let timeout = timeout_ms.map(|ms| Timespec {
             tv_sec: i64::try_from(ms / 1000).unwrap_or(i64::MAX),
             tv_nsec: (ms % 1000).cast_signed() * 1_000_000,
         });
-        self.events.clear();
+        let mut space = [const { MaybeUninit::<Event>::uninit() }; EVENTS_MAX];
         ready.clear();
-        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut self.events), timeout.as_ref()) {
-            Ok(_) => {}
+        let events = match epoll::wait(&self.epoll, &mut space, timeout.as_ref()) {
+            Ok((events, _)) => events,
             Err(rustix::io::Errno::INTR) => return Ok(()),
             Err(error) => return Err(error.into()),
-        }
-        ready.extend(self.events.iter().map(|event| {
+        };
+        ready.extend(events.iter().map(|event| {
             let flags = event.flags;
             let is_over = flags.intersects(EventFlags::HUP | EventFlags::ERR | EventFlags::RDHUP);
             Ready {

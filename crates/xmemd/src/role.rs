@@ -7,7 +7,7 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use tender_worker::confine::{ConfineError, Confinement, Identity};
 
 use crate::channel::{Channel, Message};
-use crate::link::RunAs;
+use crate::link::{Confined, RunAs};
 
 /// Says why a box ended.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +62,11 @@ pub(crate) fn confine(confinement: Confinement, who: RunAs) -> Result<String, Ro
     };
     let report = confinement.apply().map_err(RoleError::Confine)?;
     Ok(report.to_string())
+}
+
+/// Tells the root process that a box is in its sandbox.
+pub(crate) fn tell_confined(root: &mut Channel, sandbox: String) -> Result<(), RoleError> {
+    Ok(root.send(&Confined { sandbox }, &[], Vec::new())?)
 }
 
 /// Makes the root process one that leaves no core, gains nothing and that nobody can look into.

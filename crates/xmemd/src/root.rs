@@ -12,8 +12,10 @@
 //! on.
 
 mod boxes;
+mod cgroups;
 mod host;
 mod listen;
+mod reload;
 pub(crate) mod replace;
 mod sockets;
 mod spawn;
@@ -30,6 +32,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use self::boxes::{BoxId, Boxed, Kind};
+use self::cgroups::Cgroups;
 use self::replace::Replacing;
 use self::start::{Prepared, StartError, Users};
 use crate::link::ToMonitor;
@@ -71,6 +74,8 @@ enum Timer {
     Replace,
     /// The boxes that were replaced have not ended.
     OldSet,
+    /// Something was still dying in a cgroup.
+    Tidy,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +123,7 @@ struct Root {
     /// What the boxes are started from.
     program: PathBuf,
     replacing: Option<Replacing>,
+    cgroups: Cgroups,
     /// Descriptors that paths go through.
     kept_open: Vec<OwnedFd>,
     failure: Option<String>,
@@ -202,6 +208,7 @@ impl Root {
         poller.add(&signals, token::SIGNALS)?;
         let level = if prepared.is_debug { Level::Debug } else { Level::Info };
         print.set_level(level);
+        let cgroups = Cgroups::prepare(&prepared.name);
         if prepared.settings.is_dev_mode {
             print.say(messages::DEV_MODE, &[]);
         }
@@ -230,6 +237,7 @@ impl Root {
             restarts: HashMap::new(),
             ready_boxes: HashSet::new(),
             replacing: None,
+            cgroups,
             kept_open: Vec::new(),
             program: PathBuf::from("/proc/self/exe"),
             failure: None,
@@ -260,8 +268,9 @@ impl Root {
 
     fn finish(&mut self) -> u8 {
         for boxed in self.boxes.values() {
-            spawn::kill(&boxed.process.pidfd);
+            boxed.kill();
         }
+        self.cgroups.remove();
         match &self.failure {
             None => {
                 self.print.say(messages::STOPPED, &[]);
@@ -332,10 +341,13 @@ impl Root {
                 self.end_old_set(false);
                 Ok(())
             }
+            Timer::Tidy => {
+                let is_dying = self.cgroups.tidy();
+                self.tidy_later(is_dying);
+                Ok(())
+            }
             Timer::End => {
-                for boxed in self.boxes.values() {
-                    spawn::kill(&boxed.process.pidfd);
-                }
+                self.boxes.values().for_each(Boxed::kill);
                 Ok(())
             }
         }
@@ -398,8 +410,10 @@ impl Root {
     /// Reads the member again; says what came of it.
     fn reload(&mut self) -> Vec<String> {
         let read = start::read(&self.options, &self.places.parmlib, &self.print);
-        let fresh = match read {
-            Ok(read) if read.is_usable => Settings::from(&read.settings),
+        let (fresh, database) = match read {
+            Ok(read) if read.is_usable => {
+                (Settings::from(&read.settings), start::database(&self.options, &read))
+            }
             Ok(_) => {
                 let text = messages::RELOAD_FAILED.with(&[&"the member has errors and is strict"]);
                 self.print.line(crate::sysprint::stamped("ROOT", &text));
@@ -410,6 +424,11 @@ impl Root {
                 return vec![messages::RELOAD_FAILED.with(&[&error.text])];
             }
         };
+        if !database.exists() {
+            let text = messages::RELOAD_FAILED.with(&[&start::no_database(&database)]);
+            self.print.line(crate::sysprint::stamped("ROOT", &text));
+            return vec![text];
+        }
         let changed = fresh
             .parameters
             .iter()
@@ -418,12 +437,20 @@ impl Root {
             .map(|(key, _)| key.as_str())
             .collect::<std::collections::BTreeSet<_>>();
         let changed: Vec<&str> = changed.into_iter().collect();
-        let text = messages::RELOADED.with(&[&if changed.is_empty() {
+        let mut lines = vec![messages::RELOADED.with(&[&if changed.is_empty() {
             "nothing has changed".to_owned()
         } else {
             changed.join(", ")
-        }]);
-        self.print.line(crate::sysprint::stamped("ROOT", &text));
+        }])];
+        let later: Vec<&str> =
+            changed.iter().copied().filter(|key| reload::is_for_the_next_start(key)).collect();
+        if !later.is_empty() {
+            lines.push(messages::RELOADED_LATER.with(&[&later.join(", ")]));
+        }
+        lines.extend(reload::plugins(&self.settings.plugins, &fresh.plugins));
+        for line in &lines {
+            self.print.line(crate::sysprint::stamped("ROOT", line));
+        }
         let held_to = |settings: &Settings| {
             (
                 settings.runas_uids.clone(),
@@ -436,11 +463,13 @@ impl Root {
         self.settings = fresh;
         if are_workers_old {
             // Workers are held to what they were started with; the next order starts others.
-            for boxed in self.boxes.values().filter(|boxed| matches!(boxed.kind, Kind::Worker(_))) {
-                spawn::kill(&boxed.process.pidfd);
-            }
+            self.boxes.values().filter(|boxed| matches!(boxed.kind, Kind::Worker(_))).for_each(Boxed::kill);
         }
         self.tell_monitor(&ToMonitor::Settings(Box::new(self.settings.clone())), Vec::new());
-        vec![text]
+        if database != self.places.database {
+            self.places.database = database;
+            self.renew_keeper();
+        }
+        lines
     }
 }

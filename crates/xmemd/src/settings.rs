@@ -12,6 +12,12 @@ pub(crate) struct Settings {
     /// Connections of everybody together.
     pub(crate) connections_max: u32,
     pub(crate) deadline_ms: u64,
+    /// Wrong passwords in a row that a caller may try for a user.
+    pub(crate) auth_attempts_max: u32,
+    /// Memory of a plug-in.
+    pub(crate) auxiliary_memory_bytes_max: u64,
+    /// Processes and threads of a plug-in.
+    pub(crate) auxiliary_processes_max: u64,
     pub(crate) drain_ms: u64,
     /// How long a quiet ring is looked at before its client has to wake the server, in microseconds.
     pub(crate) spin_us: u64,
@@ -52,6 +58,9 @@ impl From<&tender_parmlib::Settings> for Settings {
             connections_per_uid_max: limits.connections_per_uid_max,
             connections_max: limits.connections_max,
             deadline_ms: limits.deadline_ms,
+            auth_attempts_max: limits.auth_attempts_max,
+            auxiliary_memory_bytes_max: limits.auxiliary_memory_mib << 20,
+            auxiliary_processes_max: limits.auxiliary_processes_max,
             drain_ms: limits.drain_seconds * 1000,
             spin_us: limits.spin_us,
             log_lines_per_second: limits.log_lines_per_second_max.max(1),

@@ -1,13 +1,11 @@
 //! Frames that are sent to clients, and the codes in them.
 
-use std::io::IoSliceMut;
-use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags};
 use tender_xmem::code::CmsCode;
 use tender_xmem::frame::{Header, Kind};
 pub(crate) use tender_xmem::socket::send_packet as send;
+use tender_xmem::socket::{SocketError, Violation};
 
 pub(crate) const DENIED: u32 = CmsCode::PermissionDenied.number();
 pub(crate) const NO_ROOM: u32 = CmsCode::NoRoom.number();
@@ -30,32 +28,28 @@ pub(crate) enum Packet {
 }
 
 /// Takes one packet of a client into a buffer that is larger than any packet may be.
+#[inline]
 pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Packet {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(CLIENT_DESCRIPTORS_MAX))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-    let received = loop {
-        match rustix::net::recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut ancillary, flags) {
-            Ok(received) => break received,
-            Err(rustix::io::Errno::AGAIN) => return Packet::Nothing,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return Packet::End,
+    to_packet(tender_xmem::socket::receive_packet(socket, buffer, CLIENT_DESCRIPTORS_MAX, false))
+}
+
+/// [`receive`], waiting for as long as the socket's own time-out says.
+#[inline]
+pub(crate) fn receive_waiting(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Packet {
+    to_packet(tender_xmem::socket::receive_packet(socket, buffer, CLIENT_DESCRIPTORS_MAX, true))
+}
+
+#[inline]
+fn to_packet(received: Result<tender_xmem::socket::Packet, SocketError>) -> Packet {
+    match received {
+        Ok(mut packet) => Packet::Bytes(packet.bytes, packet.descriptors.pop()),
+        Err(SocketError::WouldBlock) => Packet::Nothing,
+        Err(SocketError::Violated(Violation::ControlData)) => {
+            Packet::Violation("more descriptors than one, or other control data")
         }
-    };
-    let mut fd = None;
-    for message in ancillary.drain() {
-        if let RecvAncillaryMessage::ScmRights(rights) = message {
-            // What does not fit was closed by the kernel, and what is not expected is closed here.
-            fd = rights.last();
-        }
+        Err(SocketError::Violated(_)) => Packet::Violation("a packet longer than any can be"),
+        Err(_) => Packet::End,
     }
-    if received.flags.contains(ReturnFlags::CTRUNC) {
-        return Packet::Violation("more descriptors than one");
-    }
-    if received.flags.contains(ReturnFlags::TRUNC) {
-        return Packet::Violation("a packet longer than any can be");
-    }
-    if received.bytes == 0 { Packet::End } else { Packet::Bytes(received.bytes, fd) }
 }
 
 /// Says good-bye on a socket, if there is room for that.

@@ -17,14 +17,15 @@ pub(crate) fn run() -> Result<(), RoleError> {
     let kind = Kind::named(&kind).ok_or(RoleError::Order)?;
     let settings = settings(&begin.settings);
     std::fs::write("/proc/self/oom_score_adj", "0").ok();
-    let confinement = Confinement::worker(kind, &settings).keep(&orders);
+    let confinement = Confinement::worker(kind, &settings).keep(&orders).keep(&root);
     let confinement = match (begin.run_as.uid, begin.run_as.gid) {
         (Some(uid), Some(gid)) => confinement.identity(Identity { uid, gid, groups: Vec::new() }),
         _ => confinement,
     };
+    let report = confinement.apply().map_err(RoleError::Confine)?;
+    role::tell_confined(&mut root, report.to_string())?;
     // The root process kills it when it is to end; whoever has its orders closes them before.
     drop(root);
-    confinement.apply().map_err(RoleError::Confine)?;
     tender_worker::serve(kind, orders, settings)
         .map_err(|error| std::io::Error::other(role::chain(&error)).into())
 }

@@ -1,101 +1,99 @@
 //! A process is killed while it uses tickets up and revokes tokens: what it has said is so for everybody after it.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
 
 use tender_identity::{Moment, TicketRefusal, TokenRefusal};
 
-use crate::world::{application, directory, make_tickets, make_tokens, other, tickets, tokens, user};
+use crate::world::{
+    application, directory, heard, keep, kept, make_tickets, make_tokens, other, say, tickets, tokens, user,
+};
 
 /// How many answers are heard before the process is killed.
 const MOMENTS: [usize; 8] = [0, 1, 2, 7, 30, 64, 150, 399];
 
-/// Lets another process work until it has said so many numbers, kills it, and returns all that it has said.
-fn heard_until(test: &str, directory: &std::path::Path, count: usize) -> Vec<usize> {
-    let mut process = other(test, directory);
-    let mut output = BufReader::new(process.stdout.take().unwrap());
-    let mut heard = Vec::new();
-    let mut line = String::new();
-    let mut is_killed = false;
-    // What it said before it died still comes.
-    while output.read_line(&mut line).unwrap() > 0 {
-        heard.extend(line.trim().strip_prefix("done ").map(|number| number.parse::<usize>().unwrap()));
-        line.clear();
-        if !is_killed && heard.len() >= count {
-            process.kill().unwrap();
-            is_killed = true;
+/// What whoever comes next finds of a ticket or token.
+#[derive(Debug, PartialEq, Eq)]
+enum Found {
+    Good,
+    Spent,
+}
+
+/// Lets another process spend what was made, one after the other, kills it at each of the moments, and looks at all of it
+/// as whoever comes next.
+fn what_was_said_is_so<Look: FnMut(&str) -> Found>(
+    spender: &str,
+    make: impl Fn(&Path) -> Vec<String>,
+    open: impl Fn(&Path) -> Look,
+) {
+    for moment in MOMENTS {
+        let dir = tempfile::tempdir().unwrap();
+        let made = make(dir.path());
+        keep(dir.path(), &made);
+        let spent = heard(other(spender, dir.path()), Some(moment)).1;
+        let mut look = open(dir.path());
+        // One more may be on the disk than was said; never two, and never one less.
+        let mut unheard = 0;
+        for (number, text) in made.iter().enumerate() {
+            match look(text) {
+                Found::Good => {
+                    assert!(
+                        !spent.contains(&number),
+                        "{number} of moment {moment} was spent and is good again"
+                    );
+                }
+                Found::Spent => unheard += usize::from(!spent.contains(&number)),
+            }
         }
+        assert!(unheard <= 1, "{unheard} of moment {moment} are spent, and nobody has heard that");
     }
-    process.wait().unwrap();
-    heard
 }
 
 #[test]
 fn ticket_that_was_accepted_before_the_kill_is_used_and_the_others_are_good() {
-    for moment in MOMENTS {
-        let dir = tempfile::tempdir().unwrap();
-        let codes = make_tickets(&mut tickets(dir.path()), 400);
-        std::fs::write(dir.path().join("codes"), codes.join("\n")).unwrap();
-        let used = heard_until("killed::helper_uses_tickets", dir.path(), moment);
-        let mut service = tickets(dir.path());
-        // One more may be on the disk than was said; never two, and never one less.
-        let mut unheard = 0;
-        for (number, code) in codes.iter().enumerate() {
-            match service.evaluate(Moment::now(), &user(), &application(), code) {
-                Ok(()) => assert!(!used.contains(&number), "ticket {number} was used and is good again"),
-                Err(TicketRefusal::Used) => unheard += usize::from(!used.contains(&number)),
-                Err(refusal) => panic!("ticket {number} of moment {moment}: {refusal:?}"),
-            }
+    let open = |dir: &Path| {
+        let mut service = tickets(dir);
+        move |code: &str| match service.evaluate(Moment::now(), &user(), &application(), code) {
+            Ok(()) => Found::Good,
+            Err(TicketRefusal::Used) => Found::Spent,
+            Err(refusal) => panic!("{refusal:?}"),
         }
-        assert!(unheard <= 1, "{unheard} tickets are used up that nobody was let in with");
-    }
+    };
+    what_was_said_is_so("killed::helper_uses_tickets", |dir| make_tickets(&mut tickets(dir), 400), open);
 }
 
 #[test]
 #[ignore = "the other process of the test above"]
 fn helper_uses_tickets() {
     let Some(dir) = directory() else { return };
-    let codes = std::fs::read_to_string(dir.join("codes")).unwrap();
     let mut service = tickets(&dir);
-    for (number, code) in codes.lines().enumerate() {
+    for (number, code) in kept(&dir).iter().enumerate() {
         service.evaluate(Moment::now(), &user(), &application(), code).unwrap();
         say(number);
     }
 }
 
-fn say(number: usize) {
-    let mut output = std::io::stdout();
-    writeln!(output, "done {number}").unwrap();
-    output.flush().unwrap();
-}
-
 #[test]
 fn token_that_was_revoked_before_the_kill_is_void_and_the_others_are_good() {
-    for moment in MOMENTS {
-        let dir = tempfile::tempdir().unwrap();
-        let made = make_tokens(&mut tokens(dir.path()), 400);
-        let texts: Vec<&str> = made.iter().map(|token| &*token.text).collect();
-        std::fs::write(dir.path().join("tokens"), texts.join("\n")).unwrap();
-        let revoked = heard_until("killed::helper_revokes_tokens", dir.path(), moment);
-        let mut service = tokens(dir.path());
-        let mut unheard = 0;
-        for (number, text) in texts.iter().enumerate() {
-            match service.validate(Moment::now(), text, None) {
-                Ok(_) => assert!(!revoked.contains(&number), "token {number} was revoked and is good again"),
-                Err(TokenRefusal::Revoked) => unheard += usize::from(!revoked.contains(&number)),
-                Err(refusal) => panic!("token {number} of moment {moment}: {refusal:?}"),
-            }
+    let make = |dir: &Path| {
+        make_tokens(&mut tokens(dir), 400).into_iter().map(|token| token.text.to_string()).collect()
+    };
+    let open = |dir: &Path| {
+        let mut service = tokens(dir);
+        move |text: &str| match service.validate(Moment::now(), text, None) {
+            Ok(_) => Found::Good,
+            Err(TokenRefusal::Revoked) => Found::Spent,
+            Err(refusal) => panic!("{refusal:?}"),
         }
-        assert!(unheard <= 1, "{unheard} tokens are void that nobody has revoked");
-    }
+    };
+    what_was_said_is_so("killed::helper_revokes_tokens", make, open);
 }
 
 #[test]
 #[ignore = "the other process of the test above"]
 fn helper_revokes_tokens() {
     let Some(dir) = directory() else { return };
-    let texts = std::fs::read_to_string(dir.join("tokens")).unwrap();
     let mut service = tokens(&dir);
-    for (number, text) in texts.lines().enumerate() {
+    for (number, text) in kept(&dir).iter().enumerate() {
         if let Ok(claims) = service.validate(Moment::now(), text, None) {
             service.revoke(Moment::now(), &claims).unwrap();
         }
@@ -107,7 +105,7 @@ fn helper_revokes_tokens() {
 fn keys_that_were_being_made_or_replaced_at_the_kill_are_whole_afterwards() {
     for moment in [0, 1, 2, 5, 13, 40] {
         let dir = tempfile::tempdir().unwrap();
-        heard_until("killed::helper_replaces_keys", dir.path(), moment);
+        heard(other("killed::helper_replaces_keys", dir.path()), Some(moment));
         // Whoever comes next finds keys, and they sign what it checks.
         let mut service = tokens(dir.path());
         let made = make_tokens(&mut service, 1);

@@ -1,26 +1,26 @@
 //! Two processes on one directory, as a server and the one that replaces it.
 
 use std::collections::HashSet;
-use std::io::{BufRead as _, BufReader, Write as _};
 
 use tender_identity::{Moment, TokenRefusal};
 
-use crate::world::{application, directory, make_tickets, make_tokens, other, tickets, tokens, user};
+use crate::world::{
+    application, directory, heard, keep, kept, make_tickets, make_tokens, other, say, tickets, tokens, user,
+};
 
 #[test]
 fn ticket_is_accepted_by_one_process_only() {
     let dir = tempfile::tempdir().unwrap();
     let codes = make_tickets(&mut tickets(dir.path()), 300);
-    std::fs::write(dir.path().join("codes"), codes.join("\n")).unwrap();
+    keep(dir.path(), &codes);
     let processes: Vec<_> = (0..3).map(|_| other("together::helper_uses_what_it_can", dir.path())).collect();
     let mut accepted = HashSet::new();
-    for mut process in processes {
-        for line in BufReader::new(process.stdout.take().unwrap()).lines() {
-            if let Some(number) = line.unwrap().strip_prefix("done ") {
-                assert!(accepted.insert(number.to_owned()), "ticket {number} was accepted twice");
-            }
+    for process in processes {
+        let (status, numbers) = heard(process, None);
+        for number in numbers {
+            assert!(accepted.insert(number), "ticket {number} was accepted twice");
         }
-        assert!(process.wait().unwrap().success());
+        assert!(status.success());
     }
     assert_eq!(accepted.len(), codes.len(), "each was accepted once");
 }
@@ -29,11 +29,10 @@ fn ticket_is_accepted_by_one_process_only() {
 #[ignore = "the other process of the test above"]
 fn helper_uses_what_it_can() {
     let Some(dir) = directory() else { return };
-    let codes = std::fs::read_to_string(dir.join("codes")).unwrap();
     let mut service = tickets(&dir);
-    for (number, code) in codes.lines().enumerate() {
+    for (number, code) in kept(&dir).iter().enumerate() {
         if service.evaluate(Moment::now(), &user(), &application(), code).is_ok() {
-            writeln!(std::io::stdout(), "done {number}").unwrap();
+            say(number);
         }
     }
 }

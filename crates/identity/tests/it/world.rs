@@ -1,7 +1,8 @@
 //! Names, services, and this program once more as another process.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use tender_identity::{
     ApplicationName, IssuedToken, Moment, Rate, TicketOptions, TicketService, TokenOptions, TokenRequest,
@@ -71,4 +72,37 @@ pub(crate) fn command(mut command: Command, test: &str, directory: &Path) -> Com
 /// Returns the directory that this process was given, if it is another process of a test.
 pub(crate) fn directory() -> Option<PathBuf> {
     std::env::var_os(DIRECTORY).map(PathBuf::from)
+}
+
+/// Leaves for another process what was made.
+pub(crate) fn keep(directory: &Path, made: &[String]) {
+    std::fs::write(directory.join("made"), made.join("\n")).unwrap();
+}
+
+/// Takes what was left.
+pub(crate) fn kept(directory: &Path) -> Vec<String> {
+    std::fs::read_to_string(directory.join("made")).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// Says, as another process, that a number is done.
+pub(crate) fn say(number: usize) {
+    let mut output = std::io::stdout();
+    writeln!(output, "done {number}").unwrap();
+    output.flush().unwrap();
+}
+
+/// Returns all numbers that another process says, and how it ended. It is killed when it has said so many.
+pub(crate) fn heard(mut process: Child, until: Option<usize>) -> (ExitStatus, Vec<usize>) {
+    let mut output = BufReader::new(process.stdout.take().unwrap());
+    let (mut numbers, mut line, mut is_killed) = (Vec::new(), String::new(), false);
+    // What it said before it died still comes.
+    while output.read_line(&mut line).unwrap() > 0 {
+        numbers.extend(line.trim().strip_prefix("done ").map(|number| number.parse::<usize>().unwrap()));
+        line.clear();
+        if !is_killed && until.is_some_and(|count| numbers.len() >= count) {
+            process.kill().unwrap();
+            is_killed = true;
+        }
+    }
+    (process.wait().unwrap(), numbers)
 }

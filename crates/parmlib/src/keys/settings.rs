@@ -71,6 +71,10 @@ pub struct Limits {
     pub spin_us: u64,
     /// Wrong passwords in a row before a user has to wait.
     pub auth_attempts_max: u32,
+    /// Memory of a plug-in, in MiB.
+    pub auxiliary_memory_mib: u64,
+    /// Processes and threads of a plug-in.
+    pub auxiliary_processes_max: u64,
     /// The server's own deadline of a call, in milliseconds.
     pub deadline_ms: u64,
     /// How long a process that is being replaced finishes its calls, in seconds.

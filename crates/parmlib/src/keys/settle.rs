@@ -238,6 +238,8 @@ impl Values {
             log_lines_per_second_max: self.small("ZWES.LOG_LINES_PER_SECOND"),
             spin_us: self.number("ZWES.SPIN_US"),
             auth_attempts_max: self.small("ZWES.AUTH.ATTEMPTS"),
+            auxiliary_memory_mib: self.number("ZWES.AUXILIARY.MEMORY_MIB"),
+            auxiliary_processes_max: self.number("ZWES.AUXILIARY.PROCESSES"),
             connections_per_uid_max: self.small("ZWES.CONNECTIONS_PER_UID"),
             deadline_ms: self.number("ZWES.CALL_DEADLINE_MS"),
             drain_seconds: self.number("ZWES.DRAIN_SECONDS"),

@@ -183,7 +183,19 @@ pub const KEYS: &[Key] = &[
         "ZWES.AUTH.ATTEMPTS",
         Kind::Number { min: 1, max: 1000 },
         "5",
-        "wrong passwords in a row before a user has to wait",
+        "wrong passwords in a row that a caller may try for a user before waiting",
+    ),
+    key(
+        "ZWES.AUXILIARY.MEMORY_MIB",
+        Kind::Number { min: 16, max: 1_048_576 },
+        "1024",
+        "memory that a plug-in may have",
+    ),
+    key(
+        "ZWES.AUXILIARY.PROCESSES",
+        Kind::Number { min: 1, max: 65_536 },
+        "64",
+        "processes and threads that a plug-in may have, where it has a cgroup",
     ),
     key(
         "ZWES.AUDIT.QUEUE_ENTRIES_MAX",

@@ -160,7 +160,7 @@ fn process(process: &ProcessFacts) -> Vec<ScheduleItem> {
             Attribute::Noswap,
             format!("{name}: killed last"),
             (OOM_SCORE.to_string(), process.oom_score.to_string()),
-            process.oom_score <= OOM_SCORE || is_guest(process),
+            process.oom_score <= OOM_SCORE || is_expendable(process),
             Remedy::OomScore { pid: process.pid, score: OOM_SCORE },
         ),
         item(
@@ -199,6 +199,12 @@ fn process(process: &ProcessFacts) -> Vec<ScheduleItem> {
         items.push(item(Attribute::Key, what, ("filtered", found), process.is_filtered, Remedy::Advice(why)));
     }
     items
+}
+
+/// Says whether a process is one that is started again when it is killed, and rather killed than those that are not: what
+/// clients can make large, and what does one kind of work.
+fn is_expendable(process: &ProcessFacts) -> bool {
+    is_guest(process) || ["@front", "@worker"].contains(&&*process.role)
 }
 
 /// Says whether a process is a plug-in: it holds no secrets of the server and may be killed before it.

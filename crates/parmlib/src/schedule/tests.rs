@@ -73,14 +73,23 @@ fn processes_that_can_be_looked_into_or_killed_early_are_told() {
         _ => None,
     });
     assert_eq!(remedy, Some((7, -900)));
-    // A plug-in may be killed before the server.
-    facts.processes = vec![ProcessFacts {
-        is_without_new_privileges: true,
-        is_filtered: true,
-        swapped_kib: 0,
-        ..process(8, "MOD=ECHO")
-    }];
-    assert_eq!(unmet(&facts), Vec::<String>::new());
+    // What is started again may be killed before the server, and nothing else of it may.
+    for (role, is_dumpable, expected) in [
+        ("MOD=ECHO", true, 0),
+        ("@front", false, 0),
+        ("@worker", false, 0),
+        ("@monitor", false, 1),
+        ("@keeper", false, 1),
+    ] {
+        facts.processes = vec![ProcessFacts {
+            is_without_new_privileges: true,
+            is_filtered: true,
+            swapped_kib: 0,
+            is_dumpable: Some(is_dumpable),
+            ..process(8, role)
+        }];
+        assert_eq!(unmet(&facts).len(), expected, "{role}: {:?}", unmet(&facts));
+    }
 }
 
 #[test]

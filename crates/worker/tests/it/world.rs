@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -28,12 +29,32 @@ pub(crate) fn root(test: &str) -> bool {
     root
 }
 
-/// The example `role`, which stands for the role processes of the server.
+/// The example `role`, which stands for the role processes of the server. A process is confined while it has one thread, so
+/// this program, which runs tests in threads, cannot be it; and `cargo test --test it` builds no examples.
 pub(crate) fn role() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let program = test.parent().unwrap().parent().unwrap().join("examples/role");
-    assert!(program.exists(), "{} is built by `cargo test -p tender-worker`", program.display());
-    program
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let build = || {
+        let test = std::env::current_exe().unwrap();
+        let profile = test.parent().unwrap().parent().unwrap();
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args([
+            "build",
+            "--quiet",
+            "--offline",
+            "--package",
+            env!("CARGO_PKG_NAME"),
+            "--example",
+            "role",
+        ]);
+        cargo.arg("--manifest-path").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+        cargo.arg("--target-dir").arg(profile.parent().unwrap());
+        if !profile.ends_with("debug") {
+            cargo.arg("--profile").arg(profile.file_name().unwrap());
+        }
+        assert!(cargo.status().unwrap().success(), "the example `role` cannot be built");
+        profile.join("examples/role")
+    };
+    BUILT.get_or_init(build).clone()
 }
 
 /// A worker, killed at the end of the test.

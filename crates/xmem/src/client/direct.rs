@@ -1,31 +1,36 @@
 //! The usual call: nobody else reads on the link, so whoever calls reads its own answer.
 //!
 //! There is no entry for it among the calls under way and nobody to wake, so the link is locked twice, to take the reading
-//! end and to give it back, and the clock is asked once. Frames for others that come meanwhile are handed out as ever.
-
-use std::time::{Duration, Instant};
+//! end (a call that goes through a ring is sent in the same moment) and to give it back, and the clock is asked once, through a
+//! ring only by who has to sleep. Frames for others that come meanwhile are handed out as ever.
 
 use super::Call;
+use super::deadline::Deadline;
 use super::link::{Answer, Link, NotSent, Outcome, call_header};
-use super::reader::{Event, Reader};
+use super::reader::{Coarse, Event, Reader};
 use crate::frame::Kind;
+
+/// What a caller has until it has its answer.
+struct Turn {
+    sequence: u64,
+    reader: Box<Reader>,
+    /// It has been sent already, through the ring.
+    by_ring: bool,
+}
 
 impl Link {
     /// Makes a call and waits for its answer. `None`: somebody else reads, or the call was not sent; go the long way.
-    pub(super) fn exchange(&self, call: &Call<'_>, begun: Instant, time: Duration) -> Option<Outcome> {
-        let (sequence, mut reader) = self.take_turn(call, begun)?;
-        let header = call_header(call, sequence, time);
-        let deadline = begun + time;
-        let by_ring = match self.transmit(&header, call.payload, deadline) {
-            Ok(by_ring) => by_ring,
-            Err(not_sent) => {
+    pub(super) fn exchange(&self, call: &Call<'_>, deadline: &mut Deadline) -> Option<Outcome> {
+        let Turn { sequence, mut reader, by_ring } = self.take_turn(call, *deadline)?;
+        if !by_ring {
+            let header = call_header(call, sequence, deadline.left_a_moment_ago());
+            if let Err(not_sent) = self.transmit_packet(&header, call.payload, deadline.at()) {
                 self.give_back(reader, matches!(not_sent, NotSent::Retired));
                 return None;
             }
-        };
-        let mut left = time;
+        }
         loop {
-            match reader.next(self.connection(), deadline, left) {
+            match reader.next(self.connection(), deadline) {
                 Event::Frame { header, payload, descriptors }
                     if header.kind == Kind::Reply && header.sequence == sequence =>
                 {
@@ -34,8 +39,7 @@ impl Link {
                 }
                 event => {
                     let has_ended = self.take_event(event);
-                    left = deadline.saturating_duration_since(Instant::now());
-                    if has_ended || left.is_zero() {
+                    if has_ended || deadline.left().is_zero() {
                         self.give_back(reader, false);
                         if has_ended {
                             return Some(Outcome::Lost);
@@ -48,19 +52,28 @@ impl Link {
         }
     }
 
-    /// A number for a call and the reading end, if the link takes calls and nobody reads.
-    fn take_turn(&self, call: &Call<'_>, now: Instant) -> Option<(u64, Box<Reader>)> {
+    /// A number for a call and the reading end, if the link takes calls and nobody reads; the call is sent if it can go
+    /// through a ring.
+    fn take_turn(&self, call: &Call<'_>, deadline: Deadline) -> Option<Turn> {
         if call.actor.is_some_and(|actor| actor.link != self.id()) {
             return None;
         }
         let mut state = self.lock();
-        if state.retired || state.reader.as_ref()?.is_overdue(now) {
+        if state.retired || state.reader.as_ref()?.is_overdue(Coarse::now()) {
             return None;
         }
-        let reader = state.reader.take()?;
         let sequence = state.next;
         state.next += 1;
-        Some((sequence, reader))
+        let by_ring = match &mut state.sender {
+            // What is wrong with a ring is found, and told, the long way.
+            Some(sender) if self.fits_ring(call.payload) => {
+                let header = call_header(call, sequence, deadline.left_a_moment_ago());
+                sender.try_push(&header, call.payload).ok()?
+            }
+            _ => false,
+        };
+        let reader = state.reader.take()?;
+        Some(Turn { sequence, reader, by_ring })
     }
 
     fn give_back(&self, reader: Box<Reader>, is_retired: bool) {

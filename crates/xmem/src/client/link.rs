@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use super::deadline::Deadline;
 use super::reader::{Event, Reader};
 use super::{Call, CallFailure};
 use crate::code::CmsCode;
@@ -50,14 +51,16 @@ pub(super) struct Link {
     id: u64,
     connection: Connection,
     welcome: Welcome,
-    /// The ring's sending end; its largest payload is fixed.
-    ring: Option<(usize, Mutex<ClientSender>)>,
+    /// The largest payload that the ring takes, when there is one.
+    ring_bytes_max: Option<usize>,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) next: u64,
+    /// The ring's sending end.
+    pub(super) sender: Option<ClientSender>,
     calls: Vec<Entry>,
     /// Whoever takes it out reads; `None` while somebody does.
     pub(super) reader: Option<Box<Reader>>,
@@ -86,8 +89,10 @@ impl Link {
         sender: Option<ClientSender>,
         reader: Reader,
     ) -> Arc<Self> {
+        let ring_bytes_max = sender.as_ref().map(ClientSender::payload_bytes_max);
         let state = State {
             next,
+            sender,
             calls: Vec::new(),
             reader: Some(Box::new(reader)),
             retired: false,
@@ -98,7 +103,7 @@ impl Link {
             id: LINKS.fetch_add(1, Ordering::Relaxed),
             connection,
             welcome,
-            ring: sender.map(|sender| (sender.payload_bytes_max(), Mutex::new(sender))),
+            ring_bytes_max,
             state: Mutex::new(state),
         })
     }
@@ -116,7 +121,12 @@ impl Link {
     }
 
     pub(super) const fn has_ring(&self) -> bool {
-        self.ring.is_some()
+        self.ring_bytes_max.is_some()
+    }
+
+    /// Whether there is a ring for a payload of so many bytes.
+    pub(super) fn fits_ring(&self, payload: &[u8]) -> bool {
+        self.ring_bytes_max.is_some_and(|max| payload.len() <= max)
     }
 
     /// Whether new calls may go here. After a pause it looks whether the server said goodbye meanwhile.
@@ -148,7 +158,7 @@ impl Link {
         if left.is_zero() {
             return Err(NotSent::Deadline);
         }
-        let may_ring = self.ring.as_ref().is_some_and(|(max, _)| call.payload.len() <= *max);
+        let may_ring = self.fits_ring(call.payload);
         let sequence = {
             let mut state = self.lock();
             if state.retired {
@@ -194,8 +204,18 @@ impl Link {
             Ok(false) => {}
             Err(error) => return Err(NotSent::Failed(CmsCode::ProtocolViolated, CallFailure::Ring(error))),
         }
+        self.transmit_packet(header, payload, deadline).map(|()| false)
+    }
+
+    /// Sends a frame over the socket.
+    pub(super) fn transmit_packet(
+        &self,
+        header: &Header,
+        payload: &[u8],
+        deadline: Instant,
+    ) -> Result<(), NotSent> {
         match self.connection.send_until(header, payload, &[], Some(deadline)) {
-            Ok(()) => Ok(false),
+            Ok(()) => Ok(()),
             Err(SocketError::Closed) => Err(NotSent::Retired),
             Err(SocketError::WouldBlock) => Err(NotSent::Deadline),
             Err(error @ SocketError::TooLong { .. }) => {
@@ -207,11 +227,10 @@ impl Link {
 
     /// Sends through the ring; `false` when there is none, or no room, or too little.
     fn push(&self, header: &Header, payload: &[u8]) -> Result<bool, RingError> {
-        let Some((max, sender)) = &self.ring else { return Ok(false) };
-        if payload.len() > *max {
+        if !self.fits_ring(payload) {
             return Ok(false);
         }
-        sender.lock().unwrap_or_else(PoisonError::into_inner).try_push(header, payload)
+        self.lock().sender.as_mut().map_or(Ok(false), |sender| sender.try_push(header, payload))
     }
 
     /// Waits for the answer to a call, and reads for the others when nobody does.
@@ -241,7 +260,7 @@ impl Link {
             }
             if let Some(mut reader) = state.reader.take() {
                 drop(state);
-                let event = reader.next(&self.connection, deadline, left);
+                let event = reader.next(&self.connection, &mut Deadline::fixed(deadline, left));
                 state = self.lock();
                 state.reader = Some(reader);
                 self.dispatch(&mut state, event);

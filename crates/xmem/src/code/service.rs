@@ -249,6 +249,7 @@ codes! {
         NotWritten = 19, "the file could not be written";
         Changed = 20, "the file there is not the one that was expected";
         Empty = 21, "a value is empty";
+        Way = 22, "the way to the file leads over a symbolic link, or others can change it";
     }
 }
 

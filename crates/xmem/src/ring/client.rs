@@ -66,6 +66,7 @@ impl ClientSender {
     /// # Errors
     ///
     /// [`RingError`].
+    #[inline]
     pub fn try_push(&mut self, header: &Header, payload: &[u8]) -> Result<bool, RingError> {
         match self.calls.push(*header, payload, self.whereabouts.processor())? {
             Pushed::Full => Ok(false),
@@ -92,6 +93,7 @@ impl ClientReceiver {
     /// # Errors
     ///
     /// [`RingError::Corrupt`].
+    #[inline]
     pub fn try_pop(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Header>, RingError> {
         Ok(self.replies.pop(buffer)?.map(|Popped { header, processor }| {
             self.server_processor = Some(processor);

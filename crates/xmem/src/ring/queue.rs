@@ -118,7 +118,6 @@ impl<L: Lane> Producer<L> {
         // The stamp behind this record first: who finds this record's stamp looks there next.
         self.word(bytes_to_words(bytes)).store(0, Ordering::Relaxed);
         let (encoded, (whole, rest)) = (header.encode(), payload.as_chunks::<WORD_BYTES>());
-        store(first_line(&self.lane, self.tail), encoded.as_chunks::<WORD_BYTES>().0);
         let [before, behind] = payload_runs(&self.lane, self.tail, whole.len());
         let (to_the_end, from_the_beginning) = whole.split_at(before.len());
         store(before, to_the_end);
@@ -128,6 +127,8 @@ impl<L: Lane> Producer<L> {
             chunk[..rest.len()].copy_from_slice(rest);
             self.word(LINE_WORDS + whole.len()).store(u64::from_ne_bytes(chunk), Ordering::Relaxed);
         }
+        // The reader looks at the first line all the time: it is taken from it once, for header and stamp together.
+        store(first_line(&self.lane, self.tail), encoded.as_chunks::<WORD_BYTES>().0);
         let stamp = lines as u64 | u64::from(processor) << 32;
         self.word(0).store(stamp, Ordering::Release);
         self.tail += bytes;

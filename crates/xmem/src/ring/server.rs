@@ -79,6 +79,7 @@ impl ServerRing {
     /// # Errors
     ///
     /// [`RingError::Corrupt`]: the connection ends.
+    #[inline]
     pub fn try_pop(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Header>, RingError> {
         Ok(self.calls.pop(buffer)?.map(|popped| {
             self.client_processor = Some(popped.processor);
@@ -92,6 +93,7 @@ impl ServerRing {
     /// # Errors
     ///
     /// [`RingError`]; a payload that is too large belongs on the socket.
+    #[inline]
     pub fn try_push(&mut self, header: &Header, payload: &[u8]) -> Result<bool, RingError> {
         match self.replies.push(*header, payload, self.whereabouts.processor())? {
             Pushed::Full => Ok(false),

@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// Looks between two looks at the clock.
-const LOOKS: u32 = 64;
+/// Looks between two looks at the clock: about a microsecond or two of them. Who asks the clock does not look meanwhile.
+const LOOKS: u32 = 1024;
 /// The shortest time that is worth spinning.
 const FLOOR_NS: u32 = 1_000;
 /// A wait out of this many spins although it did not pay off lately: the load may have changed.

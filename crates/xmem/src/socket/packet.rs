@@ -1,26 +1,21 @@
 //! One packet, with its descriptors.
 
 use std::borrow::Cow;
-use std::io::{IoSlice, IoSliceMut};
+use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
-};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 use super::DESCRIPTORS_MAX;
 use super::payload::{PayloadError, read_sealed, seal};
 use crate::code::CmsCode;
 use crate::frame::{Flags, FrameError, HEADER_BYTES, Header, INLINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use crate::sys;
 
-/// Bytes of a control message before its descriptors, and of each descriptor.
-const CONTROL_HEADER_BYTES: usize = 16;
-const DESCRIPTOR_BYTES: usize = 4;
-/// Room for one more than can be permitted, and for aligning.
-const CONTROL_ROOM: usize = CONTROL_HEADER_BYTES + DESCRIPTOR_BYTES * (DESCRIPTORS_MAX + 2) + 8;
+// One more than a frame may bring: its memfd.
+const _: () = assert!(DESCRIPTORS_MAX < sys::RECEIVED_DESCRIPTORS_MAX);
 
 /// A frame that was received.
 #[derive(Debug)]
@@ -169,24 +164,61 @@ fn sent(mut send: impl FnMut() -> Result<usize, Errno>) -> Result<(), Errno> {
     }
 }
 
+/// One packet as it came, before anybody has looked into it.
+#[derive(Debug)]
+pub struct Packet {
+    /// How many bytes of the buffer it filled; 0 with nothing else is the end of the connection.
+    pub bytes: usize,
+    /// Descriptors beside them.
+    pub descriptors: Vec<OwnedFd>,
+}
+
+/// Receives one packet with room for exactly `room` descriptors (at most [`DESCRIPTORS_MAX`] and one), into a buffer that
+/// is as long as a packet may be. It waits, if it is told to, as long as the socket's own time-out says.
+///
+/// # Errors
+///
+/// [`SocketError::WouldBlock`] when nothing is there (in time), [`SocketError::Closed`] at the end, and
+/// [`SocketError::Violated`]: then every descriptor that arrived is closed.
+#[inline]
+pub fn receive_packet(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    room: usize,
+    wait: bool,
+) -> Result<Packet, SocketError> {
+    let received = loop {
+        match sys::receive(socket, buffer, room, wait) {
+            // A peer that closed without having read everything leaves an error that hides what it sent before, once.
+            Err(Errno::CONNRESET) => {}
+            // Whoever waits looks at the clock again: a signal now and then must not make it wait for ever.
+            Err(Errno::INTR) if wait => return Err(SocketError::WouldBlock),
+            Err(Errno::INTR) => {}
+            received => break received?,
+        }
+    };
+    if received.has_more {
+        return Err(SocketError::Violated(Violation::ControlData));
+    }
+    if received.is_cut {
+        return Err(SocketError::Violated(Violation::TooLong));
+    }
+    if received.bytes == 0 && received.descriptors.is_empty() {
+        return Err(SocketError::Closed);
+    }
+    Ok(Packet { bytes: received.bytes, descriptors: received.descriptors })
+}
+
+#[inline]
 pub(super) fn receive<'b>(
     socket: BorrowedFd<'_>,
     buffer: &'b mut [u8],
     descriptors_max: usize,
-    wait: RecvFlags,
+    wait: bool,
 ) -> Result<Frame<'b>, SocketError> {
     let violated = |violation| Err(SocketError::Violated(violation));
     let descriptors_max = descriptors_max.min(DESCRIPTORS_MAX);
-    let (bytes, flags, mut descriptors, foreign) = receive_packet(socket, buffer, descriptors_max + 1, wait)?;
-    if bytes == 0 && flags.is_empty() && descriptors.is_empty() {
-        return Err(SocketError::Closed);
-    }
-    if flags.contains(ReturnFlags::CTRUNC) || foreign {
-        return violated(Violation::ControlData);
-    }
-    if flags.contains(ReturnFlags::TRUNC) {
-        return violated(Violation::TooLong);
-    }
+    let Packet { bytes, mut descriptors } = receive_packet(socket, buffer, descriptors_max + 1, wait)?;
     let packet = buffer.get(..bytes).unwrap_or_default();
     let (header, inline) =
         Header::decode_packet(packet).map_err(|error| SocketError::Violated(Violation::Frame(error)))?;
@@ -202,39 +234,4 @@ pub(super) fn receive<'b>(
     let payload = read_sealed(memfd.as_fd(), header.length as usize)
         .map_err(|error| SocketError::Violated(Violation::Payload(error)))?;
     Ok(Frame { header, payload: Cow::Owned(payload), descriptors })
-}
-
-/// Receives a packet with room for exactly `room` descriptors. The last value says whether there was control data that
-/// is not descriptors.
-fn receive_packet(
-    socket: BorrowedFd<'_>,
-    buffer: &mut [u8],
-    room: usize,
-    wait: RecvFlags,
-) -> Result<(usize, ReturnFlags, Vec<OwnedFd>, bool), SocketError> {
-    let mut space = [MaybeUninit::<u8>::uninit(); CONTROL_ROOM];
-    // From an aligned address on and without the filling at the end: otherwise the kernel would see room for one more.
-    let first = space.as_ptr().align_offset(std::mem::align_of::<u64>());
-    let length = CONTROL_HEADER_BYTES + DESCRIPTOR_BYTES * room;
-    let Some(space) = space.get_mut(first..first + length) else {
-        return Err(SocketError::Io(Errno::NOBUFS.into()));
-    };
-    let mut control = RecvAncillaryBuffer::new(space);
-    let mut parts = [IoSliceMut::new(buffer)];
-    let received = loop {
-        match recvmsg(socket, &mut parts, &mut control, wait | RecvFlags::CMSG_CLOEXEC) {
-            // A peer that closed without having read everything leaves an error that hides what it sent before, once.
-            Err(Errno::INTR | Errno::CONNRESET) => {}
-            received => break received?,
-        }
-    };
-    let (mut descriptors, mut foreign) = (Vec::new(), false);
-    for message in control.drain() {
-        match message {
-            RecvAncillaryMessage::ScmRights(rights) => descriptors.extend(rights),
-            _ => foreign = true,
-        }
-    }
-    let flags = received.flags & (ReturnFlags::CTRUNC | ReturnFlags::TRUNC);
-    Ok((received.bytes, flags, descriptors, foreign))
 }

@@ -9,7 +9,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use tender_xmem::code::CmsCode;
 use tender_xmem::frame::{Flags, Header, INLINE_BYTES_MAX, Kind};
@@ -118,14 +118,19 @@ impl Ahead {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) who: Newcomer,
-    pub(crate) socket: OwnedFd,
+    /// Shared with the thread that waits for it while it is busy.
+    pub(crate) socket: Arc<OwnedFd>,
     pub(crate) pidfd: OwnedFd,
-    pub(crate) rights: Rc<Rights>,
+    pub(crate) rights: Arc<Rights>,
     pub(crate) phase: Phase,
     /// The code of the GOODBYE that was said.
     pub(crate) goodbye: u32,
     /// Whether the client can send no more.
     pub(crate) is_shut: bool,
+    /// Whether its process has ended.
+    pub(crate) is_over: bool,
+    /// Whether a thread of its own waits for what it sends, and the event loop does not.
+    pub(crate) is_busy: bool,
     /// What the client calls itself.
     pub(crate) client: String,
     owed: VecDeque<Owed>,
@@ -171,18 +176,20 @@ impl Connection {
         who: Newcomer,
         socket: OwnedFd,
         pidfd: OwnedFd,
-        rights: Rc<Rights>,
+        rights: Arc<Rights>,
         lines: u32,
         now_ms: u64,
     ) -> Self {
         Self {
             who,
-            socket,
+            socket: Arc::new(socket),
             pidfd,
             rights,
             phase: Phase::Fresh,
             goodbye: 0,
             is_shut: false,
+            is_over: false,
+            is_busy: false,
             client: String::new(),
             owed: VecDeque::new(),
             is_late: false,
@@ -196,6 +203,13 @@ impl Connection {
             actors: HashMap::new(),
             calls: 0,
         }
+    }
+
+    /// From here on the client cannot send; what it has sent can still be read.
+    pub(crate) fn shut(&mut self) {
+        self.is_shut = true;
+        // It fails when the client is gone, and then it cannot send either.
+        rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Read).ok();
     }
 
     /// Says whether frames wait for room in the socket.

@@ -27,7 +27,8 @@ impl Front {
             }
             self.after_sending(key);
         }
-        if ready.read {
+        let is_busy = self.connections.get(key).is_some_and(|connection| connection.is_busy);
+        if ready.read && !is_busy {
             self.read(key, TURN_MAX);
         }
     }
@@ -81,13 +82,24 @@ impl Front {
     pub(super) fn process_ended(&mut self, key: Key) {
         if let Some(connection) = self.connections.get_mut(key) {
             self.shared.poller.remove(&connection.pidfd);
+            if connection.is_busy {
+                // By the thread that waits for it: nobody else reads meanwhile.
+                connection.is_over = true;
+                return connection.shut();
+            }
         }
+        self.end_of_process(key);
+    }
+
+    /// Takes what a process sent before it ended.
+    pub(super) fn end_of_process(&mut self, key: Key) {
         self.take_ring(key, LAST_MAX);
         self.read(key, LAST_MAX);
         self.end(key, None);
     }
 
-    fn packet(&mut self, key: Key, packet: &[u8], fd: Option<OwnedFd>) {
+    /// Takes one packet.
+    pub(super) fn packet(&mut self, key: Key, packet: &[u8], fd: Option<OwnedFd>) {
         let (header, payload) = match Header::decode_packet(packet) {
             Ok(decoded) => decoded,
             Err(error) => return self.turn_out(key, error.code().number(), &error.to_string()),
@@ -190,9 +202,15 @@ impl Front {
     pub(super) fn after_sending(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let token = key.token(kind::SOCKET);
+        let poller = &self.shared.poller;
         if connection.is_owed() {
+            // The event loop has a busy one among its own only as long as it is owed something.
+            if connection.is_busy && !connection.is_late {
+                poller.add_write(&connection.socket, token).ok();
+            } else {
+                poller.only_write(&connection.socket, token).ok();
+            }
             connection.is_late = true;
-            self.shared.poller.only_write(&connection.socket, token).ok();
             let by_ms = self.shared.clock.now_ms() + READ_MS;
             if !self.shared.timers.is_armed(Timer::Read(key)) {
                 self.shared.timers.arm(Timer::Read(key), by_ms);
@@ -200,7 +218,11 @@ impl Front {
         } else if connection.is_late {
             connection.is_late = false;
             self.shared.timers.disarm(Timer::Read(key));
-            self.shared.poller.want_write(&connection.socket, token, false).ok();
+            if connection.is_busy {
+                poller.remove(&connection.socket);
+            } else {
+                poller.want_write(&connection.socket, token, false).ok();
+            }
         }
         self.end_if_done(key);
     }

@@ -1,7 +1,7 @@
 //! What the root process and the monitor tell the front.
 
 use std::io;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::calls::Doing;
 use super::connection::{Connection, Phase};
@@ -151,7 +151,7 @@ impl Front {
         pidfd: std::os::fd::OwnedFd,
     ) -> Result<(), RoleError> {
         let Some(rights) = self.tables.get(&who.table) else { return Err(RoleError::Order) };
-        let rights = Rc::clone(rights);
+        let rights = Arc::clone(rights);
         let (id, uid) = (who.id, who.uid);
         let (lines, now_ms) = (self.shared.settings.log_lines_per_second, self.shared.clock.now_ms());
         let key = self.connections.insert(|_| Connection::new(who, socket, pidfd, rights, lines, now_ms));
@@ -169,8 +169,8 @@ impl Front {
 
     /// Puts a table in force for everybody who has it.
     fn new_table(&mut self, id: u32, rights: Rights) {
-        let rights = Rc::new(rights);
-        let is_known = self.tables.insert(id, Rc::clone(&rights)).is_some();
+        let rights = Arc::new(rights);
+        let is_known = self.tables.insert(id, Arc::clone(&rights)).is_some();
         if is_known {
             for key in self.connections.keys() {
                 if self.connections.get_mut(key).is_some_and(|connection| connection.who.table == id) {
@@ -191,11 +191,11 @@ impl Front {
         self.put_rights(key, &rights);
     }
 
-    fn put_rights(&mut self, key: Key, rights: &Rc<Rights>) {
+    fn put_rights(&mut self, key: Key, rights: &Arc<Rights>) {
         // What was granted until now was granted by the old rule.
         self.tell_grants_of(key);
         let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.rights = Rc::clone(rights);
+        connection.rights = Arc::clone(rights);
         let is_open = connection.phase == Phase::Open;
         if is_open && !rights.table.gate.granted {
             self.say_goodbye(key, wire::DENIED, "the permission to use this server was taken away");

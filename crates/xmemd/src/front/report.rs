@@ -82,7 +82,6 @@ impl Front {
                 .collect(),
             waits: counters.waits.clone(),
             rings: counters.rings,
-            sandbox: self.shared.sandbox.clone(),
         }
     }
 }

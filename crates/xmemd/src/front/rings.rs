@@ -92,7 +92,7 @@ impl Front {
                 has_served |= self.take_ring(key, TURN_MAX);
                 place += 1;
             }
-            if !has_served && !self.spin_for_rings() {
+            if !has_served || !self.spin_for_rings() {
                 return;
             }
         }
@@ -152,11 +152,11 @@ impl Front {
         }
         let (by_ms, now_ms) = (super::READ_MS, self.shared.clock.now_ms());
         if ring.owed.is_empty() {
-            self.shared.timers.disarm(Timer::Read(key));
+            self.shared.timers.disarm(Timer::ReadRing(key));
         } else {
             self.shared.timers.arm(Timer::Ring(key), now_ms + RING_MS);
-            if !self.shared.timers.is_armed(Timer::Read(key)) {
-                self.shared.timers.arm(Timer::Read(key), now_ms + by_ms);
+            if !self.shared.timers.is_armed(Timer::ReadRing(key)) {
+                self.shared.timers.arm(Timer::ReadRing(key), now_ms + by_ms);
             }
         }
         self.end_if_done(key);

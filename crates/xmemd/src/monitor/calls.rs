@@ -150,7 +150,9 @@ impl Monitor {
     /// Takes a call; everything is decided again, whatever the front has decided.
     pub(super) fn call(&mut self, asked: Asking, mut message: Message) -> io::Result<()> {
         if !self.connections.contains_key(&asked.connection) {
-            // It has ended while the call was on its way.
+            // It has ended while the call was on its way, and then nobody hears this; or this monitor is new and has not
+            // been told of it yet: nothing was begun.
+            self.follow(asked, Answer::code(CmsCode::ServerNotReady));
             return Ok(());
         }
         let Some(service) = services::by_id(asked.service) else {
@@ -167,7 +169,10 @@ impl Monitor {
         let gate = (rights::GATE.to_owned(), AccessLevel::Read);
         for (resource, level) in [gate, (resource, service.level)] {
             let decided = self.decide(asked.connection, rights::CLASS, &resource, level);
-            let Some((granted, _, entry, refusal)) = decided else { return Ok(()) };
+            let Some((granted, _, entry, refusal)) = decided else {
+                self.follow(asked, Answer::code(CmsCode::ServerNotReady));
+                return Ok(());
+            };
             if !granted {
                 self.remember(asked.connection, &entry, wire::DENIED);
                 let after = AfterAudit::Call { call: asked.call, code: wire::DENIED, refusal };
@@ -264,6 +269,12 @@ impl Monitor {
             let step = then(self, asked, came);
             self.follow(asked, step);
         }
+    }
+
+    /// What a keeper was asked for and has not answered.
+    pub(super) fn waiting_for_keeper(&self) -> Vec<u64> {
+        let waits = self.waits.iter().filter(|(_, (_, waits))| matches!(waits, Waits::Keeper(_)));
+        waits.map(|(ticket, _)| *ticket).collect()
     }
 
     /// A Linux user was looked up.

@@ -193,10 +193,15 @@ impl Monitor {
         let decision = policy.compiled.decide(&subject, &asked);
         let mut entry = AuditEntry::of(jiff::Timestamp::now(), &subject, &asked, &decision);
         entry.origin = Some(origin);
-        let is_allowed = decision.granted || uid == 0;
+        // A server without privilege is the own of whoever started it, who could also end it with a signal.
+        let is_owner = !self.begin.is_privileged && uid == rustix::process::geteuid().as_raw();
+        let is_allowed = decision.granted || uid == 0 || is_owner;
         if !decision.granted && is_allowed {
             entry.verdict = Verdict::Granted;
-            entry.rule = "uid 0 is an operator".to_owned();
+            entry.rule = match uid {
+                0 => "uid 0 is an operator".to_owned(),
+                _ => format!("uid {uid} started the server"),
+            };
             entry.remedy = None;
         }
         if is_allowed {
@@ -339,14 +344,15 @@ impl Monitor {
     pub(crate) fn config_lines(&self) -> Vec<String> {
         let begin = &self.begin;
         let settings = &self.settings;
-        let epoch = self.policy.as_ref().map_or(0, |policy| policy.epoch);
+        let (database, epoch) =
+            self.policy.as_ref().map_or((&begin.database, 0), |policy| (&policy.path, policy.epoch));
         let mut lines = vec![
             format!("  server {} generation {}", begin.server, begin.generation),
             format!("  version {}", env!("CARGO_PKG_VERSION")),
             format!("  run {}", begin.run.display()),
             format!("  state {}", begin.state.display()),
             format!("  parmlib {}", begin.parmlib.display()),
-            format!("  profiles {} epoch {epoch}", begin.database.display()),
+            format!("  profiles {} epoch {epoch}", database.display()),
             format!("  privileged {}", if begin.is_privileged { "yes" } else { "no" }),
             format!("  services {}", services::ALL.len()),
             format!(

@@ -38,7 +38,6 @@ struct Hosted {
     /// The name that it is installed under.
     name: Option<String>,
     pid: u32,
-    sandbox: String,
     trouble: String,
     /// Whether it takes the place of another one when it is ready.
     is_replacement: bool,
@@ -70,6 +69,23 @@ impl Monitor {
         self.load_next();
     }
 
+    /// Begins to load what the member names since it was read again.
+    pub(super) fn load_new_plugins(&mut self) {
+        let is_known = |id: &String| {
+            self.plugins.hosts.values().any(|hosted| hosted.id == *id)
+                || self.plugins.to_load.iter().any(|(waiting, _)| waiting == id)
+        };
+        let new: Vec<_> =
+            self.settings.plugins.iter().filter(|(id, _)| !is_known(id)).rev().cloned().collect();
+        if new.is_empty() {
+            return;
+        }
+        self.plugins.to_load.splice(0..0, new);
+        if self.plugins.loading.is_none() {
+            self.load_next();
+        }
+    }
+
     /// Says whether every plug-in has been tried, or has had its time.
     pub(super) fn are_plugins_loaded(&self) -> bool {
         !self.timers.is_armed(Timer::Loaded)
@@ -98,7 +114,6 @@ impl Monitor {
             calls: None,
             name: None,
             pid: 0,
-            sandbox: String::new(),
             trouble: String::new(),
             is_replacement,
         };
@@ -216,13 +231,7 @@ impl Monitor {
     }
 
     /// A host runs.
-    pub(super) fn host_started(
-        &mut self,
-        start: u64,
-        pid: u32,
-        sandbox: String,
-        [control, calls]: [OwnedFd; 2],
-    ) {
+    pub(super) fn host_started(&mut self, start: u64, pid: u32, [control, calls]: [OwnedFd; 2]) {
         let Some(host) = self.by_start(start) else { return };
         if self.poller.add(&control, token::HOST | host).is_err() {
             return;
@@ -231,7 +240,6 @@ impl Monitor {
             hosted.control = Some(control);
             hosted.calls = Some(calls);
             hosted.pid = pid;
-            hosted.sandbox = sandbox;
         }
         self.host_event(host, Event::Spawned);
     }
@@ -424,14 +432,21 @@ impl Monitor {
         let host = self.by_start(start).ok_or_else(inactive)?;
         if text == "REPLACE" {
             let Some(hosted) = self.plugins.hosts.get(&host) else { return Err(inactive()) };
-            let (id, module) = (hosted.id.clone(), hosted.module.clone());
+            let id = hosted.id.clone();
+            // As the member says now; that of one which is not named any more stays.
+            let named = self.settings.plugins.iter().find(|(named, _)| *named == id);
+            let module = named.map_or_else(|| hosted.module.clone(), |(_, module)| module.clone());
             let new = self.add_host(id, module, true);
             self.host_event(new, Event::Tick);
             return Err(Outcome::line(messages::COMMAND_ACCEPTED, &[&format!("REPLACE of {name}")]));
         }
         let packet = control::command(ticket, text)
             .map_err(|code| Outcome::line(messages::COMMAND_REJECTED, &[&text, &code.text()]))?;
-        self.plugins.commands.insert(ticket, (host, text.to_owned()));
+        let typed = match text.split_once(' ') {
+            Some((verb, rest)) => format!("{verb}({target}) {rest}"),
+            None => format!("{text}({target})"),
+        };
+        self.plugins.commands.insert(ticket, (host, typed));
         self.say_to_host(host, &packet);
         Ok(())
     }
@@ -443,7 +458,9 @@ impl Monitor {
             CommandStatus::Processed | CommandStatus::Consumed => {
                 (said.lines().map(|line| messages::DISPLAY.with(&[&line])).collect(), 0)
             }
-            CommandStatus::Unknown => (lines(messages::UNKNOWN_COMMAND.with(&[&text, &""])), 4),
+            CommandStatus::Unknown => {
+                (lines(messages::UNKNOWN_COMMAND.with(&[&text, &" to the plug-in"])), 4)
+            }
             CommandStatus::Rejected => {
                 (lines(messages::COMMAND_REJECTED.with(&[&text, &"by the plug-in"])), 4)
             }
@@ -477,8 +494,6 @@ impl Monitor {
             )
         };
         let mut lines: Vec<String> = self.plugins.hosts.values().map(line).collect();
-        let sandboxes = self.plugins.hosts.values().filter(|hosted| !hosted.sandbox.is_empty());
-        lines.extend(sandboxes.map(|hosted| format!("  sandbox of {}: {}", hosted.id, hosted.sandbox)));
         if lines.is_empty() {
             lines.push("  none".to_owned());
         }

@@ -1,6 +1,7 @@
 //! The profiles that are in force, and what follows when they change.
 
 use std::io;
+use std::path::PathBuf;
 
 use tender_saf::{AuditEntry, Compiled, Database, LinuxIdentity, Record, Subject};
 
@@ -17,6 +18,8 @@ pub(crate) struct Policy {
     pub(crate) database: Database,
     pub(crate) compiled: Compiled,
     pub(crate) epoch: u64,
+    /// Where they are from.
+    pub(crate) path: PathBuf,
 }
 
 impl Monitor {
@@ -32,9 +35,7 @@ impl Monitor {
                 }
                 // The root process brings the next one; until then the profiles stay as they are.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    if let Some(keeper) = self.keeper.take() {
-                        self.poller.remove(&keeper);
-                    }
+                    self.keeper_ended();
                     return Ok(());
                 }
                 Err(error) => return Err(error.into()),
@@ -42,9 +43,18 @@ impl Monitor {
         }
     }
 
+    /// A keeper is gone: what it was asked for may have been done or not.
+    pub(super) fn keeper_ended(&mut self) {
+        let Some(keeper) = self.keeper.take() else { return };
+        self.poller.remove(&keeper);
+        for ticket in self.waiting_for_keeper() {
+            self.committed(ticket, Err(("the keeper ended before it answered".to_owned(), false)));
+        }
+    }
+
     fn told_by_keeper(&mut self, message: &Message) -> Result<(), RoleError> {
         match message.head()? {
-            FromKeeper::Loaded { epoch } => {
+            FromKeeper::Loaded { epoch, path } => {
                 let records: Vec<Record> =
                     serde_json::from_slice(message.body()).map_err(io::Error::other)?;
                 let mut database = Database::default();
@@ -52,9 +62,8 @@ impl Monitor {
                     database.insert(record);
                 }
                 let compiled = Compiled::new(&database);
-                self.policy = Some(Policy { database, compiled, epoch });
-                let path = self.begin.database.display().to_string();
-                self.print.say(messages::POLICY_LOADED, &[&path, &epoch]);
+                self.print.say(messages::POLICY_LOADED, &[&path.display(), &epoch]);
+                self.policy = Some(Policy { database, compiled, epoch, path });
                 self.renew_tables();
                 self.admit_late();
                 self.become_ready()?;

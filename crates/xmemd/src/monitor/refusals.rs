@@ -77,10 +77,6 @@ impl Monitor {
         &self.plugin_services
     }
 
-    pub(crate) fn sandbox(&self) -> &str {
-        &self.sandbox
-    }
-
     pub(crate) fn audit_backlog(&self) -> (usize, bool) {
         self.audit.backlog()
     }

@@ -3,7 +3,7 @@
 use tender_xmem::code::CmsCode;
 
 use super::{Invocation, Outcome, VERBS, Verb};
-use crate::link::Report;
+use crate::link::{Report, RootCommand};
 use crate::messages;
 use crate::monitor::{Monitor, rights};
 use crate::services::{self, Place};
@@ -45,13 +45,7 @@ fn show(monitor: &Monitor, what: &str) -> Outcome {
         }
         "CLIENTS" => Outcome::AskFront(client_lines),
         "STATS" => Outcome::AskFront(statistics_lines),
-        "SANDBOX" => Outcome::AskFront(|monitor, report| {
-            let mut lines = vec![heading("Sandboxes")];
-            lines.push(format!("  monitor: {}", monitor.sandbox()));
-            lines.push(format!("  front: {}", report.sandbox));
-            lines.extend(monitor.worker_lines());
-            lines
-        }),
+        "SANDBOX" => Outcome::AskRoot(RootCommand::Sandboxes),
         other => Outcome::line(messages::BAD_OPTION, &[&other, &OPTIONS]),
     }
 }
@@ -117,6 +111,7 @@ fn statistics_lines(monitor: &Monitor, report: &Report) -> Vec<String> {
     ));
     let failing = if is_failing { ", the disk fails" } else { "" };
     lines.push(format!("  audit records that wait: {backlog}{failing}"));
+    lines.extend(monitor.worker_lines());
     for (id, calls, refused, failed) in &report.services {
         let name = services::by_id(*id).map_or("?", |service| service.name);
         lines.push(format!("  {id:>3} {name:<10} {calls} calls, {refused} refused, {failed} failed"));

@@ -9,6 +9,7 @@ use crate::channel;
 use crate::link::{Begin, RootToFront, RootToKeeper, RootToWorker, RunAs, ToMonitor};
 use crate::messages;
 use crate::poller::Poller;
+use tender_worker::confine::Cgroup;
 
 /// Numbers a box; never used again.
 pub(crate) type BoxId = u64;
@@ -46,11 +47,33 @@ pub(crate) struct Boxed {
     /// The module of a host.
     pub(crate) module: String,
     pub(crate) process: Process,
+    pub(crate) uid: u32,
+    /// What its sandbox became; `None` until it has said so.
+    pub(crate) sandbox: Option<String>,
+    /// Of a host.
+    pub(crate) cgroup: Option<Cgroup>,
     /// Whether it was told to end.
     pub(crate) is_ending: bool,
 }
 
 impl Boxed {
+    /// Ends it at once, with everything that it has started.
+    pub(crate) fn kill(&self) {
+        spawn::kill(&self.process.pidfd);
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.kill().ok();
+        }
+    }
+
+    /// What it is, for people.
+    pub(crate) fn title(&self) -> String {
+        match self.kind {
+            Kind::Worker(kind) => format!("worker {kind}"),
+            Kind::Host(_) => format!("plug-in {}", self.module),
+            other => other.role().to_owned(),
+        }
+    }
+
     /// Tells it to end.
     pub(crate) fn close(&mut self, poller: &Poller) {
         self.is_ending = true;
@@ -68,6 +91,8 @@ pub(crate) fn pause_ms(count: u32) -> u64 {
     }
 }
 
+/// How long until cgroups are looked at again in which something was dying.
+const TIDY_MS: u64 = 200;
 /// A box that ran so long has not ended in a row with the one before.
 const GOOD_MS: u64 = 60_000;
 
@@ -106,9 +131,10 @@ impl Root {
     pub(super) fn launch(
         &mut self,
         kind: Kind,
+        uid: Option<u32>,
         first: &impl serde::Serialize,
         fds: Vec<OwnedFd>,
-    ) -> io::Result<()> {
+    ) -> io::Result<BoxId> {
         let mut process = spawn::spawn(&self.program, kind.role(), &self.name)?;
         process.channel.send(first, &[], fds)?;
         let id = self.next_box;
@@ -116,9 +142,18 @@ impl Root {
         self.poller.add(&process.channel, token::CHANNEL | id)?;
         self.poller.add(&process.pidfd, token::PIDFD | id)?;
         self.print.debug(|| format!("{} has pid {}", kind.role(), process.pid));
-        self.boxes
-            .insert(id, Boxed { kind, set: self.set, module: String::new(), process, is_ending: false });
-        Ok(())
+        let boxed = Boxed {
+            kind,
+            set: self.set,
+            module: String::new(),
+            process,
+            uid: uid.unwrap_or_else(|| rustix::process::geteuid().as_raw()),
+            sandbox: None,
+            cgroup: None,
+            is_ending: false,
+        };
+        self.boxes.insert(id, boxed);
+        Ok(id)
     }
 
     fn start_keeper(&mut self, link: OwnedFd) -> io::Result<()> {
@@ -130,18 +165,24 @@ impl Root {
             None
         };
         let begin = self.begin(Kind::Keeper, owner);
-        self.launch(Kind::Keeper, &RootToKeeper::Begin(begin), vec![link])
+        let uid = begin.run_as.uid;
+        self.launch(Kind::Keeper, uid, &RootToKeeper::Begin(begin), vec![link])?;
+        Ok(())
     }
 
     fn start_monitor(&mut self) -> io::Result<()> {
         let begin = self.begin(Kind::Monitor, self.users.monitor);
         let fds = vec![self.listener.try_clone()?, self.control.try_clone()?];
-        self.launch(Kind::Monitor, &ToMonitor::Begin(begin), fds)
+        let uid = begin.run_as.uid;
+        self.launch(Kind::Monitor, uid, &ToMonitor::Begin(begin), fds)?;
+        Ok(())
     }
 
     fn start_front(&mut self, link: OwnedFd) -> io::Result<()> {
         let begin = self.begin(Kind::Front, self.users.front);
-        self.launch(Kind::Front, &RootToFront::Begin(begin), vec![link])
+        let uid = begin.run_as.uid;
+        self.launch(Kind::Front, uid, &RootToFront::Begin(begin), vec![link])?;
+        Ok(())
     }
 
     /// Starts a worker and gives the monitor its orders.
@@ -149,11 +190,9 @@ impl Root {
         let (orders, theirs) = tender_worker::order::pair()?;
         let run_as = if kind.runs_as_root() { Some((0, 0)) } else { self.users.monitor };
         let begin = self.begin(Kind::Worker(kind), run_as);
-        self.launch(
-            Kind::Worker(kind),
-            &RootToWorker::Begin { kind: kind.name().to_owned(), begin },
-            vec![theirs],
-        )?;
+        let uid = begin.run_as.uid;
+        let first = RootToWorker::Begin { kind: kind.name().to_owned(), begin };
+        self.launch(Kind::Worker(kind), uid, &first, vec![theirs])?;
         let started = ToMonitor::Worker { kind: kind.name().to_owned() };
         self.tell_monitor(&started, vec![orders]);
         Ok(())
@@ -179,7 +218,7 @@ impl Root {
                 for boxed in self.boxes.values_mut() {
                     if matches!(boxed.kind, Kind::Worker(_) | Kind::Host(_)) && boxed.set == self.set {
                         boxed.close(&self.poller);
-                        spawn::kill(&boxed.process.pidfd);
+                        boxed.kill();
                     }
                 }
                 self.start_monitor()?;
@@ -194,6 +233,18 @@ impl Root {
             }
         }
         Ok(())
+    }
+
+    /// Starts a keeper for another database in place of the one that there is, which finishes what it is at.
+    pub(super) fn renew_keeper(&mut self) {
+        let set = self.set;
+        let is_old = |boxed: &&mut Boxed| boxed.kind == Kind::Keeper && boxed.set == set && !boxed.is_ending;
+        for boxed in self.boxes.values_mut().filter(is_old) {
+            boxed.close(&self.poller);
+        }
+        if let Err(error) = self.start_again(Kind::Keeper) {
+            self.print.say(messages::POLICY_FAILED, &[&error]);
+        }
     }
 
     /// Tells a box of the set that counts something; false when there is none.
@@ -224,13 +275,24 @@ impl Root {
         self.tell(Kind::Monitor, what, fds)
     }
 
+    /// Looks again at cgroups in which something is still dying.
+    pub(super) fn tidy_later(&mut self, is_dying: bool) {
+        if is_dying {
+            self.timers.arm(Timer::Tidy, self.clock.now_ms() + TIDY_MS);
+        }
+    }
+
     /// Notices that a box has ended.
     pub(super) fn ended(&mut self, id: BoxId) -> io::Result<()> {
         let Some(boxed) = self.boxes.get(&id) else { return Ok(()) };
         let Some(how) = spawn::reap(&boxed.process.pidfd)? else { return Ok(()) };
         self.poller.remove(&boxed.process.pidfd);
         self.poller.remove(&boxed.process.channel);
-        let Some(boxed) = self.boxes.remove(&id) else { return Ok(()) };
+        let Some(mut boxed) = self.boxes.remove(&id) else { return Ok(()) };
+        if let Some(cgroup) = boxed.cgroup.take() {
+            let is_dying = self.cgroups.ended(cgroup);
+            self.tidy_later(is_dying);
+        }
         if let Kind::Host(start) = boxed.kind {
             let ended = ToMonitor::HostEnded { module: boxed.module, start, how };
             self.on_behalf_of(boxed.set, |root| root.tell_monitor(&ended, Vec::new()));

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use tender_auxiliary::{Entrance, StartString};
 use tender_parmlib::{AuthorisedList, ModuleName, Purpose, VerifiedModule};
 
+use tender_worker::confine::CgroupLimits;
+
 use super::Root;
 use super::boxes::Kind;
 use crate::channel;
 use crate::link::{RootToHost, ToMonitor};
 use crate::role::chain;
 
-/// Memory that a plug-in may have.
-const MEMORY_BYTES_MAX: u64 = 1 << 30;
 /// Descriptors that a plug-in may have open.
 const DESCRIPTORS_MAX: u64 = 256;
 
@@ -51,12 +51,19 @@ impl Root {
                 ));
             }
         };
+        let limits = CgroupLimits {
+            memory_bytes: Some(self.settings.auxiliary_memory_bytes_max),
+            processes: Some(self.settings.auxiliary_processes_max),
+            processor_weight: None,
+        };
+        let (cgroup, place) = self.cgroups.make(start, limits);
         let entrance = Entrance {
             module: module.to_owned(),
             argument,
             identity,
-            memory_bytes_max: Some(MEMORY_BYTES_MAX),
+            memory_bytes_max: limits.memory_bytes,
             descriptors_max: DESCRIPTORS_MAX,
+            cgroup: place,
         };
         let system = |error: std::io::Error| error.to_string();
         let (control, their_control) = channel::pair().map_err(system)?;
@@ -65,16 +72,12 @@ impl Root {
             rustix::io::ioctl_fionbio(socket, true).map_err(|error| error.to_string())?;
         }
         let fds = vec![verified.program.into_fd(), their_control, their_calls];
-        self.launch(Kind::Host(start), &RootToHost::Begin { entrance }, fds).map_err(system)?;
-        let set = self.set;
-        let mut pid = 0;
-        for boxed in
-            self.boxes.values_mut().filter(|boxed| boxed.kind == Kind::Host(start) && boxed.set == set)
-        {
-            boxed.module = module.to_owned();
-            pid = boxed.process.pid;
-        }
-        let started = ToMonitor::Host { module: module.to_owned(), start, pid, sandbox: String::new() };
+        let uid = identity.map(|(uid, _)| uid);
+        let id = self.launch(Kind::Host(start), uid, &RootToHost::Begin { entrance }, fds).map_err(system)?;
+        let Some(boxed) = self.boxes.get_mut(&id) else { return Ok(()) };
+        module.clone_into(&mut boxed.module);
+        boxed.cgroup = cgroup;
+        let started = ToMonitor::Host { module: module.to_owned(), start, pid: boxed.process.pid };
         self.tell_monitor(&started, vec![control, calls]);
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::io;
 use super::boxes::{BoxId, Kind};
 use super::{Phase, Root, Timer, token};
 use crate::channel::Message;
-use crate::link::{FromMonitor, FrontToRoot, RootCommand, ToMonitor};
+use crate::link::{Confined, FromMonitor, FrontToRoot, RootCommand, ToMonitor};
 use crate::messages;
 
 /// What is done after a monitor was heard.
@@ -24,7 +24,12 @@ impl Root {
             boxed.process.channel.flush().ok();
             match boxed.process.channel.receive() {
                 Ok(Some(message)) => {
-                    if let Err(error) = self.heard(kind, set, message) {
+                    let heard = if boxed.sandbox.is_none() {
+                        self.confined(id, &message)
+                    } else {
+                        self.heard(kind, set, message)
+                    };
+                    if let Err(error) = heard {
                         self.print.say(messages::WORKER_FAILED, &[&kind.role(), &error]);
                         self.expel(id);
                         return Ok(());
@@ -50,6 +55,16 @@ impl Root {
         }
     }
 
+    /// The first that a box says: its sandbox.
+    fn confined(&mut self, id: BoxId, message: &Message) -> io::Result<()> {
+        let Confined { sandbox } = message.head()?;
+        let Some(boxed) = self.boxes.get_mut(&id) else { return Ok(()) };
+        let values: [&dyn std::fmt::Display; 4] = [&boxed.title(), &boxed.process.pid, &boxed.uid, &sandbox];
+        self.print.say(messages::CHILD_STARTED, &values);
+        boxed.sandbox = Some(sandbox);
+        Ok(())
+    }
+
     /// Kills a box that does not keep to the protocol.
     fn expel(&mut self, id: BoxId) {
         if let Some(boxed) = self.boxes.get(&id) {
@@ -62,8 +77,7 @@ impl Root {
         match kind {
             Kind::Keeper | Kind::Worker(_) | Kind::Host(_) => Err(io::Error::other("it has nothing to say")),
             Kind::Front => {
-                let FrontToRoot::Ready { sandbox } = message.head()?;
-                self.print.debug(|| format!("front is ready, sandbox: {sandbox}"));
+                let FrontToRoot::Ready = message.head()?;
                 self.ready_boxes.insert((kind, set));
                 self.replacement_ready();
                 Ok(())
@@ -90,7 +104,11 @@ impl Root {
     /// Hears a monitor, on behalf of whose set this is called.
     fn heard_monitor(&mut self, message: &Message) -> io::Result<After> {
         match message.head()? {
-            FromMonitor::Ready { services, plugins, .. } => {
+            FromMonitor::Ready { services, plugins, version } => {
+                if let Some(replacing) = self.replacing.as_mut().filter(|replacing| replacing.old != self.set)
+                {
+                    replacing.version = version;
+                }
                 self.ready_boxes.insert((Kind::Monitor, self.set));
                 if self.phase == Phase::Starting {
                     self.phase = Phase::Running;
@@ -147,7 +165,7 @@ impl Root {
                 let found =
                     self.boxes.values().find(|boxed| boxed.kind == Kind::Host(start) && boxed.set == set);
                 if let Some(boxed) = found {
-                    super::spawn::kill(&boxed.process.pidfd);
+                    boxed.kill();
                 }
                 Ok(After::Nothing)
             }
@@ -162,15 +180,27 @@ impl Root {
             }
             RootCommand::Reload => self.reload(),
             RootCommand::Replace(_) => Vec::new(),
-            RootCommand::Processes => {
-                let mut lines: Vec<String> = self
-                    .boxes
-                    .values()
-                    .map(|boxed| format!("{} pid {}", boxed.kind.role(), boxed.process.pid))
-                    .collect();
-                lines.sort();
-                lines
-            }
+            RootCommand::Sandboxes => self.sandboxes(),
         }
+    }
+
+    /// Returns every process and how far its sandbox got, in lines.
+    fn sandboxes(&self) -> Vec<String> {
+        let own = (std::process::id(), rustix::process::geteuid().as_raw());
+        let score = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
+        let root = format!(
+            "  root: pid {}, uid {}, no new privileges, not dumpable, OOM score {}",
+            own.0,
+            own.1,
+            score.trim()
+        );
+        let mut boxes: Vec<_> = self.boxes.iter().collect();
+        boxes.sort_by_key(|(id, boxed)| (boxed.kind, **id));
+        let boxes = boxes.into_iter().map(|(_, boxed)| {
+            let old = if boxed.set == self.set { "" } else { ", of the set that does not count" };
+            let sandbox = boxed.sandbox.as_deref().unwrap_or("is being started");
+            format!("  {}: pid {}, uid {}{old}, {sandbox}", boxed.title(), boxed.process.pid, boxed.uid)
+        });
+        std::iter::once(messages::DISPLAY.with(&[&"Sandboxes"])).chain([root]).chain(boxes).collect()
     }
 }

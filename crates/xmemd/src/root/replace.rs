@@ -22,8 +22,10 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags};
 use serde::{Deserialize, Serialize};
 use tender_parmlib::Purpose;
+use tender_worker::confine::Cgroup;
 
 use super::boxes::{Boxed, Kind};
+use super::cgroups::Cgroups;
 use super::spawn::{self, Process};
 use super::{Phase, Root, Timer, token};
 use crate::channel::{self, Channel};
@@ -38,7 +40,7 @@ use crate::sysprint::{Level, Sysprint};
 use crate::timers::{Clock, Timers};
 
 /// The format of a state.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// The module that a server is, unless somebody says another.
 const MODULE: &str = "ZWESIS01";
 /// How long a new program may take to look at a state.
@@ -57,6 +59,8 @@ pub(super) struct Replacing {
     old_generation: u64,
     /// Keeps the new program open.
     module: OwnedFd,
+    /// That of the new program; its monitor says it.
+    pub(super) version: String,
     /// Whether the new set counts already.
     pub(super) is_switched: bool,
     ticket: Option<(u64, u64)>,
@@ -84,6 +88,7 @@ struct State {
     control: RawFd,
     boxes: Vec<KeptBox>,
     starts: Vec<(Kind, u64)>,
+    cgroup: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -94,6 +99,9 @@ struct KeptBox {
     pid: u32,
     pidfd: RawFd,
     channel: RawFd,
+    uid: u32,
+    sandbox: Option<String>,
+    cgroup: Option<PathBuf>,
 }
 
 /// Puts a state into a memory file: its checksum, then JSON.
@@ -163,7 +171,17 @@ fn take_over(number: RawFd) -> io::Result<Root> {
         poller.add(&pidfd, token::PIDFD | kept.id)?;
         poller.add(&channel, token::CHANNEL | kept.id)?;
         let process = Process { pid: kept.pid, pidfd, channel };
-        let boxed = Boxed { kind: kept.kind, set: state.set, module: kept.module, process, is_ending: false };
+        let cgroup = kept.cgroup.and_then(|directory| Cgroup::open(directory).ok());
+        let boxed = Boxed {
+            kind: kept.kind,
+            set: state.set,
+            module: kept.module,
+            process,
+            uid: kept.uid,
+            sandbox: kept.sandbox,
+            cgroup,
+            is_ending: false,
+        };
         boxes.insert(kept.id, boxed);
     }
     let [monitor, front, auxiliary] = state.users;
@@ -194,6 +212,7 @@ fn take_over(number: RawFd) -> io::Result<Root> {
         ready_boxes: std::collections::HashSet::new(),
         program: PathBuf::from("/proc/self/exe"),
         replacing: None,
+        cgroups: Cgroups::resume(state.cgroup),
         kept_open: Vec::new(),
         failure: None,
         unclean: false,
@@ -226,6 +245,7 @@ impl Root {
             old_program: std::mem::replace(&mut self.program, program),
             old_generation: std::mem::replace(&mut self.generation, generation),
             module,
+            version: String::new(),
             is_switched: false,
             ticket,
         });
@@ -246,7 +266,7 @@ impl Root {
         self.generation = replacing.old_generation;
         for boxed in self.boxes.values_mut().filter(|boxed| boxed.set == new) {
             boxed.close(&self.poller);
-            spawn::kill(&boxed.process.pidfd);
+            boxed.kill();
         }
         self.print.say(messages::REPLACE_FAILED, &[&why]);
         self.tell_operator(replacing.ticket, messages::REPLACE_FAILED.with(&[&why]));
@@ -270,9 +290,10 @@ impl Root {
         }
         replacing.is_switched = true;
         let (old, ticket) = (replacing.old, replacing.ticket.take());
+        let done = messages::REPLACED.with(&[&self.generation, &replacing.version]);
         self.timers.disarm(Timer::Replace);
-        self.print.say(messages::REPLACED, &[&self.generation, &"of the new program"]);
-        self.tell_operator(ticket, messages::REPLACED.with(&[&self.generation, &"of the new program"]));
+        self.print.line(crate::sysprint::stamped("ROOT", &done));
+        self.tell_operator(ticket, done);
         let drain = ToMonitor::Drain { code: REPLACED, within_ms };
         self.timers.arm(Timer::OldSet, self.clock.now_ms() + within_ms + 3000);
         if !self.on_behalf_of(old, |root| root.tell_monitor(&drain, Vec::new())) {
@@ -289,7 +310,7 @@ impl Root {
         for boxed in self.boxes.values_mut().filter(|boxed| boxed.set == old) {
             boxed.close(&self.poller);
             if matches!(boxed.kind, Kind::Host(_) | Kind::Worker(_)) || !is_clean {
-                spawn::kill(&boxed.process.pidfd);
+                boxed.kill();
             }
         }
         self.old_set_ended();
@@ -341,9 +362,13 @@ impl Root {
                     pid: boxed.process.pid,
                     pidfd: boxed.process.pidfd.as_raw_fd(),
                     channel: std::os::fd::AsFd::as_fd(&boxed.process.channel).as_raw_fd(),
+                    uid: boxed.uid,
+                    sandbox: boxed.sandbox.clone(),
+                    cgroup: boxed.cgroup.as_ref().map(|cgroup| cgroup.directory().to_owned()),
                 })
                 .collect(),
             starts: self.starts.iter().map(|(kind, start)| (*kind, *start)).collect(),
+            cgroup: self.cgroups.base().map(std::path::Path::to_owned),
         })
     }
 

@@ -1,7 +1,7 @@
 //! From words and a member to a server that is about to run.
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tender_parmlib::{Member, Operands, ProblemKind};
 
@@ -92,6 +92,24 @@ pub(crate) fn read(options: &RunOptions, parmlib: &Path, print: &Sysprint) -> Re
     Ok(Read { settings: settled.settings, is_usable })
 }
 
+/// Returns where the profiles are: as the command, then the member, then the installation says.
+pub(crate) fn database(options: &RunOptions, read: &Read) -> PathBuf {
+    let named = options.database.clone().or_else(|| read.settings.saf_database.clone());
+    let found = named.unwrap_or_else(|| {
+        let is_root = rustix::process::geteuid().is_root();
+        Places::find(is_root, |name| std::env::var_os(name)).database
+    });
+    std::path::absolute(&found).unwrap_or(found)
+}
+
+/// Says that there are no profiles, and the way on.
+pub(crate) fn no_database(path: &Path) -> String {
+    format!(
+        "there is no profile database at `{}`; `tender saf create` makes one, ZWES.SAF.DATABASE names another",
+        path.display()
+    )
+}
+
 /// Finds a user by name or number.
 fn user(what: &str) -> Result<(u32, u32), StartError> {
     let failed = |why: String| StartError::new(8, messages::NOT_STARTED, &[&why]);
@@ -147,16 +165,10 @@ pub(crate) fn prepare(options: &RunOptions, print: &Sysprint) -> Result<Prepared
     }
     print.say(messages::NAME, &[&name]);
     let settings = Settings::from(&read.settings);
-    if let Some(database) = options.database.clone().or_else(|| read.settings.saf_database.clone()) {
-        places.database = database;
-    }
     places.make_absolute();
+    places.database = database(options, &read);
     if !places.database.exists() {
-        let why = format!(
-            "there is no profile database at `{}`; `tender saf create` makes one, ZWES.SAF.DATABASE names another",
-            places.database.display()
-        );
-        return Err(StartError::new(8, messages::NOT_STARTED, &[&why]));
+        return Err(StartError::new(8, messages::NOT_STARTED, &[&no_database(&places.database)]));
     }
     let users = users(&settings, is_root, print)?;
     let step = |step: &'static str| {

@@ -9,7 +9,7 @@ use tender_worker::order::{Bytes, Outcome, Refusal, Work};
 use tender_worker::place as order;
 use tender_xmem::code::{CmsCode, PlaceCode};
 use tender_xmem::frame::PAYLOAD_BYTES_MAX;
-use tender_xmem::service::{Parcel, Place, Placed, Request as _};
+use tender_xmem::service::{Invalid, Parcel, Place, Placed, Request as _};
 
 use crate::channel;
 use crate::monitor::Monitor;
@@ -74,15 +74,26 @@ pub(super) fn call(monitor: &mut Monitor, asked: Asking, payload: &[u8], file: O
             Some((Outcome::Refused(Refusal::TimedOut), _)) => Answer::code(CmsCode::DeadlinePassed),
             Some((Outcome::Refused(refusal), _)) => {
                 monitor.debug(|| format!("place: {refusal}"));
-                Answer::detail(match refusal {
-                    Refusal::Invalid { field, .. } if field == "digest" => PlaceCode::Digest,
-                    Refusal::Invalid { field, .. } if field == "mode" => PlaceCode::Mode,
-                    Refusal::NotAllowed { .. } => PlaceCode::NoSlot,
-                    Refusal::System { errno, .. } if errno == libc::EEXIST => PlaceCode::Changed,
-                    _ => PlaceCode::NotWritten,
-                })
+                refused(refusal)
             }
             Some(_) => Answer::detail(PlaceCode::NotWritten),
         }),
     }
+}
+
+/// Says why a file was not placed, and names what was in the way.
+fn refused(refusal: Refusal) -> Step {
+    let (code, field) = match &refusal {
+        Refusal::Invalid { field, .. } if field == "digest" => (PlaceCode::Digest, "digest"),
+        Refusal::Invalid { field, .. } if field == "mode" => (PlaceCode::Mode, "mode"),
+        Refusal::NotAllowed { .. } => (PlaceCode::Way, "name"),
+        Refusal::System { errno, .. } if *errno == libc::EEXIST => (PlaceCode::Changed, "replaces"),
+        _ => (PlaceCode::NotWritten, "request"),
+    };
+    let reason = match refusal {
+        Refusal::NotAllowed { what } => what,
+        Refusal::Invalid { why, .. } => why,
+        other => other.to_string(),
+    };
+    Answer::not_taken::<Place>(&Invalid::new(code, field, reason))
 }

@@ -156,3 +156,27 @@ fn actor_is_proven_and_good_on_one_connection_only() {
     assert_eq!(reply.detail, 0);
     assert!(String::from_utf8_lossy(&payload).contains("BOB"));
 }
+
+#[test]
+fn refusals_that_flood_are_one_line_and_a_number_and_the_audit_log_has_each() {
+    if !is_root() {
+        return;
+    }
+    let world = World::start(USUAL, "");
+    let mut bob = Raw::enter(&world, BOB);
+    for _ in 0..200 {
+        assert_eq!(bob.call(4, b"").0.code, 33);
+    }
+    assert_eq!(bob.call(1, b"x").0.code, 33);
+    world.wait_for_log("ZWES0283W");
+    let log = world.log();
+    let lines = |what: &str| log.lines().filter(|line| line.contains(what)).collect::<Vec<_>>();
+    assert_eq!(lines("ZWES0279W").len(), 2, "one for each kind\n{log}");
+    let counted = lines("ZWES0283W");
+    assert!(counted.len() == 1 && counted[0].contains("Refused 199 more times"), "{counted:?}");
+    assert!(counted[0].contains("uid 60002") && counted[0].contains("ZWES.IS.SRV.STATUS"), "{counted:?}");
+    let refused = world.audit().into_iter().filter(|entry| {
+        entry.resource == "ZWES.IS.SRV.STATUS" && entry.verdict == tender_saf::Verdict::Refused
+    });
+    assert_eq!(refused.count(), 200);
+}

@@ -41,6 +41,8 @@ fn monitor_that_hears_of_connections_before_it_has_profiles_forgets_none() {
     wait_until("another monitor is there", || world.boxes("monitor").iter().any(|pid| *pid != monitor));
     // Time for the front to tell it of the connection, and for the names of its user.
     pause(1000);
+    // It does not know the connection yet: a call is answered at once, and was not begun.
+    assert_eq!(ann.call(26, br#"{"refusals":{"count":1}}"#).0.code, 30);
     crate::world::signal(keeper, Signal::CONT);
     wait_until("it decides again", || {
         let request = br#"{"refusals":{"count":1}}"#;

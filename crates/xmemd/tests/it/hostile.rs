@@ -3,8 +3,9 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use rustix::fs::{MemfdFlags, SealFlags};
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
 use tender_xmem::frame::{Flags, Header, Kind, VERSION};
+use tender_xmem::ring::ClientRing;
 
 use crate::wire::{Heard, Raw, passed_on};
 use crate::world::{ANN, BOB, USUAL, World, is_root, size_of, wait_until};
@@ -164,6 +165,47 @@ fn client_that_does_not_read_costs_only_itself() {
 }
 
 #[test]
+fn client_that_reads_its_socket_and_never_its_ring_is_ended_all_the_same() {
+    beside(|world| {
+        let mut raw = Raw::enter(world, ANN);
+        let mut open = Header::new(Kind::RingOpen, 1);
+        open.detail = 4096;
+        raw.send(&open.encode(), &[]).unwrap();
+        let Heard::Frame(ready, _, mut fds) = raw.hear() else { panic!("no ring") };
+        let (doorbell, memory) = (fds.pop().unwrap(), fds.pop().unwrap());
+        let mut ring = ClientRing::open(&memory, doorbell, ready.detail).unwrap();
+        // More answers than the ring has room for; none is taken out.
+        let mut taken = 0;
+        wait_until("the ring is full both ways", || {
+            let header = raw.next_call(4, 1000);
+            taken += usize::from(ring.sender.try_push(&header, &[7; 1000]).unwrap());
+            taken > 4
+        });
+        // The socket is late again and again, for a moment each time, and that is nothing to mind.
+        rustix::io::ioctl_fionbio(&raw.socket, true).unwrap();
+        let payload = vec![7; 60_000];
+        wait_until("the connection has ended", || {
+            let mut sent = 0;
+            loop {
+                let header = raw.next_call(4, payload.len());
+                match raw.send(&[&header.encode()[..], &payload].concat(), &[]) {
+                    Ok(()) => sent += 1,
+                    Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => return true,
+                    Err(_) => break,
+                }
+            }
+            crate::world::pause(300);
+            let mut buffer = vec![0; 70_000];
+            for _ in 0..sent * 2 {
+                rustix::net::recv(&raw.socket, &mut buffer[..], RecvFlags::DONTWAIT).ok();
+            }
+            false
+        });
+        world.wait_for_log("does not read what it is sent");
+    });
+}
+
+#[test]
 fn log_cannot_be_forged_nor_flooded() {
     beside(|world| {
         let mut ann = Raw::enter(world, ANN);
@@ -236,14 +278,7 @@ fn descriptor_that_was_passed_on_keeps_its_owner_and_ends_with_its_process() {
     let (ours, theirs) =
         rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
             .unwrap();
-    // The other process is this program again: it connects as BOB, sends the connection here, and ends when told.
-    let mut helper = std::process::Command::new(std::env::current_exe().unwrap());
-    helper
-        .args(["hostile::helper_connects_and_passes_on", "--exact", "--ignored", "--nocapture"])
-        .env("XMEMD_TEST_SOCKET", world.path("run/ZWESIS_STD/socket"))
-        .stdin(theirs)
-        .stdout(std::process::Stdio::null());
-    let mut helper = helper.spawn().unwrap();
+    let mut helper = connects_and_passes_on(&world, BOB, theirs);
     let mut raw = Raw::of(passed_on(&ours));
     // Root uses it, and is BOB.
     let (reply, _) = raw.call(4, b"");
@@ -255,11 +290,25 @@ fn descriptor_that_was_passed_on_keeps_its_owner_and_ends_with_its_process() {
     }
 }
 
+/// Starts another process, which is this program again: it connects, sends the connection to `ours`' other end, and ends
+/// when that is closed.
+pub(crate) fn connects_and_passes_on(world: &World, uid: u32, theirs: OwnedFd) -> std::process::Child {
+    let mut helper = std::process::Command::new(std::env::current_exe().unwrap());
+    helper
+        .args(["hostile::helper_connects_and_passes_on", "--exact", "--ignored", "--nocapture"])
+        .env("XMEMD_TEST_SOCKET", world.path("run/ZWESIS_STD/socket"))
+        .env("XMEMD_TEST_UID", uid.to_string())
+        .stdin(theirs)
+        .stdout(std::process::Stdio::null());
+    helper.spawn().unwrap()
+}
+
 #[test]
 #[ignore = "the other process of the test above"]
 fn helper_connects_and_passes_on() {
     let Some(path) = std::env::var_os("XMEMD_TEST_SOCKET") else { return };
-    let mut raw = Raw::connect_to(std::path::Path::new(&path), BOB);
+    let uid = std::env::var("XMEMD_TEST_UID").unwrap().parse().unwrap();
+    let mut raw = Raw::connect_to(std::path::Path::new(&path), uid);
     raw.hello(r#"{"client":"helper","server":"ZWESIS_STD"}"#);
     assert_eq!(raw.hear().frame().0.code, 0);
     raw.pass_on();

@@ -176,6 +176,54 @@ fn parameters_are_read_again_on_hangup() {
 }
 
 #[test]
+fn profiles_of_another_database_count_when_the_member_that_names_it_is_read_again() {
+    if !is_root() {
+        return;
+    }
+    let mut world = World::prepare(USUAL, "");
+    tender_saf::SqliteStore::create(&world.path("other.db")).unwrap();
+    world.saf_of("other.db", USUAL);
+    world.saf_of("other.db", &["PERMIT ZWES.IS.SRV.* CLASS(FACILITY) ID(BOB) ACCESS(UPDATE)"]);
+    let named = |name: &str| format!("ZWES.SAF.DATABASE={}\n", world.path(name).display());
+    let (first, other, gone) = (named("saf.db"), named("other.db"), named("gone.db"));
+    world.write_member(&first);
+    world.is_database_in_member = true;
+    world.run(&[]);
+    let (mut ann, mut bob) = (Raw::enter(&world, ANN), Raw::enter(&world, crate::world::BOB));
+    assert_eq!(bob.call(4, b"").0.code, 33);
+    let keeper = world.boxes("keeper");
+    world.write_member(&gone);
+    let (lines, _) = world.modify("RELOAD");
+    assert!(lines.concat().contains("ZWES0265W") && lines.concat().contains("gone.db"), "{lines:?}");
+    assert_eq!((world.boxes("keeper"), bob.call(4, b"").0.code), (keeper.clone(), 33));
+    world.write_member(&other);
+    let (lines, code) = world.modify("RELOAD");
+    assert!(code == 0 && lines.concat().contains("ZWES.SAF.DATABASE"), "{lines:?}");
+    wait_until("the other profiles count", || bob.call(4, b"").0.code == 0);
+    assert_eq!(ann.call(4, b"x").0.code, 0);
+    wait_until("the old keeper is gone", || !world.boxes("keeper").contains(&keeper[0]));
+    let (lines, _) = world.modify("D CONFIG");
+    assert!(lines.concat().contains("profiles") && lines.concat().contains("other.db"), "{lines:?}");
+    // The new one hears of changes as the old one did.
+    world.saf_of("other.db", &["PERMIT ZWES.IS.SRV.* CLASS(FACILITY) ID(BOB) ACCESS(NONE)"]);
+    wait_until("the change counts", || bob.call(4, b"").0.code == 33);
+    assert!(!world.log().contains("ZWES0261W"), "an orderly change is no failure\n{}", world.log());
+}
+
+#[test]
+fn reload_says_what_counts_only_later() {
+    if !is_root() {
+        return;
+    }
+    let world = World::start(USUAL, "");
+    world.write_member("ZWES.AUDIT.LINGER_MS=7\nZWES.SPIN_US=11\n");
+    let (lines, code) = world.modify("RELOAD");
+    assert_eq!((code, lines.len()), (0, 2), "{lines:?}");
+    assert!(lines[0].contains("ZWES0264I") && lines[0].contains("ZWES.SPIN_US"), "{lines:?}");
+    assert!(lines[1].contains("ZWES0285I") && lines[1].ends_with("ZWES.AUDIT.LINGER_MS"), "{lines:?}");
+}
+
+#[test]
 fn server_without_root_runs_as_who_started_it_and_says_what_it_cannot_do() {
     use std::os::unix::process::CommandExt as _;
     if !is_root() {
@@ -196,6 +244,23 @@ fn server_without_root_runs_as_who_started_it_and_says_what_it_cannot_do() {
     assert_eq!(ann.call(13, br#"{"capacity":5}"#).0.code, 99);
     let (_, header, _) = Raw::greet(&world, crate::world::EVE);
     assert_eq!(header.code, 33);
+    // Who started it is its operator without a profile, and nobody else is.
+    let options = world.options();
+    let connect = || tender_xmem::control::Control::connect(&"ZWESIS_STD".parse().unwrap(), &options);
+    let mut owner = crate::world::as_user(ANN, connect).unwrap();
+    let mut output = owner.modify("FLUSH").unwrap();
+    let lines: Vec<String> = output.by_ref().map(|line| line.unwrap()).collect();
+    assert_eq!(output.outcome().unwrap(), 0, "{lines:?}");
+    let control = world.path("run/ZWESIS_STD/control");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    std::fs::set_permissions(&control, open).unwrap();
+    let eve = Raw::connect_to(&control, crate::world::EVE);
+    let mut command = tender_xmem::frame::Header::new(Kind::Command, 1);
+    command.length = 5;
+    eve.send(&[&command.encode()[..], b"FLUSH"].concat(), &[]).unwrap();
+    assert_eq!(eve.hear().frame().0.code, 33);
+    let rules: Vec<String> = world.audit().into_iter().map(|entry| entry.rule).collect();
+    assert!(rules.iter().any(|rule| rule.contains("uid 60001 started the server")), "{rules:?}");
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(server.id().cast_signed()), nix::sys::signal::SIGTERM)
         .unwrap();
     assert_eq!(server.wait().unwrap().code(), Some(0), "{}", world.log());

@@ -8,6 +8,7 @@
 
 mod accounts;
 mod authorisation;
+mod busy;
 mod crashes;
 mod dependencies;
 mod descriptors;

@@ -24,7 +24,7 @@ fn commands_show_what_the_server_is_and_does() {
         ("D CLIENTS", "uid 60002"),
         ("D STATS", "STATUS"),
         ("D CODES", "permission denied"),
-        ("D SANDBOX", "seccomp"),
+        ("D SANDBOX", "  keeper: pid "),
         ("D PLUGINS", "none"),
         ("D COMMANDS", "FLUSH"),
         ("STATISTICS", "1 refused"),
@@ -53,6 +53,22 @@ fn commands_show_what_the_server_is_and_does() {
         let (text, code) = said(command);
         assert!(text.contains(wanted) && code == 4, "{command}: {code} {text}");
     }
+    // Every process has said what its sandbox became, in the log as well.
+    bob.call(4, b"");
+    let mut ann = Raw::enter(&world, ANN);
+    assert_eq!(ann.call(13, br#"{"capacity":5}"#).0.code, 0);
+    let (text, _) = said("D SANDBOX");
+    for (process, user) in
+        [("keeper", "root"), ("monitor", "daemon"), ("front", "bin"), ("worker network", "daemon")]
+    {
+        let line = text.lines().find(|line| line.trim_start().starts_with(&format!("{process}: pid ")));
+        let line = line.unwrap_or_else(|| panic!("no {process} in\n{text}"));
+        let uid = nix::unistd::User::from_name(user).unwrap().unwrap().uid;
+        assert!(line.contains(&format!("uid {uid}, ")) && line.contains("seccomp"), "{line}");
+        let begins = format!("ZWES0262I Process {process} started, pid ");
+        assert!(world.log().contains(&begins), "{begins}\n{}", world.log());
+    }
+    assert!(text.contains("  root: pid "), "{text}");
     let (text, code) = said(&"X".repeat(65));
     assert!(text.contains("ZWES0218E") && code == 8, "{text}");
 }

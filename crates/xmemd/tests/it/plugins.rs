@@ -7,6 +7,11 @@ use crate::world::{ANN, BOB, USUAL, World, is_root, wait_until};
 
 /// Starts a server with the plug-in that is written in Python.
 fn server() -> Option<World> {
+    server_with("ZWES.PLUGIN.ECHO=PYECHO\nZWES.PLUGIN.GONE=NOTTHERE\n")
+}
+
+/// Starts a server with these lines in its member; the plug-in that is written in Python is on the list.
+fn server_with(member: &str) -> Option<World> {
     if !is_root() {
         return None;
     }
@@ -23,10 +28,7 @@ fn server() -> Option<World> {
     std::fs::set_permissions(&module, std::fs::Permissions::from_mode(0o755)).unwrap();
     let digest = blake3::hash(&std::fs::read(&module).unwrap()).to_hex();
     std::fs::write(world.path("parmlib/authorised"), format!("PYECHO blake3:{digest} plugin\n")).unwrap();
-    let loadlib = library.display();
-    world.write_member(&format!(
-        "ZWES.LOADLIB={loadlib}\nZWES.PLUGIN.ECHO=PYECHO\nZWES.PLUGIN.GONE=NOTTHERE\n"
-    ));
+    write_member(&world, member);
     world.saf(&[
         "RDEFINE FACILITY ZWES.IS.PYECHO.* UACC(NONE) AUDIT(ALL(READ))",
         "PERMIT ZWES.IS.PYECHO.* CLASS(FACILITY) ID(ANN) ACCESS(READ)",
@@ -34,6 +36,21 @@ fn server() -> Option<World> {
     let mut world = world;
     world.run(&[]);
     Some(world)
+}
+
+fn write_member(world: &World, member: &str) {
+    world.write_member(&format!("ZWES.LOADLIB={}\n{member}", world.path("loadlib").display()));
+}
+
+/// Returns the hosts. Each is the program itself by now, so it has another name than when it was started.
+fn hosts(world: &World) -> Vec<u32> {
+    let pid = world.pid();
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    let is_host = |child: &u32| {
+        let line = std::fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+        line.windows(4).any(|part| part == b"MOD=")
+    };
+    text.split_ascii_whitespace().map(|child| child.parse().unwrap()).filter(is_host).collect()
 }
 
 fn request(plugin: &str, service: &str, payload: &[u8]) -> Vec<u8> {
@@ -68,23 +85,10 @@ fn plugin_that_is_killed_is_started_again() {
     let mut ann = Raw::enter(&world, ANN);
     let echo = request("PYECHO", "ECHO", b"hello");
     assert_eq!(ann.call(64, &echo).0.code, 0);
-    // A host is the program itself by now, so it has another name than when it was started.
-    let children = |world: &World| {
-        let pid = world.pid();
-        let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-        let is_host = |child: &u32| {
-            let line = std::fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
-            line.windows(4).any(|part| part == b"MOD=")
-        };
-        text.split_ascii_whitespace()
-            .map(|child| child.parse().unwrap())
-            .filter(is_host)
-            .collect::<Vec<u32>>()
-    };
-    let host = children(&world)[0];
+    let host = hosts(&world)[0];
     let pid = rustix::process::Pid::from_raw(host.cast_signed()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    wait_until("it is started again", || children(&world).iter().any(|child| *child != host));
+    wait_until("it is started again", || hosts(&world).iter().any(|child| *child != host));
     wait_until("it answers again", || {
         let (reply, _) = ann.call(64, &echo);
         assert!(reply.code == 0 || reply.code == 36, "{reply:?}");
@@ -97,10 +101,18 @@ fn plugin_is_shown_told_and_replaced_while_it_is_used() {
     let Some(world) = server() else { return };
     let (lines, _) = world.modify("D PLUGINS");
     assert!(lines.concat().contains("PYECHO(PYEC)"), "{lines:?}");
-    let (lines, _) = world.modify("D(PYEC) STATUS");
-    assert!(!lines.is_empty(), "{lines:?}");
     let mut ann = Raw::enter(&world, ANN);
     let echo = request("PYECHO", "ECHO", b"hello");
+    for _ in 0..3 {
+        assert_eq!(ann.call(64, &echo).0.code, 0);
+    }
+    for status in ["D(PYEC) STATUS", "DISPLAY(PYEC) STATUS"] {
+        let (lines, code) = world.modify(status);
+        assert_eq!((&*lines.concat(), code), ("ZWES0222I PYECHO is ready, 3 calls", 0));
+    }
+    let (lines, code) = world.modify("D(PYEC) NONSENSE");
+    let unknown = "ZWES0227W Command `D(PYEC) NONSENSE` is not known to the plug-in";
+    assert_eq!((&*lines.concat(), code), (unknown, 4));
     let (lines, code) = world.modify("REPLACE(PYEC)");
     assert_eq!(code, 0, "{lines:?}");
     let installed = |world: &World| world.log().matches("ZWES0016I").count();
@@ -127,4 +139,73 @@ fn plugin_is_given_payloads_that_do_not_fit_into_a_packet() {
     // This plug-in's own limit.
     let (reply, payload) = ann.call_large(0, 64, &request("PYECHO", "ECHO", &vec![1; 1_000_000]));
     assert_eq!((reply.code, reply.detail, &*payload), (0, 33, &b"longer than 64 KiB"[..]));
+}
+
+#[test]
+fn plugin_that_the_member_names_when_it_is_read_again_is_started_at_once() {
+    let Some(world) = server_with("") else { return };
+    let mut ann = Raw::enter(&world, ANN);
+    let echo = request("PYECHO", "ECHO", b"hello");
+    // Granted, and not there.
+    assert_eq!((ann.call(64, &echo).0.detail, hosts(&world).len()), (14, 0));
+    write_member(&world, "ZWES.PLUGIN.ECHO=PYECHO\n");
+    let (lines, code) = world.modify("RELOAD");
+    assert!(
+        code == 0 && lines.concat().contains("ZWES0284I Plug-in ECHO: module PYECHO is started"),
+        "{lines:?}"
+    );
+    wait_until("it answers", || {
+        let (reply, _) = ann.call(64, &echo);
+        (reply.code, reply.detail) == (0, 0)
+    });
+    let host = hosts(&world);
+    write_member(&world, "");
+    let (lines, _) = world.modify("RELOAD");
+    assert!(lines.concat().contains("goes on until the server is started again"), "{lines:?}");
+    assert_eq!((ann.call(64, &echo).0.code, hosts(&world)), (0, host));
+}
+
+/// Says where the cgroups of a server's hosts are, when this machine has any of version 2 that may be made.
+fn cgroups_of(world: &World) -> Option<std::path::PathBuf> {
+    let own = tender_worker::confine::Cgroup::own().ok()?;
+    Some(own.directory().join(format!("tender-xmem-ZWESIS_STD-{}", world.pid()))).filter(|path| path.exists())
+}
+
+#[test]
+fn plugin_has_a_cgroup_with_limits_or_it_is_told_why_not_and_what_it_started_ends_with_it() {
+    let member = "ZWES.PLUGIN.ECHO=PYECHO\nZWES.AUXILIARY.MEMORY_MIB=333\nZWES.AUXILIARY.PROCESSES=7\n";
+    let Some(mut world) = server_with(member) else { return };
+    let (lines, _) = world.modify("D SANDBOX");
+    let line = lines.iter().find(|line| line.trim_start().starts_with("plug-in PYECHO: pid "));
+    let line = line.unwrap_or_else(|| panic!("{lines:?}"));
+    let Some(base) = cgroups_of(&world) else {
+        assert!(line.contains("no cgroup ("), "{line}");
+        return println!("skipped: no cgroups of version 2 here: {line}");
+    };
+    assert!(line.contains(", cgroup"), "{line}");
+    let host = hosts(&world)[0];
+    let of_host =
+        std::fs::read_dir(&base).unwrap().flatten().find(|entry| entry.path().is_dir()).unwrap().path();
+    let members = |file: &str| std::fs::read_to_string(of_host.join(file)).unwrap_or_default();
+    assert_eq!(members("cgroup.procs").trim(), host.to_string());
+    for (file, limit) in [("memory.max", (333_u64 << 20).to_string()), ("pids.max", "7".to_owned())] {
+        // Only where the controller is one of version 2; otherwise the line says what cannot be held.
+        match std::fs::read_to_string(of_host.join(file)) {
+            Ok(found) => assert_eq!(found.trim(), limit, "{file}"),
+            Err(_) => assert!(line.contains("cgroup in part (") && line.contains(file), "{line}"),
+        }
+    }
+    // A process that the plug-in might have started, in a session of its own.
+    let mut stray = std::process::Command::new("setsid").args(["sleep", "1000"]).spawn().unwrap();
+    std::fs::write(of_host.join("cgroup.procs"), stray.id().to_string()).unwrap();
+    crate::world::signal(host, rustix::process::Signal::KILL);
+    assert!(!stray.wait().unwrap().success(), "it outlived its plug-in");
+    wait_until("its cgroup is gone and there is another", || {
+        !of_host.exists() && hosts(&world).iter().any(|pid| *pid != host)
+    });
+    assert_eq!(world.stop().code(), Some(0), "{}", world.log());
+    wait_until("nothing is left", || {
+        std::fs::remove_dir(&base).ok();
+        !base.exists()
+    });
 }

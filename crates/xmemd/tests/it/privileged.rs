@@ -203,11 +203,18 @@ fn file_is_not_placed_outside_nor_with_what_it_must_not_have() {
         ("setuid", json!({"mode": 0o4755}), 18),
         ("everybodys", json!({"mode": 0o777}), 18),
         ("damaged", json!({"digest": "0".repeat(64)}), 17),
-        ("link/x", none.clone(), 16),
+        ("link/x", none.clone(), 22),
         ("nowhere/x", none.clone(), 19),
     ] {
-        let (reply, _) = ann.call(24, &parcel("STAGE", name, b"content", &more));
+        let (reply, payload) = ann.call(24, &parcel("STAGE", name, b"content", &more));
         assert_eq!((reply.code, reply.detail), (0, code), "{name} {more}\n{}", world.log());
+        // What is wrong is named.
+        let answer = value(&payload);
+        if code == 22 {
+            assert_eq!(answer["field"], "name");
+            assert_eq!(answer["reason"], "`link` is or leads over a symbolic link");
+        }
+        assert!(answer["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{name}: {answer}");
     }
     assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
     let left: Vec<_> =

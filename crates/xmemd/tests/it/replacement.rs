@@ -67,7 +67,15 @@ fn replacement_under_load_fails_no_call_and_leaves_nothing_of_the_old_one() {
     let old: Vec<u32> = ["keeper", "monitor", "front"].iter().flat_map(|role| world.boxes(role)).collect();
     under_load(&world, |_| {
         let (lines, code) = world.modify("REPLACE");
-        assert!(code == 0 && lines.concat().contains("ZWES0271I"), "{code} {lines:?}\n{}", world.log());
+        assert!(
+            code == 0
+                && lines.concat().contains(concat!(
+                    "ZWES0271I Replacement done: generation 2, version ",
+                    env!("CARGO_PKG_VERSION")
+                )),
+            "{code} {lines:?}\n{}",
+            world.log()
+        );
         wait_until("the old boxes are gone", || {
             old.iter().all(|pid| !std::path::Path::new(&format!("/proc/{pid}/exe")).exists())
         });

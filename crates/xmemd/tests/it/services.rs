@@ -53,6 +53,56 @@ fn password_guesses_run_into_a_bound_and_the_server_goes_on() {
 }
 
 #[test]
+fn guesses_in_a_row_are_as_many_as_the_member_says_also_when_it_is_read_again() {
+    if !is_root() {
+        return;
+    }
+    let world = World::start(USUAL, "ZWES.AUTH.ATTEMPTS=2\n");
+    let mut ann = Raw::enter(&world, ANN);
+    let mut guesses_before_waiting = || {
+        let mut guess = || {
+            let (_, payload) = ann.call(11, br#"{"password":{"user":"BOB","password":"guess"}}"#);
+            json(&payload)["status"]["racf"].as_u64().unwrap()
+        };
+        (0..20).take_while(|_| guess() == 8).count()
+    };
+    assert_eq!(guesses_before_waiting(), 2);
+    world.write_member("ZWES.AUTH.ATTEMPTS=9\n");
+    assert_eq!(world.modify("RELOAD").1, 0);
+    assert_eq!(guesses_before_waiting(), 9);
+}
+
+#[test]
+fn request_that_is_not_taken_is_told_why_and_what_one_looks_like() {
+    if !is_root() {
+        return;
+    }
+    let world = World::start(USUAL, "");
+    let mut ann = Raw::enter(&world, ANN);
+    for (service, request, field) in [
+        (11, &br#"{"password":{"user":"","password":"x"}}"#[..], "user"),
+        (13, b"{", "request"),
+        (21, br#"{"generate":{"user":"BOB","application":"TOOLONGNAME"}}"#, "application"),
+        (26, br#"{"refusals":{"count":"many"}}"#, "request"),
+    ] {
+        let (reply, payload) = ann.call(service, request);
+        assert_eq!(reply.code, 0, "{service}");
+        assert_ne!(reply.detail, 0, "{service}");
+        let answer = json(&payload);
+        assert_eq!(answer["field"], field, "{service}: {answer}");
+        assert!(answer["reason"].as_str().is_some_and(|reason| reason.len() > 3), "{service}: {answer}");
+        // What is shown as an example is understood: it is not refused as a request that is none.
+        let examples = answer["examples"].as_array().unwrap();
+        assert!(!examples.is_empty(), "{service}: {answer}");
+        for example in examples {
+            let (reply, payload) = ann.call(service, example.to_string().as_bytes());
+            let said: serde_json::Value = serde_json::from_slice(&payload).unwrap_or_default();
+            assert!(said["examples"].is_null(), "{service} {example}: {} {said}", reply.detail);
+        }
+    }
+}
+
+#[test]
 fn low_port_comes_back_as_a_descriptor_that_listens() {
     if !is_root() {
         return;

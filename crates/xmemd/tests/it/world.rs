@@ -70,6 +70,8 @@ pub(crate) struct World {
     server: Option<Child>,
     /// What the server is started by, as the words of `env`; empty for nothing.
     pub(crate) started_by: Vec<String>,
+    /// Whether the member says where the profiles are, and not the command.
+    pub(crate) is_database_in_member: bool,
 }
 
 impl World {
@@ -77,7 +79,7 @@ impl World {
     pub(crate) fn prepare(commands: &[&str], member: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("tender-xmemd-").tempdir_in("/tmp").unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let world = Self { dir, server: None, started_by: Vec::new() };
+        let world = Self { dir, server: None, started_by: Vec::new(), is_database_in_member: false };
         std::fs::create_dir(world.path("parmlib")).unwrap();
         world.write_member(member);
         SqliteStore::create(&world.path("saf.db")).unwrap();
@@ -108,7 +110,12 @@ impl World {
 
     /// Changes the profiles.
     pub(crate) fn saf(&self, commands: &[&str]) {
-        let store = SqliteStore::open(&self.path("saf.db")).unwrap();
+        self.saf_of("saf.db", commands);
+    }
+
+    /// Changes the profiles of a database.
+    pub(crate) fn saf_of(&self, name: &str, commands: &[&str]) {
+        let store = SqliteStore::open(&self.path(name)).unwrap();
         let context = Context { who: "ROOT".parse().unwrap() };
         for text in commands {
             let (database, _) = store.load().unwrap();
@@ -126,11 +133,11 @@ impl World {
         if let Some((_, words)) = self.started_by.split_first() {
             command.args(words).arg(program);
         }
+        command.arg("run").args(words);
+        if !self.is_database_in_member {
+            command.arg("--database").arg(self.path("saf.db"));
+        }
         command
-            .arg("run")
-            .args(words)
-            .arg("--database")
-            .arg(self.path("saf.db"))
             .env_clear()
             .env("TENDER_XMEM_RUN", self.path("run"))
             .env("TENDER_XMEM_STATE", self.path("state"))
