@@ -13,6 +13,7 @@ mod counters;
 mod guard;
 mod negotiate;
 mod own;
+mod page;
 mod read;
 mod replicate;
 mod route;
@@ -156,6 +157,7 @@ impl Discovery {
             Call::Replicate => self.replicate(body, peer).await,
             Call::ServerStatus => answer::json(&self.0.state.server_status()),
             Call::Overrides => answer::json(&serde_json::json!(self.0.state.overrides())),
+            Call::Page => self.page(),
             Call::Health => answer::json(&serde_json::json!({ "status": "UP" })),
             Call::Info => answer::json(&serde_json::json!({
                 "build": { "name": "tender-discovery", "version": env!("CARGO_PKG_VERSION") }

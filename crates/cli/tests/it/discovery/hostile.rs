@@ -134,6 +134,17 @@ fn hostile_instance_leaves_the_documents_readable_for_others() {
     let hostile = r#","metadata":{"]]><!--":"\u0000\u0001&<>\"","a b":"\ud83d\ude00","__proto__":"x","@class":"y"},"homePageUrl":"javascript:alert(1)""#;
     server.register("svc", "h:svc:1", hostile).is(204);
     server.register("<svc>&", "h:<svc>&:1", "").is(400);
+    server.register("svc", "<script>alert(1)</script>", "").is(204);
+    let page = server
+        .ask("/", &[])
+        .is(200)
+        .says("&lt;script&gt;alert(1)&lt;/script&gt;")
+        .says("<h1>Discovery service</h1>");
+    assert!(!page.text().contains("<script>"), "{}", page.text());
+    assert_eq!(
+        page.header("content-security-policy").as_deref(),
+        Some("default-src 'none'; style-src 'unsafe-inline'")
+    );
     server.json("/eureka/apps");
     let xml = server.ask("/eureka/apps", &[]).is(200);
     let file = server.path().join("apps.xml");
@@ -141,5 +152,5 @@ fn hostile_instance_leaves_the_documents_readable_for_others() {
     let script =
         "import sys, xml.etree.ElementTree as t; print(len(t.parse(sys.argv[1]).findall('.//instance')))";
     let parsed = std::process::Command::new("python3").args(["-c", script]).arg(&file).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&parsed.stdout).trim(), "2", "{parsed:?}: {}", xml.text());
+    assert_eq!(String::from_utf8_lossy(&parsed.stdout).trim(), "3", "{parsed:?}: {}", xml.text());
 }

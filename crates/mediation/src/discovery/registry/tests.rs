@@ -272,3 +272,25 @@ fn one_that_fails_alone_is_taken_away_and_what_the_server_keeps_is_not_counted()
     registry.keep(instance("own-1", "UP", 1), 300_002);
     assert_eq!(registry.count(), 3);
 }
+
+proptest! {
+    #[test]
+    fn whatever_an_instance_says_is_read_again_from_both_forms(
+        metadata in proptest::collection::btree_map(any::<String>(), any::<String>(), 0..6),
+        home in any::<String>(),
+        vip in "\\PC*",
+    ) {
+        let body = serde_json::json!({ "instance": {
+            "instanceId": "a", "app": "svc", "hostName": "h", "ipAddr": "1", "dataCenterInfo": { "name": "MyOwn" },
+            "metadata": metadata, "homePageUrl": home, "vipAddress": vip,
+        }});
+        let stored = json::read_instance(body.to_string().as_bytes(), 1).unwrap();
+        let again = json::read_instance(&json::instance(&stored), 1).unwrap();
+        prop_assert_eq!(&again, &stored);
+        let text = String::from_utf8(xml::instance(&stored)).unwrap();
+        let from_xml = xml::read_instance(text.as_bytes(), 1).unwrap();
+        let keys = |instance: &Instance| instance.metadata.keys().cloned().collect::<Vec<_>>();
+        prop_assert_eq!(keys(&from_xml), keys(&stored), "{}", text);
+        prop_assert_eq!(from_xml.vip, stored.vip);
+    }
+}

@@ -23,6 +23,7 @@ pub(super) enum Call {
     Replicate,
     ServerStatus,
     Overrides,
+    Page,
     Health,
     Info,
     Metrics,
@@ -61,6 +62,9 @@ pub(super) enum Unroutable {
 /// The registry is at `/eureka` and also at `/eureka/v2`; one slash more at the end changes nothing; parts are decoded
 /// after they were told apart.
 pub(super) fn route(method: &Method, path: &str) -> Result<Call, Unroutable> {
+    if matches!(path, "/" | "/lastn") {
+        return get(method, Call::Page);
+    }
     let parts = parts(path)?;
     let parts: Vec<&str> = parts.iter().map(|part| &**part).collect();
     match parts.as_slice() {
@@ -182,7 +186,7 @@ mod tests {
     fn other_paths_and_methods_are_refused_for_their_reason() {
         for path in [
             "/apps",
-            "/",
+            "//",
             "",
             "/eureka",
             "/eureka//apps",
