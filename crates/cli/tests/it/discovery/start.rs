@@ -23,7 +23,7 @@ fn start_that_fails_names_what_is_in_the_way() {
         .ends(12)
         .says("ZWEAM401E")
         .says(&format!("process {}", std::process::id()));
-    run("--plain").ends(16).says("ZWEAM501W").says("everybody who reaches 0.0.0.0:7553");
+    run("--plain --listen 0.0.0.0").ends(16).says("ZWEAM501W").says("everybody who reaches 0.0.0.0:7553");
     run("").ends(16).says("ZWEAM508E").says("tender certificate init");
     run("--listen nonsense").ends(24).says("`nonsense` of --listen is no IP address");
     let pair = format!("--key {} --certificate {}", keys.at("localhost.key"), keys.at("localhost.cer"));
@@ -85,7 +85,7 @@ fn check_says_what_would_be_run_and_opens_nothing() {
     answer("discovery run --check", &command.output().unwrap())
         .ends(0)
         .says("would listen at 0.0.0.0:7000 as host.example.com")
-        .says("certificates of clients: STRICT")
+        .says("certificates of others: STRICT")
         .says("`/w/api-defs`");
 }
 
