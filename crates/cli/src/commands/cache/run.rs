@@ -41,7 +41,7 @@ const EVICTION: Names =
 pub(crate) struct Args {
     #[command(flatten)]
     options: Options,
-    /// Where entries are kept: memory, disk:FILE, etcd:URL[,URL] or redis://HOST:PORT
+    /// Where entries are kept: memory, disk:FILE, etcd:URL,URL… or redis://HOST:PORT
     #[arg(long, value_name = "STORE")]
     store: Option<Place>,
     /// Entries there may be, of all owners together

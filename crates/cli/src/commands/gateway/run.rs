@@ -50,13 +50,13 @@ pub(crate) struct Args {
     /// Seconds between two looks at what is registered, unless discovery tells of a change
     #[arg(long, value_name = "SECONDS", default_value_t = 2)]
     discovery_interval: u64,
-    /// Who checks passwords: xmem[:SERVER], file:FILE, dummy (for trials), or none (nobody logs in)
+    /// Who checks passwords: xmem, xmem:SERVER, file:FILE, dummy (for trials), or none (nobody logs in)
     #[arg(long, value_name = "PROVIDER", default_value = "none")]
     provider: Checks,
     /// Hours for which a token is good
     #[arg(long, value_name = "HOURS", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=720))]
     token_hours: u64,
-    /// Where tokens that were logged out are shared with other gateways: etcd:URL[,URL] or redis://HOST:PORT
+    /// Where tokens that were logged out are shared with other gateways: etcd:URL,URL… or redis://HOST:PORT
     #[arg(long, value_name = "STORE", default_value = "memory")]
     store: Place,
     /// Seconds that a service has to begin its answer
