@@ -99,15 +99,15 @@ async fn watch_tells_every_change_in_order_from_a_revision_on() {
 async fn lease_that_is_kept_outlives_its_time_and_goes_at_once_when_revoked() {
     let server = Server::start();
     let client = connect(&server).await;
-    let lease = client.keep(1).await.unwrap();
+    let lease = client.keep(3).await.unwrap();
     client.put(b"kept", b"", lease.id()).await.unwrap();
-    let left = client.grant(1).await.unwrap();
+    let left = client.grant(3).await.unwrap();
     client.put(b"left", b"", left).await.unwrap();
     let mut watch = client.watch(b"left", 0).await.unwrap();
     let gone = in_time("the lease that nobody keeps runs out", watch.next()).await.unwrap();
     assert!(matches!(&gone[..], [Change::Deleted { key, .. }] if key == b"left"));
     let mut watch = client.watch(b"kept", 0).await.unwrap();
-    assert!(client.get(b"kept").await.unwrap().is_some(), "both had one second");
+    assert!(client.get(b"kept").await.unwrap().is_some(), "both had three seconds");
     lease.revoke().await.unwrap();
     let gone = in_time("the revoked lease takes its key along", watch.next()).await.unwrap();
     assert!(matches!(&gone[..], [Change::Deleted { .. }]));

@@ -153,7 +153,7 @@ async fn instance_killed_under_load_costs_no_read_and_no_change_twice() {
     for (_, done, _) in &outcomes {
         assert!(done.iter().all(|name| bodies.binary_search(name).is_ok()), "what was answered was done");
     }
-    assert!(reads > 100 && lost <= 16, "{reads} reads, {lost} changes may have been done or not");
+    assert!(reads > 100 && lost <= 64, "{reads} reads, {lost} changes may have been done or not");
 }
 
 async fn until(is: impl Fn() -> bool) {
