@@ -10,7 +10,7 @@ use tender_cache::{Caching, Eviction, Limits, MemoryStore, OwnerRules, RedisStor
 use tender_http::{ClientAuth, EventSink, Identity, Server, Settings, Tls, TlsFiles, Transport, TrustFile};
 use tokio::sync::oneshot;
 
-use crate::servers;
+use crate::servers::Redis;
 
 /// A service under way, and certificates of an authority that it trusts.
 struct World {
@@ -158,6 +158,8 @@ async fn payload_that_is_no_entry_is_refused_with_what_is_wrong() {
     }
     let long = format!(r#"{{"key":"k","value":"{}"}}"#, "x".repeat(1001));
     world.send("a", "POST", &long).await.is(413, "1001 bytes");
+    let larger = format!(r#"{{"key":"k","value":"{}"}}"#, "x".repeat(100_000));
+    world.send("a", "POST", &larger).await.is(413, "ZWECS130E");
     world.send("a", "PATCH", "{}").await.is(405, "ZWEAO405E");
     world.ask("a", "GET", "/api/v2/cache", &[]).await.is(404, "ZWEAM104E");
     world.ask("a", "POST", "/api/v1/cache-list/tokens", &[]).await.is(400, "ZWECS136E");
@@ -196,8 +198,8 @@ async fn whoever_has_no_certificate_may_ask_how_the_service_is_and_no_more() {
 
 #[tokio::test]
 async fn store_that_is_gone_is_told_and_nothing_else_breaks() {
-    let redis = servers::Server::redis();
-    let store = RedisStore::connect(&format!("redis://127.0.0.1:{}", redis.port), "cache").await.unwrap();
+    let redis = Redis::start();
+    let store = RedisStore::connect(&redis.url(), "cache").await.unwrap();
     let world = World::new(Arc::new(store), Limits::default());
     world.send("a", "POST", r#"{"key":"k","value":"v"}"#).await.is(201, "");
     drop(redis);

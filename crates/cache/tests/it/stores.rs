@@ -8,7 +8,8 @@ use tender_cache::{
 use tender_etcd::{Client, Settings};
 
 use crate::contract;
-use crate::servers::Server;
+use crate::servers::Redis;
+use crate::servers::etcd::Server;
 
 #[tokio::test]
 async fn store_in_memory_holds_the_contract() {
@@ -27,7 +28,7 @@ async fn store_on_disk_holds_the_contract() {
 
 #[tokio::test]
 async fn store_in_etcd_holds_the_contract() {
-    let server = Server::etcd();
+    let server = Server::start();
     let client = etcd(&server).await;
     let client = &client;
     contract::hold(|name| async move {
@@ -38,8 +39,8 @@ async fn store_in_etcd_holds_the_contract() {
 
 #[tokio::test]
 async fn store_in_redis_holds_the_contract() {
-    let server = Server::redis();
-    let url = &format!("redis://127.0.0.1:{}", server.port);
+    let server = Redis::start();
+    let url = &server.url();
     contract::hold(|name| async move {
         Arc::new(RedisStore::connect(url, name).await.unwrap()) as Arc<dyn Store>
     })
@@ -48,19 +49,19 @@ async fn store_in_redis_holds_the_contract() {
 
 #[tokio::test]
 async fn store_in_etcd_is_shared_and_says_so_when_etcd_is_gone() {
-    let server = Server::etcd();
+    let server = Server::start();
     let (one, two) =
         (EtcdStore::new(etcd(&server).await, "/cache"), EtcdStore::new(etcd(&server).await, "/cache/"));
     is_shared(&one, &two).await;
-    drop(server);
+    let _away = server.kill();
     let error = one.get(&Owner::new("a").unwrap(), "key").await.unwrap_err();
     assert!(matches!(&error, StoreError::Etcd(error) if error.is_unreachable()), "{error:?}");
 }
 
 #[tokio::test]
 async fn store_in_redis_is_shared_and_says_so_when_redis_is_gone() {
-    let server = Server::redis();
-    let url = format!("redis://127.0.0.1:{}", server.port);
+    let server = Redis::start();
+    let url = server.url();
     let one = RedisStore::connect(&url, "cache").await.unwrap();
     let two = RedisStore::connect(&url, "cache").await.unwrap();
     is_shared(&one, &two).await;
@@ -74,7 +75,7 @@ async fn store_in_redis_is_shared_and_says_so_when_redis_is_gone() {
 }
 
 async fn etcd(server: &Server) -> Client {
-    Client::connect(&Settings::new(vec![format!("http://127.0.0.1:{}", server.port)])).await.unwrap()
+    Client::connect(&Settings::new(vec![server.address()])).await.unwrap()
 }
 
 async fn is_shared(one: &dyn Store, two: &dyn Store) {
