@@ -9,6 +9,7 @@
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_lc_rs::pbkdf2::{PBKDF2_HMAC_SHA256, derive, verify};
@@ -16,10 +17,14 @@ use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 
+use tokio::sync::Semaphore;
+
 use super::{Denied, Provider, Verified};
 
 /// Rounds of new hashes; those of a file may have fewer or more.
 const ROUNDS: u32 = 600_000;
+/// Checks at a time, each of which takes a core for some tenths of a second; the others wait.
+const CHECKS_MAX: usize = 2;
 /// More rounds would let a line of the file stop the gateway.
 const ROUNDS_MAX: u32 = 10_000_000;
 const KIND: &str = "pbkdf2-sha256";
@@ -51,6 +56,7 @@ pub enum FileError {
 #[derive(Debug, Clone)]
 pub struct PasswordFile {
     path: PathBuf,
+    checks: Arc<Semaphore>,
 }
 
 /// The hash of a password.
@@ -66,7 +72,7 @@ impl PasswordFile {
     ///
     /// Errors: [`FileError`] when it cannot be used now.
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        let this = Self { path: path.to_owned() };
+        let this = Self { path: path.to_owned(), checks: Arc::new(Semaphore::new(CHECKS_MAX)) };
         this.read()?;
         Ok(this)
     }
@@ -84,7 +90,7 @@ impl PasswordFile {
 
     fn check_now(&self, user: &str, password: &str) -> Result<(), Denied> {
         let users =
-            self.read().map_err(|error| Denied::Unavailable { reason: crate::service::chain(&error) })?;
+            self.read().map_err(|error| Denied::Unavailable { reason: tender_http::chain(&error) })?;
         let known = users.into_iter().find(|(name, _)| name == user).map(|(_, hash)| hash);
         let is_known = known.is_some();
         // An unknown user takes as long as a known one: who is known does not show by the clock.
@@ -126,7 +132,13 @@ fn user(line: &str) -> Option<(String, Hash)> {
 impl Provider for PasswordFile {
     async fn check(&self, user: &str, password: &str) -> Result<Verified, Denied> {
         let (this, name, password) = (self.clone(), user.to_owned(), password.to_owned());
-        let checked = tokio::task::spawn_blocking(move || this.check_now(&name, &password)).await;
+        let turn = Arc::clone(&self.checks).acquire_owned().await;
+        let checked = tokio::task::spawn_blocking(move || {
+            // Kept to the end of the check, also when nobody waits for it any more.
+            let _turn = turn;
+            this.check_now(&name, &password)
+        })
+        .await;
         checked.map_err(|_| Denied::Unavailable { reason: "the check broke off".to_owned() })??;
         Ok(Verified { user: user.to_owned(), domain: "file".to_owned(), lifetime_s: None })
     }

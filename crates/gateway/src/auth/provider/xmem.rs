@@ -31,7 +31,7 @@ impl CrossMemory {
 
     fn check_now(&self, user: &str, password: String) -> Result<(), Denied> {
         let unavailable =
-            |error: &dyn std::error::Error| Denied::Unavailable { reason: crate::service::chain(error) };
+            |error: &dyn std::error::Error| Denied::Unavailable { reason: tender_http::chain(error) };
         let client = self.client().map_err(|error| unavailable(&error))?;
         let request = Auth::Password { user: user.to_owned(), password: Secret::new(password) };
         match client.services().auth(&request) {
