@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tender_http::hyper::header::{ALLOW, HeaderValue};
 use tender_http::hyper::{Request, Response, StatusCode};
-use tender_http::{Handler, Message, Peer, RequestBody, ResponseBody};
+use tender_http::{Handler, Message, Peer, RequestBody, ResponseBody, chain};
 
 use crate::limits::Limits;
 use crate::store::Store;
@@ -57,8 +57,7 @@ impl Caching {
                 "status": "UP", "details": { "entries": count, "entriesMax": self.limits.entries_max }
             })),
             Err(error) => {
-                let text =
-                    serde_json::json!({ "status": "DOWN", "details": { "error": answer::chain(&error) } });
+                let text = serde_json::json!({ "status": "DOWN", "details": { "error": chain(&error) } });
                 let mut answer = answer::json(&text);
                 *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
                 answer

@@ -149,7 +149,7 @@ impl Fetcher {
                 self.tag = None;
                 self.waits = false;
                 if !std::mem::replace(&mut self.is_lost, true) {
-                    gateway.tell(&Event::DiscoveryLost { reason: crate::service::chain(&error) });
+                    gateway.tell(&Event::DiscoveryLost { reason: tender_http::chain(&error) });
                 }
             }
         }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use hyper::header::{self, HeaderMap, HeaderName};
 use hyper::{Method, Request, Response, StatusCode};
-use tender_http::{Handler, Peer, RequestBody, ResponseBody};
+use tender_http::{Handler, Peer, RequestBody, ResponseBody, chain};
 use tokio::sync::Notify;
 
 use crate::auth::{self, AuthSettings, Credentials, Outcome, Scheme, Token, Unaccepted};
@@ -21,9 +21,9 @@ use crate::forward::{self, Failed, Outgoing};
 use crate::headers::{self, Way};
 use crate::table::{End, Found, NotFound, Table};
 use crate::target;
-use crate::upstream::{SharedBody, Upstream, UpstreamSettings};
+use crate::upstream::{SharedBody, Unanswered, Upstream, UpstreamSettings};
 
-pub(crate) use answer::{chain, json as json_answer};
+pub(crate) use answer::json as json_answer;
 
 /// Chooses an instance by its id.
 const INSTANCE: HeaderName = HeaderName::from_static("x-instanceid");
@@ -334,8 +334,11 @@ impl Gateway {
     }
 
     fn failed(&self, service: &str, failed: &Failed) -> Response<ResponseBody> {
-        self.0.counters.failed.fetch_add(1, Ordering::Relaxed);
-        self.tell(&Event::Unanswered { service: service.to_owned(), reason: answer::chain(failed) });
+        // A body that the client breaks off is no fault of the service.
+        if !matches!(failed.why, Unanswered::Body(_)) {
+            self.0.counters.failed.fetch_add(1, Ordering::Relaxed);
+            self.tell(&Event::Unanswered { service: service.to_owned(), reason: chain(failed) });
+        }
         answer::failed(service, failed)
     }
 }

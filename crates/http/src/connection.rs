@@ -1,6 +1,5 @@
 //! One connection: handshake, requests, end.
 
-use std::error::Error as _;
 use std::future::Future;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -24,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::access::Access;
 use crate::body::{BoxError, RequestBody, ResponseBody};
 use crate::event::Event;
-use crate::message::Message;
+use crate::message::{Message, chain};
 use crate::pace::{InFlight, Overdue, Pace, Paced};
 use crate::peer::{Peer, PeerCertificate};
 use crate::server::{Handler, Settings, Stage, Transport};
@@ -301,15 +300,4 @@ impl Drop for Answer {
             tell(self.sent, !self.is_done && !self.body.is_end_stream());
         }
     }
-}
-
-fn chain(error: &hyper::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::message::chain;
 use crate::tls::TlsError;
 
 /// Where events go.
@@ -118,13 +119,7 @@ impl fmt::Display for Event {
                 write!(f, "certificate read again: `{subject}`, valid for {days_left} more days")
             }
             Self::NotReloaded { source } => {
-                write!(f, "changed certificates are not used: {source}")?;
-                let mut cause = std::error::Error::source(source);
-                while let Some(error) = cause {
-                    write!(f, ": {error}")?;
-                    cause = error.source();
-                }
-                Ok(())
+                write!(f, "changed certificates are not used: {}", chain(source))
             }
             Self::Expiring { subject, days_left } => {
                 write!(

@@ -32,7 +32,7 @@ pub use bytes::Bytes;
 pub use event::{Event, EventSink, calmed};
 pub use hyper;
 pub use limits::Limits;
-pub use message::{Message, MessageType, Messages};
+pub use message::{Message, MessageType, Messages, chain};
 pub use peer::{Peer, PeerCertificate};
 pub use server::{Ended, Handler, Server, Settings, Transport};
 pub use tls::{ClientAuth, Identity, Tls, TlsError, TlsFiles, TrustFile};

@@ -2,7 +2,7 @@
 
 use tender_http::hyper::header::{CONTENT_TYPE, HeaderValue};
 use tender_http::hyper::{Response, StatusCode};
-use tender_http::{BodyFault, Message, ResponseBody};
+use tender_http::{BodyFault, Message, ResponseBody, chain};
 
 use super::owner::NoOwner;
 use crate::entry::InvalidEntry;
@@ -109,16 +109,4 @@ pub(super) fn no_lists() -> Response<ResponseBody> {
     let text = "Lists are not supported by the storage of this cache";
     let key = "org.zowe.apiml.cache.incompatibleStorageMethod";
     Message::error("ZWECS136E", key, text).answer(StatusCode::BAD_REQUEST)
-}
-
-/// Says what went wrong, down to the cause.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

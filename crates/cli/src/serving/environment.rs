@@ -59,6 +59,13 @@ pub(crate) struct Environment<'a> {
     look_up: &'a dyn Fn(&str) -> Option<String>,
 }
 
+impl Environment<'static> {
+    /// Looks variables of this process up.
+    pub(crate) fn of_process(component: &str) -> Self {
+        Self::new(component, &|name| std::env::var(name).ok())
+    }
+}
+
 impl<'a> Environment<'a> {
     pub(crate) fn new(component: &str, look_up: &'a dyn Fn(&str) -> Option<String>) -> Self {
         Self { component: component.replace('-', "_"), look_up }

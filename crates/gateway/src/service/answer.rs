@@ -158,15 +158,3 @@ fn escaped(text: &str) -> String {
     }
     escaped
 }
-
-/// Says what went wrong, down to the cause.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}

@@ -1,14 +1,12 @@
 //! Connections that become ones of another protocol, such as `WebSocket`: bytes both ways until one side ends.
 
-use std::pin::Pin;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
 
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use tender_http::{BoxError, Bytes, ResponseBody};
+use tender_http::ResponseBody;
 
 use super::Gateway;
 
@@ -19,7 +17,7 @@ pub(super) fn answer(
     client: Option<OnUpgrade>,
 ) -> Response<ResponseBody> {
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return response.map(|body| ResponseBody::Stream(Box::pin(Passed(body))));
+        return response.map(ResponseBody::stream);
     }
     let service = hyper::upgrade::on(&mut response);
     if let Some(client) = client {
@@ -34,29 +32,4 @@ async fn join(client: OnUpgrade, service: OnUpgrade) {
     // However it ends, both ends see it: the other side is closed too.
     let mut ends = (TokioIo::new(client), TokioIo::new(service));
     tokio::io::copy_bidirectional(&mut ends.0, &mut ends.1).await.ok();
-}
-
-/// The body of an answer as it comes from a service.
-struct Passed(Incoming);
-
-impl Body for Passed {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.0)
-            .poll_frame(context)
-            .map(|frame| frame.map(|frame| frame.map_err(BoxError::from)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
-    }
 }

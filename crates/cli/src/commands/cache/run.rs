@@ -66,9 +66,7 @@ impl Args {
     /// Serves until a signal ends it.
     pub(crate) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
         let begun = Instant::now();
-        let look_up = |name: &str| std::env::var(name).ok();
-        let plan =
-            self.plan(&Environment::new(NAMED.component, &look_up)).map_err(|fault| NAMED.plan(fault))?;
+        let plan = self.plan(&Environment::of_process(NAMED.component)).map_err(|fault| NAMED.plan(fault))?;
         if shell.is_check {
             let mut outcome = Outcome::default();
             check(NAMED, &plan.serving, &mut outcome)?;

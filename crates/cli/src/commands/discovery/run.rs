@@ -37,8 +37,7 @@ impl Args {
     /// Serves until a signal ends it.
     pub(crate) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
         let begun = Instant::now();
-        let look_up = |name: &str| std::env::var(name).ok();
-        let environment = Environment::new(NAMED.component, &look_up);
+        let environment = Environment::of_process(NAMED.component);
         let plan = self.options.plan(&environment).map_err(|fault| NAMED.plan(fault))?;
         if shell.is_check {
             return check(&plan);
