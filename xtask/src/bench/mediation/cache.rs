@@ -22,7 +22,8 @@ pub(super) const NEEDED: &[Needed] = &[
 /// Connections that ask at once.
 const CONNECTIONS: u32 = 16;
 
-/// A call, and how the load makes it: keys of 100 values, or a new one each time.
+/// A call, and how the load makes it: a hundred keys, or a new one each time. The load makes one request more than it
+/// sends, so that the first key is not there.
 const CALLS: &[(&str, &str)] = &[
     (
         "create",
@@ -36,7 +37,7 @@ end"#,
         "read",
         r#"local n = 0
 request = function()
-  n = n % 100 + 1
+  n = n % 100 + 2
   return wrk.format("GET", "/cachingservice/api/v1/cache/new-" .. n, headers)
 end"#,
     ),
@@ -44,7 +45,7 @@ end"#,
         "update",
         r#"local n = 0
 request = function()
-  n = n % 100 + 1
+  n = n % 100 + 2
   return wrk.format("PUT", "/cachingservice/api/v1/cache", headers, '{"key":"new-' .. n .. '","value":"' .. value .. '"}')
 end"#,
     ),

@@ -218,7 +218,7 @@ fn backend(work: &Path, port: u16) -> Result<Served, Failure> {
     }] }] } });
     write(&www.join("apps"), &registry.to_string())?;
     let config = format!(
-        "daemon off;\nworker_processes 1;\npid {work}/backend.pid;\nerror_log stderr;\nevents {{ worker_connections 16384; }}\n\
+        "daemon off;\nworker_processes 1;\npid {work}/backend.pid;\nerror_log stderr;\nevents {{ worker_connections 8192; }}\n\
          http {{\n access_log off;\n keepalive_requests 100000000;\n keepalive_timeout 600s;\n client_body_temp_path {work}/backend-body;\n \
          server {{\n  listen 127.0.0.1:{port} backlog=8192;\n  root {www};\n  \
          location = /eureka/apps {{ default_type application/json; alias {www}/apps; }}\n }}\n}}\n",
@@ -265,7 +265,7 @@ fn make_certificate(work: &Path) -> Result<(), Failure> {
 fn nginx(work: &Path, backend: u16) -> Result<Proxy, Failure> {
     let [plain_port, tls_port] = free_ports()?;
     let config = format!(
-        "daemon off;\nworker_processes auto;\npid {work}/nginx.pid;\nerror_log stderr;\nevents {{ worker_connections 16384; }}\n\
+        "daemon off;\nworker_processes auto;\npid {work}/nginx.pid;\nerror_log stderr;\nevents {{ worker_connections 8192; }}\n\
          http {{\n access_log off;\n keepalive_requests 100000000;\n keepalive_timeout 600s;\n \
          client_body_temp_path {work}/nginx-body;\n proxy_temp_path {work}/nginx-proxy;\n proxy_max_temp_file_size 0;\n \
          upstream service {{ server 127.0.0.1:{backend}; keepalive 1024; keepalive_requests 100000000; }}\n \
@@ -290,10 +290,11 @@ fn nginx(work: &Path, backend: u16) -> Result<Proxy, Failure> {
 fn haproxy(work: &Path, backend: u16) -> Result<Proxy, Failure> {
     let [plain_port, tls_port, status_port] = free_ports()?;
     let config = format!(
-        "global\n maxconn 16384\ndefaults\n mode http\n timeout connect 5s\n timeout client 600s\n timeout server 600s\n \
+        "global\n maxconn 8192\ndefaults\n mode http\n timeout connect 5s\n timeout client 600s\n timeout server 600s\n \
          http-reuse always\nfrontend way_in\n bind 127.0.0.1:{plain_port} backlog 8192\n \
          bind 127.0.0.1:{tls_port} backlog 8192 ssl crt {work}/both.pem alpn h2,http/1.1 ssl-min-ver TLSv1.3\n \
-         acl is_service path_beg /service/api/v1/\n option forwardfor\n \
+         http-request set-var(txn.service) bool(true) if {{ path_beg /service/api/v1/ }}\n \
+         acl is_service var(txn.service) -m bool\n option forwardfor\n \
          http-request set-header X-Forwarded-Host %[req.hdr(host)]\n http-request set-header X-Forwarded-Port %[dst_port]\n \
          http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}\n \
          http-request set-header X-Forwarded-Proto http unless {{ ssl_fc }}\n \
