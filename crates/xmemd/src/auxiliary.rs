@@ -4,6 +4,9 @@ use crate::link::RootToHost;
 use crate::role::{self, RoleError};
 
 /// Becomes the plug-in; returns only when that failed.
+/// Descriptors that a plug-in may have open. It cannot raise that limit again, nor can anything that it starts.
+pub(crate) const DESCRIPTORS_MAX: u64 = 256;
+
 pub(crate) fn run() -> Result<(), RoleError> {
     let mut root = role::enter()?;
     let mut message = role::first(&mut root)?;

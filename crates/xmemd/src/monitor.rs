@@ -170,6 +170,8 @@ pub(crate) struct Monitor {
     refusals: VecDeque<Remembered>,
     floods: Floods,
     waits: HashMap<u64, (Asking, Waits)>,
+    /// Whether connections are waited for.
+    is_listening: bool,
     workers: HashMap<Kind, Worker>,
     actors: Actors,
     proofs: Proofs,
@@ -238,8 +240,10 @@ impl Monitor {
             rustix::io::ioctl_fionbio(socket, true).map_err(io::Error::from)?;
         }
         poller.add(&root, token::ROOT)?;
-        poller.add(&listener, token::LISTENER)?;
-        poller.add(&control, token::CONTROL)?;
+        if !begin.is_replacement {
+            // Operators hear that it is not ready; those of a server that is being replaced are heard by that one.
+            poller.add(&control, token::CONTROL)?;
+        }
         poller.add(names.waker(), token::NAMES)?;
         poller.add(audit.waker(), token::AUDIT)?;
         let first_id = (begin.start << 32) + 1;
@@ -263,6 +267,7 @@ impl Monitor {
             actors: Actors::new(ActorOptions::default()),
             proofs,
             phase: Phase::Starting,
+            is_listening: false,
             policy: None,
             names,
             audit,
@@ -403,7 +408,10 @@ impl Monitor {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             };
             self.tell_root(&ready)?;
-            self.accept();
+            if let Some(control) = self.control.as_ref().filter(|_| self.begin.is_replacement) {
+                self.poller.add(control, token::CONTROL)?;
+            }
+            self.listen();
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ fn server() -> Option<World> {
 }
 
 /// Starts a server with these lines in its member; the plug-in that is written in Python is on the list.
-fn server_with(member: &str) -> Option<World> {
+pub(crate) fn server_with(member: &str) -> Option<World> {
     if !is_root() {
         return None;
     }
@@ -43,7 +43,7 @@ fn write_member(world: &World, member: &str) {
 }
 
 /// Returns the hosts. Each is the program itself by now, so it has another name than when it was started.
-fn hosts(world: &World) -> Vec<u32> {
+pub(crate) fn hosts(world: &World) -> Vec<u32> {
     let pid = world.pid();
     let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
     let is_host = |child: &u32| {
@@ -53,7 +53,7 @@ fn hosts(world: &World) -> Vec<u32> {
     text.split_ascii_whitespace().map(|child| child.parse().unwrap()).filter(is_host).collect()
 }
 
-fn request(plugin: &str, service: &str, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn request(plugin: &str, service: &str, payload: &[u8]) -> Vec<u8> {
     let mut bytes = format!("{plugin:<16}{service:<16}").into_bytes();
     bytes.extend_from_slice(payload);
     bytes
@@ -113,14 +113,14 @@ fn plugin_is_shown_told_and_replaced_while_it_is_used() {
     let (lines, code) = world.modify("D(PYEC) NONSENSE");
     let unknown = "ZWES0227W Command `D(PYEC) NONSENSE` is not known to the plug-in";
     assert_eq!((&*lines.concat(), code), (unknown, 4));
+    let old = hosts(&world);
     let (lines, code) = world.modify("REPLACE(PYEC)");
     assert_eq!(code, 0, "{lines:?}");
-    let installed = |world: &World| world.log().matches("ZWES0016I").count();
-    let before = installed(&world);
-    wait_until("the new one is installed", || {
+    wait_until("the new one is the only one", || {
         let (reply, _) = ann.call(64, &echo);
         assert_eq!((reply.code, reply.detail), (0, 0), "{}", world.log());
-        installed(&world) > before || installed(&world) >= 2
+        let now = hosts(&world);
+        now.len() == 1 && now != old
     });
     for _ in 0..50 {
         let (reply, _) = ann.call(64, &echo);
@@ -161,12 +161,12 @@ fn plugin_that_the_member_names_when_it_is_read_again_is_started_at_once() {
     let host = hosts(&world);
     write_member(&world, "");
     let (lines, _) = world.modify("RELOAD");
-    assert!(lines.concat().contains("goes on until the server is started again"), "{lines:?}");
+    assert!(lines.concat().contains("goes on until the server is replaced"), "{lines:?}");
     assert_eq!((ann.call(64, &echo).0.code, hosts(&world)), (0, host));
 }
 
 /// Says where the cgroups of a server's hosts are, when this machine has any of version 2 that may be made.
-fn cgroups_of(world: &World) -> Option<std::path::PathBuf> {
+pub(crate) fn cgroups_of(world: &World) -> Option<std::path::PathBuf> {
     let own = tender_worker::confine::Cgroup::own().ok()?;
     Some(own.directory().join(format!("tender-xmem-ZWESIS_STD-{}", world.pid()))).filter(|path| path.exists())
 }
@@ -204,8 +204,52 @@ fn plugin_has_a_cgroup_with_limits_or_it_is_told_why_not_and_what_it_started_end
         !of_host.exists() && hosts(&world).iter().any(|pid| *pid != host)
     });
     assert_eq!(world.stop().code(), Some(0), "{}", world.log());
-    wait_until("nothing is left", || {
-        std::fs::remove_dir(&base).ok();
-        !base.exists()
-    });
+    assert!(!base.exists(), "the server leaves nothing behind");
+}
+
+/// Puts a process that a plug-in might have started, in a session of its own, into the cgroup of the only host.
+fn stray_in(base: &std::path::Path) -> std::process::Child {
+    let stray = std::process::Command::new("setsid").args(["sleep", "1000"]).spawn().unwrap();
+    let hosts = std::fs::read_dir(base).unwrap().flatten().map(|entry| entry.path());
+    let host = hosts.into_iter().find(|path| path.is_dir()).unwrap();
+    std::fs::write(host.join("cgroup.procs"), stray.id().to_string()).unwrap();
+    stray
+}
+
+#[test]
+fn what_a_killed_server_has_left_is_ended_by_the_next_one_of_its_name() {
+    let Some(mut world) = server_with("ZWES.PLUGIN.ECHO=PYECHO\n") else { return };
+    let Some(base) = cgroups_of(&world) else { return println!("skipped: no cgroups of version 2 here") };
+    let mut stray = stray_in(&base);
+    world.signal(rustix::process::Signal::KILL);
+    world.ended();
+    assert!(stray.try_wait().unwrap().is_none() && base.exists(), "nobody has ended it yet");
+    world.run(&[]);
+    assert!(!stray.wait().unwrap().success());
+    assert!(!base.exists(), "its cgroups are gone");
+    // One that is started by a plug-in just before the stop.
+    let base = cgroups_of(&world).unwrap();
+    let mut stray = stray_in(&base);
+    assert_eq!(world.stop().code(), Some(0), "{}", world.log());
+    assert!(!stray.wait().unwrap().success());
+    assert!(!base.exists(), "its cgroups are gone, too");
+}
+
+#[test]
+fn host_that_cannot_be_started_leaves_no_cgroup() {
+    let Some(mut world) = server_with("ZWES.PLUGIN.ECHO=PYECHO\n") else { return };
+    let Some(base) = cgroups_of(&world) else { return println!("skipped: no cgroups of version 2 here") };
+    let cgroups =
+        || std::fs::read_dir(&base).unwrap().flatten().filter(|entry| entry.path().is_dir()).count();
+    assert_eq!(cgroups(), 1);
+    // With those of the host that is killed: enough to open the module, too few for the sockets of another one.
+    let host = hosts(&world)[0];
+    let limit = crate::world::leave_descriptors(world.pid(), 1);
+    crate::world::signal(host, rustix::process::Signal::KILL);
+    let failures = || world.log().matches("Too many open files").count();
+    wait_until("it cannot be started", || failures() >= 3);
+    crate::world::give_descriptors(world.pid(), limit);
+    wait_until("it is started again", || hosts(&world).len() == 1);
+    wait_until("only its cgroup is left", || cgroups() == 1);
+    assert_eq!(world.stop().code(), Some(0), "{}", world.log());
 }
