@@ -132,6 +132,14 @@ impl Front {
         if let Some(key) = self.busy.count(ready)
             && self.shared.awake.is_empty()
         {
+        let goes_on = self.take_from_busy(key, packet, buffer);
+        let next_ms = if self.shared.awake.is_empty() { self.shared.timers.next_ms() } else { Some(0) };
+        // It fails for no deadline that there can be.
+        self.alarm.set(next_ms, self.shared.clock).ok();
+        goes_on
+    }
+
+    fn take_from_busy(&mut self, key: Key, packet: Packet, buffer: &[u8]) -> bool {
             self.assign(key);
         }
     }
