@@ -1,5 +1,6 @@
 //! The one busy connection, for which a thread of the front waits alone: nothing of it is different for anybody.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -235,5 +236,50 @@ fn ring_that_is_opened_on_the_busy_connection_is_looked_at_at_once() {
         let mut payload = Vec::new();
         wait_until("the call is answered", || ring.receiver.try_pop(&mut payload).unwrap().is_some());
         assert_eq!(payload, b"ring");
+    });
+}
+
+#[test]
+fn busy_connection_beside_a_hot_ring_is_answered() {
+    if !is_root() {
+        return;
+    }
+    let world = server();
+    let (is_hot, is_over, served) = (AtomicBool::new(false), AtomicBool::new(false), AtomicU64::new(0));
+    let mut ann = Raw::enter(&world, ANN);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut bob = Raw::enter(&world, BOB);
+            let mut ring = open_ring(&bob);
+            let mut payload = Vec::new();
+            while !is_over.load(Ordering::Relaxed) {
+                if !is_hot.load(Ordering::Relaxed) {
+                    crate::world::pause(1);
+                }
+                // Always another one before the last is answered.
+                while is_hot.load(Ordering::Relaxed)
+                    && ring.sender.try_push(&bob.next_call(4, 8), &[7; 8]).unwrap()
+                {
+                    std::hint::spin_loop();
+                }
+                while ring.receiver.try_pop(&mut payload).unwrap().is_some() {
+                    served.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        let mut most = 0;
+        for _ in 0..20 {
+            is_hot.store(false, Ordering::Relaxed);
+            make_busy(&world, &mut ann);
+            is_hot.store(true, Ordering::Relaxed);
+            for _ in 0..50 {
+                let before = served.load(Ordering::Relaxed);
+                assert_eq!(ann.call(4, b"beside").1, b"beside");
+                most = most.max(served.load(Ordering::Relaxed) - before);
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+        println!("at most {most} calls of the ring in one of the connection");
+        assert!(most < 100_000, "{most} calls of the ring were answered meanwhile");
     });
 }
