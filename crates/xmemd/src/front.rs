@@ -124,8 +124,6 @@ struct Front {
     by_id: HashMap<u64, Key>,
     tables: HashMap<u32, Arc<Rights>>,
     buffer: Vec<u8>,
-    /// What is read and thrown away.
-    drain: Vec<u8>,
     ring_buffer: Vec<u8>,
     spin: Spin,
     busy: Busy,
@@ -211,7 +209,6 @@ impl Front {
             by_id: HashMap::new(),
             tables: HashMap::new(),
             buffer: vec![0; PACKET_BYTES_MAX + 1],
-            drain: vec![0; 64],
             ring_buffer: Vec::new(),
             spin,
             busy,
@@ -309,11 +306,8 @@ impl Front {
         }
         shared.admission.disconnected(connection.who.uid);
         shared.tell(&FromFront::Ended { connection: connection.who.id, why }, &[], Vec::new());
-        // What nobody read would make the client lose the last frame that it was sent.
         connection.shut();
-        while let crate::wire::Packet::Bytes(..) =
-            crate::wire::receive(connection.socket.as_fd(), &mut self.drain)
-        {}
+        crate::wire::drain(connection.socket.as_fd());
         drop(connection);
         if shared.is_draining && self.connections.len() == 0 {
             self.drained(true).ok();

@@ -95,7 +95,7 @@ impl Monitor {
 
     fn turn_away(&mut self, socket: &OwnedFd, known: Option<u64>, code: u32, why: &str) {
         match known {
-            None => wire::goodbye(socket.as_fd(), code, why),
+            None => wire::turn_away(socket.as_fd(), code, why),
             // The front has it, and is the one to say good-bye.
             Some(connection) => {
                 let close = ToFront::Close { connection, code, why: why.to_owned() };

@@ -253,3 +253,66 @@ fn host_that_cannot_be_started_leaves_no_cgroup() {
     wait_until("only its cgroup is left", || cgroups() == 1);
     assert_eq!(world.stop().code(), Some(0), "{}", world.log());
 }
+
+/// The plug-in in Python, but that it says to the socket that it is called with what an operator would say.
+fn plugin_that_commands() -> String {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/plugins/echo.py");
+    let source = std::fs::read_to_string(source).unwrap();
+    let (before, after) = source.split_once("    return (0, request) if").unwrap();
+    let (_, after) = after.split_once('\n').unwrap();
+    format!(
+        "{before}    end = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n\
+         \x20   end.connect(request.decode())\n\
+         \x20   try:\n        end.send(frame(16, 1, b\"FLUSH\"))\n    except OSError:\n        pass\n\
+         \x20   return 0, end.recv(PACKET)\n{after}"
+    )
+}
+
+#[test]
+fn plugin_of_a_server_without_root_is_no_operator_though_it_runs_as_one() {
+    use std::os::unix::process::CommandExt as _;
+    if !is_root() || !crate::world::has_program("/usr/bin/python3") {
+        return;
+    }
+    // In a user namespace of its own it would be turned away in any case.
+    for userns in ["NO", "YES"] {
+        let world = World::prepare(USUAL, "");
+        std::fs::create_dir(world.path("loadlib")).unwrap();
+        let module = world.path("loadlib/PYECHO");
+        std::fs::write(&module, plugin_that_commands()).unwrap();
+        std::fs::set_permissions(&module, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let digest = blake3::hash(&std::fs::read(&module).unwrap()).to_hex();
+        std::fs::write(world.path("parmlib/authorised"), format!("PYECHO blake3:{digest} plugin\n")).unwrap();
+        write_member(&world, &format!("ZWES.PLUGIN.ECHO=PYECHO\nZWES.USERNS={userns}\n"));
+        world.saf(&[
+            "RDEFINE FACILITY ZWES.IS.PYECHO.* UACC(READ)",
+            // Not even what a profile gives its user.
+            "RDEFINE FACILITY ZWES.IS.OPER.* UACC(NONE)",
+            "PERMIT ZWES.IS.OPER.* CLASS(FACILITY) ID(ANN) ACCESS(UPDATE)",
+        ]);
+        for name in ["", "saf.db", "parmlib", "parmlib/authorised", "loadlib", "loadlib/PYECHO"] {
+            std::os::unix::fs::chown(world.path(name), Some(ANN), Some(ANN)).unwrap();
+        }
+        let log = world.path("log");
+        let mut server = world.command(&[]).arg("--log").arg(&log).uid(ANN).gid(ANN).spawn().unwrap();
+        world.wait_for_log("ZWES0109I");
+        let mut ann = Raw::enter(&world, ANN);
+        let control = world.path("run/ZWESIS_STD/control").display().to_string();
+        let (reply, heard) = ann.call(64, &request("PYECHO", "ECHO", control.as_bytes()));
+        assert_eq!((reply.code, reply.detail), (0, 0), "{}", world.log());
+        let (heard, text) = tender_xmem::frame::Header::decode_packet(&heard).unwrap();
+        let text = String::from_utf8_lossy(text);
+        assert_eq!((heard.kind, heard.code), (tender_xmem::frame::Kind::Goodbye, 33), "{text}");
+        let why = if userns == "YES" { "a plug-in is no operator" } else { "" };
+        assert!(text.contains(why), "{text}");
+        world.wait_for_log("ZWES0266W");
+        // Who started the server still is one.
+        let options = world.options();
+        let connect = || tender_xmem::control::Control::connect(&"ZWESIS_STD".parse().unwrap(), &options);
+        let mut owner = crate::world::as_user(ANN, connect).unwrap();
+        let mut output = owner.modify("STOP").unwrap();
+        let lines: Vec<String> = output.by_ref().map(|line| line.unwrap()).collect();
+        assert_eq!(output.outcome().unwrap(), 0, "{lines:?}");
+        assert_eq!(server.wait().unwrap().code(), Some(0), "{}", world.log());
+    }
+}
