@@ -254,6 +254,22 @@ fn host_that_cannot_be_started_leaves_no_cgroup() {
     assert_eq!(world.stop().code(), Some(0), "{}", world.log());
 }
 
+#[test]
+fn module_that_is_no_program_is_told_and_nothing_else_suffers() {
+    let Some(world) = server_with("ZWES.PLUGIN.ECHO=PYECHO\nZWES.PLUGIN.TEXT=NOPROG\n") else { return };
+    // On the list by now, and still no program.
+    let module = world.path("loadlib/NOPROG");
+    std::fs::write(&module, "no program at all\n").unwrap();
+    std::fs::set_permissions(&module, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let list = world.path("parmlib/authorised");
+    let digest = blake3::hash(&std::fs::read(&module).unwrap()).to_hex();
+    let text = std::fs::read_to_string(&list).unwrap();
+    std::fs::write(&list, format!("{text}NOPROG blake3:{digest} plugin\n")).unwrap();
+    world.wait_for_log("run the module: Exec format error");
+    let mut ann = Raw::enter(&world, ANN);
+    assert_eq!(ann.call(64, &request("PYECHO", "ECHO", b"x")).0.code, 0);
+}
+
 /// The plug-in in Python, but that it says to the socket that it is called with what an operator would say.
 fn plugin_that_commands() -> String {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/plugins/echo.py");
