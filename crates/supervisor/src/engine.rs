@@ -65,7 +65,9 @@ const PIECE_BYTES: usize = 64 << 10;
 /// no other children and no other threads that start any. SIGTERM and SIGINT shut down, a second one without grace
 /// time; SIGHUP reloads and opens log files anew.
 ///
-/// Errors: nothing was started then, and nothing is left behind.
+/// Errors: all but one come before anything is started, and then nothing is left behind. When events cannot be waited for any
+/// more ([`SuperviseError::System`]), components go on without a supervisor; the next one of the instance stops them before it
+/// starts its own.
 pub fn run(plan: Plan, options: Options) -> Result<Exit, SuperviseError> {
     let mut engine = Engine::new(plan, options)?;
     engine.clear_orphans();

@@ -14,6 +14,8 @@
 //! process that gets one has to end, because it may be half of one thing and half of another.
 
 mod cgroup;
+// The library for filters is empty on other architectures, and so would be the tables.
+#[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), path = "confine/no_filter.rs")]
 mod filter;
 mod limits;
 mod namespaces;

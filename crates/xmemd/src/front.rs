@@ -1,8 +1,9 @@
 //! The front: it decodes every byte that clients send, and has no power to misuse.
 //!
 //! One event loop. Rings that were used a moment ago are looked at without being asked to, for as long as that pays;
-//! everything else wakes the loop through epoll, but for one connection that is busy: a thread of its own waits for that. What needs neither privilege nor policy is answered here; a call that
-//! the table of its connection does not grant goes no further than that.
+//! everything else wakes the loop through epoll, but for one connection that is busy: a thread of its own waits for that.
+//! What needs neither privilege nor policy is answered here; a call that the table of its connection does not grant goes no
+//! further than that.
 
 mod admission;
 mod busy;
@@ -15,6 +16,7 @@ mod report;
 mod rights;
 mod rings;
 mod slab;
+mod turns;
 
 use std::collections::HashMap;
 use std::io;
@@ -27,7 +29,7 @@ use tender_xmem::frame::PACKET_BYTES_MAX;
 use tender_xmem::ring::Spin;
 
 use self::admission::Admission;
-use self::busy::{Both, Busy};
+use self::busy::Busy;
 use self::calls::Pending;
 pub(crate) use self::calls::{Logging, Said};
 pub(crate) use self::connection::Connection;
@@ -36,6 +38,7 @@ use self::plugins::Plugins;
 use self::report::Counters;
 use self::rights::Rights;
 use self::slab::{Key, Slab};
+use self::turns::Turns;
 use crate::alarm::Alarm;
 use crate::channel::Channel;
 use crate::link::{Begin, FromFront, FrontToRoot, RootToFront};
@@ -121,8 +124,6 @@ struct Front {
     by_id: HashMap<u64, Key>,
     tables: HashMap<u32, Arc<Rights>>,
     buffer: Vec<u8>,
-    /// What is read and thrown away.
-    drain: Vec<u8>,
     ring_buffer: Vec<u8>,
     spin: Spin,
     busy: Busy,
@@ -144,27 +145,28 @@ pub(crate) fn run() -> Result<(), RoleError> {
     let mut front = Front::new(root, *begin, monitor, Busy::new(to_thread))?;
     let poller = front.shared.poller.clone();
     front.root.send(&FrontToRoot::Ready, &[], Vec::new())?;
-    let both = Arc::new(Both::new(front));
-    busy::start(&both, assignments)?;
-    work(&both, &poller)
+    let turns = Arc::new(Turns::new(front));
+    busy::start(&turns, assignments)?;
+    work(&turns, &poller)
 }
 
 /// The event loop.
-fn work(both: &Both, poller: &Poller) -> Result<(), RoleError> {
+fn work(turns: &Turns<Front>, poller: &Poller) -> Result<(), RoleError> {
     let mut ready = Vec::new();
-    let mut front = both.lock_first();
+    let mut front = turns.lock_first();
+    let mut has_looked = false;
     loop {
-        let timeout = front.prepare()?;
+        let timeout = front.prepare(has_looked)?;
         drop(front);
         poller.wait(timeout, &mut ready)?;
-        front = both.lock_first();
+        front = turns.lock_first();
         for ready in &ready {
             if !front.handle(*ready)? {
                 return Ok(());
             }
         }
         front.look_for_busy(&ready);
-        front.serve_rings();
+        has_looked = front.serve_rings();
     }
 }
 
@@ -207,7 +209,6 @@ impl Front {
             by_id: HashMap::new(),
             tables: HashMap::new(),
             buffer: vec![0; PACKET_BYTES_MAX + 1],
-            drain: vec![0; 64],
             ring_buffer: Vec::new(),
             spin,
             busy,
@@ -215,7 +216,9 @@ impl Front {
     }
 
     /// What is to be done before waiting; says how long to wait, without end for `None`.
-    fn prepare(&mut self) -> Result<Option<u64>, RoleError> {
+    ///
+    /// `has_looked` says that rings were just looked at for as long as it is worth it.
+    fn prepare(&mut self, has_looked: bool) -> Result<Option<u64>, RoleError> {
         // The clock is asked when the alarm rings or has to be set anew: not for each call.
         if self.alarm.is_due() {
             let now_ms = self.shared.clock.now_ms();
@@ -223,7 +226,7 @@ impl Front {
                 self.due(timer)?;
             }
         }
-        let timeout = self.rings_have_work().then_some(0);
+        let timeout = self.rings_have_work(has_looked).then_some(0);
         self.alarm.set(self.shared.timers.next_ms(), self.shared.clock)?;
         Ok(timeout)
     }
@@ -303,11 +306,8 @@ impl Front {
         }
         shared.admission.disconnected(connection.who.uid);
         shared.tell(&FromFront::Ended { connection: connection.who.id, why }, &[], Vec::new());
-        // What nobody read would make the client lose the last frame that it was sent.
         connection.shut();
-        while let crate::wire::Packet::Bytes(..) =
-            crate::wire::receive(connection.socket.as_fd(), &mut self.drain)
-        {}
+        crate::wire::drain(connection.socket.as_fd());
         drop(connection);
         if shared.is_draining && self.connections.len() == 0 {
             self.drained(true).ok();

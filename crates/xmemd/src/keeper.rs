@@ -72,7 +72,11 @@ impl Keeper {
                 match self.root.receive() {
                     Ok(None) => return Ok(Some(())),
                     Ok(Some(message)) => self.told_by_root(message)?,
-                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+                    // What it was asked for before it was told to end is done and answered.
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                        self.orders()?;
+                        return Ok(None);
+                    }
                     Err(error) => return Err(error),
                 }
             },

@@ -39,6 +39,9 @@ pub(crate) struct Begin {
     pub(crate) is_cold: bool,
     /// Where the sockets are, to be shown.
     pub(crate) run: PathBuf,
+    /// Whether it is to take the place of others, which serve until it is ready.
+    #[serde(default)]
+    pub(crate) is_replacement: bool,
 }
 
 /// Every box to the root process, before anything else: it is in its sandbox, and this is what that became.

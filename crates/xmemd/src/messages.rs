@@ -120,7 +120,9 @@ catalogue! {
     COLD_REFUSED = "ZWES0282W" "{} is taken at the start only: stop the server and start it with {}";
     REFUSED_MORE = "ZWES0283W" "Refused {} more times within {} s to uid {}: {}; the audit log has each of them";
     PLUGIN_RELOADED = "ZWES0284I" "Plug-in {}: {}";
-    RELOADED_LATER = "ZWES0285I" "From the next start: {}";
+    RELOADED_LATER = "ZWES0285I" "Counts from {}: {}";
+    NOT_STARTED_AGAIN = "ZWES0286W" "Process {} cannot be started: {}; it is tried again in {} ms";
+    RELOADED_WITHOUT = "ZWES0287I" "{} does not count: {}";
 }
 
 #[cfg(test)]

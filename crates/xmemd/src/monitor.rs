@@ -71,6 +71,8 @@ mod token {
     pub(super) const WORKER: u64 = 2 << 32;
     /// With the number of a host below.
     pub(super) const HOST: u64 = 3 << 32;
+    /// With the number of a keeper below.
+    pub(super) const REPLACED_KEEPER: u64 = 4 << 32;
 }
 
 /// A deadline.
@@ -162,7 +164,14 @@ pub(crate) struct Monitor {
     root: Channel,
     front: Option<Channel>,
     keeper: Option<Channel>,
+    keeper_number: u64,
+    /// Whether the profiles that are in force are those of the keeper.
+    is_keeper_heard: bool,
+    /// Keepers before that one which have not answered everything.
+    replaced_keepers: HashMap<u64, Channel>,
     listener: Option<OwnedFd>,
+    /// Whether connections are waited for.
+    is_listening: bool,
     control: Option<OwnedFd>,
     operators: HashMap<u64, Operator>,
     commanding: HashMap<u64, Commanding>,
@@ -238,8 +247,10 @@ impl Monitor {
             rustix::io::ioctl_fionbio(socket, true).map_err(io::Error::from)?;
         }
         poller.add(&root, token::ROOT)?;
-        poller.add(&listener, token::LISTENER)?;
-        poller.add(&control, token::CONTROL)?;
+        if !begin.is_replacement {
+            // Operators hear that it is not ready; those of a server that is being replaced are heard by that one.
+            poller.add(&control, token::CONTROL)?;
+        }
         poller.add(names.waker(), token::NAMES)?;
         poller.add(audit.waker(), token::AUDIT)?;
         let first_id = (begin.start << 32) + 1;
@@ -252,7 +263,11 @@ impl Monitor {
             root,
             front: None,
             keeper: None,
+            keeper_number: 0,
+            is_keeper_heard: false,
+            replaced_keepers: HashMap::new(),
             listener: Some(listener),
+            is_listening: false,
             control: Some(control),
             operators: HashMap::new(),
             commanding: HashMap::new(),
@@ -320,6 +335,7 @@ impl Monitor {
                 }
             }
             token::AUDIT => self.audit_written(),
+            other if other >> 32 == 4 => self.hear_replaced_keeper(other & u64::from(u32::MAX))?,
             other if other >> 32 == 3 => self.hear_host(other & u64::from(u32::MAX)),
             other if other >> 32 == 2 => self.hear_worker(other & u64::from(u32::MAX)),
             other if other >> 32 == 1 => self.hear_operator(other & u64::from(u32::MAX)),
@@ -349,12 +365,7 @@ impl Monitor {
         match message.head()? {
             ToMonitor::Begin(_) => return Err(RoleError::Order),
             ToMonitor::Front => self.front_started(message.take_fd()?)?,
-            ToMonitor::Keeper => {
-                self.keeper_ended();
-                let keeper = Channel::new(message.take_fd()?)?;
-                self.poller.add(&keeper, token::KEEPER)?;
-                self.keeper = Some(keeper);
-            }
+            ToMonitor::Keeper => self.keeper_started(message.take_fd()?)?,
             ToMonitor::Settings(settings) => {
                 self.settings = (*settings).clone();
                 self.proofs.set_attempts(self.settings.auth_attempts_max);
@@ -403,7 +414,10 @@ impl Monitor {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             };
             self.tell_root(&ready)?;
-            self.accept();
+            if let Some(control) = self.control.as_ref().filter(|_| self.begin.is_replacement) {
+                self.poller.add(control, token::CONTROL)?;
+            }
+            self.listen();
         }
         Ok(())
     }

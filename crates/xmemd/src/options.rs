@@ -45,8 +45,11 @@ tender-xmemd: the cross-memory server
                    [--parmlib DIR] [--database PATH] [--log FILE]
   tender-xmemd --version
 
+--parmlib is the directory of the member ZWESIPxx and of the list of authorised modules. --database is where the profiles
+are, whatever ZWES.SAF.DATABASE says in the member, now or when it is read again. --log is appended to.
+
 It stays in the foreground and prints to standard output. SIGTERM stops it when calls under way have ended, SIGHUP reads
-the parameters again, SIGUSR2 replaces it by the program that now is where it was started from.
+the parameters again, SIGUSR2 replaces it by the module ZWESIS01 of the list of authorised modules.
 
 Example:  tender-xmemd run NAME=ZWESIS_TEST --parmlib /etc/tender/xmem
 ";

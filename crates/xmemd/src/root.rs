@@ -11,6 +11,7 @@
 //! A box that ends is started again, after a pause that grows while it keeps ending; its callers get 36, and the others go
 //! on.
 
+mod again;
 mod boxes;
 mod cgroups;
 mod host;
@@ -66,6 +67,8 @@ enum Timer {
     Start,
     /// A box is started again.
     Again(Kind, u64),
+    /// A box that was told to end alone has not.
+    Late(BoxId),
     /// A stop has taken too long.
     Drain,
     /// Boxes that were told to end have not.
@@ -320,8 +323,12 @@ impl Root {
                 Ok(())
             }
             Timer::Again(kind, set) => {
-                if set == self.set && self.phase != Phase::Ending {
-                    self.start_again(kind)?;
+                self.pause_is_over(kind, set);
+                Ok(())
+            }
+            Timer::Late(id) => {
+                if let Some(boxed) = self.boxes.get(&id) {
+                    boxed.kill();
                 }
                 Ok(())
             }
@@ -405,71 +412,5 @@ impl Root {
         for boxed in self.boxes.values_mut() {
             boxed.close(&self.poller);
         }
-    }
-
-    /// Reads the member again; says what came of it.
-    fn reload(&mut self) -> Vec<String> {
-        let read = start::read(&self.options, &self.places.parmlib, &self.print);
-        let (fresh, database) = match read {
-            Ok(read) if read.is_usable => {
-                (Settings::from(&read.settings), start::database(&self.options, &read))
-            }
-            Ok(_) => {
-                let text = messages::RELOAD_FAILED.with(&[&"the member has errors and is strict"]);
-                self.print.line(crate::sysprint::stamped("ROOT", &text));
-                return vec![text];
-            }
-            Err(error) => {
-                self.print.say(messages::RELOAD_FAILED, &[&error.text]);
-                return vec![messages::RELOAD_FAILED.with(&[&error.text])];
-            }
-        };
-        if !database.exists() {
-            let text = messages::RELOAD_FAILED.with(&[&start::no_database(&database)]);
-            self.print.line(crate::sysprint::stamped("ROOT", &text));
-            return vec![text];
-        }
-        let changed = fresh
-            .parameters
-            .iter()
-            .filter(|parameter| !self.settings.parameters.contains(parameter))
-            .chain(self.settings.parameters.iter().filter(|old| !fresh.parameters.contains(old)))
-            .map(|(key, _)| key.as_str())
-            .collect::<std::collections::BTreeSet<_>>();
-        let changed: Vec<&str> = changed.into_iter().collect();
-        let mut lines = vec![messages::RELOADED.with(&[&if changed.is_empty() {
-            "nothing has changed".to_owned()
-        } else {
-            changed.join(", ")
-        }])];
-        let later: Vec<&str> =
-            changed.iter().copied().filter(|key| reload::is_for_the_next_start(key)).collect();
-        if !later.is_empty() {
-            lines.push(messages::RELOADED_LATER.with(&[&later.join(", ")]));
-        }
-        lines.extend(reload::plugins(&self.settings.plugins, &fresh.plugins));
-        for line in &lines {
-            self.print.line(crate::sysprint::stamped("ROOT", line));
-        }
-        let held_to = |settings: &Settings| {
-            (
-                settings.runas_uids.clone(),
-                settings.ports.clone(),
-                settings.places.clone(),
-                settings.is_inspect_on,
-            )
-        };
-        let are_workers_old = held_to(&fresh) != held_to(&self.settings);
-        self.settings = fresh;
-        if are_workers_old {
-            // Workers are held to what they were started with; the next order starts others.
-            self.boxes.values().filter(|boxed| matches!(boxed.kind, Kind::Worker(_))).for_each(Boxed::kill);
-        }
-        self.tell_monitor(&ToMonitor::Settings(Box::new(self.settings.clone())), Vec::new());
-        if database != self.places.database {
-            self.places.database = database;
-            self.renew_keeper();
-        }
-        lines
     }
 }

@@ -52,13 +52,23 @@ fn to_packet(received: Result<tender_xmem::socket::Packet, SocketError>) -> Pack
     }
 }
 
-/// Says good-bye on a socket, if there is room for that.
-pub(crate) fn goodbye(socket: BorrowedFd<'_>, code: u32, why: &str) {
+/// Says good-bye on a socket that is closed then.
+pub(crate) fn turn_away(socket: BorrowedFd<'_>, code: u32, why: &str) {
     let mut header = Header::new(Kind::Goodbye, 0);
     header.code = code;
     header.length = u32::try_from(why.len()).unwrap_or(0);
     // Whoever does not read will see the end of file.
     send(socket, &header, why.as_bytes(), &[]).ok();
+    // It may have sent already. It fails when the other end is gone.
+    rustix::net::shutdown(socket, rustix::net::Shutdown::Read).ok();
+    drain(socket);
+}
+
+/// Throws away what was sent on a socket that is shut for reading: what nobody read would make the other end lose the last
+/// that it was sent.
+pub(crate) fn drain(socket: BorrowedFd<'_>) {
+    // One that is longer is cut, and gone as well.
+    while let Packet::Bytes(..) | Packet::Violation(_) = receive(socket, &mut [0; 64]) {}
 }
 
 /// Puts the number of the audit record into a refusal.
@@ -78,5 +88,23 @@ mod tests {
         let text = r#"{"subject":"A","class":"C","resource":"R","level":"READ","rule":"x","remedy":"y"}"#;
         let refusal: tender_xmem::Refusal = serde_json::from_str(&with_reference(text, 7)).unwrap();
         assert_eq!((refusal.reference, &*refusal.subject), (7, "A"));
+    }
+
+    #[test]
+    fn word_at_the_door_is_heard_whatever_was_sent_before() {
+        use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
+        use std::os::fd::AsFd as _;
+        let flags = SocketFlags::CLOEXEC;
+        let (ours, theirs) =
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
+        for bytes in [10, 5000, 10] {
+            rustix::net::send(&theirs, &vec![7; bytes], SendFlags::NOSIGNAL).unwrap();
+        }
+        turn_away(ours.as_fd(), DENIED, "no");
+        drop(ours);
+        let mut buffer = [0; 100];
+        let Packet::Bytes(bytes, None) = receive(theirs.as_fd(), &mut buffer) else { panic!("nothing") };
+        let (header, why) = Header::decode_packet(&buffer[..bytes]).unwrap();
+        assert_eq!((header.kind, header.code, why), (Kind::Goodbye, DENIED, &b"no"[..]));
     }
 }

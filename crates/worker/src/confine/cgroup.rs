@@ -3,6 +3,10 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 
 /// A directory in the cgroup file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +33,17 @@ impl Cgroup {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
+        Self::made(directory)
+    }
+
+    /// Makes the directory as [`create`](Self::create) does, for one alone: one that is there already is an error.
+    pub fn create_new(directory: impl Into<PathBuf>) -> io::Result<Self> {
+        let directory = directory.into();
+        fs::create_dir(&directory)?;
+        Self::made(directory)
+    }
+
+    fn made(directory: PathBuf) -> io::Result<Self> {
         // In a file system that is no cgroup the directory can be made as well.
         if !directory.join("cgroup.procs").exists() {
             let _empty_again = fs::remove_dir(&directory);
@@ -145,8 +160,35 @@ impl Cgroup {
         Ok(events.lines().any(|line| line == "populated 0"))
     }
 
-    /// Removes it; fails while a process is in it.
+    /// Waits until no process is in it or below it, at most so long; says whether that is so.
+    pub fn wait_until_empty(&self, timeout: Duration) -> io::Result<bool> {
+        let events = fs::File::open(self.directory.join("cgroup.events"))?;
+        let deadline = Instant::now() + timeout;
+        let mut text = [0; 256];
+        loop {
+            // Reading is what makes the file tell of the next change.
+            let length = rustix::io::pread(&events, &mut text, 0)?;
+            let is_empty = text[..length].split(|byte| *byte == b'\n').any(|line| line == b"populated 0");
+            let left = deadline.saturating_duration_since(Instant::now());
+            if is_empty || left.is_zero() {
+                return Ok(is_empty);
+            }
+            let timeout = Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            };
+            match rustix::event::poll(&mut [PollFd::new(&events, PollFlags::PRI)], Some(&timeout)) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Removes it with those below it; fails while a process is in one of them.
     pub fn remove(&self) -> io::Result<()> {
+        for below in self.below() {
+            below.remove()?;
+        }
         fs::remove_dir(&self.directory)
     }
 }

@@ -22,23 +22,12 @@ type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// Sets the filters of a role. Nothing that sets up a sandbox can be called afterwards.
 pub(super) fn apply(role: Role, more: &[libc::c_long], report: &mut Report) -> Result<(), ConfineError> {
-    let level = match TargetArch::try_from(std::env::consts::ARCH) {
-        Err(_) => Level::Missing(format!("no tables for {}", std::env::consts::ARCH)),
-        Ok(_) if cfg!(not(any(target_arch = "x86_64", target_arch = "aarch64"))) => {
-            Level::Missing(format!("no tables for {}", std::env::consts::ARCH))
-        }
-        Ok(arch) => match programs(role, more, arch) {
-            Ok(programs) => {
-                for program in &programs {
-                    seccompiler::apply_filter(program)
-                        .map_err(|error| ConfineError::Filter(error.to_string()))?;
-                }
-                Level::Full
-            }
-            Err(error) => return Err(ConfineError::Filter(error.to_string())),
-        },
-    };
-    report.note(Mechanism::Seccomp, level);
+    let failed = |error: &dyn std::fmt::Display| ConfineError::Filter(error.to_string());
+    let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|error| failed(&error))?;
+    for program in programs(role, more, arch).map_err(|error| failed(&error))? {
+        seccompiler::apply_filter(&program).map_err(|error| failed(&error))?;
+    }
+    report.note(Mechanism::Seccomp, Level::Full);
     Ok(())
 }
 

@@ -354,10 +354,14 @@ fn cgroup_holds_limits_and_kills_all_at_once() {
         std::fs::read_to_string(path.join("cgroup.procs")).unwrap().lines().count() == 3
     });
     assert!(!cgroup.is_empty().unwrap() && cgroup.remove().is_err());
+    assert!(Cgroup::create_new(&path).is_err_and(|error| error.kind() == std::io::ErrorKind::AlreadyExists));
+    let below = Cgroup::create_new(path.join("below")).unwrap();
+    assert!(!cgroup.wait_until_empty(std::time::Duration::from_millis(1)).unwrap());
     cgroup.kill().unwrap();
     shell.wait().unwrap();
-    world::eventually("it is empty", || cgroup.is_empty().unwrap());
+    assert!(cgroup.wait_until_empty(std::time::Duration::from_secs(60)).unwrap());
     cgroup.remove().unwrap();
+    assert!(!below.directory().exists());
     let elsewhere = tempfile::tempdir().unwrap();
     assert!(Cgroup::create(elsewhere.path().join("none")).is_err());
     assert!(!elsewhere.path().join("none").exists());

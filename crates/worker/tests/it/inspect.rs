@@ -79,6 +79,11 @@ fn memory_of_an_allowed_user_is_read() {
     }
     let mut worker = Worker::start(Kind::Inspect, &settings());
     let target = Target::start(ALICE);
+    // It still changes its stack while it starts.
+    world::eventually("it waits for its input", || {
+        let call = std::fs::read_to_string(format!("/proc/{}/syscall", target.process.id())).unwrap();
+        call.starts_with(&format!("{} 0x0 ", libc::SYS_read))
+    });
     let (_, end) = target.mapping("[stack]").unwrap();
     let at = end - 65_536;
     let expected = {

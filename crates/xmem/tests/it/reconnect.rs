@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::{Child, Command};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use tender_xmem::client::{Call, Client, Options};
@@ -15,13 +16,17 @@ fn call_after_the_server_came_back_is_made_on_a_new_connection() {
     for ring in [false, true] {
         let run = tempfile::tempdir().expect("a directory");
         let first = Server::start(run.path());
+        let old = Arc::clone(&first.orders);
         let client = first.client(ring);
-        client.call(ECHO, b"1").expect("answered");
+        client.call(EXECUTE, b"1").expect("answered");
         drop(first);
-        let _second = Server::start(run.path());
+        let second = Server::start(run.path());
         // A client that has not noticed yet may still put it into the ring of the dead server, and cannot know then.
-        let again = client.start(Call { repeatable: true, ..Call::new(ECHO, b"2") }).expect("sent");
+        let again = client.start(Call { repeatable: true, ..Call::new(EXECUTE, b"2") }).expect("sent");
         assert_eq!(again.wait().expect("answered").payload, b"2", "ring: {ring}");
+        assert_eq!(*old.executed.lock().expect("a lock"), [b"1"], "ring: {ring}");
+        assert_eq!(*second.orders.executed.lock().expect("a lock"), [b"2"], "ring: {ring}");
+        assert_eq!(second.orders.connections.load(Ordering::SeqCst), 1, "ring: {ring}");
     }
 }
 

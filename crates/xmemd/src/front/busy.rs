@@ -9,19 +9,19 @@
 //!
 //! While its own thread waits for it the event loop does not look for packets of that connection, so that they stay in
 //! order; it goes on with everything else: timers, other clients, the monitor, the end of the process. Everything that the
-//! front has is behind one lock, which the event loop gets first when it wants it. Whoever ends a connection shuts its
-//! socket for reading, and that wakes the thread; it is the thread that reads what is left then.
+//! front has is behind one lock, for which the two take [`Turns`]. Whoever ends a connection shuts its socket for reading,
+//! and that wakes the thread; it is the thread that reads what is left then.
 
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use tender_xmem::frame::PACKET_BYTES_MAX;
 
 use super::slab::Key;
+use super::turns::Turns;
 use super::{Front, kind};
 use crate::poller::Ready;
 use crate::wire::{self, Packet};
@@ -68,35 +68,6 @@ impl Busy {
     }
 }
 
-/// The front between its two threads.
-#[derive(Debug)]
-pub(super) struct Both {
-    front: Mutex<Front>,
-    /// The event loop wants it.
-    is_wanted: AtomicBool,
-}
-
-impl Both {
-    pub(super) fn new(front: Front) -> Self {
-        Self { front: Mutex::new(front), is_wanted: AtomicBool::new(false) }
-    }
-
-    /// For the event loop: it comes next, however much the other thread has to do.
-    pub(super) fn lock_first(&self) -> MutexGuard<'_, Front> {
-        self.is_wanted.store(true, Ordering::Relaxed);
-        let front = self.front.lock().unwrap_or_else(PoisonError::into_inner);
-        self.is_wanted.store(false, Ordering::Relaxed);
-        front
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Front> {
-        while self.is_wanted.load(Ordering::Relaxed) {
-            std::thread::yield_now();
-        }
-        self.front.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// A front of which one thread has failed is started anew as a whole.
 struct WholeFront;
 
@@ -109,15 +80,15 @@ impl Drop for WholeFront {
 }
 
 /// Starts the thread.
-pub(super) fn start(both: &Arc<Both>, assignments: Receiver<Assignment>) -> std::io::Result<()> {
-    let both = Arc::clone(both);
+pub(super) fn start(turns: &Arc<Turns<Front>>, assignments: Receiver<Assignment>) -> std::io::Result<()> {
+    let turns = Arc::clone(turns);
     std::thread::Builder::new().name("busy".to_owned()).spawn(move || {
         let _whole = WholeFront;
         let mut buffer = vec![0; PACKET_BYTES_MAX + 1];
         for Assignment { key, socket } in assignments {
             loop {
                 let packet = wire::receive_waiting(socket.as_fd(), &mut buffer);
-                if !both.lock().take_busy(key, packet, &buffer) {
+                if !turns.lock().take_busy(key, packet, &buffer) {
                     break;
                 }
             }
@@ -157,7 +128,18 @@ impl Front {
     }
 
     /// Takes what came on the busy connection; false when the thread is not to wait for it any more.
+    ///
+    /// The event loop sleeps meanwhile and has to hear of what was begun: of a deadline before the one that it waits for, and
+    /// of a ring, which it looks at without being asked to.
     fn take_busy(&mut self, key: Key, packet: Packet, buffer: &[u8]) -> bool {
+        let goes_on = self.take_from_busy(key, packet, buffer);
+        let next_ms = if self.shared.awake.is_empty() { self.shared.timers.next_ms() } else { Some(0) };
+        // It fails for no deadline that there can be.
+        self.alarm.set(next_ms, self.shared.clock).ok();
+        goes_on
+    }
+
+    fn take_from_busy(&mut self, key: Key, packet: Packet, buffer: &[u8]) -> bool {
         let is_idle = matches!(packet, Packet::Nothing);
         match packet {
             Packet::Bytes(bytes, fd) => self.packet(key, &buffer[..bytes], fd),

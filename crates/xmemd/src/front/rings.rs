@@ -55,11 +55,11 @@ impl Front {
     }
 
     /// Waits a little for rings; has them ring their bells when nothing comes. Says whether something came.
-    pub(super) fn rings_have_work(&mut self) -> bool {
+    pub(super) fn rings_have_work(&mut self, has_looked: bool) -> bool {
         if self.shared.awake.is_empty() {
             return false;
         }
-        if self.spin_for_rings() {
+        if !has_looked && self.spin_for_rings() {
             return true;
         }
         let mut has_work = false;
@@ -83,8 +83,9 @@ impl Front {
         has_work
     }
 
-    /// Serves the rings that are awake, for as long as calls come one after the other.
-    pub(super) fn serve_rings(&mut self) {
+    /// Serves the rings that are awake, for as long as calls come one after the other; says whether it has looked for more
+    /// in vain.
+    pub(super) fn serve_rings(&mut self) -> bool {
         for _ in 0..TURNS {
             let mut place = 0;
             let mut has_served = false;
@@ -92,10 +93,14 @@ impl Front {
                 has_served |= self.take_ring(key, TURN_MAX);
                 place += 1;
             }
-            if !has_served || !self.spin_for_rings() {
-                return;
+            if !has_served {
+                return false;
+            }
+            if !self.spin_for_rings() {
+                return true;
             }
         }
+        false
     }
 
     /// Looks at the rings that are awake for as long as that seems worth it; says whether there is a call.

@@ -7,7 +7,7 @@ use tender_saf::LinuxIdentity;
 
 use super::names::{Found, Names};
 use super::peer::{self, Peer};
-use super::{Connection, Monitor, Phase, Timer, tables};
+use super::{Connection, Monitor, Phase, Timer, tables, token};
 use crate::link::{Newcomer, ToFront};
 use crate::messages;
 use crate::wire;
@@ -29,6 +29,19 @@ pub(crate) struct Waiting {
 }
 
 impl Monitor {
+    /// Waits for connections as long as there is somebody to hand them to: those that come before wait at the door, and
+    /// nobody is woken by them again and again.
+    pub(super) fn listen(&mut self) {
+        let Some(listener) = &self.listener else { return };
+        let is_to_listen = self.phase == Phase::Ready && self.front.is_some();
+        if is_to_listen && !self.is_listening {
+            self.is_listening = self.poller.add(listener, token::LISTENER).is_ok();
+        } else if !is_to_listen && self.is_listening {
+            self.poller.remove(listener);
+            self.is_listening = false;
+        }
+    }
+
     /// Takes the connections that wait.
     pub(super) fn accept(&mut self) {
         if self.phase != Phase::Ready || self.front.is_none() {
@@ -82,7 +95,7 @@ impl Monitor {
 
     fn turn_away(&mut self, socket: &OwnedFd, known: Option<u64>, code: u32, why: &str) {
         match known {
-            None => wire::goodbye(socket.as_fd(), code, why),
+            None => wire::turn_away(socket.as_fd(), code, why),
             // The front has it, and is the one to say good-bye.
             Some(connection) => {
                 let close = ToFront::Close { connection, code, why: why.to_owned() };

@@ -129,7 +129,8 @@ impl std::fmt::Debug for Step {
 /// A call that waits for somebody.
 pub(super) enum Waits {
     Worker(AfterWork),
-    Keeper(AfterCommit),
+    /// By its number.
+    Keeper(u64, AfterCommit),
     Names(AfterNames),
 }
 
@@ -137,7 +138,7 @@ impl std::fmt::Debug for Waits {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
             Self::Worker(_) => "worker",
-            Self::Keeper(_) => "keeper",
+            Self::Keeper(..) => "keeper",
             Self::Names(_) => "names",
         })
     }
@@ -221,7 +222,12 @@ impl Monitor {
             Step::Work { work, fds, then } => self.order(asked, *work, fds, then),
             Step::Commit { who, what, changes, then } => {
                 let ticket = self.ticket();
-                self.waits.insert(ticket, (asked, Waits::Keeper(then)));
+                self.waits.insert(ticket, (asked, Waits::Keeper(self.keeper_number, then)));
+                if !self.is_keeper_heard {
+                    // What was planned on the profiles of another database has no business in this one.
+                    return self
+                        .committed(ticket, Err(("the profiles are just being read".to_owned(), true)));
+                }
                 let sent = match &mut self.keeper {
                     Some(keeper) => {
                         keeper.send(&ToKeeper::Commit { ticket, who, what }, &changes, Vec::new())
@@ -265,15 +271,16 @@ impl Monitor {
 
     /// A transaction was made, or not.
     pub(super) fn committed(&mut self, ticket: u64, came: Committed) {
-        if let Some((asked, Waits::Keeper(then))) = self.waits.remove(&ticket) {
+        if let Some((asked, Waits::Keeper(_, then))) = self.waits.remove(&ticket) {
             let step = then(self, asked, came);
             self.follow(asked, step);
         }
     }
 
     /// What a keeper was asked for and has not answered.
-    pub(super) fn waiting_for_keeper(&self) -> Vec<u64> {
-        let waits = self.waits.iter().filter(|(_, (_, waits))| matches!(waits, Waits::Keeper(_)));
+    pub(super) fn waiting_for_keeper(&self, number: u64) -> Vec<u64> {
+        let is_asked = |waits: &Waits| matches!(waits, Waits::Keeper(asked, _) if *asked == number);
+        let waits = self.waits.iter().filter(|(_, (_, waits))| is_asked(waits));
         waits.map(|(ticket, _)| *ticket).collect()
     }
 

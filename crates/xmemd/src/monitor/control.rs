@@ -58,14 +58,20 @@ impl Monitor {
             let Some(control) = &self.control else { return };
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
             let Ok(socket) = rustix::net::accept_with(control, flags) else { return };
-            let peer = match peer::identify(socket.as_fd(), self.settings.is_userns_allowed) {
+            let identified = peer::identify(socket.as_fd(), self.settings.is_userns_allowed)
+                .and_then(|peer| peer::refuse_plugin(&peer).map(|()| peer));
+            let peer = match identified {
                 Ok(peer) if self.operators.len() < OPERATORS_MAX => peer,
                 Ok(_) => {
-                    wire::goodbye(socket.as_fd(), wire::NO_ROOM, "too many operators");
+                    wire::turn_away(socket.as_fd(), wire::NO_ROOM, "too many operators");
                     continue;
                 }
                 Err(error) => {
-                    wire::goodbye(socket.as_fd(), wire::DENIED, &error.to_string());
+                    let credentials = crate::sys::peer_pid(socket.as_fd());
+                    let (uid, pid) = credentials.map_or((u32::MAX, 0), |found| (found.uid, found.pid));
+                    let why = crate::role::chain(&error);
+                    self.print.say(messages::CONNECTION_REFUSED, &[&uid, &pid, &why]);
+                    wire::turn_away(socket.as_fd(), wire::DENIED, &why);
                     continue;
                 }
             };

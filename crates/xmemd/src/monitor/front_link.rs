@@ -22,7 +22,7 @@ impl Monitor {
         let settings = Box::new(self.settings.clone());
         self.tell_front(&ToFront::Settings(settings), &[], Vec::new());
         self.become_ready()?;
-        self.accept();
+        self.listen();
         Ok(())
     }
 
@@ -30,6 +30,7 @@ impl Monitor {
         if let Some(front) = self.front.take() {
             self.poller.remove(&front);
         }
+        self.listen();
         let lost: Vec<u64> = self.connections.keys().copied().collect();
         if !lost.is_empty() {
             self.print.say(messages::FRONT_LOST, &[&lost.len()]);

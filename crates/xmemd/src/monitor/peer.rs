@@ -9,6 +9,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags};
 
+use crate::auxiliary::DESCRIPTORS_MAX;
 use crate::sys;
 
 /// Who connected.
@@ -42,8 +43,14 @@ pub(crate) enum PeerError {
     /// Its users are not those of this machine.
     #[error("it is in another user namespace: its users are not those of this machine")]
     Namespace,
-    /// It cannot be seen which users it has.
-    #[error("its user namespace cannot be seen (is /proc mounted with hidepid?)")]
+    /// It is a plug-in, or was started by one.
+    #[error(
+        "it is held to {DESCRIPTORS_MAX} descriptors as plug-ins are, and a plug-in is no operator whoever runs it \
+         (who is none has a higher limit in a new session: `ulimit -Hn`)"
+    )]
+    PlugIn,
+    /// It cannot be seen which users it has, or what it is held to.
+    #[error("its user namespace or its limits cannot be seen (is /proc mounted with hidepid?)")]
     Hidden,
 }
 
@@ -99,6 +106,28 @@ pub(crate) fn identify(socket: BorrowedFd<'_>, is_userns_allowed: bool) -> Resul
     })
 }
 
+/// Refuses plug-ins and whatever one has started.
+///
+/// Their uid says nothing where the server has no privilege and they run as whoever started it, and neither do their parents:
+/// what is left of an earlier server has none of this one. But nobody without privilege can raise a hard limit.
+pub(crate) fn refuse_plugin(peer: &Peer) -> Result<(), PeerError> {
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", peer.pid));
+    if has_ended(peer.pidfd.as_fd()).map_err(|error| PeerError::Unknown(error.into()))? {
+        return Err(PeerError::Gone);
+    }
+    let hard = limits.ok().and_then(|limits| hard_limit_of_descriptors(&limits)).ok_or(PeerError::Hidden)?;
+    if hard <= DESCRIPTORS_MAX { Err(PeerError::PlugIn) } else { Ok(()) }
+}
+
+/// Finds a limit in the `limits` file of a process.
+fn hard_limit_of_descriptors(limits: &str) -> Option<u64> {
+    let values = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    match values.split_ascii_whitespace().nth(1)? {
+        "unlimited" => Some(u64::MAX),
+        number => number.parse().ok(),
+    }
+}
+
 /// Says whether a process has ended.
 pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> Result<bool, rustix::io::Errno> {
     let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
@@ -130,5 +159,16 @@ mod tests {
         assert_eq!(peer.uid, rustix::process::getuid().as_raw());
         assert!(peer.gids.contains(&peer.gid) && peer.gids.is_sorted());
         assert!(!has_ended(peer.pidfd.as_fd()).unwrap() && !peer.program.is_empty());
+        assert!(refuse_plugin(&peer).is_ok());
+    }
+
+    #[test]
+    fn limit_of_descriptors_is_the_hard_one() {
+        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                      Max processes             unlimited            7                    processes \n\
+                      Max open files            1024                 256                  files     \n";
+        assert_eq!(hard_limit_of_descriptors(limits), Some(256));
+        assert_eq!(hard_limit_of_descriptors("Max open files 1 unlimited files"), Some(u64::MAX));
+        assert_eq!(hard_limit_of_descriptors("Max open files 1"), None);
     }
 }

@@ -1,13 +1,14 @@
 //! The profiles that are in force, and what follows when they change.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use tender_saf::{AuditEntry, Compiled, Database, LinuxIdentity, Record, Subject};
 
 use super::rights::{self, Whom};
 use super::{Monitor, tables, token};
-use crate::channel::Message;
+use crate::channel::{Channel, Message};
 use crate::link::{FromKeeper, Table, ToFront};
 use crate::messages;
 use crate::role::RoleError;
@@ -43,12 +44,62 @@ impl Monitor {
         }
     }
 
+    /// Takes the link to a keeper that was just started. The one before is heard until it has answered everything: what it
+    /// has committed was committed, whichever database counts by now.
+    pub(super) fn keeper_started(&mut self, link: OwnedFd) -> io::Result<()> {
+        let before = self.keeper_number;
+        if let Some(keeper) = self.keeper.take() {
+            self.poller.remove(&keeper);
+            if !self.waiting_for_keeper(before).is_empty() {
+                self.poller.add(&keeper, token::REPLACED_KEEPER | before)?;
+                self.replaced_keepers.insert(before, keeper);
+            }
+        }
+        let keeper = Channel::new(link)?;
+        self.poller.add(&keeper, token::KEEPER)?;
+        (self.keeper, self.keeper_number, self.is_keeper_heard) = (Some(keeper), before + 1, false);
+        Ok(())
+    }
+
+    /// Hears what a keeper of before has yet to answer; its profiles do not count any more.
+    pub(super) fn hear_replaced_keeper(&mut self, number: u64) -> Result<(), RoleError> {
+        loop {
+            let Some(keeper) = self.replaced_keepers.get_mut(&number) else { return Ok(()) };
+            keeper.flush().ok();
+            match keeper.receive() {
+                Ok(Some(message)) => match message.head()? {
+                    FromKeeper::Loaded { .. } | FromKeeper::NotLoaded { .. } => {}
+                    FromKeeper::Committed { ticket, .. } => self.committed(ticket, Ok(())),
+                    FromKeeper::NotCommitted { ticket, why, is_conflict } => {
+                        self.committed(ticket, Err((why, is_conflict)));
+                    }
+                },
+                Ok(None) => {
+                    let (wants_write, token) = (keeper.wants_write(), token::REPLACED_KEEPER | number);
+                    return Ok(self.poller.want_write(&*keeper, token, wants_write)?);
+                }
+                Err(_) => {
+                    self.poller.remove(keeper);
+                    self.replaced_keepers.remove(&number);
+                    self.unanswered_by_keeper(number);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn keeper_ended(&mut self) {
+        if let Some(keeper) = self.keeper.take() {
+            self.poller.remove(&keeper);
+            self.unanswered_by_keeper(self.keeper_number);
+        }
+    }
+
     /// A keeper is gone: what it was asked for may have been done or not.
-    pub(super) fn keeper_ended(&mut self) {
-        let Some(keeper) = self.keeper.take() else { return };
-        self.poller.remove(&keeper);
-        for ticket in self.waiting_for_keeper() {
-            self.committed(ticket, Err(("the keeper ended before it answered".to_owned(), false)));
+    fn unanswered_by_keeper(&mut self, number: u64) {
+        for ticket in self.waiting_for_keeper(number) {
+            let why = "the keeper ended before it answered; look whether the change was made";
+            self.committed(ticket, Err((why.to_owned(), false)));
         }
     }
 
@@ -64,6 +115,7 @@ impl Monitor {
                 let compiled = Compiled::new(&database);
                 self.print.say(messages::POLICY_LOADED, &[&path.display(), &epoch]);
                 self.policy = Some(Policy { database, compiled, epoch, path });
+                self.is_keeper_heard = true;
                 self.renew_tables();
                 self.admit_late();
                 self.become_ready()?;

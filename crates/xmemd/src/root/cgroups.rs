@@ -1,11 +1,14 @@
 //! Cgroups of the hosts: one each, so that a plug-in is held to its limits and killed together with all it has started.
 //!
 //! ```text
-//! <the server's own>/tender-xmem-<NAME>-<pid of the root process>/host-<attempt>
+//! <the server's own>/tender-xmem-<NAME>-<pid of the root process>/host-<number>
 //! <the server's own>/tender-xmemd                                  the server itself, where controllers need that
 //! ```
+//!
+//! No number is used twice, whatever is started again or replaced: two hosts in one cgroup would be killed together.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tender_auxiliary::CgroupPlace;
 use tender_worker::confine::{Cgroup, CgroupLimits};
@@ -14,6 +17,8 @@ use tender_worker::confine::{Cgroup, CgroupLimits};
 const PREFIX: &str = "tender-xmem-";
 const ASIDE: &str = "tender-xmemd";
 const CONTROLLERS: &[&str] = &["memory", "pids"];
+/// How long killed processes are waited for.
+const DYING: Duration = Duration::from_secs(2);
 
 /// Where hosts get theirs, or why they get none.
 #[derive(Debug)]
@@ -28,20 +33,14 @@ impl Cgroups {
     pub(crate) fn prepare(server: &str) -> Self {
         let make = || {
             let own = Cgroup::own()?;
-            for old in own.below().iter().filter(|old| is_of_the_dead(old.directory(), server)) {
-                // In a container of its own a server may live, under a number that is nobody's here.
-                let hosts = old.below();
-                if hosts.iter().any(Cgroup::has_strangers) {
-                    continue;
+            let place = own.directory().join(format!("{PREFIX}{server}-{}", std::process::id()));
+            for old in own.below() {
+                // Where processes are numbered from the beginning, as in a container, the last one had this number, too.
+                if old.directory() == place || is_of_the_dead(old.directory(), server) {
+                    clear(&old);
                 }
-                for host in hosts {
-                    host.kill().ok();
-                    host.remove().ok();
-                }
-                old.remove().ok();
             }
-            let name = format!("{PREFIX}{server}-{}", std::process::id());
-            let base = Cgroup::create(own.directory().join(name))?;
+            let base = Cgroup::create(place)?;
             own.offer(CONTROLLERS, ASIDE);
             base.offer(CONTROLLERS, ASIDE);
             Ok(base)
@@ -49,12 +48,14 @@ impl Cgroups {
         Self { base: make().map_err(|error: std::io::Error| error.to_string()), left: Vec::new() }
     }
 
-    /// Goes on with what an earlier root process prepared.
-    pub(crate) fn resume(base: Option<PathBuf>) -> Self {
+    /// Goes on with what an earlier root process prepared; whatever is in it beside those that are `kept` was dying then.
+    pub(crate) fn resume(base: Option<PathBuf>, kept: &[PathBuf]) -> Self {
         let none = || "the server had none when it was replaced".to_owned();
         let base =
             base.ok_or_else(none).and_then(|base| Cgroup::open(base).map_err(|error| error.to_string()));
-        Self { base, left: Vec::new() }
+        let below = base.as_ref().map_or_else(|_| Vec::new(), Cgroup::below);
+        let is_left = |cgroup: &Cgroup| !kept.iter().any(|kept| kept == cgroup.directory());
+        Self { base, left: below.into_iter().filter(is_left).collect() }
     }
 
     /// Where it is.
@@ -62,14 +63,16 @@ impl Cgroups {
         self.base.as_ref().ok().map(Cgroup::directory)
     }
 
-    /// Makes the one of a host, with its limits.
-    pub(crate) fn make(&mut self, start: u64, limits: CgroupLimits) -> (Option<Cgroup>, CgroupPlace) {
+    /// Makes the one of a host, with its limits. The number is that of no other host of this root process, also before it
+    /// executed itself anew.
+    pub(crate) fn make(&mut self, number: u64, limits: CgroupLimits) -> (Option<Cgroup>, CgroupPlace) {
         self.tidy();
         let made = self.base.as_ref().map_err(Clone::clone).and_then(|base| {
             // Made anew if somebody has tidied up while it was empty.
             let again = Cgroup::create(base.directory()).inspect(|base| base.offer(CONTROLLERS, ASIDE));
-            let host = again.and_then(|base| Cgroup::create(base.directory().join(format!("host-{start}"))));
-            host.map_err(|error| error.to_string())
+            let place = base.directory().join(format!("host-{number}"));
+            let host = again.and_then(|_| Cgroup::create_new(&place));
+            host.map_err(|error| format!("make `{}`: {error}", place.display()))
         });
         match made {
             Err(why) => (None, CgroupPlace::None { why }),
@@ -93,13 +96,28 @@ impl Cgroups {
         !self.left.is_empty()
     }
 
-    /// The server ends.
+    /// The server ends: nothing that plug-ins have started goes on without it.
     pub(crate) fn remove(&mut self) {
-        self.tidy();
         if let Ok(base) = &self.base {
-            // What is still dying in it keeps it; the next server of this name takes it away.
-            base.remove().ok();
+            end(base);
         }
+    }
+}
+
+/// Kills everything in it and removes it.
+fn end(cgroup: &Cgroup) {
+    cgroup.kill().ok();
+    // What does not die, in the kernel's own wait for something, keeps it; the next server of this name tries again.
+    if cgroup.wait_until_empty(DYING).unwrap_or(false) {
+        cgroup.remove().ok();
+    }
+}
+
+/// Ends what a server has left, unless it may be one that lives, in a container of its own under a number that is nobody's
+/// here.
+fn clear(left: &Cgroup) {
+    if !left.below().iter().any(Cgroup::has_strangers) {
+        end(left);
     }
 }
 
@@ -127,7 +145,7 @@ mod tests {
 
     #[test]
     fn host_without_a_cgroup_is_told_why() {
-        let mut cgroups = Cgroups::resume(None);
+        let mut cgroups = Cgroups::resume(None, &[]);
         let (cgroup, place) = cgroups.make(1, CgroupLimits::default());
         assert_eq!((cgroup, cgroups.base()), (None, None));
         assert!(matches!(place, CgroupPlace::None { why } if why.contains("replaced")));

@@ -1,5 +1,7 @@
 //! Hosts of plug-ins: the module is opened once, compared with the list of authorised modules, and handed over sealed.
 
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use tender_auxiliary::{Entrance, StartString};
@@ -8,13 +10,11 @@ use tender_parmlib::{AuthorisedList, ModuleName, Purpose, VerifiedModule};
 use tender_worker::confine::CgroupLimits;
 
 use super::Root;
-use super::boxes::Kind;
+use super::boxes::{BoxId, Kind};
+use crate::auxiliary::DESCRIPTORS_MAX;
 use crate::channel;
 use crate::link::{RootToHost, ToMonitor};
 use crate::role::chain;
-
-/// Descriptors that a plug-in may have open.
-const DESCRIPTORS_MAX: u64 = 256;
 
 impl Root {
     /// Opens a module that is on the list.
@@ -56,7 +56,9 @@ impl Root {
             processes: Some(self.settings.auxiliary_processes_max),
             processor_weight: None,
         };
-        let (cgroup, place) = self.cgroups.make(start, limits);
+        // Attempts are counted by each monitor from the beginning; a box's number is never used again.
+        let number = self.take_number();
+        let (cgroup, place) = self.cgroups.make(number, limits);
         let entrance = Entrance {
             module: module.to_owned(),
             argument,
@@ -65,20 +67,40 @@ impl Root {
             descriptors_max: DESCRIPTORS_MAX,
             cgroup: place,
         };
-        let system = |error: std::io::Error| error.to_string();
-        let (control, their_control) = channel::pair().map_err(system)?;
-        let (calls, their_calls) = channel::pair().map_err(system)?;
-        for socket in [&control, &calls] {
-            rustix::io::ioctl_fionbio(socket, true).map_err(|error| error.to_string())?;
+        let launched = self.launch_host(start, entrance, verified.program.into_fd());
+        let boxed = launched.as_ref().ok().and_then(|(id, _)| self.boxes.get_mut(id));
+        match (boxed, cgroup) {
+            (Some(boxed), cgroup) => {
+                module.clone_into(&mut boxed.module);
+                boxed.cgroup = cgroup;
+            }
+            (None, Some(cgroup)) => {
+                let is_dying = self.cgroups.ended(cgroup);
+                self.tidy_later(is_dying);
+            }
+            (None, None) => {}
         }
-        let fds = vec![verified.program.into_fd(), their_control, their_calls];
-        let uid = identity.map(|(uid, _)| uid);
-        let id = self.launch(Kind::Host(start), uid, &RootToHost::Begin { entrance }, fds).map_err(system)?;
-        let Some(boxed) = self.boxes.get_mut(&id) else { return Ok(()) };
-        module.clone_into(&mut boxed.module);
-        boxed.cgroup = cgroup;
-        let started = ToMonitor::Host { module: module.to_owned(), start, pid: boxed.process.pid };
-        self.tell_monitor(&started, vec![control, calls]);
+        let (id, sockets) = launched.map_err(|error| error.to_string())?;
+        let pid = self.boxes.get(&id).map_or(0, |boxed| boxed.process.pid);
+        self.tell_monitor(&ToMonitor::Host { module: module.to_owned(), start, pid }, sockets);
         Ok(())
+    }
+
+    /// Starts the process of a host; returns the monitor's ends of its sockets.
+    fn launch_host(
+        &mut self,
+        start: u64,
+        entrance: Entrance,
+        module: OwnedFd,
+    ) -> io::Result<(BoxId, Vec<OwnedFd>)> {
+        let (control, their_control) = channel::pair()?;
+        let (calls, their_calls) = channel::pair()?;
+        for socket in [&control, &calls] {
+            rustix::io::ioctl_fionbio(socket, true)?;
+        }
+        let uid = entrance.identity.map(|(uid, _)| uid);
+        let fds = vec![module, their_control, their_calls];
+        let id = self.launch(Kind::Host(start), uid, &RootToHost::Begin { entrance }, fds)?;
+        Ok((id, vec![control, calls]))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::boxes::{BoxId, Kind};
+use super::boxes::{BoxId, Boxed, Kind};
 use super::{Phase, Root, Timer, token};
 use crate::channel::Message;
 use crate::link::{Confined, FromMonitor, FrontToRoot, RootCommand, ToMonitor};
@@ -162,9 +162,9 @@ impl Root {
             }
             FromMonitor::KillHost { start, .. } => {
                 let set = self.set;
-                let found =
-                    self.boxes.values().find(|boxed| boxed.kind == Kind::Host(start) && boxed.set == set);
-                if let Some(boxed) = found {
+                let is_it =
+                    |boxed: &&Boxed| boxed.kind == Kind::Host(start) && boxed.set == set && !boxed.is_ending;
+                if let Some(boxed) = self.boxes.values().find(is_it) {
                     boxed.kill();
                 }
                 Ok(After::Nothing)

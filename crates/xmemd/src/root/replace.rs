@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::io::{self, Read as _};
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -151,6 +151,8 @@ pub(crate) fn resume(state: RawFd) -> ExitCode {
     };
     let version = env!("CARGO_PKG_VERSION");
     root.print.say(messages::REPLACED, &[&root.generation, &version]);
+    let is_dying = root.cgroups.tidy();
+    root.tidy_later(is_dying);
     let code = root.go_on();
     root.print.flush(Duration::from_secs(2));
     ExitCode::from(code)
@@ -164,6 +166,10 @@ fn take_over(number: RawFd) -> io::Result<Root> {
     crate::role::harden()?;
     let poller = Poller::new()?;
     poller.add(&signals, token::SIGNALS)?;
+    let cgroups = {
+        let kept: Vec<PathBuf> = state.boxes.iter().filter_map(|kept| kept.cgroup.clone()).collect();
+        Cgroups::resume(state.cgroup, &kept)
+    };
     let mut boxes = HashMap::new();
     for kept in state.boxes {
         let pidfd = crate::sys::adopt(kept.pidfd)?;
@@ -212,7 +218,7 @@ fn take_over(number: RawFd) -> io::Result<Root> {
         ready_boxes: std::collections::HashSet::new(),
         program: PathBuf::from("/proc/self/exe"),
         replacing: None,
-        cgroups: Cgroups::resume(state.cgroup),
+        cgroups,
         kept_open: Vec::new(),
         failure: None,
         unclean: false,
@@ -249,7 +255,8 @@ impl Root {
             is_switched: false,
             ticket,
         });
-        self.set += 1;
+        // Not the number of a set that was taken away: what is left of that one ends just now.
+        self.set = self.take_number();
         self.timers.arm(Timer::Replace, self.clock.now_ms() + READY_MS);
         if let Err(error) = self.start_boxes() {
             self.roll_back(&error.to_string());
@@ -270,6 +277,27 @@ impl Root {
         }
         self.print.say(messages::REPLACE_FAILED, &[&why]);
         self.tell_operator(replacing.ticket, messages::REPLACE_FAILED.with(&[&why]));
+    }
+
+    /// The program that boxes of the set on behalf of which something is done are started from.
+    pub(super) fn program_of_set(&self) -> &Path {
+        self.replacing
+            .as_ref()
+            .filter(|replacing| replacing.old == self.set)
+            .map_or(&self.program, |replacing| &replacing.old_program)
+    }
+
+    /// The generation of that set.
+    pub(super) fn generation_of_set(&self) -> u64 {
+        self.replacing
+            .as_ref()
+            .filter(|replacing| replacing.old == self.set)
+            .map_or(self.generation, |replacing| replacing.old_generation)
+    }
+
+    /// Whether the new boxes have yet to become ready.
+    pub(super) fn is_unswitched(&self) -> bool {
+        self.replacing.as_ref().is_some_and(|replacing| !replacing.is_switched)
     }
 
     fn tell_operator(&mut self, ticket: Option<(u64, u64)>, line: String) {
@@ -368,7 +396,7 @@ impl Root {
                 })
                 .collect(),
             starts: self.starts.iter().map(|(kind, start)| (*kind, *start)).collect(),
-            cgroup: self.cgroups.base().map(std::path::Path::to_owned),
+            cgroup: self.cgroups.base().map(Path::to_owned),
         })
     }
 
@@ -403,7 +431,7 @@ impl Root {
 }
 
 /// Has a program look at a state.
-fn check_with(program: &std::path::Path, state: OwnedFd) -> Result<(), String> {
+fn check_with(program: &Path, state: OwnedFd) -> Result<(), String> {
     rustix::fs::seek(&state, rustix::fs::SeekFrom::Start(0)).map_err(|error| error.to_string())?;
     let mut child = Command::new(program)
         .arg0("tender-xmemd")

@@ -52,6 +52,13 @@ pub(crate) fn reap(pidfd: impl AsFd) -> io::Result<Option<String>> {
     }))
 }
 
+/// Ends a box of which nobody is to hear any more.
+pub(crate) fn kill_and_reap(pidfd: impl AsFd) {
+    kill(pidfd.as_fd());
+    // It dies of that at once, unless it is not there.
+    rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED).ok();
+}
+
 /// Ends a box at once.
 pub(crate) fn kill(pidfd: impl AsFd) {
     // It fails when there is nobody left to kill.

@@ -1,11 +1,16 @@
 //! The one busy connection, for which a thread of the front waits alone: nothing of it is different for anybody.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::process::Signal;
 use tender_xmem::frame::{Header, Kind};
+use tender_xmem::ring::ClientRing;
 
 use crate::hostile::connects_and_passes_on;
 use crate::wire::{Heard, Raw, passed_on};
-use crate::world::{ANN, BOB, USUAL, World, is_root, wait_until};
+use crate::world::{ANN, BOB, USUAL, World, is_root, signal, wait_until};
 
 /// Lets BOB call STATUS beside ANN.
 fn server() -> World {
@@ -177,4 +182,104 @@ fn busy_connection_that_was_passed_on_ends_with_its_process() {
     });
     let mut ann = Raw::enter(&world, ANN);
     make_busy(&world, &mut ann);
+}
+
+/// Opens a ring on a connection.
+fn open_ring(raw: &Raw) -> ClientRing {
+    raw.send(&Header::new(Kind::RingOpen, 1).encode(), &[]).unwrap();
+    let Heard::Frame(ready, _, mut fds) = raw.hear() else { panic!("no ring") };
+    let (doorbell, memory) = (fds.pop().unwrap(), fds.pop().unwrap());
+    ClientRing::open(&memory, doorbell, ready.detail).unwrap()
+}
+
+/// Waits until something is done several times in less time than the front lets pass between two looks at everything.
+fn wait_until_prompt(what: &str, mut once: impl FnMut()) {
+    wait_until(what, || {
+        let begun = Instant::now();
+        (0..10).for_each(|_| once());
+        begun.elapsed() < Duration::from_secs(3)
+    });
+}
+
+#[test]
+fn deadline_of_a_call_on_the_busy_connection_needs_nobody_else_to_wake_the_front() {
+    if !is_root() {
+        return;
+    }
+    let world = server();
+    let mut ann = Raw::enter(&world, ANN);
+    let monitor = world.boxes("monitor")[0];
+    signal(monitor, Signal::STOP);
+    wait_until_prompt("deadlines are kept", || {
+        make_busy(&world, &mut ann);
+        let mut header = ann.next_call(26, 0);
+        header.detail = 1;
+        ann.send(&header.encode(), &[]).unwrap();
+        assert_eq!(ann.hear().frame().0.code, 96);
+    });
+    signal(monitor, Signal::CONT);
+}
+
+#[test]
+fn ring_that_is_opened_on_the_busy_connection_is_looked_at_at_once() {
+    if !is_root() {
+        return;
+    }
+    let world = server();
+    wait_until_prompt("calls in a new ring are answered", || {
+        let mut ann = Raw::enter(&world, ANN);
+        make_busy(&world, &mut ann);
+        let mut ring = open_ring(&ann);
+        // The server is awake, so that no bell is rung.
+        let header = ann.next_call(4, 4);
+        assert!(ring.sender.try_push(&header, b"ring").unwrap());
+        let mut payload = Vec::new();
+        wait_until("the call is answered", || ring.receiver.try_pop(&mut payload).unwrap().is_some());
+        assert_eq!(payload, b"ring");
+    });
+}
+
+#[test]
+fn busy_connection_beside_a_hot_ring_is_answered() {
+    if !is_root() {
+        return;
+    }
+    let world = server();
+    let (is_hot, is_over, served) = (AtomicBool::new(false), AtomicBool::new(false), AtomicU64::new(0));
+    let mut ann = Raw::enter(&world, ANN);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut bob = Raw::enter(&world, BOB);
+            let mut ring = open_ring(&bob);
+            let mut payload = Vec::new();
+            while !is_over.load(Ordering::Relaxed) {
+                if !is_hot.load(Ordering::Relaxed) {
+                    crate::world::pause(1);
+                }
+                // Always another one before the last is answered.
+                while is_hot.load(Ordering::Relaxed)
+                    && ring.sender.try_push(&bob.next_call(4, 8), &[7; 8]).unwrap()
+                {
+                    std::hint::spin_loop();
+                }
+                while ring.receiver.try_pop(&mut payload).unwrap().is_some() {
+                    served.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        let mut most = 0;
+        for _ in 0..20 {
+            is_hot.store(false, Ordering::Relaxed);
+            make_busy(&world, &mut ann);
+            is_hot.store(true, Ordering::Relaxed);
+            for _ in 0..50 {
+                let before = served.load(Ordering::Relaxed);
+                assert_eq!(ann.call(4, b"beside").1, b"beside");
+                most = most.max(served.load(Ordering::Relaxed) - before);
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+        println!("at most {most} calls of the ring in one of the connection");
+        assert!(most < 100_000, "{most} calls of the ring were answered meanwhile");
+    });
 }

@@ -175,28 +175,36 @@ fn parameters_are_read_again_on_hangup() {
     assert!(world.log().contains("ZWES0264I"), "{}", world.log());
 }
 
+fn named(world: &World, database: &str) -> String {
+    format!("ZWES.SAF.DATABASE={}\n", world.path(database).display())
+}
+
+/// A server with a database that the member names, and another one in which BOB may more.
+fn server_with_two_databases() -> World {
+    let mut world = World::prepare(USUAL, "");
+    tender_saf::SqliteStore::create(&world.path("other.db")).unwrap();
+    world.saf_of("other.db", USUAL);
+    world.saf_of("other.db", &["PERMIT ZWES.IS.SRV.* CLASS(FACILITY) ID(BOB) ACCESS(UPDATE)"]);
+    world.write_member(&named(&world, "saf.db"));
+    world.is_database_in_member = true;
+    world.run(&[]);
+    world
+}
+
 #[test]
 fn profiles_of_another_database_count_when_the_member_that_names_it_is_read_again() {
     if !is_root() {
         return;
     }
-    let mut world = World::prepare(USUAL, "");
-    tender_saf::SqliteStore::create(&world.path("other.db")).unwrap();
-    world.saf_of("other.db", USUAL);
-    world.saf_of("other.db", &["PERMIT ZWES.IS.SRV.* CLASS(FACILITY) ID(BOB) ACCESS(UPDATE)"]);
-    let named = |name: &str| format!("ZWES.SAF.DATABASE={}\n", world.path(name).display());
-    let (first, other, gone) = (named("saf.db"), named("other.db"), named("gone.db"));
-    world.write_member(&first);
-    world.is_database_in_member = true;
-    world.run(&[]);
+    let world = server_with_two_databases();
     let (mut ann, mut bob) = (Raw::enter(&world, ANN), Raw::enter(&world, crate::world::BOB));
     assert_eq!(bob.call(4, b"").0.code, 33);
     let keeper = world.boxes("keeper");
-    world.write_member(&gone);
+    world.write_member(&named(&world, "gone.db"));
     let (lines, _) = world.modify("RELOAD");
     assert!(lines.concat().contains("ZWES0265W") && lines.concat().contains("gone.db"), "{lines:?}");
     assert_eq!((world.boxes("keeper"), bob.call(4, b"").0.code), (keeper.clone(), 33));
-    world.write_member(&other);
+    world.write_member(&named(&world, "other.db"));
     let (lines, code) = world.modify("RELOAD");
     assert!(code == 0 && lines.concat().contains("ZWES.SAF.DATABASE"), "{lines:?}");
     wait_until("the other profiles count", || bob.call(4, b"").0.code == 0);
@@ -208,6 +216,75 @@ fn profiles_of_another_database_count_when_the_member_that_names_it_is_read_agai
     world.saf_of("other.db", &["PERMIT ZWES.IS.SRV.* CLASS(FACILITY) ID(BOB) ACCESS(NONE)"]);
     wait_until("the change counts", || bob.call(4, b"").0.code == 33);
     assert!(!world.log().contains("ZWES0261W"), "an orderly change is no failure\n{}", world.log());
+}
+
+#[test]
+fn keeper_of_another_database_is_the_only_one_though_the_last_was_to_be_started_again() {
+    if !is_root() {
+        return;
+    }
+    let world = server_with_two_databases();
+    let mut bob = Raw::enter(&world, crate::world::BOB);
+    for pause in [0, 50, 100, 200, 400, 800, 1600] {
+        wait_until("there is a keeper that works", || {
+            let is_at_work = |pid: &u32| world.log().contains(&format!("Process keeper started, pid {pid},"));
+            world.boxes("keeper").iter().any(is_at_work)
+        });
+        world.kill_box("keeper");
+        world.wait_for_log(&format!("is started again in {pause} ms"));
+    }
+    world.write_member(&named(&world, "other.db"));
+    let (lines, code) = world.modify("RELOAD");
+    assert_eq!(code, 0, "{lines:?}");
+    wait_until("the other profiles count", || bob.call(4, b"").0.code == 0);
+    let keeper = world.boxes("keeper");
+    // Until the pause of the last one is over.
+    crate::world::pause(2500);
+    assert_eq!((world.boxes("keeper"), keeper.len()), (keeper, 1), "{}", world.log());
+}
+
+#[test]
+fn keeper_that_cannot_be_started_is_started_later() {
+    if !is_root() {
+        return;
+    }
+    let mut world = server_with_two_databases();
+    let mut bob = Raw::enter(&world, crate::world::BOB);
+    world.write_member(&named(&world, "other.db"));
+    // Enough for the member, too few for another process.
+    let limit = crate::world::leave_descriptors(world.pid(), 3);
+    let (lines, code) = world.modify("RELOAD");
+    assert!(code == 4 && lines.concat().contains("ZWES0286W Process keeper"), "{lines:?}\n{}", world.log());
+    assert_eq!(bob.call(4, b"").0.code, 33);
+    crate::world::give_descriptors(world.pid(), limit);
+    wait_until("the other profiles count", || bob.call(4, b"").0.code == 0);
+    assert_eq!(world.boxes("keeper").len(), 1);
+    // The same for one that has ended, which leaves two descriptors.
+    let limit = crate::world::leave_descriptors(world.pid(), 1);
+    let failures = || world.log().matches("ZWES0286W Process keeper").count();
+    let before = failures();
+    let keeper = world.kill_box("keeper");
+    wait_until("it cannot be started", || failures() >= before + 2);
+    crate::world::give_descriptors(world.pid(), limit);
+    wait_until("another is there", || world.boxes("keeper").iter().any(|pid| *pid != keeper));
+    assert_eq!(world.stop().code(), Some(0), "{}", world.log());
+}
+
+#[test]
+fn database_of_the_command_counts_whatever_the_member_says_and_that_is_said() {
+    if !is_root() {
+        return;
+    }
+    let world = World::start(USUAL, "");
+    world.write_member(&named(&world, "saf.db"));
+    let (lines, code) = world.modify("RELOAD");
+    let line = lines.last().unwrap();
+    assert!(
+        code == 0
+            && line.starts_with("ZWES0287I ZWES.SAF.DATABASE does not count")
+            && line.contains("saf.db"),
+        "{lines:?}"
+    );
 }
 
 #[test]

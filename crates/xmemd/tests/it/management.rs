@@ -54,6 +54,13 @@ impl Office {
     }
 }
 
+/// The same request, not to be tried only.
+fn really(request: &Value) -> Value {
+    let mut request = request.clone();
+    request["dry_run"] = json!(false);
+    request
+}
+
 #[test]
 fn access_list_comes_whole_or_says_how_long_it_is() {
     let Some(mut office) = Office::open() else { return };
@@ -146,11 +153,6 @@ fn group_is_changed_only_when_it_is_said_that_it_is_no_dry_run() {
     assert_eq!((detail, &shown["changed"]), (0, &json!(false)), "{shown}");
     assert!(shown["command"].as_str().unwrap().contains("ADDGROUP ZWEMORE"), "{shown}");
     assert_ne!(office.ask(boss, 18, &exists).1["groups"][0]["group"], "ZWEMORE", "a dry run has changed it");
-    let really = |request: &Value| {
-        let mut request = request.clone();
-        request["dry_run"] = json!(false);
-        request
-    };
     let (detail, done) = office.ask(boss, 20, &really(&add));
     assert_eq!((detail, &done["changed"], &done["command"]), (0, &json!(true), &shown["command"]));
     office.wait("the group is there", boss, 18, &exists, |answer| answer["groups"][0]["group"] == "ZWEMORE");
@@ -196,4 +198,46 @@ fn group_is_changed_only_when_it_is_said_that_it_is_no_dry_run() {
     let history = tender_saf::Store::history(&store).unwrap();
     let of_boss = history.iter().filter(|entry| entry.who == "BOSS" && entry.what.contains("ZWEMORE"));
     assert_eq!(of_boss.count(), 4, "{history:?}");
+}
+
+#[test]
+fn change_that_was_made_is_answered_as_made_though_another_database_counts_by_then() {
+    if !is_root() {
+        return;
+    }
+    let mut world = World::prepare(&[USUAL, PEOPLE].concat(), "");
+    tender_saf::SqliteStore::create(&world.path("other.db")).unwrap();
+    world.saf_of("other.db", USUAL);
+    let name = |world: &World, database: &str| {
+        let path = world.path(database);
+        world.write_member(&format!("ZWES.SECMGMT.CLASS=FACILITY\nZWES.SAF.DATABASE={}\n", path.display()));
+    };
+    name(&world, "saf.db");
+    world.is_database_in_member = true;
+    world.run(&[]);
+    let mut ann = Raw::enter(&world, ANN);
+    let boss = ann.act_as("BOSS");
+    let keeper = world.boxes("keeper")[0];
+    crate::world::signal(keeper, rustix::process::Signal::STOP);
+    let request = really(&json!({"function": "add", "group": "ZWELATE"})).to_string();
+    let mut header = ann.next_call(20, request.len());
+    header.actor = boss;
+    ann.send(&[&header.encode()[..], request.as_bytes()].concat(), &[]).unwrap();
+    // What comes after it on the same way is answered: it is with the keeper.
+    assert_eq!(ann.call(26, br#"{"refusals":{"count":1}}"#).0.code, 0);
+    name(&world, "other.db");
+    let (lines, code) = world.modify("RELOAD");
+    assert_eq!(code, 0, "{lines:?}");
+    wait_until("the other profiles are there", || world.log().contains("other.db are in force"));
+    crate::world::signal(keeper, rustix::process::Signal::CONT);
+    let (reply, payload) = ann.hear().frame();
+    let said: Value = serde_json::from_slice(&payload).unwrap();
+    assert_eq!((reply.sequence, reply.code, reply.detail), (header.sequence, 0, 0), "{said}");
+    assert_eq!(said["changed"], true, "{said}");
+    let groups = |database: &str| {
+        let store = tender_saf::SqliteStore::open(&world.path(database)).unwrap();
+        tender_saf::Store::load(&store).unwrap().0.groups
+    };
+    let is_it = |id: &tender_saf::Id| id.as_str() == "ZWELATE";
+    assert!(groups("saf.db").keys().any(is_it) && !groups("other.db").keys().any(is_it));
 }

@@ -138,6 +138,7 @@ impl World {
             command.arg("--database").arg(self.path("saf.db"));
         }
         command
+            .current_dir(&self.dir)
             .env_clear()
             .env("TENDER_XMEM_RUN", self.path("run"))
             .env("TENDER_XMEM_STATE", self.path("state"))
@@ -305,6 +306,24 @@ pub(crate) fn has_program(path: &str) -> bool {
         println!("skipped: there is no {path}");
     }
     is_there
+}
+
+/// Lets a process have only so many descriptors more than it has; returns the limit that it had.
+pub(crate) fn leave_descriptors(pid: u32, more: usize) -> rustix::process::Rlimit {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    let open: std::collections::BTreeSet<u64> =
+        entries.map(|entry| entry.file_name().to_str().unwrap().parse().unwrap()).collect();
+    let limit = (0..).filter(|number| !open.contains(number)).nth(more).unwrap();
+    let process = rustix::process::Pid::from_raw(pid.cast_signed());
+    let old = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let limit = rustix::process::Rlimit { current: Some(limit), ..old };
+    rustix::process::prlimit(process, rustix::process::Resource::Nofile, limit).unwrap()
+}
+
+/// Gives a process back the limit that it had.
+pub(crate) fn give_descriptors(pid: u32, limit: rustix::process::Rlimit) {
+    let process = rustix::process::Pid::from_raw(pid.cast_signed());
+    rustix::process::prlimit(process, rustix::process::Resource::Nofile, limit).unwrap();
 }
 
 /// Returns how many descriptors a process has, and how many kilobytes of memory.
