@@ -64,7 +64,7 @@ impl Discovery {
             let directories = self.0.settings.directories.clone();
             let now = tokio::task::spawn_blocking(move || stamps(&directories)).await.unwrap_or_default();
             if self.0.statics.is_other(&now) {
-                self.read_statics().await;
+                self.take_statics(false).await;
             }
         }
     }
