@@ -144,10 +144,10 @@ impl Discovery {
         match call {
             Call::Apps => self.document(super::Part::Whole, &head.headers).await,
             Call::Delta => self.document(super::Part::Delta, &head.headers).await,
-            Call::App { app } => self.application(&app, &head.headers),
-            Call::Instance { app, id } => self.instance(Some(&app), &id, &head.headers),
-            Call::InstanceById { id } => self.instance(None, &id, &head.headers),
-            Call::Vip { name, is_secure } => self.vip(&name, is_secure, &head.headers),
+            Call::App { app } => self.application(&app, &head.headers).await,
+            Call::Instance { app, id } => self.instance(Some(&app), &id, &head.headers).await,
+            Call::InstanceById { id } => self.instance(None, &id, &head.headers).await,
+            Call::Vip { name, is_secure } => self.vip(&name, is_secure, &head.headers).await,
             Call::Register { app } => self.register(&app, &head.headers, body, peer).await,
             Call::Heartbeat { app, id } => self.heartbeat(&app, &id, head.uri.query(), &head.headers),
             Call::Cancel { app, id } => self.cancel(&app, &id),
@@ -157,7 +157,7 @@ impl Discovery {
             Call::Replicate => self.replicate(body, peer).await,
             Call::ServerStatus => answer::json(&self.0.state.server_status()),
             Call::Overrides => answer::json(&serde_json::json!(self.0.state.overrides())),
-            Call::Page => self.page(),
+            Call::Page => self.page().await,
             Call::Health => answer::json(&serde_json::json!({ "status": "UP" })),
             Call::Info => answer::json(&serde_json::json!({
                 "build": { "name": "tender-discovery", "version": env!("CARGO_PKG_VERSION") }
