@@ -176,8 +176,9 @@ mod tests {
     fn address_that_another_has_already_is_left_out() {
         let of = |texts: &[&str]| {
             let addresses: Vec<SocketAddr> = texts.iter().map(|text| text.parse().unwrap()).collect();
-            let text =
-                |place: &Place| format!("{}{}", place.address, if place.is_ipv6_alone { " alone" } else { "" });
+            let text = |place: &Place| {
+                format!("{}{}", place.address, if place.is_ipv6_alone { " alone" } else { "" })
+            };
             places(&addresses).iter().map(text).collect::<Vec<_>>()
         };
         assert_eq!(of(&["0.0.0.0:1", "[::]:1"]), ["0.0.0.0:1", "[::]:1 alone"]);
@@ -200,7 +201,8 @@ mod tests {
             match listening {
                 Ok(listening) => return assert_eq!(listening.len(), 2),
                 Err(BindError::Taken { holder, .. })
-                    if holder.as_ref().is_none_or(|one| u32::try_from(one.pid) != Ok(std::process::id())) => {}
+                    if holder.as_ref().is_none_or(|one| u32::try_from(one.pid) != Ok(std::process::id())) => {
+                }
                 Err(error) => panic!("{error}"),
             }
         }

@@ -153,10 +153,10 @@ mod tests {
         let keep = Arc::clone(&told);
         let now = Arc::new(Mutex::new(Duration::ZERO));
         let clock = Arc::clone(&now);
-        let sink = calmed_by(
-            Arc::new(move |event| keep.lock().unwrap().push(event.to_string())),
-            move || *clock.lock().unwrap(),
-        );
+        let sink =
+            calmed_by(Arc::new(move |event| keep.lock().unwrap().push(event.to_string())), move || {
+                *clock.lock().unwrap()
+            });
         let client: SocketAddr = "127.0.0.1:1".parse().unwrap();
         let too_many = Event::TooMany { client, limit: 1, is_of_address: false };
         for _ in 0..1000 {

@@ -17,8 +17,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -150,8 +150,8 @@ impl Pace {
         if self.is_in_head.load(Ordering::Relaxed) && !is_http2 {
             return is_over(since_ms, limits.head_timeout).then_some(Overdue::Head);
         }
-        let is_only_living = is_http2
-            && is_over(self.ended_ms.load(Ordering::Relaxed), limits.idle_timeout * LIVING_TIMES);
+        let is_only_living =
+            is_http2 && is_over(self.ended_ms.load(Ordering::Relaxed), limits.idle_timeout * LIVING_TIMES);
         (is_only_living || is_over(since_ms, limits.idle_timeout)).then_some(Overdue::Idle)
     }
 

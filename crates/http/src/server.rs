@@ -110,7 +110,8 @@ impl Server {
     ///
     /// Errors: [`BindError`] names the address and who has it; then none is listened at. Must be called in a runtime.
     pub fn bind(addresses: &[SocketAddr], settings: Settings) -> Result<Self, BindError> {
-        let listeners = address::places(addresses).into_iter().map(address::listen).collect::<Result<_, _>>()?;
+        let listeners =
+            address::places(addresses).into_iter().map(address::listen).collect::<Result<_, _>>()?;
         Ok(Self { listeners, settings })
     }
 

@@ -137,9 +137,8 @@ impl Loaded {
     /// Returns whole days until it ends, rounded down.
     fn days_left(&self) -> i64 {
         const DAY_S: i64 = 24 * 60 * 60;
-        let left = |ends: jiff::Timestamp| {
-            (ends.as_second() - jiff::Timestamp::now().as_second()).div_euclid(DAY_S)
-        };
+        let left =
+            |ends: jiff::Timestamp| (ends.as_second() - jiff::Timestamp::now().as_second()).div_euclid(DAY_S);
         self.not_after.map_or(i64::MAX, left)
     }
 }

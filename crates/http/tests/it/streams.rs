@@ -1,7 +1,7 @@
 //! Bodies that are handed on as they come, and connections that become another protocol's.
 
-use tender_http::{Limits, Transport};
 use std::time::Duration;
+use tender_http::{Limits, Transport};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 

@@ -50,9 +50,7 @@ impl Args {
 fn check(plan: &Plan) -> Result<Outcome, CommandError> {
     let mut outcome = Outcome::default();
     run::check(NAMED, &plan.serving, &mut outcome)?;
-    if let Some(path) = &plan.rules {
-        Rules::read(path).map_err(|report| fault::rules(&report))?;
-    }
+    rules_of(plan)?;
     let mut say = |text: String| outcome.say(Message::with_id("ZWEAM007I", text));
     if let Some((user, _)) = &plan.login {
         say(format!("for the user `{user}`"));
@@ -100,14 +98,19 @@ fn settings_of(plan: &Plan, addresses: &[SocketAddr]) -> Result<Settings, Comman
         directories: plan.directories.clone(),
         eviction_interval: plan.eviction_interval,
         own: Some(own),
-        rules: plan
-            .rules
-            .as_deref()
-            .map_or(Ok(Rules::default()), Rules::read)
-            .map_err(|report| fault::rules(&report))?,
+        rules: rules_of(plan)?,
         events: Arc::new(|event| tell(&line(event))),
         ..Settings::default()
     })
+}
+
+/// Reads the rules, which are of use only where clients show certificates.
+fn rules_of(plan: &Plan) -> Result<Rules, CommandError> {
+    let Some(path) = &plan.rules else { return Ok(Rules::default()) };
+    if plan.serving.tls.is_none() || !plan.serving.verify.checks_chain() {
+        return Err(fault::rules_without_certificates(path));
+    }
+    Rules::read(path).map_err(|report| fault::rules(&report))
 }
 
 /// Reads rules and definitions again.
