@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 use tender_http::hyper::Method;
 
+use super::peers::News;
+
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Call {
@@ -43,6 +45,21 @@ impl Call {
             | Self::AddMetadata { app, .. } => Some(app),
             _ => None,
         }
+    }
+}
+
+impl Call {
+    /// Returns what is news of which instance once the call is done; an announcement says itself what it is of.
+    pub(super) fn news(&self) -> Option<(String, String, News)> {
+        let (app, id, news) = match self {
+            Self::Heartbeat { app, id } => (app, id, News::RENEWED),
+            Self::Cancel { app, id } | Self::SetStatus { app, id } | Self::AddMetadata { app, id } => {
+                (app, id, News::CHANGED)
+            }
+            Self::RemoveStatus { app, id } => (app, id, News::OVERRIDE_REMOVED),
+            _ => return None,
+        };
+        Some((app.clone(), id.clone(), news))
     }
 }
 

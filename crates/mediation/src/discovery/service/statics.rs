@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tender_config::Problem;
 
 use super::Discovery;
+use super::peers::News;
 use crate::discovery::event::Event;
 use crate::discovery::statics::{self, Additional, Known, Mode, Reading, Stamps};
 use crate::discovery::{Instance, json as documents};
@@ -112,9 +113,11 @@ impl Discovery {
         let mut registry = self.0.state.registry();
         for gone in before.iter().filter(|one| !after.iter().any(|other| other.id == one.id)) {
             registry.release(&gone.app, &gone.id, now_ms);
+            self.spread(&gone.app, &gone.id, News::CHANGED);
         }
         for new in after.iter().filter(|one| !before.contains(one)) {
             registry.take_own(registered_at(new, now_ms), now_ms);
+            self.spread(&new.app, &new.id, News::CHANGED);
         }
     }
 
@@ -127,6 +130,7 @@ impl Discovery {
         let mut registry = self.0.state.registry();
         for instance in current.instances.iter().chain(&own) {
             registry.keep(registered_at(instance, now_ms), now_ms);
+            self.spread(&instance.app, &instance.id, News::RENEWED);
         }
     }
 

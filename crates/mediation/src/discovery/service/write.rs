@@ -9,6 +9,7 @@ use super::Discovery;
 use super::announce;
 use super::answer::{self, Answer};
 use super::counters::Kind;
+use super::peers::News;
 use super::route::{Undecodable, parameters};
 use crate::discovery::event::Event;
 use crate::discovery::instance::LONG_MAX;
@@ -16,7 +17,7 @@ use crate::discovery::metadata;
 use crate::discovery::registry::Refused;
 use crate::discovery::{Heartbeat, Registered, Status, json};
 
-/// Says that a call comes from another server and not from the instance itself.
+/// The header by which another server says that it is one.
 const REPLICATION: &str = "x-netflix-discovery-replication";
 
 impl Discovery {
@@ -60,6 +61,9 @@ impl Discovery {
             }
         }
         state.counters.count(Kind::Registrations);
+        if !is_replication(headers) {
+            self.spread(&app, &id, News::CHANGED);
+        }
         if let Some(status) = after.filter(|_| before != after) {
             let subject = peer.certificate.as_ref().map(|certificate| certificate.subject().to_owned());
             self.tell(&Event::Registered { app, id, status: status.name(), subject });
@@ -74,11 +78,9 @@ impl Discovery {
             Err(fault) => return malformed(&fault),
         };
         let dirty_ms = value_of(&parameters, "lastDirtyTimestamp").and_then(time_ms);
-        let is_replication =
-            headers.get(REPLICATION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
         let state = &self.0.state;
         let now_ms = state.clock.now_ms();
-        let outcome = state.registry().heartbeat(app, id, dirty_ms, is_replication, now_ms);
+        let outcome = state.registry().heartbeat(app, id, dirty_ms, is_replication(headers), now_ms);
         match outcome {
             Ok(Heartbeat::Renewed) => {
                 state.counters.count(Kind::Heartbeats);
@@ -152,6 +154,11 @@ impl Discovery {
         }
         done(added)
     }
+}
+
+/// Says whether a call comes from another server and not from the instance itself.
+pub(super) fn is_replication(headers: &HeaderMap) -> bool {
+    headers.get(REPLICATION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
 }
 
 /// Reads a time in milliseconds since 1970 as Java clients write it; nothing for what is none.
