@@ -60,10 +60,43 @@ pub enum BindError {
     },
 }
 
+/// An address to listen at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    address: SocketAddr,
+    /// It is IPv6 and takes no connection of IPv4.
+    is_ipv6_alone: bool,
+}
+
+/// Decides how to listen at several addresses; what another of them has already is left out.
+///
+/// `[::]` takes connections of IPv4, too, unless an address of IPv4 says where these are taken.
+pub(crate) fn places(addresses: &[SocketAddr]) -> Vec<Place> {
+    let is_ipv4_at = |port: u16| addresses.iter().any(|one| one.is_ipv4() && one.port() == port);
+    let covers = |other: &SocketAddr, one: &SocketAddr| {
+        // Port 0 is another port for each.
+        let is_same_port = one.port() == other.port() && one.port() != 0;
+        is_same_port && one.is_ipv4() == other.is_ipv4() && other.ip().is_unspecified() && one != other
+    };
+    let mut places: Vec<Place> = Vec::new();
+    for address in addresses {
+        let is_there = address.port() != 0 && places.iter().any(|place| place.address == *address);
+        if !is_there && !addresses.iter().any(|other| covers(other, address)) {
+            let is_ipv6_alone = address.is_ipv6() && is_ipv4_at(address.port());
+            places.push(Place { address: *address, is_ipv6_alone });
+        }
+    }
+    places
+}
+
 /// Begins to listen.
-pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, BindError> {
+pub(crate) fn listen(place: Place) -> Result<TcpListener, BindError> {
+    let Place { address, is_ipv6_alone } = place;
     let open = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        if is_ipv6_alone {
+            rustix::net::sockopt::set_ipv6_v6only(&socket, true)?;
+        }
         socket.set_reuseaddr(true)?;
         // Connections have this from their listener: a peer whose machine is gone is noticed in the end.
         socket.set_keepalive(true)?;
@@ -118,11 +151,16 @@ fn listening(line: &str) -> Option<(u64, u16)> {
 mod tests {
     use super::*;
 
+    fn only(address: SocketAddr) -> Place {
+        let [place] = places(&[address])[..] else { panic!("{address} is one place") };
+        place
+    }
+
     #[tokio::test]
     async fn port_that_is_taken_names_its_holder() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
-        let error = listen(address).unwrap_err();
+        let error = listen(only(address)).unwrap_err();
         let BindError::Taken { holder: Some(holder), .. } = &error else { panic!("{error}") };
         assert_eq!(u32::try_from(holder.pid).unwrap(), std::process::id());
         assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
@@ -130,7 +168,44 @@ mod tests {
 
     #[tokio::test]
     async fn address_of_another_machine_is_told_apart() {
-        let error = listen("192.0.2.1:0".parse().unwrap()).unwrap_err();
+        let error = listen(only("192.0.2.1:0".parse().unwrap())).unwrap_err();
         assert!(matches!(error, BindError::NotHere { .. }), "{error}");
+    }
+
+    #[test]
+    fn address_that_another_has_already_is_left_out() {
+        let of = |texts: &[&str]| {
+            let addresses: Vec<SocketAddr> = texts.iter().map(|text| text.parse().unwrap()).collect();
+            let text = |place: &Place| {
+                format!("{}{}", place.address, if place.is_ipv6_alone { " alone" } else { "" })
+            };
+            places(&addresses).iter().map(text).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&["0.0.0.0:1", "[::]:1"]), ["0.0.0.0:1", "[::]:1 alone"]);
+        assert_eq!(of(&["[::]:1", "127.0.0.1:1"]), ["[::]:1 alone", "127.0.0.1:1"]);
+        assert_eq!(of(&["[::]:1", "0.0.0.0:2"]), ["[::]:1", "0.0.0.0:2"]);
+        assert_eq!(of(&["127.0.0.1:1", "0.0.0.0:1", "0.0.0.0:1"]), ["0.0.0.0:1"]);
+        assert_eq!(of(&["[::1]:1", "[::]:1"]), ["[::]:1"]);
+        assert_eq!(of(&["127.0.0.1:0", "127.0.0.1:0"]), ["127.0.0.1:0", "127.0.0.1:0"]);
+    }
+
+    #[tokio::test]
+    async fn both_families_may_be_listened_at_on_one_port() {
+        // Somebody may take the port in between: another is as good.
+        for _ in 0..20 {
+            let probe = std::net::TcpListener::bind("[::]:0").unwrap();
+            let port = probe.local_addr().unwrap().port();
+            drop(probe);
+            let addresses = [SocketAddr::from(([0, 0, 0, 0], port)), SocketAddr::from(([0_u16; 8], port))];
+            let listening: Result<Vec<_>, _> = places(&addresses).into_iter().map(listen).collect();
+            match listening {
+                Ok(listening) => return assert_eq!(listening.len(), 2),
+                Err(BindError::Taken { holder, .. })
+                    if holder.as_ref().is_none_or(|one| u32::try_from(one.pid) != Ok(std::process::id())) => {
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        panic!("every port is taken");
     }
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::CONTENT_LENGTH;
 use hyper::server::conn::{http1, http2};
@@ -24,7 +23,7 @@ use crate::access::Access;
 use crate::body::{BoxError, RequestBody, ResponseBody};
 use crate::event::Event;
 use crate::message::{Message, chain};
-use crate::pace::{InFlight, Overdue, Pace, Paced};
+use crate::pace::{InFlight, Overdue, Pace, Paced, Piece};
 use crate::peer::{Peer, PeerCertificate};
 use crate::server::{Handler, Settings, Stage, Transport};
 use crate::tls;
@@ -48,7 +47,7 @@ pub(crate) async fn serve<H: Handler>(
     let pace = Arc::new(Pace::new());
     let Transport::Tls(tls) = &shared.settings.transport else {
         let peer = Arc::new(Peer { address: client, local, is_tls: false, certificate: None });
-        let socket = Paced::new(stream, Arc::clone(&pace), held);
+        let socket = Paced::new(stream, Arc::clone(&pace), false, held);
         return drive(&shared, socket, &peer, &pace, told, false).await;
     };
     // Taken for each connection: a certificate that was read again is used from the next one on.
@@ -68,7 +67,7 @@ pub(crate) async fn serve<H: Handler>(
     let is_http2 = session.alpn_protocol() == Some(b"h2");
     let certificate = session.peer_certificates().and_then(PeerCertificate::of);
     let peer = Arc::new(Peer { address: client, local, is_tls: true, certificate });
-    let socket = Paced::new(stream, Arc::clone(&pace), held);
+    let socket = Paced::new(stream, Arc::clone(&pace), is_http2, held);
     drive(&shared, socket, &peer, &pace, told, is_http2).await;
 }
 
@@ -226,7 +225,7 @@ async fn respond<H: Handler>(
             }
         }) as Box<dyn FnOnce(u64, bool) + Send>
     });
-    response.map(|body| Answer { body, sent: 0, is_done: false, tell, _in_flight: in_flight })
+    response.map(|body| Answer { body, sent: 0, is_done: false, tell, in_flight })
 }
 
 /// Leaves the body of an answer to HEAD out, and says how long it would have been.
@@ -262,17 +261,17 @@ struct Answer {
     sent: u64,
     is_done: bool,
     tell: Option<Box<dyn FnOnce(u64, bool) + Send>>,
-    _in_flight: InFlight,
+    in_flight: Arc<InFlight>,
 }
 
 impl Body for Answer {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    ) -> Poll<Option<Result<Frame<Piece>, BoxError>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         match &polled {
             Poll::Ready(None) => self.is_done = true,
@@ -282,7 +281,7 @@ impl Body for Answer {
             }
             _ => {}
         }
-        polled
+        polled.map_ok(|frame| frame.map_data(|bytes| self.in_flight.owe(bytes)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -49,11 +49,11 @@ pub enum Event {
         /// Why.
         source: TlsError,
     },
-    /// The certificate ends soon.
+    /// The certificate ends soon, or has ended.
     Expiring {
         /// Whom it names.
         subject: String,
-        /// Whole days until it ends.
+        /// Whole days until it ends; negative when it has ended.
         days_left: i64,
     },
     /// Events of one kind were left out, because there were many in a short time; one of that kind follows.
@@ -78,17 +78,24 @@ impl Event {
     }
 }
 
-/// Lets one event of each kind pass a second, so that no crowd of clients fills the log; what was left out is counted.
+/// Lets one event of each kind pass a second, so that no crowd of clients fills the log; what was left out is counted, and
+/// the count told before the next of that kind.
 #[must_use]
 pub fn calmed(sink: EventSink) -> EventSink {
+    let begun = Instant::now();
+    calmed_by(sink, move || begun.elapsed())
+}
+
+/// As [`calmed`], with the time since its begin as `clock` has it.
+fn calmed_by(sink: EventSink, clock: impl Fn() -> Duration + Send + Sync + 'static) -> EventSink {
     const INTERVAL: Duration = Duration::from_secs(1);
-    let kinds: Mutex<HashMap<Discriminant<Event>, (Instant, u64)>> = Mutex::default();
+    let kinds: Mutex<HashMap<Discriminant<Event>, (Duration, u64)>> = Mutex::default();
     Arc::new(move |event| {
         let left_out = {
             let mut kinds = kinds.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = Instant::now();
+            let now = clock();
             match kinds.get_mut(&std::mem::discriminant(event)) {
-                Some((last, left_out)) if now.duration_since(*last) < INTERVAL => {
+                Some((last, left_out)) if now.saturating_sub(*last) < INTERVAL => {
                     *left_out += 1;
                     return;
                 }
@@ -121,6 +128,9 @@ impl fmt::Display for Event {
             Self::NotReloaded { source } => {
                 write!(f, "changed certificates are not used: {}", chain(source))
             }
+            Self::Expiring { subject, days_left: ..0 } => {
+                write!(f, "certificate `{subject}` has ended; renew it with `tender certificate renew`")
+            }
             Self::Expiring { subject, days_left } => {
                 write!(
                     f,
@@ -138,15 +148,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn crowd_of_events_is_told_once_and_other_kinds_are_not_held_back() {
+    fn crowd_of_events_is_told_once_and_counted_and_other_kinds_are_not_held_back() {
         let told = Arc::new(Mutex::new(Vec::new()));
         let keep = Arc::clone(&told);
-        let sink = calmed(Arc::new(move |event| keep.lock().unwrap().push(event.to_string())));
+        let now = Arc::new(Mutex::new(Duration::ZERO));
+        let clock = Arc::clone(&now);
+        let sink =
+            calmed_by(Arc::new(move |event| keep.lock().unwrap().push(event.to_string())), move || {
+                *clock.lock().unwrap()
+            });
         let client: SocketAddr = "127.0.0.1:1".parse().unwrap();
+        let too_many = Event::TooMany { client, limit: 1, is_of_address: false };
         for _ in 0..1000 {
-            sink(&Event::TooMany { client, limit: 1, is_of_address: false });
+            sink(&too_many);
         }
         sink(&Event::Handshake { client, reason: "x".to_owned() });
         assert_eq!(told.lock().unwrap().len(), 2);
+        *now.lock().unwrap() = Duration::from_secs(1);
+        sink(&too_many);
+        assert_eq!(
+            told.lock().unwrap()[2..],
+            [Event::LeftOut { count: 999 }.to_string(), too_many.to_string()]
+        );
+        *now.lock().unwrap() = Duration::from_secs(2);
+        sink(&too_many);
+        assert_eq!(told.lock().unwrap().len(), 5, "none was left out since");
     }
 }

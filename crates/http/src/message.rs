@@ -79,12 +79,6 @@ impl Message {
         Self::error("ZWEAO405E", "org.zowe.apiml.common.methodNotAllowed", content)
     }
 
-    /// The body is in no form that is taken.
-    #[must_use]
-    pub fn unsupported_media_type(content: impl Into<String>) -> Self {
-        Self::error("ZWEAO415E", "org.zowe.apiml.common.unsupportedMediaType", content)
-    }
-
     /// Whoever asks may not.
     #[must_use]
     pub fn forbidden(content: impl Into<String>) -> Self {

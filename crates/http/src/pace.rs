@@ -3,24 +3,37 @@
 //! ```text
 //!           first byte                 head complete
 //!   idle ──────────────► head ───────────────────────► busy (requests > 0)
-//!    ▲    idle_timeout     │ head_timeout                │ write_timeout when no byte goes out
+//!    ▲    idle_timeout     │ head_timeout                │ write_timeout when the socket takes no byte,
+//!    │                     │                             │ four times that when no byte of an answer gets to it
 //!    └─────────────────────┴────── answer given ─────────┘
 //! ```
 //!
-//! The socket says when bytes move, requests say when they begin and end, and whoever drives the connection looks now and
-//! then: no timer is set and cleared for each request.
+//! The socket says when bytes move, requests say when they begin and end, answers say how much of them is still owed, and
+//! whoever drives the connection looks now and then: no timer is set and cleared for each request.
+//!
+//! Over HTTP/2 a client says itself how many bytes of an answer it takes: the socket may be free while nothing of an answer
+//! gets there. So what counts is bytes of answers. A client that reads slowly from a large window says so late: that is
+//! why it has longer then.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use crate::limits::Limits;
+
+/// How many times [`Limits::write_timeout`] no byte of any answer may get to the socket, though the socket is free.
+const STALLED_TIMES: u32 = 4;
+/// The same for one answer while others of its connection get on.
+const HELD_TIMES: u32 = 16;
+/// How many times [`Limits::idle_timeout`] a connection of HTTP/2 may last that has no request and only shows that it lives.
+const LIVING_TIMES: u32 = 5;
 
 /// What is too slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +54,12 @@ pub(crate) struct Pace {
     is_in_head: AtomicBool,
     /// Since when it is idle or in a head, in milliseconds since `origin`.
     since_ms: AtomicU64,
+    /// When the last request ended, in milliseconds since `origin`.
+    ended_ms: AtomicU64,
+    /// When a byte of an answer got to the socket last, in milliseconds since `origin`.
+    moved_ms: AtomicU64,
+    /// Answers that are not given to their end.
+    answers: Mutex<Vec<Arc<Owed>>>,
     /// Since when no byte goes out, in milliseconds since `origin` plus one; 0 while bytes do.
     blocked_ms: AtomicU64,
 }
@@ -52,6 +71,9 @@ impl Pace {
             requests: AtomicU32::new(0),
             is_in_head: AtomicBool::new(false),
             since_ms: AtomicU64::new(0),
+            ended_ms: AtomicU64::new(0),
+            moved_ms: AtomicU64::new(0),
+            answers: Mutex::default(),
             blocked_ms: AtomicU64::new(0),
         }
     }
@@ -60,8 +82,13 @@ impl Pace {
         u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn received(&self, now_ms: impl FnOnce() -> u64) {
-        if self.requests.load(Ordering::Relaxed) == 0 && !self.is_in_head.swap(true, Ordering::Relaxed) {
+    fn received(&self, is_http2: bool, now_ms: impl FnOnce() -> u64) {
+        if self.requests.load(Ordering::Relaxed) > 0 {
+            return;
+        }
+        // On HTTP/2 other frames than heads come in between requests: by them a client shows that it still takes what was
+        // given to the socket.
+        if is_http2 || !self.is_in_head.swap(true, Ordering::Relaxed) {
             self.since_ms.store(now_ms(), Ordering::Relaxed);
         }
     }
@@ -95,6 +122,7 @@ impl Pace {
     fn end_at(&self, now_ms: u64) {
         self.is_in_head.store(false, Ordering::Relaxed);
         self.since_ms.store(now_ms, Ordering::Relaxed);
+        self.ended_ms.store(now_ms, Ordering::Relaxed);
         self.requests.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -111,15 +139,27 @@ impl Pace {
             return is_over(blocked_ms, limits.write_timeout).then_some(Overdue::Write);
         }
         if self.requests.load(Ordering::Relaxed) > 0 {
-            return None;
+            let since_ms = self.owed_since_ms()?;
+            let moved_ms = since_ms.max(self.moved_ms.load(Ordering::Relaxed));
+            let is_stuck = is_over(moved_ms, limits.write_timeout * STALLED_TIMES)
+                || is_over(since_ms, limits.write_timeout * HELD_TIMES);
+            return is_stuck.then_some(Overdue::Write);
         }
         let since_ms = self.since_ms.load(Ordering::Relaxed);
-        // On HTTP/2 other frames than heads come in between requests; there the idle time bounds both.
+        // On HTTP/2 the idle time bounds heads, too.
         if self.is_in_head.load(Ordering::Relaxed) && !is_http2 {
-            is_over(since_ms, limits.head_timeout).then_some(Overdue::Head)
-        } else {
-            is_over(since_ms, limits.idle_timeout).then_some(Overdue::Idle)
+            return is_over(since_ms, limits.head_timeout).then_some(Overdue::Head);
         }
+        let is_only_living =
+            is_http2 && is_over(self.ended_ms.load(Ordering::Relaxed), limits.idle_timeout * LIVING_TIMES);
+        (is_only_living || is_over(since_ms, limits.idle_timeout)).then_some(Overdue::Idle)
+    }
+
+    /// Returns since when the answer that waits longest for its client does not get on; nothing when none waits.
+    fn owed_since_ms(&self) -> Option<u64> {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let owed = answers.iter().filter(|owed| owed.bytes.load(Ordering::Relaxed) > 0);
+        owed.map(|owed| owed.since_ms.load(Ordering::Relaxed)).min()
     }
 
     /// Says how long may pass until somebody looks again.
@@ -129,20 +169,87 @@ impl Pace {
     }
 }
 
+/// What of an answer was taken from its maker and has not got to the socket.
+#[derive(Debug, Default)]
+struct Owed {
+    bytes: AtomicU64,
+    /// Since when it does not get on, in milliseconds since the origin of its pace.
+    since_ms: AtomicU64,
+}
+
 /// A request from its head to the last byte of its answer.
 #[derive(Debug)]
-pub(crate) struct InFlight(Arc<Pace>);
+pub(crate) struct InFlight {
+    pace: Arc<Pace>,
+    owed: Arc<Owed>,
+}
 
 impl InFlight {
-    pub(crate) fn begin(pace: &Arc<Pace>) -> Self {
+    pub(crate) fn begin(pace: &Arc<Pace>) -> Arc<Self> {
         pace.begin();
-        Self(Arc::clone(pace))
+        let owed = Arc::<Owed>::default();
+        pace.answers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&owed));
+        Arc::new(Self { pace: Arc::clone(pace), owed })
+    }
+
+    /// Owes bytes of the answer to the client; the request lasts until they have got to the socket.
+    pub(crate) fn owe(self: &Arc<Self>, bytes: Bytes) -> Piece {
+        self.owe_at(bytes.len() as u64, self.pace.now_ms());
+        Piece { bytes, of: Arc::clone(self) }
+    }
+
+    fn owe_at(&self, bytes: u64, now_ms: u64) {
+        if self.owed.bytes.fetch_add(bytes, Ordering::Relaxed) == 0 {
+            self.owed.since_ms.store(now_ms, Ordering::Relaxed);
+        }
+    }
+
+    fn given_at(&self, bytes: u64, now_ms: u64) {
+        self.owed.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.owed.since_ms.store(now_ms, Ordering::Relaxed);
+        self.pace.moved_ms.store(now_ms, Ordering::Relaxed);
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.end();
+        let mut answers = self.pace.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = answers.iter().position(|one| Arc::ptr_eq(one, &self.owed)) {
+            answers.swap_remove(at);
+        }
+        drop(answers);
+        self.pace.end();
+    }
+}
+
+/// Bytes of an answer that say when they get to the socket.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    bytes: Bytes,
+    of: Arc<InFlight>,
+}
+
+impl Buf for Piece {
+    fn remaining(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+        if count > 0 {
+            self.of.given_at(count as u64, self.of.pace.now_ms());
+        }
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        // The client has gone, or does not want the rest.
+        self.of.owed.bytes.fetch_sub(self.bytes.len() as u64, Ordering::Relaxed);
     }
 }
 
@@ -151,12 +258,13 @@ impl Drop for InFlight {
 pub(crate) struct Paced<S, H> {
     socket: S,
     pace: Arc<Pace>,
+    is_http2: bool,
     _held: H,
 }
 
 impl<S, H> Paced<S, H> {
-    pub(crate) fn new(socket: S, pace: Arc<Pace>, held: H) -> Self {
-        Self { socket, pace, _held: held }
+    pub(crate) fn new(socket: S, pace: Arc<Pace>, is_http2: bool, held: H) -> Self {
+        Self { socket, pace, is_http2, _held: held }
     }
 
     fn noted<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -181,7 +289,7 @@ impl<S: AsyncRead + Unpin, H: Unpin> AsyncRead for Paced<S, H> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.socket).poll_read(context, buffer);
         if buffer.filled().len() > before {
-            self.pace.received(|| self.pace.now_ms());
+            self.pace.received(self.is_http2, || self.pace.now_ms());
         }
         read
     }
@@ -239,9 +347,9 @@ mod tests {
         let (pace, limits) = (Pace::new(), limits());
         let overdue = |seconds: u64| pace.overdue_at(&limits, false, seconds * 1000);
         assert_eq!((overdue(99), overdue(100)), (None, Some(Overdue::Idle)));
-        pace.received(|| 100_000);
+        pace.received(false, || 100_000);
         // More bytes do not buy more time.
-        pace.received(|| 109_000);
+        pace.received(false, || 109_000);
         assert_eq!((overdue(109), overdue(110)), (None, Some(Overdue::Head)));
         assert_eq!(pace.overdue_at(&limits, true, 110_000), None);
         pace.begin();
@@ -257,5 +365,51 @@ mod tests {
         pace.sent(|| 345_000);
         pace.blocked(false, || 345_000);
         assert_eq!((overdue(444), overdue(445)), (None, Some(Overdue::Idle)));
+    }
+
+    #[test]
+    fn answers_that_do_not_get_on_are_overdue_and_slow_ones_are_not() {
+        let (pace, limits) = (Arc::new(Pace::new()), limits());
+        let overdue = |seconds: u64| pace.overdue_at(&limits, true, seconds * 1000);
+        let (stuck, moving) = (InFlight::begin(&pace), InFlight::begin(&pace));
+        assert_eq!(overdue(10_000), None, "their makers are at work");
+        stuck.owe_at(100, 1_000_000);
+        assert_eq!((overdue(1119), overdue(1120)), (None, Some(Overdue::Write)));
+        // One byte now and then is progress, of whichever answer, for a while.
+        moving.owe_at(100, 1_000_000);
+        for second in [1_100, 1_200, 1_300, 1_400] {
+            moving.given_at(1, second * 1000);
+            assert_eq!(overdue(second + 70), None, "{second}");
+        }
+        moving.given_at(1, 1_479_000);
+        assert_eq!((overdue(1479), overdue(1480)), (None, Some(Overdue::Write)));
+        stuck.given_at(100, 1_480_000);
+        assert_eq!(overdue(1480), None);
+        drop((stuck, moving));
+        assert!(pace.answers.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn http2_client_without_a_request_shows_that_it_lives_for_a_bounded_time() {
+        let (pace, limits) = (Pace::new(), limits());
+        let overdue = |seconds: u64| pace.overdue_at(&limits, true, seconds * 1000);
+        for second in [90, 180, 270, 360, 450] {
+            pace.received(true, || second * 1000);
+            assert_eq!(overdue(second + 49), None, "{second}");
+        }
+        assert_eq!(overdue(500), Some(Overdue::Idle));
+    }
+
+    #[test]
+    fn piece_is_owed_until_it_is_given_or_dropped() {
+        let pace = Arc::new(Pace::new());
+        let request = InFlight::begin(&pace);
+        let mut piece = request.owe(Bytes::from_static(b"hello"));
+        piece.advance(2);
+        assert_eq!((piece.chunk(), pace.owed_since_ms().is_some()), (&b"llo"[..], true));
+        drop(request);
+        assert_eq!(pace.requests.load(Ordering::Relaxed), 1, "its bytes are not given");
+        drop(piece);
+        assert_eq!((pace.requests.load(Ordering::Relaxed), pace.owed_since_ms()), (0, None));
     }
 }

@@ -12,11 +12,6 @@ pub fn withdraw() {
     tell("STOPPING=1");
 }
 
-/// Says in one line how the server is.
-pub fn status(text: &str) {
-    tell(&format!("STATUS={}", text.replace('\n', " ")));
-}
-
 fn tell(state: &str) {
     let Some(address) = std::env::var_os("NOTIFY_SOCKET") else { return };
     let address = address.to_string_lossy();

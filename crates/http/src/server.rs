@@ -105,9 +105,13 @@ pub struct Server {
 impl Server {
     /// Begins to listen at every address; connections wait until [`Server::run`].
     ///
+    /// One that another of them has already, as `0.0.0.0` has every address of IPv4, is left out; `[::]` is for IPv6 alone
+    /// when there are addresses of IPv4 with its port, and for both otherwise.
+    ///
     /// Errors: [`BindError`] names the address and who has it; then none is listened at. Must be called in a runtime.
     pub fn bind(addresses: &[SocketAddr], settings: Settings) -> Result<Self, BindError> {
-        let listeners = addresses.iter().map(|one| address::listen(*one)).collect::<Result<_, _>>()?;
+        let listeners =
+            address::places(addresses).into_iter().map(address::listen).collect::<Result<_, _>>()?;
         Ok(Self { listeners, settings })
     }
 

@@ -5,13 +5,14 @@ mod naming;
 mod watch;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use tender_certificate::{BundleError, Password, PasswordError};
 
 use crate::event::{Event, EventSink};
+use watch::Stamp;
 
 /// Where the key and the certificate of the server are.
 #[derive(Debug, Clone)]
@@ -128,7 +129,18 @@ fn listed(paths: &[PathBuf]) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Loaded {
     pub(crate) subject: String,
-    pub(crate) days_left: i64,
+    /// When it ends; nothing when it is too odd to be read.
+    pub(crate) not_after: Option<jiff::Timestamp>,
+}
+
+impl Loaded {
+    /// Returns whole days until it ends, rounded down.
+    fn days_left(&self) -> i64 {
+        const DAY_S: i64 = 24 * 60 * 60;
+        let left =
+            |ends: jiff::Timestamp| (ends.as_second() - jiff::Timestamp::now().as_second()).div_euclid(DAY_S);
+        self.not_after.map_or(i64::MAX, left)
+    }
 }
 
 /// Certificates in use: each new connection takes the newest.
@@ -136,6 +148,30 @@ pub(crate) struct Loaded {
 pub struct Tls {
     files: TlsFiles,
     current: ArcSwap<ServerConfig>,
+    known: Mutex<Known>,
+}
+
+/// What is known of the files.
+#[derive(Debug)]
+struct Known {
+    /// As they were before they were read last.
+    stamps: Vec<Stamp>,
+    loaded: Loaded,
+    /// The days left when it was told last that the certificate ends soon.
+    told_days: Option<i64>,
+}
+
+impl Known {
+    /// Returns what to tell of the end of the certificate: once for each of its last days.
+    fn expiring(&mut self) -> Option<Event> {
+        const SOON_DAYS: i64 = 30;
+        let days_left = self.loaded.days_left();
+        if days_left >= SOON_DAYS || self.told_days == Some(days_left) {
+            return None;
+        }
+        self.told_days = Some(days_left);
+        Some(Event::Expiring { subject: self.loaded.subject.clone(), days_left })
+    }
 }
 
 impl Tls {
@@ -143,26 +179,37 @@ impl Tls {
     ///
     /// Errors: [`TlsError`], also when the certificate has ended. A certificate that ends soon is told to `events`.
     pub fn load(files: TlsFiles, events: &EventSink) -> Result<Arc<Self>, TlsError> {
-        const SOON_DAYS: i64 = 30;
+        // What changes while they are read is read again.
+        let stamps = files.stamps();
         let (config, loaded) = config::load(&files)?;
-        if loaded.days_left < SOON_DAYS {
-            let Loaded { subject, days_left } = loaded;
-            events(&Event::Expiring { subject, days_left });
+        let mut known = Known { stamps, loaded, told_days: None };
+        if let Some(event) = known.expiring() {
+            events(&event);
         }
-        Ok(Arc::new(Self { files, current: ArcSwap::from_pointee(config) }))
+        let current = ArcSwap::from_pointee(config);
+        Ok(Arc::new(Self { files, current, known: Mutex::new(known) }))
     }
 
     /// Reads the files again; connections that are open stay as they are.
     ///
     /// Errors: [`TlsError`]; then what was in use stays in use.
     pub fn reload(&self) -> Result<(), TlsError> {
-        self.reloaded().map(drop)
+        self.reloaded(self.files.stamps()).map(drop)
     }
 
-    fn reloaded(&self) -> Result<Loaded, TlsError> {
+    /// Reads the files, which had these stamps before.
+    fn reloaded(&self, stamps: Vec<Stamp>) -> Result<Loaded, TlsError> {
+        self.known().stamps = stamps;
         let (config, loaded) = config::load(&self.files)?;
         self.current.store(Arc::new(config));
+        let mut known = self.known();
+        (known.loaded, known.told_days) = (loaded.clone(), None);
         Ok(loaded)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Each of its fields is replaced as a whole.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns what the next connection uses.

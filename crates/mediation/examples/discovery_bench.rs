@@ -9,7 +9,7 @@ use std::io::BufRead as _;
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tender_http::{Limits, Server, Settings as HttpSettings, Transport};
@@ -131,22 +131,43 @@ fn cost(pid: u32) -> Outcome<(f64, u64)> {
     Ok((ticks / 100.0, resident.trim().trim_end_matches(" kB").parse::<u64>()? * 1024))
 }
 
-/// Asks over several connections until the time is over or all numbers are used; returns how many a second.
+/// When a phase ends.
+#[derive(Clone)]
+enum Until {
+    /// After [`PHASE`].
+    Time,
+    /// When so many numbers are used.
+    Count(usize),
+    /// When somebody says so.
+    Told(Arc<AtomicBool>),
+}
+
+impl Until {
+    fn is_over(&self, begun: Instant, number: usize) -> bool {
+        match self {
+            Self::Time => begun.elapsed() >= PHASE,
+            Self::Count(count) => number >= *count,
+            Self::Told(is_over) => is_over.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Asks over several connections until it is over; returns how many a second.
 async fn phase(
     address: SocketAddr,
-    limit: Option<usize>,
+    until: Until,
     make: impl Fn(usize) -> Vec<u8> + Send + Sync + 'static,
 ) -> Outcome<f64> {
     let (next, make, begun) = (Arc::new(AtomicUsize::new(0)), Arc::new(make), Instant::now());
     let mut tasks = Vec::new();
     for _ in 0..CONNECTIONS {
-        let (next, make) = (Arc::clone(&next), Arc::clone(&make));
+        let (next, make, until) = (Arc::clone(&next), Arc::clone(&make), until.clone());
         tasks.push(tokio::spawn(async move {
             let mut connection = Connection::open(address).await?;
             let mut done = 0_u32;
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                if limit.map_or(begun.elapsed() >= PHASE, |limit| number >= limit) {
+                if until.is_over(begun, number) {
                     return Outcome::Ok(done);
                 }
                 let (status, _) = connection.ask(&make(number)).await?;
@@ -199,24 +220,27 @@ async fn measure(server: &mut Child) -> Outcome<serde_json::Value> {
     Connection::open(address).await?.ask(&fetch("/", "")).await?;
     let (_, idle_bytes) = cost(pid)?;
     // A small registry first, as most installations have.
-    phase(address, Some(20), registration).await?;
+    phase(address, Until::Count(20), registration).await?;
     let (cpu_before, _) = cost(pid)?;
     let polls_per_s = poll(address, fetch("/", "Accept: application/json\r\n")).await?;
     let poll_cpu = (cost(pid)?.0 - cpu_before) / PHASE.as_secs_f64();
-    let registrations_per_s = phase(address, Some(INSTANCES), registration).await?;
+    let registrations_per_s = phase(address, Until::Count(INSTANCES), registration).await?;
     let (_, registered_bytes) = cost(pid)?;
-    let heartbeats_per_s = phase(address, None, |number| heartbeat(number % INSTANCES)).await?;
+    let heartbeats_per_s = phase(address, Until::Time, |number| heartbeat(number % INSTANCES)).await?;
     let mut one = Connection::open(address).await?;
     let first = Instant::now();
     let (_, gzip_bytes) = one.ask(&fetch("/", JSON)).await?;
     let first_ms = first.elapsed().as_secs_f64() * 1000.0;
     let (_, json_bytes) = one.ask(&fetch("/", "Accept: application/json\r\n")).await?;
     let (_, xml_bytes) = one.ask(&fetch("/", "")).await?;
-    let fetches_per_s = phase(address, None, |_| fetch("/", JSON)).await?;
+    let fetches_per_s = phase(address, Until::Time, |_| fetch("/", JSON)).await?;
     // All instances are changes of the last three minutes: the largest delta there can be.
-    let deltas_per_s = phase(address, None, |_| fetch("/delta", JSON)).await?;
-    let fetching = tokio::spawn(phase(address, None, |_| fetch("/", JSON)));
-    let changes_per_s = phase(address, Some(INSTANCES), registration).await?;
+    let deltas_per_s = phase(address, Until::Time, |_| fetch("/delta", JSON)).await?;
+    // No fetch counts that comes after the last change.
+    let are_changed = Arc::new(AtomicBool::new(false));
+    let fetching = tokio::spawn(phase(address, Until::Told(Arc::clone(&are_changed)), |_| fetch("/", JSON)));
+    let changes_per_s = phase(address, Until::Count(INSTANCES), registration).await?;
+    are_changed.store(true, Ordering::Relaxed);
     let fetches_while_changing_per_s = fetching.await??;
     let (_, last_bytes) = cost(pid)?;
     Ok(serde_json::json!({

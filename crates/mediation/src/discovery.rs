@@ -20,5 +20,5 @@ pub use event::{Event, EventSink};
 pub use instance::{Action, DataCenter, Instance, Lease, Port, ReadError, Status};
 pub use registry::{Entry, Evicted, Heartbeat, Policy, Refused, Registered, Registry, View};
 pub use rules::{Forbidden, Rules};
-pub use service::{Access, Discovery, Own, Settings};
+pub use service::{Access, Discovery, Others, Own, PeerError, Settings};
 pub use snapshot::{Document, Edition, Form, Part};

@@ -6,6 +6,7 @@ mod component;
 mod definitions;
 mod hostile;
 mod node;
+mod peers;
 mod python;
 mod registry;
 mod server;

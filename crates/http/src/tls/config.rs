@@ -70,7 +70,7 @@ fn key_of(identity: &Identity) -> Result<(&Path, KeyEntry), TlsError> {
 fn check(path: &Path, key: &KeyEntry) -> Result<Loaded, TlsError> {
     let now = Timestamp::now();
     let Some(info) = CertificateInfo::of_der(key.certificate(), now) else {
-        return Ok(Loaded { subject: "?".to_owned(), days_left: i64::MAX });
+        return Ok(Loaded { subject: "?".to_owned(), not_after: None });
     };
     if info.not_after < now {
         return Err(TlsError::Expired {
@@ -79,7 +79,7 @@ fn check(path: &Path, key: &KeyEntry) -> Result<Loaded, TlsError> {
             ended: info.not_after,
         });
     }
-    Ok(Loaded { subject: info.subject, days_left: info.days_left })
+    Ok(Loaded { subject: info.subject, not_after: Some(info.not_after) })
 }
 
 fn verifier(trust: &[TrustFile], auth: ClientAuth) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
-use super::{Identity, Loaded, Tls, TlsFiles};
+use super::{Identity, Tls, TlsFiles};
 use crate::event::{Event, EventSink};
 
 /// What tells a file from what it was: device, inode, size and time of change; nothing when it is not there.
-type Stamp = Option<(u64, u64, u64, i64, i64)>;
+pub(super) type Stamp = Option<(u64, u64, u64, i64, i64)>;
 
 impl TlsFiles {
     fn paths(&self) -> Vec<PathBuf> {
@@ -27,7 +27,7 @@ impl TlsFiles {
         paths
     }
 
-    fn stamps(&self) -> Vec<Stamp> {
+    pub(super) fn stamps(&self) -> Vec<Stamp> {
         self.paths().iter().map(|path| stamp(path)).collect()
     }
 }
@@ -38,28 +38,33 @@ fn stamp(path: &Path) -> Stamp {
 }
 
 impl Tls {
-    /// Reads certificates again whenever their files have changed, until it is dropped; looks every `period`.
+    /// Reads certificates again whenever their files are others than those that were read, until it is dropped; looks every
+    /// `period`. Tells each day that is one of the last of the certificate.
     ///
     /// Files that cannot be used, such as a key that does not fit its certificate yet, are told once for each change.
     pub async fn watch(self: Arc<Self>, period: Duration, events: EventSink) {
         let mut timer = tokio::time::interval(period);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut known = self.files.stamps();
         loop {
             timer.tick().await;
-            let now = self.files.stamps();
-            if now == known || now.contains(&None) {
-                continue;
-            }
-            known = now;
             let this = Arc::clone(&self);
-            // Opening a store takes as long as its password is meant to take.
-            let reloaded = tokio::task::spawn_blocking(move || this.reloaded()).await;
-            match reloaded {
-                Ok(Ok(Loaded { subject, days_left })) => events(&Event::Reloaded { subject, days_left }),
-                Ok(Err(source)) => events(&Event::NotReloaded { source }),
-                Err(_) => {}
-            }
+            // Files may lie on a slow file system, and opening a store takes as long as its password is meant to take.
+            let seen = tokio::task::spawn_blocking(move || this.look()).await;
+            seen.into_iter().flatten().for_each(|event| events(&event));
         }
+    }
+
+    /// Looks once; returns what there is to tell.
+    fn look(&self) -> Vec<Event> {
+        let mut events = Vec::new();
+        let now = self.files.stamps();
+        if now != self.known().stamps && !now.contains(&None) {
+            events.push(match self.reloaded(now) {
+                Ok(loaded) => Event::Reloaded { days_left: loaded.days_left(), subject: loaded.subject },
+                Err(source) => Event::NotReloaded { source },
+            });
+        }
+        events.extend(self.known().expiring());
+        events
     }
 }

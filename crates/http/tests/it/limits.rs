@@ -19,38 +19,35 @@ async fn head_that_trickles_in_is_cut_off_while_others_are_served() {
         within(stream.write_all(b"GET /who HTTP/1.1\r\nHost: ")).await.unwrap();
         slow.push(stream);
     }
-    let mut trickle = world.connect().await;
-    let mut good = world.connect().await;
-    let mut was_cut = false;
-    for byte in b"GET /who HTTP/1.1\r\nHost: a-very-long-name-that-comes-byte-by-byte-for-a-long-time"
-        .iter()
-        .cycle()
-        .take(300)
-    {
-        assert!(ask(&mut good, GET, "nobody").await.starts_with("HTTP/1.1 200"));
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        was_cut |= trickle.write_all(&[*byte]).await.is_err();
-        if was_cut {
-            break;
+    let (mut trickle, mut good) = (world.connect().await, world.connect().await);
+    // What is asked meanwhile takes the time between two bytes.
+    within(async {
+        let endless = b"GET /who HTTP/1.1\r\nHost: a-very-long-name-that-comes-byte-by-byte".iter();
+        for byte in endless.chain(std::iter::repeat(&b'a')) {
+            assert!(ask(&mut good, GET, "nobody").await.starts_with("HTTP/1.1 200"));
+            if trickle.write_all(&[*byte]).await.is_err() {
+                return;
+            }
         }
-    }
-    assert!(was_cut, "more bytes do not buy more time");
+    })
+    .await;
     for mut stream in slow {
         assert_eq!(rest(&mut stream).await, "");
     }
+    // More bytes do not buy more time.
     world.await_event("head of a request came too slowly").await;
 }
 
 #[tokio::test]
 async fn connection_without_a_request_is_closed_and_one_with_requests_is_kept() {
     let world = World::start(Transport::Plain, short());
-    let mut silent = world.connect().await;
-    let mut used = world.connect().await;
-    for _ in 0..10 {
-        ask(&mut used, GET, "nobody").await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    let (mut silent, mut used) = (world.connect().await, world.connect().await);
+    let end = tokio::spawn(async move { rest(&mut silent).await });
+    while !end.is_finished() {
+        assert!(ask(&mut used, GET, "nobody").await.starts_with("HTTP/1.1 200"));
     }
-    assert_eq!(rest(&mut silent).await, "");
+    assert_eq!(end.await.unwrap(), "");
+    ask(&mut used, GET, "nobody").await;
     assert_eq!(rest(&mut used).await, "", "now it is idle too");
 }
 

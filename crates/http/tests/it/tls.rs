@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
@@ -28,10 +28,17 @@ impl Authority {
 
     /// Writes `<name>.key` and `<name>.cer`.
     fn issue(&self, directory: &Path, name: &str) {
+        self.issue_until(directory, name, None);
+    }
+
+    fn issue_until(&self, directory: &Path, name: &str, ends: Option<SystemTime>) {
         let mut parameters = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
         parameters.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        if let Some(ends) = ends {
+            parameters.not_after = ends.into();
+        }
         let key = KeyPair::generate().unwrap();
         let certificate = parameters.signed_by(&key, &self.0).unwrap();
         fs::write(directory.join(format!("{name}.key")), key.serialize_pem()).unwrap();
@@ -39,13 +46,14 @@ impl Authority {
     }
 }
 
-struct Files {
+/// A server's and a client's key and certificate, and the authority of both.
+pub(crate) struct Files {
     directory: tempfile::TempDir,
     authority: Authority,
 }
 
 impl Files {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (directory, authority) = (tempfile::tempdir().unwrap(), Authority::new("authority"));
         fs::write(directory.path().join("ca.cer"), authority.0.pem()).unwrap();
         authority.issue(directory.path(), "server");
@@ -57,13 +65,13 @@ impl Files {
         self.directory.path().join(name)
     }
 
-    fn tls(&self, client_auth: ClientAuth, events: &EventSink) -> Result<Arc<Tls>, TlsError> {
+    pub(crate) fn tls(&self, client_auth: ClientAuth, events: &EventSink) -> Result<Arc<Tls>, TlsError> {
         let identity = Identity::Pem { key: self.path("server.key"), certificate: self.path("server.cer") };
         let trust = vec![TrustFile { file: self.path("ca.cer"), password: None }];
         Tls::load(TlsFiles { identity, trust, client_auth }, events)
     }
 
-    fn client(&self, name: Option<&str>) -> ClientConfig {
+    pub(crate) fn client(&self, name: Option<&str>) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(self.path("ca.cer")).unwrap()).unwrap();
         let builder =
@@ -82,7 +90,10 @@ impl Files {
     }
 }
 
-async fn connect(world: &World, config: ClientConfig) -> std::io::Result<TlsStream<tokio::net::TcpStream>> {
+pub(crate) async fn connect(
+    world: &World,
+    config: ClientConfig,
+) -> std::io::Result<TlsStream<tokio::net::TcpStream>> {
     let connector = TlsConnector::from(Arc::new(config));
     within(connector.connect(ServerName::try_from("localhost").unwrap(), world.connect().await)).await
 }
@@ -157,6 +168,46 @@ async fn new_certificate_is_used_for_new_connections_and_old_ones_stay_open() {
     let new = connect(&world, files.client(None)).await.unwrap();
     assert_ne!(shown(&new), shown(&old));
     assert_eq!(who(&mut old).await.unwrap(), "nobody", "it was not dropped");
+    watching.abort();
+}
+
+fn telling() -> (EventSink, Arc<Mutex<Vec<String>>>) {
+    let told = Arc::<Mutex<Vec<String>>>::default();
+    let keep = Arc::clone(&told);
+    (Arc::new(move |event| keep.lock().unwrap().push(event.to_string())), told)
+}
+
+async fn await_line(told: &Mutex<Vec<String>>, text: &str) {
+    within(async {
+        while !told.lock().unwrap().iter().any(|line| line.contains(text)) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn certificate_that_changes_before_anybody_watches_is_read_again() {
+    let files = Files::new();
+    let (events, told) = telling();
+    let tls = files.tls(ClientAuth::None, &events).unwrap();
+    files.authority.issue(files.directory.path(), "server");
+    let watching = tokio::spawn(Arc::clone(&tls).watch(Duration::from_millis(20), events));
+    await_line(&told, "certificate read again").await;
+    watching.abort();
+}
+
+#[tokio::test]
+async fn certificate_is_told_when_its_last_days_begin() {
+    let files = Files::new();
+    // A whole number of days is left for two seconds more.
+    let ends = SystemTime::now() + Duration::from_secs(30 * 24 * 60 * 60 + 2);
+    files.authority.issue_until(files.directory.path(), "server", Some(ends));
+    let (events, told) = telling();
+    let tls = files.tls(ClientAuth::None, &events).unwrap();
+    let watching = tokio::spawn(Arc::clone(&tls).watch(Duration::from_millis(20), events));
+    await_line(&told, "ends in 29 days").await;
+    assert_eq!(told.lock().unwrap().len(), 1, "once a day");
     watching.abort();
 }
 

@@ -61,6 +61,32 @@ pub enum Event {
     },
     /// Something is wrong with a static definition.
     Definition(Problem),
+    /// What another server knows was taken over at the start.
+    PeerFetched {
+        /// Where it is.
+        address: String,
+        /// How many instances it told.
+        instances: usize,
+    },
+    /// Another server cannot be asked or told; what it is to be told waits.
+    PeerLost {
+        /// Where it is.
+        address: String,
+        /// Why.
+        reason: String,
+    },
+    /// Another server that was lost is told again.
+    PeerFound {
+        /// Where it is.
+        address: String,
+    },
+    /// Another server does not take something that it was told.
+    PeerRefuses {
+        /// Where it is.
+        address: String,
+        /// The status of its answer.
+        code: u64,
+    },
 }
 
 impl fmt::Display for Event {
@@ -107,6 +133,16 @@ impl fmt::Display for Event {
                 write!(f, "static definitions: {instances} instances, {problems} problems")
             }
             Self::Definition(problem) => problem.fmt(f),
+            Self::PeerFetched { address, instances } => {
+                write!(f, "{instances} instances were taken over from {address}")
+            }
+            Self::PeerLost { address, reason } => {
+                write!(f, "{address} is not told what is new until it answers: {reason}")
+            }
+            Self::PeerFound { address } => write!(f, "{address} is told again what is new"),
+            Self::PeerRefuses { address, code } => {
+                write!(f, "{address} does not take an instance that it was told of: {code}")
+            }
         }
     }
 }

@@ -2,12 +2,26 @@
 
 use std::collections::BTreeMap;
 
+/// What an entry of metadata takes besides its texts, in bytes.
+const ENTRY: usize = 64;
+/// Numbers that Java clients can read: their `int` and `long`.
+const INT_MAX: u64 = i32::MAX as u64;
+pub(crate) const LONG_MAX: u64 = i64::MAX as u64;
+
 /// Seconds between heartbeats when an instance does not say.
 pub(crate) const RENEWAL_INTERVAL_S: u64 = 30;
 /// Seconds without a heartbeat after which a lease ends when an instance does not say.
 pub(crate) const DURATION_S: u64 = 90;
 /// The class that clients of the protocol expect of a data center nobody runs in a cloud.
 pub(crate) const DATA_CENTER_CLASS: &str = "com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo";
+
+/// Returns a service's name as it is a key: in upper case, of ASCII alone.
+///
+/// Names that are not ASCII are refused where they are announced: letters of other alphabets have upper cases that are
+/// ASCII (`ı` and `ſ`), so that one service could pass for another.
+pub(crate) fn app_key(name: &str) -> String {
+    name.to_ascii_uppercase()
+}
 
 /// How an instance is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -181,9 +195,19 @@ impl Instance {
     pub(crate) fn weight(&self) -> usize {
         /// What it takes besides its texts.
         const OWN: usize = 512;
-        let metadata: usize = self.metadata.iter().map(|(key, value)| key.len() + value.len() + 64).sum();
+        let metadata: usize = self.metadata.iter().map(|(key, value)| key.len() + value.len() + ENTRY).sum();
         let texts: usize = self.texts().map(|(_, text)| text.len()).sum();
         OWN + metadata + texts + self.id.len() + self.app.len() + self.host.len() + self.address.len()
+    }
+
+    /// Returns what [`Instance::weight`] would be with more metadata.
+    pub(crate) fn weight_with(&self, more: &BTreeMap<String, String>) -> usize {
+        let added = |(key, value): (&String, &String)| match self.metadata.get(key) {
+            Some(before) => value.len().cast_signed() - before.len().cast_signed(),
+            None if key.is_empty() => 0,
+            None => (key.len() + value.len() + ENTRY).cast_signed(),
+        };
+        self.weight().saturating_add_signed(more.iter().map(added).sum())
     }
 
     /// Returns the fields that are written only when they were said, with their names in documents.
@@ -253,7 +277,7 @@ impl Draft {
     pub(crate) fn into_instance(mut self, now_ms: u64) -> Result<Instance, ReadError> {
         let host = self.required("hostName")?;
         let address = self.required("ipAddr")?;
-        let app = self.required("app")?.to_uppercase();
+        let app = app_key(&self.required("app")?);
         let (class, name) = self.data_center.take().ok_or(ReadError::Missing { field: "dataCenterInfo" })?;
         let name = present(name).ok_or(ReadError::Missing { field: "dataCenterInfo.name" })?;
         // No document could name it.
@@ -271,7 +295,7 @@ impl Draft {
             overridden: overridden.map_or(Status::Unknown, |word| Status::of(&word)),
             port: self.port("port", Port { number: 7001, is_enabled: true })?,
             secure_port: self.port("securePort", Port { number: 7002, is_enabled: false })?,
-            country: self.number("countryId")?.unwrap_or(1),
+            country: self.number("countryId", INT_MAX)?.unwrap_or(1),
             data_center: DataCenter {
                 class: present(class).unwrap_or_else(|| DATA_CENTER_CLASS.to_owned()),
                 name,
@@ -289,7 +313,7 @@ impl Draft {
                 .optional("isCoordinatingDiscoveryServer")
                 .is_some_and(|word| is_true(&word)),
             updated_ms: now_ms,
-            dirty_ms: self.number("lastDirtyTimestamp")?.filter(|time| *time > 0).unwrap_or(now_ms),
+            dirty_ms: self.number("lastDirtyTimestamp", LONG_MAX)?.filter(|time| *time > 0).unwrap_or(now_ms),
             action: Action::Added,
         })
     }
@@ -302,22 +326,23 @@ impl Draft {
         self.optional(field).ok_or(ReadError::Missing { field })
     }
 
-    fn number(&mut self, field: &'static str) -> Result<Option<u64>, ReadError> {
-        self.optional(field).map(|text| number(field, &text)).transpose()
+    fn number(&mut self, field: &'static str, max: u64) -> Result<Option<u64>, ReadError> {
+        self.optional(field).map(|text| number(field, &text, max)).transpose()
     }
 
     fn port(&mut self, field: &'static str, usual: Port) -> Result<Port, ReadError> {
         let (port, flag) = self.ports.remove(field).unwrap_or_default();
         let wrong =
             |found: &str| ReadError::Value { field, found: found.to_owned(), wanted: "a port number" };
-        let port = present(port).map(|text| text.parse().map_err(|_| wrong(&text))).transpose()?;
+        let port = present(port).map(|text| text.trim().parse().map_err(|_| wrong(&text))).transpose()?;
         let is_enabled = present(flag).map_or(usual.is_enabled, |word| is_true(&word));
         Ok(Port { number: port.unwrap_or(usual.number), is_enabled })
     }
 
     fn lease(&mut self) -> Result<Lease, ReadError> {
         let mut seconds = |field: &'static str, usual: u64| {
-            let said = present(self.lease.remove(field)).map(|text| number(field, &text)).transpose()?;
+            let said =
+                present(self.lease.remove(field)).map(|text| number(field, &text, INT_MAX)).transpose()?;
             Ok(said.filter(|seconds| *seconds > 0).unwrap_or(usual))
         };
         Ok(Lease {
@@ -332,9 +357,14 @@ fn present(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.trim().is_empty())
 }
 
-fn number(field: &'static str, text: &str) -> Result<u64, ReadError> {
-    let wrong = || ReadError::Value { field, found: text.to_owned(), wanted: "a whole number" };
-    text.trim().parse().map_err(|_| wrong())
+fn number(field: &'static str, text: &str, max: u64) -> Result<u64, ReadError> {
+    let wanted = if max == INT_MAX {
+        "a whole number up to 2147483647"
+    } else {
+        "a whole number up to 9223372036854775807"
+    };
+    let read = text.trim().parse().ok().filter(|number| *number <= max);
+    read.ok_or_else(|| ReadError::Value { field, found: text.to_owned(), wanted })
 }
 
 fn is_true(word: &str) -> bool {

@@ -21,6 +21,21 @@ pub fn read_instance(body: &[u8], now_ms: u64) -> Result<Instance, ReadError> {
     read_value(document.get("instance").unwrap_or(&Value::Null), now_ms)
 }
 
+/// Reads `{"applications": {…}}`, as a server answers it; what is no instance is left out.
+///
+/// Errors: only for what is no JSON.
+pub(crate) fn read_applications(body: &[u8], now_ms: u64) -> Result<Vec<Instance>, serde_json::Error> {
+    let document: Value = serde_json::from_slice(body)?;
+    let each = |value: &Value| match value {
+        Value::Array(all) => all.clone(),
+        Value::Null => Vec::new(),
+        one => vec![one.clone()],
+    };
+    let applications = each(&document["applications"]["application"]);
+    let instances = applications.iter().flat_map(|application| each(&application["instance"]));
+    Ok(instances.filter_map(|instance| read_value(&instance, now_ms).ok()).collect())
+}
+
 /// Reads the object that stands for an instance.
 pub(crate) fn read_value(instance: &Value, now_ms: u64) -> Result<Instance, ReadError> {
     let fields = instance.as_object().ok_or(ReadError::NoInstance)?;

@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::instance::{Action, Instance, Status};
+use super::instance::{Action, Instance, Status, app_key};
 
 /// How the registry decides.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,8 +32,10 @@ pub struct Policy {
     pub override_ms: u64,
     /// Instances that there may be.
     pub instances_max: usize,
-    /// Bytes that all instances together may say of themselves.
+    /// Bytes that all instances together may say of themselves, with those that are gone and still told of.
     pub bytes_max: usize,
+    /// Bytes that one instance may say of itself, with what is added to it.
+    pub instance_bytes_max: usize,
 }
 
 impl Default for Policy {
@@ -46,6 +48,7 @@ impl Default for Policy {
             override_ms: 3_600_000,
             instances_max: 50_000,
             bytes_max: 512 << 20,
+            instance_bytes_max: 4 << 20,
         }
     }
 }
@@ -70,8 +73,33 @@ pub enum Registered {
     Replaced,
     /// What was there is newer by the client's own time and stays; its lease is renewed.
     Kept,
-    /// There are as many as there may be ([`Policy::instances_max`], [`Policy::bytes_max`]): it is not taken.
-    Full,
+    /// The server itself keeps the instance of this name: what others say of it is not taken.
+    Own,
+    /// A limit is reached: it is not taken.
+    Full(Limit),
+}
+
+/// What there may be no more of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Limit {
+    /// Instances ([`Policy::instances_max`]).
+    #[error("there are {max} instances, the most there may be")]
+    Instances {
+        /// The limit.
+        max: usize,
+    },
+    /// Bytes of all instances ([`Policy::bytes_max`]).
+    #[error("all instances together would say more than {max} bytes of themselves, the most they may")]
+    Bytes {
+        /// The limit.
+        max: usize,
+    },
+    /// Bytes of one instance ([`Policy::instance_bytes_max`]).
+    #[error("the instance would say more than {max} bytes of itself, the most it may")]
+    InstanceBytes {
+        /// The limit.
+        max: usize,
+    },
 }
 
 /// What became of a heartbeat.
@@ -102,6 +130,9 @@ pub enum Refused {
         /// The instance.
         id: String,
     },
+    /// What it would add is more than there may be.
+    #[error(transparent)]
+    Full(#[from] Limit),
 }
 
 /// What is to be written of a registry: frozen, so that it can be written while the registry goes on.
@@ -153,6 +184,13 @@ struct Changed {
     instance: Arc<Instance>,
 }
 
+impl Changed {
+    /// Returns the bytes that are kept only to tell of it.
+    fn gone_bytes(&self) -> usize {
+        if self.instance.action == Action::Deleted { self.instance.weight() } else { 0 }
+    }
+}
+
 /// Heartbeats of this minute and of the one before.
 #[derive(Debug, Default)]
 struct Renewals {
@@ -176,12 +214,15 @@ impl Renewals {
 pub struct Registry {
     policy: Policy,
     applications: BTreeMap<String, BTreeMap<String, Entry>>,
-    overrides: BTreeMap<String, Override>,
+    /// By service and instance: two services may have instances of one name.
+    overrides: BTreeMap<(String, String), Override>,
     changes: BTreeMap<(String, String), Changed>,
     renewals: Renewals,
     version: u64,
     count: usize,
     bytes: usize,
+    /// Bytes of instances that are gone and still among the changes.
+    gone_bytes: usize,
 }
 
 impl Registry {
@@ -200,12 +241,12 @@ impl Registry {
     /// Returns an instance; `app` may be in any case.
     #[must_use]
     pub fn get(&self, app: &str, id: &str) -> Option<&Entry> {
-        self.applications.get(&app.to_uppercase())?.get(id)
+        self.applications.get(&app_key(app))?.get(id)
     }
 
     /// Returns the instances of a service; `app` may be in any case.
     pub fn of(&self, app: &str) -> impl Iterator<Item = &Arc<Instance>> {
-        let entries = self.applications.get(&app.to_uppercase()).into_iter().flat_map(BTreeMap::values);
+        let entries = self.applications.get(&app_key(app)).into_iter().flat_map(BTreeMap::values);
         entries.map(|entry| &entry.instance)
     }
 
@@ -220,45 +261,74 @@ impl Registry {
         self.count
     }
 
-    /// Returns what operators made of instances, by their ids.
-    pub fn overrides(&self) -> impl Iterator<Item = (&str, Status)> {
-        self.overrides.iter().map(|(id, one)| (id.as_str(), one.status))
+    /// Returns what operators made of instances: service, instance, status.
+    pub fn overrides(&self) -> impl Iterator<Item = (&str, &str, Status)> {
+        self.overrides.iter().map(|((app, id), one)| (app.as_str(), id.as_str(), one.status))
     }
 
     /// Takes an announcement.
-    pub fn register(&mut self, mut instance: Instance, now_ms: u64) -> Registered {
-        let mut stored = self.applications.get_mut(&instance.app).and_then(|ids| ids.get_mut(&instance.id));
-        let known = stored.as_ref().map(|entry| (entry.instance.status, entry.instance.lease.up_ms));
-        if let Some(entry) = &mut stored
-            && entry.instance.dirty_ms > instance.dirty_ms
+    pub fn register(&mut self, instance: Instance, now_ms: u64) -> Registered {
+        if let Some(entry) =
+            self.applications.get_mut(&instance.app).and_then(|ids| ids.get_mut(&instance.id))
         {
-            Arc::make_mut(&mut entry.instance).lease.renewed_ms = now_ms;
-            return Registered::Kept;
+            if entry.is_own {
+                return Registered::Own;
+            }
+            if entry.instance.dirty_ms > instance.dirty_ms {
+                Arc::make_mut(&mut entry.instance).lease.renewed_ms = now_ms;
+                return Registered::Kept;
+            }
         }
-        let before = stored.map_or(0, |entry| entry.instance.weight());
-        let bytes = self.bytes - before + instance.weight();
-        if bytes > self.policy.bytes_max || (known.is_none() && self.count >= self.policy.instances_max) {
-            return Registered::Full;
+        if let Some(limit) = self.limit_for(&instance) {
+            return Registered::Full(limit);
         }
+        self.put(instance, false, now_ms)
+    }
+
+    /// Says which limit an announcement would go over; makes room by forgetting what is gone.
+    fn limit_for(&mut self, instance: &Instance) -> Option<Limit> {
+        let Policy { instances_max, bytes_max, instance_bytes_max, .. } = self.policy;
+        let stored = self.get(&instance.app, &instance.id).map(|entry| entry.instance.weight());
+        if stored.is_none() && self.count >= instances_max {
+            return Some(Limit::Instances { max: instances_max });
+        }
+        if instance.weight() > instance_bytes_max {
+            return Some(Limit::InstanceBytes { max: instance_bytes_max });
+        }
+        let bytes = self.bytes - stored.unwrap_or(0) + instance.weight();
+        if bytes > bytes_max {
+            return Some(Limit::Bytes { max: bytes_max });
+        }
+        if bytes + self.gone_bytes > bytes_max {
+            self.forget_gone();
+        }
+        None
+    }
+
+    /// Puts an instance in the place of what is there.
+    fn put(&mut self, mut instance: Instance, is_own: bool, now_ms: u64) -> Registered {
+        let stored = self.get(&instance.app, &instance.id).map(|entry| &entry.instance);
+        let known = stored.map(|stored| (stored.status, stored.lease.up_ms, stored.weight()));
         if instance.overridden != Status::Unknown {
             let said = Override { status: instance.overridden, used_ms: now_ms };
-            self.overrides.entry(instance.id.clone()).or_insert(said);
+            let key = (instance.app.clone(), instance.id.clone());
+            self.overrides.entry(key).or_insert(said);
         }
-        let ruled = self.ruling(&instance.id, now_ms);
+        let ruled = self.ruling(&instance.app, &instance.id, now_ms);
         instance.overridden = ruled.unwrap_or(Status::Unknown);
-        instance.status = resolved(instance.status, ruled, known.map(|(status, _)| status));
+        instance.status = resolved(instance.status, ruled, known.map(|(status, ..)| status));
         let lease = &mut instance.lease;
         (lease.registered_ms, lease.renewed_ms, lease.evicted_ms) = (now_ms, now_ms, 0);
-        lease.up_ms = known.map_or(0, |(_, up_ms)| up_ms);
+        lease.up_ms = known.map_or(0, |(_, up_ms, _)| up_ms);
         if instance.status == Status::Up && lease.up_ms == 0 {
             lease.up_ms = now_ms;
         }
         (instance.action, instance.updated_ms) = (Action::Added, now_ms);
         let instance = Arc::new(instance);
+        self.bytes = self.bytes - known.map_or(0, |(.., weight)| weight) + instance.weight();
         self.changed(&instance, now_ms);
-        self.bytes = bytes;
         let ids = self.applications.entry(instance.app.clone()).or_default();
-        ids.insert(instance.id.clone(), Entry { instance, is_renewed: false, is_own: false });
+        ids.insert(instance.id.clone(), Entry { instance, is_renewed: false, is_own });
         if known.is_some() {
             return Registered::Replaced;
         }
@@ -277,14 +347,14 @@ impl Registry {
         is_replication: bool,
         now_ms: u64,
     ) -> Result<Heartbeat, Refused> {
-        let ruled = self.ruling(id, now_ms);
+        let ruled = self.ruling(app, id, now_ms);
         let entry = entry_of(&mut self.applications, app, id)?;
         if entry.instance.status == Status::Unknown && ruled.is_none() {
             return Err(unknown(app, id));
         }
         let stored_ms = entry.instance.dirty_ms;
         if dirty_ms.is_some_and(|dirty_ms| dirty_ms > stored_ms) {
-            return Err(Refused::Newer { app: app.to_uppercase(), id: id.to_owned() });
+            return Err(Refused::Newer { app: app_key(app), id: id.to_owned() });
         }
         Arc::make_mut(&mut entry.instance).lease.renewed_ms = now_ms;
         entry.is_renewed = true;
@@ -297,9 +367,14 @@ impl Registry {
 
     /// Renews an instance that the server itself keeps, or takes it: such heartbeats say nothing about the network and
     /// are not counted.
+    ///
+    /// A status that an operator gave it holds until it is removed; then it has its own again, because nobody else would
+    /// say it anew.
     pub fn keep(&mut self, instance: Instance, now_ms: u64) {
+        let is_ruled = self.ruling(&instance.app, &instance.id, now_ms).is_some();
         if let Ok(entry) = entry_of(&mut self.applications, &instance.app, &instance.id)
             && entry.is_own
+            && (is_ruled || entry.instance.status == instance.status)
         {
             Arc::make_mut(&mut entry.instance).lease.renewed_ms = now_ms;
             return;
@@ -307,24 +382,32 @@ impl Registry {
         self.take_own(instance, now_ms);
     }
 
-    /// Takes an instance that the server itself keeps, in the place of what is there.
+    /// Takes an instance that the server itself keeps, in the place of what is there, whatever that says and however much
+    /// there is.
     pub fn take_own(&mut self, instance: Instance, now_ms: u64) {
-        let (app, id) = (instance.app.clone(), instance.id.clone());
-        self.register(instance, now_ms);
-        if let Ok(entry) = entry_of(&mut self.applications, &app, &id) {
-            entry.is_own = true;
+        if let Ok(entry) = entry_of(&mut self.applications, &instance.app, &instance.id) {
+            // It is another that takes the place, or the same anew: what the former was does not bind it.
+            Arc::make_mut(&mut entry.instance).status = instance.status;
+        }
+        self.put(instance, true, now_ms);
+    }
+
+    /// Takes an instance away that the server itself kept; one that others announced under its name stays.
+    pub fn release(&mut self, app: &str, id: &str, now_ms: u64) {
+        if self.get(app, id).is_some_and(|entry| entry.is_own) {
+            self.remove(&app_key(app), id, now_ms);
         }
     }
 
     /// Takes an instance away because it says so.
     pub fn cancel(&mut self, app: &str, id: &str, now_ms: u64) -> Result<(), Refused> {
-        self.remove(&app.to_uppercase(), id, now_ms).map(drop).ok_or_else(|| unknown(app, id))
+        self.remove(&app_key(app), id, now_ms).map(drop).ok_or_else(|| unknown(app, id))
     }
 
     /// Overrides the status of an instance.
     pub fn set_status(&mut self, app: &str, id: &str, status: Status, now_ms: u64) -> Result<(), Refused> {
         self.modify(app, id, now_ms, |instance| (instance.overridden, instance.status) = (status, status))?;
-        self.overrides.insert(id.to_owned(), Override { status, used_ms: now_ms });
+        self.overrides.insert((app_key(app), id.to_owned()), Override { status, used_ms: now_ms });
         Ok(())
     }
 
@@ -333,11 +416,13 @@ impl Registry {
         self.modify(app, id, now_ms, |instance| {
             (instance.overridden, instance.status) = (Status::Unknown, then);
         })?;
-        self.overrides.remove(id);
+        self.overrides.remove(&(app_key(app), id.to_owned()));
         Ok(())
     }
 
     /// Merges metadata into that of an instance.
+    ///
+    /// Errors: [`Refused`], also when the instance or all together would say more than they may; then nothing is merged.
     pub fn add_metadata(
         &mut self,
         app: &str,
@@ -345,6 +430,19 @@ impl Registry {
         more: BTreeMap<String, String>,
         now_ms: u64,
     ) -> Result<(), Refused> {
+        let entry = self.get(app, id).ok_or_else(|| unknown(app, id))?;
+        let Policy { bytes_max, instance_bytes_max, .. } = self.policy;
+        let (before, after) = (entry.instance.weight(), entry.instance.weight_with(&more));
+        if after > before && after > instance_bytes_max {
+            return Err(Limit::InstanceBytes { max: instance_bytes_max }.into());
+        }
+        let bytes = self.bytes - before + after;
+        if after > before && bytes > bytes_max {
+            return Err(Limit::Bytes { max: bytes_max }.into());
+        }
+        if bytes + self.gone_bytes > bytes_max {
+            self.forget_gone();
+        }
         self.modify(app, id, now_ms, |instance| {
             instance.metadata.extend(more.into_iter().filter(|(key, _)| !key.is_empty()));
         })
@@ -407,8 +505,14 @@ impl Registry {
     /// Forgets changes and overrides that are too old to be told; says whether there were such changes.
     pub fn forget(&mut self, now_ms: u64) -> bool {
         let Policy { delta_ms, override_ms, .. } = self.policy;
-        let before = self.changes.len();
-        self.changes.retain(|_, change| change.at_ms.saturating_add(delta_ms) >= now_ms);
+        let (before, gone_bytes) = (self.changes.len(), &mut self.gone_bytes);
+        self.changes.retain(|_, change| {
+            let is_kept = change.at_ms.saturating_add(delta_ms) >= now_ms;
+            if !is_kept {
+                *gone_bytes -= change.gone_bytes();
+            }
+            is_kept
+        });
         self.overrides.retain(|_, one| one.used_ms.saturating_add(override_ms) >= now_ms);
         self.changes.len() != before
     }
@@ -447,29 +551,46 @@ impl Registry {
         if ids.is_empty() {
             self.applications.remove(app);
         }
-        self.overrides.remove(id);
+        self.overrides.remove(&(app.to_owned(), id.to_owned()));
         self.count -= 1;
         self.bytes -= removed.weight();
         let instance = Arc::make_mut(&mut removed);
         instance.lease.evicted_ms = now_ms;
         (instance.action, instance.updated_ms) = (Action::Deleted, now_ms);
         self.changed(&removed, now_ms);
+        if self.bytes + self.gone_bytes > self.policy.bytes_max {
+            self.forget_gone();
+        }
         Some(removed)
     }
 
     fn changed(&mut self, instance: &Arc<Instance>, now_ms: u64) {
         self.version += 1;
-        // Who misses changes sees it by the hash and fetches the whole: better than keeping what nobody bounds.
         if self.changes.len() >= 2 * self.policy.instances_max {
-            self.changes.clear();
+            self.forget_gone();
         }
         let key = (instance.app.clone(), instance.id.clone());
-        self.changes.insert(key, Changed { at_ms: now_ms, instance: Arc::clone(instance) });
+        let change = Changed { at_ms: now_ms, instance: Arc::clone(instance) };
+        self.gone_bytes += change.gone_bytes();
+        if let Some(before) = self.changes.insert(key, change) {
+            self.gone_bytes -= before.gone_bytes();
+        }
+    }
+
+    /// Forgets who is gone, rather than keeping what nobody bounds.
+    ///
+    /// Whoever misses only that has more than there is: the hash differs, and the whole is fetched.
+    fn forget_gone(&mut self) {
+        self.changes.retain(|_, change| change.instance.action != Action::Deleted);
+        self.gone_bytes = 0;
     }
 
     /// Returns what an operator made of an instance, and remembers that somebody asked.
-    fn ruling(&mut self, id: &str, now_ms: u64) -> Option<Status> {
-        let one = self.overrides.get_mut(id)?;
+    fn ruling(&mut self, app: &str, id: &str, now_ms: u64) -> Option<Status> {
+        if self.overrides.is_empty() {
+            return None;
+        }
+        let one = self.overrides.get_mut(&(app_key(app), id.to_owned()))?;
         one.used_ms = now_ms;
         Some(one.status)
     }
@@ -488,12 +609,12 @@ fn entry_of<'a>(
     app: &str,
     id: &str,
 ) -> Result<&'a mut Entry, Refused> {
-    let ids = applications.get_mut(&app.to_uppercase());
+    let ids = applications.get_mut(&app_key(app));
     ids.and_then(|ids| ids.get_mut(id)).ok_or_else(|| unknown(app, id))
 }
 
 fn unknown(app: &str, id: &str) -> Refused {
-    Refused::Unknown { app: app.to_uppercase(), id: id.to_owned() }
+    Refused::Unknown { app: app_key(app), id: id.to_owned() }
 }
 
 /// Decides which status counts: what the instance says when it is not to be used, then what an operator made of it, then

@@ -37,7 +37,9 @@ struct Rule {
     fingerprint: Option<String>,
 }
 
-/// A text in which `*` stands for any text.
+/// A text in which `*` stands for any text; only letters of ASCII are the same in both cases.
+///
+/// Other letters have cases that are ASCII (`ı`, `ſ`, the Kelvin sign): with them one name could pass for another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Pattern(String);
 
@@ -111,7 +113,7 @@ impl Rule {
 
 impl Pattern {
     fn matches(&self, text: &str) -> bool {
-        let (pattern, text) = (self.0.to_lowercase(), text.to_lowercase());
+        let (pattern, text) = (self.0.to_ascii_lowercase(), text.to_ascii_lowercase());
         let mut parts = pattern.split('*');
         let first = parts.next().unwrap_or_default();
         let Some(mut rest) = text.strip_prefix(first) else { return false };
@@ -166,9 +168,15 @@ fn rule_of(node: &Node, problems: &mut Vec<Problem>) -> Option<Rule> {
         problems.push(Problem::error(message).at(&node.origin));
         return None;
     }
+    let service = service?;
+    if !service.is_ascii() {
+        let message = format!("`{service}` names no service: names of services are ASCII");
+        problems.push(Problem::error(message).at(&node.origin).on("service"));
+        return None;
+    }
     Some(Rule {
         origin: node.origin.clone(),
-        service: Pattern(service?),
+        service: Pattern(service),
         subject: subject.map(Pattern),
         alternative_name: name.map(Pattern),
         fingerprint,
@@ -214,6 +222,9 @@ others: refuse
             ("*", "", true),
             ("**x", "x", true),
             ("ab*ba", "aba", false),
+            ("mine", "m\u{131}ne", false),
+            ("*s", "\u{17f}", false),
+            ("k", "\u{212a}", false),
         ] {
             assert_eq!(Pattern(pattern.to_owned()).matches(text), is_match, "{pattern} {text}");
         }
@@ -242,6 +253,9 @@ others: refuse
         assert_eq!(Rules::default().check("else", None), Ok(()));
 
         let wrong = "registrations:\n  - service: a\n  - servise: b\n    subject: c\nothers: maybe\n";
+        let foreign = "registrations:\n  - service: m\u{131}ne\n    subject: c\n";
+        let report = Rules::parse(foreign, Path::new("r.yml")).unwrap_err().to_string();
+        assert!(report.contains("r.yml:2:5") && report.contains("are ASCII"), "{report}");
         let report = Rules::parse(wrong, Path::new("r.yml")).unwrap_err().to_string();
         for place in
             ["r.yml:2:5: error: a rule has", "r.yml:3:5: error: `servise`", "r.yml:5:9: error: others"]

@@ -14,6 +14,7 @@ mod guard;
 mod negotiate;
 mod own;
 mod page;
+mod peers;
 mod read;
 mod replicate;
 mod route;
@@ -33,6 +34,7 @@ use tender_http::{Handler, Peer, RequestBody, ResponseBody};
 
 pub use guard::Access;
 pub use own::Own;
+pub use peers::{Others, PeerError};
 
 use super::event::{Event, EventSink};
 use super::registry::Policy;
@@ -40,6 +42,7 @@ use super::rules::Rules;
 use answer::Answer;
 use counters::Kind;
 use guard::Denied;
+use peers::Peers;
 use route::Call;
 use state::State;
 use statics::Statics;
@@ -59,6 +62,8 @@ pub struct Settings {
     pub eviction_interval: Duration,
     /// How often it is looked whether static definitions have changed.
     pub watch_interval: Duration,
+    /// Other servers that are told what clients tell this one.
+    pub others: Option<Others>,
     /// The instance by which the server itself is in its registry.
     pub own: Option<Own>,
     /// Gets what happens.
@@ -84,6 +89,7 @@ impl Default for Settings {
             directories: Vec::new(),
             eviction_interval: Duration::from_secs(10),
             watch_interval: Duration::from_secs(2),
+            others: None,
             own: None,
             events: Arc::new(|_| {}),
         }
@@ -100,6 +106,7 @@ struct Inner {
     state: State,
     statics: Statics,
     rules: ArcSwap<Rules>,
+    peers: Option<Peers>,
 }
 
 impl Discovery {
@@ -108,7 +115,8 @@ impl Discovery {
     pub fn new(settings: Settings) -> Self {
         let state = State::new(settings.policy);
         let rules = ArcSwap::from_pointee(settings.rules.clone());
-        Self(Arc::new(Inner { settings, state, statics: Statics::default(), rules }))
+        let peers = settings.others.clone().map(|others| Peers::new(others, settings.own.as_ref()));
+        Self(Arc::new(Inner { settings, state, statics: Statics::default(), rules, peers }))
     }
 
     /// Lets nobody wait for changes any more, so that a server can end.
@@ -141,13 +149,15 @@ impl Discovery {
         {
             return forbidden;
         }
-        match call {
+        let is_news = self.0.peers.is_some() && !write::is_replication(&head.headers);
+        let news = if is_news { call.news() } else { None };
+        let answer = match call {
             Call::Apps => self.document(super::Part::Whole, &head.headers).await,
             Call::Delta => self.document(super::Part::Delta, &head.headers).await,
-            Call::App { app } => self.application(&app, &head.headers),
-            Call::Instance { app, id } => self.instance(Some(&app), &id, &head.headers),
-            Call::InstanceById { id } => self.instance(None, &id, &head.headers),
-            Call::Vip { name, is_secure } => self.vip(&name, is_secure, &head.headers),
+            Call::App { app } => self.application(&app, &head.headers).await,
+            Call::Instance { app, id } => self.instance(Some(&app), &id, &head.headers).await,
+            Call::InstanceById { id } => self.instance(None, &id, &head.headers).await,
+            Call::Vip { name, is_secure } => self.vip(&name, is_secure, &head.headers).await,
             Call::Register { app } => self.register(&app, &head.headers, body, peer).await,
             Call::Heartbeat { app, id } => self.heartbeat(&app, &id, head.uri.query(), &head.headers),
             Call::Cancel { app, id } => self.cancel(&app, &id),
@@ -157,7 +167,7 @@ impl Discovery {
             Call::Replicate => self.replicate(body, peer).await,
             Call::ServerStatus => answer::json(&self.0.state.server_status()),
             Call::Overrides => answer::json(&serde_json::json!(self.0.state.overrides())),
-            Call::Page => self.page(),
+            Call::Page => self.page().await,
             Call::Health => answer::json(&serde_json::json!({ "status": "UP" })),
             Call::Info => answer::json(&serde_json::json!({
                 "build": { "name": "tender-discovery", "version": env!("CARGO_PKG_VERSION") }
@@ -165,7 +175,11 @@ impl Discovery {
             Call::Metrics => self.metrics(),
             Call::Statics => answer::body("application/json", self.statics_document()),
             Call::ReadStatics => answer::json(&self.read_statics_again().await),
+        };
+        if let Some((app, id, news)) = news.filter(|_| answer.status().is_success()) {
+            self.spread(&app, &id, news);
         }
+        answer
     }
 }
 

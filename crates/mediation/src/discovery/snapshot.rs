@@ -21,6 +21,9 @@ use flate2::write::GzEncoder;
 use super::registry::View;
 use super::{json, xml};
 
+/// What has more bytes is written and compressed beside the threads that answer.
+pub(crate) const LARGE: usize = 256 << 10;
+
 /// In which form something is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -67,6 +70,8 @@ pub struct Document {
     /// As it is.
     pub plain: Bytes,
     gzip: OnceLock<Bytes>,
+    /// Held by who compresses it.
+    packing: Arc<tokio::sync::Mutex<()>>,
     written: Instant,
     took: Duration,
 }
@@ -81,7 +86,14 @@ impl Document {
             Form::Xml => xml::applications(view),
         };
         let plain = Bytes::from(plain);
-        Self { edition, plain, gzip: OnceLock::new(), written: Instant::now(), took: began.elapsed() }
+        Self {
+            edition,
+            plain,
+            gzip: OnceLock::new(),
+            packing: Arc::default(),
+            written: Instant::now(),
+            took: began.elapsed(),
+        }
     }
 
     /// Returns it compressed; compressed at first use.
@@ -89,17 +101,35 @@ impl Document {
         self.gzip.get_or_init(|| compressed(&self.plain))
     }
 
-    /// Says whether [`Document::gzip`] has it already.
-    pub(crate) fn is_compressed(&self) -> bool {
-        self.gzip.get().is_some()
+    /// Returns it compressed: by one of those who ask, a large one beside the threads that answer, and to its end whoever
+    /// goes away meanwhile.
+    pub(crate) async fn packed(self: &Arc<Self>) -> Bytes {
+        if let Some(bytes) = self.gzip.get() {
+            return bytes.clone();
+        }
+        if self.plain.len() < LARGE {
+            return self.gzip().clone();
+        }
+        let packing = Arc::clone(&self.packing).lock_owned().await;
+        if let Some(bytes) = self.gzip.get() {
+            return bytes.clone();
+        }
+        let document = Arc::clone(self);
+        let packed = tokio::task::spawn_blocking(move || {
+            let _packing = packing;
+            document.gzip().clone()
+        });
+        packed.await.expect("compressing a document does not fail")
     }
 
-    /// Says whether it may be handed out though it is not of the newest state.
-    fn is_worth_its_work(&self) -> bool {
+    /// Returns until when it is handed out though it is not of the newest state.
+    pub(crate) fn worth_until(&self) -> Instant {
         /// Nothing is ever answered late that is written within this time.
         const QUICK: Duration = Duration::from_millis(5);
         const TIMES: u32 = 4;
-        self.took > QUICK && self.written.elapsed() < (self.took * TIMES).min(Duration::from_secs(1))
+        let worth =
+            if self.took > QUICK { (self.took * TIMES).min(Duration::from_secs(1)) } else { Duration::ZERO };
+        self.written + worth
     }
 }
 
@@ -113,12 +143,14 @@ pub(crate) fn compressed(bytes: &[u8]) -> Bytes {
 /// One document, of the newest state or soon.
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
-    document: ArcSwapOption<Document>,
-    writing: tokio::sync::Mutex<()>,
+    document: Arc<ArcSwapOption<Document>>,
+    /// Held by who writes it.
+    writing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Slot {
-    /// Returns the document; `freeze` is called when it must be written.
+    /// Returns the document; `freeze` is called when it must be written. What was begun is written to its end and kept, also
+    /// when who asked for it goes away.
     pub(crate) async fn get(
         &self,
         form: Form,
@@ -130,24 +162,70 @@ impl Slot {
         if let Some(document) = self.usable(&newest) {
             return document;
         }
-        let _writing = self.writing.lock().await;
+        let writing = Arc::clone(&self.writing).lock_owned().await;
         if let Some(document) = self.usable(&newest) {
             return document;
         }
         let (view, edition) = freeze();
-        let document = if view.count() > MANY {
-            let written = tokio::task::spawn_blocking(move || Document::of(&view, edition, form)).await;
-            written.expect("writing a document does not fail")
-        } else {
-            Document::of(&view, edition, form)
+        let is_large = view.count() > MANY;
+        let slot = Arc::clone(&self.document);
+        let write = move || {
+            let document = Arc::new(Document::of(&view, edition, form));
+            slot.store(Some(Arc::clone(&document)));
+            drop(writing);
+            document
         };
-        let document = Arc::new(document);
-        self.document.store(Some(Arc::clone(&document)));
-        document
+        if is_large {
+            tokio::task::spawn_blocking(write).await.expect("writing a document does not fail")
+        } else {
+            write()
+        }
     }
 
     fn usable(&self, newest: impl Fn() -> Edition) -> Option<Arc<Document>> {
         let document = self.document.load_full()?;
-        (document.edition == newest() || document.is_worth_its_work()).then_some(document)
+        (document.edition == newest() || Instant::now() < document.worth_until()).then_some(document)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::future::Future as _;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+    use crate::discovery::{Instance, json};
+
+    fn view(instances: usize) -> View {
+        let instance = |number: usize| -> Arc<Instance> {
+            let body = format!(
+                r#"{{"instance":{{"instanceId":"{number}","app":"svc","hostName":"h","ipAddr":"1","dataCenterInfo":{{"name":"MyOwn"}}}}}}"#
+            );
+            Arc::new(json::read_instance(body.as_bytes(), 1).unwrap())
+        };
+        View::of(1, BTreeMap::from([("SVC".to_owned(), (0..instances).map(instance).collect())]))
+    }
+
+    #[tokio::test]
+    async fn document_whose_reader_goes_away_is_written_to_its_end_for_the_next() {
+        let (slot, edition) = (Slot::default(), Edition { version: 1, forgotten: 0 });
+        {
+            let mut left = pin!(slot.get(Form::Json, || edition, || (view(1000), edition)));
+            let mut context = Context::from_waker(Waker::noop());
+            // It has begun: it was frozen at the first look.
+            drop(left.as_mut().poll(&mut context));
+        }
+        let document = slot.get(Form::Json, || edition, || panic!("it is written already")).await;
+        assert_eq!(document.edition, edition);
+        assert!(document.plain.len() > LARGE);
+
+        let packed = {
+            let mut left = pin!(document.packed());
+            drop(left.as_mut().poll(&mut Context::from_waker(Waker::noop())));
+            document.packed().await
+        };
+        assert_eq!(&packed, document.gzip());
     }
 }

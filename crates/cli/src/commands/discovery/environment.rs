@@ -15,3 +15,9 @@ pub(super) const MORE_DEFINITIONS: Names = &[
     "ZWEAD_EXTERNAL_STATIC_DEF_DIRECTORIES",
 ];
 pub(super) const RULES: Names = &["ZWE_configs_registrationRules", "ZWE_components_{}_registrationRules"];
+pub(super) const PEERS: Names = &[
+    "ZWE_configs_peers",
+    "ZWE_components_{}_peers",
+    "ZWE_configs_apiml_discovery_allPeersUrls",
+    "ZWE_DISCOVERY_SERVICES_LIST",
+];

@@ -1,5 +1,7 @@
 //! Why discovery does not run, beside what keeps every service from it.
 
+use std::path::Path;
+
 use tender_certificate::PasswordError;
 use tender_config::Report;
 use tender_package::ReturnCode;
@@ -16,4 +18,14 @@ pub(super) fn rules(report: &Report) -> CommandError {
 /// A password that cannot be had.
 pub(super) fn password(fault: PasswordError) -> CommandError {
     NAMED.told("ZWEAM509E", ReturnCode::Refused, "failed to get the password of the user of", None, fault)
+}
+
+/// Rules that could let nobody in, because clients show no certificates.
+pub(super) fn rules_without_certificates(rules: &Path) -> CommandError {
+    let text = format!(
+        "failed to use the rules for registrations in `{}`: they tie services to certificates, and clients show none",
+        rules.display()
+    );
+    let hint = "leave --rules out, or serve TLS without --plain and --verify DISABLED";
+    RuntimeFault::new("ZWEAD106E", ReturnCode::Refused, text).with_hint(hint).into()
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tender_certificate::Password;
+use tender_http::hyper::Uri;
 use tender_mediation::discovery::{Policy, statics};
 
 use super::NAMED;
@@ -32,6 +33,9 @@ pub(crate) struct Options {
     /// A file that says which certificate may register which service
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
+    /// Addresses of other discovery services, with `,` between them, such as https://host:7553/eureka
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    peers: Vec<String>,
     /// End a lease that was renewed only after twice its time, as the Java server does
     #[arg(long)]
     double_lease: bool,
@@ -51,6 +55,7 @@ pub(super) struct Plan {
     pub(super) login: Option<(String, Password)>,
     pub(super) directories: Vec<PathBuf>,
     pub(super) rules: Option<PathBuf>,
+    pub(super) peers: Vec<Uri>,
     pub(super) policy: Policy,
     pub(super) eviction_interval: Duration,
 }
@@ -72,9 +77,26 @@ impl Options {
             login,
             directories: self.directories(environment),
             rules: self.rules.clone().or_else(|| environment.text(names::RULES).map(PathBuf::from)),
+            peers: self.peers(environment)?,
             policy: Policy { is_double_lease: self.double_lease, preserving_part, ..usual },
             eviction_interval: Duration::from_secs(self.eviction_interval.max(1)),
         })
+    }
+
+    fn peers(&self, environment: &Environment<'_>) -> Result<Vec<Uri>, PlanError> {
+        let (texts, from) = match environment.set(names::PEERS) {
+            _ if !self.peers.is_empty() => (self.peers.clone(), "--peers".to_owned()),
+            Some(set) => (set.text.split(',').map(|text| text.trim().to_owned()).collect(), set.name),
+            None => return Ok(Vec::new()),
+        };
+        let address = |text: String| {
+            let parsed = text.parse().ok().filter(|uri: &Uri| {
+                uri.host().is_some() && matches!(uri.scheme_str(), Some("http" | "https"))
+            });
+            let wanted = "address of a discovery service, such as https://host:7553/eureka";
+            parsed.ok_or_else(|| PlanError::Value { text, from: from.clone(), wanted })
+        };
+        texts.into_iter().filter(|text| !text.is_empty()).map(address).collect()
     }
 
     fn directories(&self, environment: &Environment<'_>) -> Vec<PathBuf> {
@@ -120,6 +142,14 @@ mod tests {
         assert_eq!(made.directories, [PathBuf::from("/w/api-defs"), "/more".into()]);
         let made = plan("--definitions /a;/b", &today).unwrap();
         assert_eq!(made.directories, [PathBuf::from("/a"), "/b".into()]);
+        assert_eq!(made.peers, Vec::<Uri>::new());
+        let list =
+            [today.as_slice(), &[("ZWE_DISCOVERY_SERVICES_LIST", "https://a:1/eureka/,https://b:2/eureka")]];
+        assert_eq!(plan("", &list.concat()).unwrap().peers.len(), 2);
+        let made = plan("--peers https://c:3/eureka", &list.concat()).unwrap();
+        assert_eq!(made.peers, [Uri::from_static("https://c:3/eureka")]);
+        let wrong = plan("--peers somewhere", &today).unwrap_err().to_string();
+        assert!(wrong.contains("`somewhere` of --peers is no address of a discovery service"), "{wrong}");
         assert_eq!(plan("", &today[1..]).unwrap().serving.listen[0].port(), 1, "as version 1 has it");
     }
 

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use tender_certificate::tls::{Roots, client_config};
 use tender_http::Limits;
-use tender_mediation::discovery::{Access, Discovery, Event, Own, Rules, Settings};
-use tender_package::{Message, Outcome};
+use tender_mediation::discovery::{Access, Discovery, Event, Others, Own, Rules, Settings};
+use tender_package::{Message, Outcome, ReturnCode};
 
 use super::plan::{Options, Plan};
 use super::{NAMED, fault};
@@ -50,12 +51,13 @@ impl Args {
 fn check(plan: &Plan) -> Result<Outcome, CommandError> {
     let mut outcome = Outcome::default();
     run::check(NAMED, &plan.serving, &mut outcome)?;
-    if let Some(path) = &plan.rules {
-        Rules::read(path).map_err(|report| fault::rules(&report))?;
-    }
+    rules_of(plan)?;
     let mut say = |text: String| outcome.say(Message::with_id("ZWEAM007I", text));
     if let Some((user, _)) = &plan.login {
         say(format!("for the user `{user}`"));
+    }
+    for address in &plan.peers {
+        say(format!("with what {address} knows, and telling it what is new"));
     }
     for directory in &plan.directories {
         say(format!("with static definitions of `{}`", directory.display()));
@@ -95,19 +97,44 @@ fn settings_of(plan: &Plan, addresses: &[SocketAddr]) -> Result<Settings, Comman
         is_secure: serving.tls.is_some(),
     };
     Ok(Settings {
+        others: others_of(plan)?,
         policy: plan.policy,
         access,
         directories: plan.directories.clone(),
         eviction_interval: plan.eviction_interval,
         own: Some(own),
-        rules: plan
-            .rules
-            .as_deref()
-            .map_or(Ok(Rules::default()), Rules::read)
-            .map_err(|report| fault::rules(&report))?,
+        rules: rules_of(plan)?,
         events: Arc::new(|event| tell(&line(event))),
         ..Settings::default()
     })
+}
+
+/// Makes ready to ask the other services, with the certificate of this one.
+fn others_of(plan: &Plan) -> Result<Option<Others>, CommandError> {
+    const TIMEOUT: Duration = Duration::from_secs(5);
+    if plan.peers.is_empty() {
+        return Ok(None);
+    }
+    let (roots, key) = match &plan.serving.tls {
+        Some(files) => {
+            let key = files.key().map_err(|fault| NAMED.tls(fault))?;
+            (files.roots().map_err(|fault| NAMED.tls(fault))?, Some(key))
+        }
+        None => (Roots::of(Vec::new()), None),
+    };
+    let tls = client_config(plan.serving.verify, roots, key.as_ref()).map_err(|fault| {
+        NAMED.told("ZWEAM400E", ReturnCode::Refused, "failed to set up TLS for", None, fault)
+    })?;
+    Ok(Some(Others { addresses: plan.peers.clone(), tls, timeout: TIMEOUT }))
+}
+
+/// Reads the rules, which are of use only where clients show certificates.
+fn rules_of(plan: &Plan) -> Result<Rules, CommandError> {
+    let Some(path) = &plan.rules else { return Ok(Rules::default()) };
+    if plan.serving.tls.is_none() || !plan.serving.verify.checks_chain() {
+        return Err(fault::rules_without_certificates(path));
+    }
+    Rules::read(path).map_err(|report| fault::rules(&report))
 }
 
 /// Reads rules and definitions again.
@@ -137,5 +164,9 @@ fn line(event: &Event) -> String {
         Event::Cancelled { .. } => format!("ZWEAD104I {event}"),
         Event::Forbidden { .. } => format!("ZWEAT403E {event}"),
         Event::Evicted { .. } => format!("ZWEAD105W {event}"),
+        Event::PeerFetched { .. } => format!("ZWEAD107I {event}"),
+        Event::PeerLost { .. } => format!("ZWEAD108W {event}"),
+        Event::PeerFound { .. } => format!("ZWEAD109I {event}"),
+        Event::PeerRefuses { .. } => format!("ZWEAD110W {event}"),
     }
 }

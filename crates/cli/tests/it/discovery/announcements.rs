@@ -136,4 +136,9 @@ fn batch_of_another_server_is_taken_item_by_item() {
     server.ask("/eureka/v2/peerreplication/batch", &["--data-binary", &batch.to_string()]).is(200);
     assert_eq!(server.status_of("h:far:1"), None);
     server.ask("/eureka/peerreplication/batch", &["--data-binary", "[]"]).is(400).says("replicationList");
+    let many = serde_json::json!({ "replicationList": vec![0; 1001] }).to_string();
+    let file = server.path().join("many");
+    std::fs::write(&file, many).unwrap();
+    let many = format!("@{}", file.display());
+    server.ask("/eureka/peerreplication/batch", &["--data-binary", &many]).is(400).says("at most 1000 items");
 }

@@ -36,7 +36,12 @@ fn definitions_come_and_go_with_their_files_and_a_bad_one_is_named() {
     let instance = &server.json("/eureka/apps/two")["application"]["instance"][0];
     assert_eq!(instance["metadata"]["apiml.routes.api-v1.serviceUrl"], "/base/api");
 
-    // A client may take a static instance out; the next look does not miss it, its files have not changed.
+    // A file that has become wrong leaves in use what it said; one that has gone does not, also not one that nobody reads.
+    let (good, bad) = (definition("two", 8002), "services: [");
+    fs::write(at("b/two.yml"), bad).unwrap();
+    server.await_line("b/two.yml` said before stays in use: 1 instances");
+    assert!(server.status_of("STATIC-127.0.0.1:two:8002").is_some());
+    fs::write(at("b/two.yml"), good).unwrap();
     fs::remove_file(at("a/one.yml")).unwrap();
     fs::rename(at("b/bad.yml"), at("b/bad.yaml")).unwrap();
     let read = server.ask("/discovery/api/v1/staticApi", &["-X", "POST"]).is(200).json();

@@ -1,6 +1,6 @@
 //! The calls of the Eureka protocol, one by one, with curl.
 
-use super::server::Server;
+use super::server::{Keys, Server};
 
 const JSON: &[&str] = &["-H", "Accept: application/json"];
 
@@ -109,7 +109,9 @@ fn who_has_the_newest_may_wait_for_the_next() {
     };
     wait("1").is(304);
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| wait("25"));
+        let before = server.count("fetches_total");
+        let waiting = scope.spawn(|| wait("50"));
+        crate::world::wait_until("the fetch", || server.count("fetches_total") > before);
         server.register("svc", "h:svc:1", "").is(204);
         waiting.join().unwrap().is(200).says("h:svc:1");
     });
@@ -241,8 +243,66 @@ fn service_that_a_rule_names_is_for_its_certificate_alone() {
     std::fs::write(&file, "others: refuse\n").unwrap();
     crate::installation::signal(server.pid(), "HUP");
     crate::world::wait_until("the new rules", || server.register("free", "h:free:1", "").code == 403);
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tender"));
     std::fs::write(&file, "other: refuse\n").unwrap();
-    command.args(["discovery", "run", "--plain", "--listen", "127.0.0.1:0", "--check", "--rules", &path]);
-    crate::world::answer("--check", &command.output().unwrap()).ends(16).says("rules.yml:1:1");
+    let keys = Keys::get();
+    let (key, certificate, trust) =
+        (keys.at("localhost.key"), keys.at("localhost.cer"), keys.at("local_ca.cer"));
+    let tls = ["--key", &key, "--certificate", &certificate, "--trust", &trust];
+    let check = |more: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tender"));
+        command.args(["discovery", "run", "--listen", "127.0.0.1:0", "--check", "--rules", &path]).args(more);
+        crate::world::answer("--check", &command.output().unwrap())
+    };
+    check(&tls).ends(16).says("rules.yml:1:1");
+    for without in [&["--plain"][..], &[&tls[..], &["--verify", "DISABLED"]].concat()] {
+        check(without).ends(16).says("ZWEAD106E").says("clients show none").says("leave --rules out");
+    }
+}
+
+#[test]
+fn name_that_only_looks_like_a_service_of_a_rule_is_no_way_around_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("rules.yml");
+    std::fs::write(&file, "registrations:\n  - service: mines*\n    subject: '*CN=nobody'\n").unwrap();
+    let server = Server::tls(&["--rules", &file.display().to_string()]);
+    server.register("mines", "h:mines:1", "").is(403);
+    // Each of these is MINES in upper case, as Unicode has it.
+    for alike in ["m\u{131}nes", "mine\u{17f}", "M\u{131}NE\u{17f}"] {
+        server.register(alike, "h:mines:1", "").is(400).says("names of services and instances are ASCII");
+        let body = r#"{"instance":{"instanceId":"a","app":"MINES","hostName":"h","ipAddr":"1","dataCenterInfo":{"name":"MyOwn"}}}"#;
+        let post = ["-H", "Content-Type: application/json", "--data-binary", body];
+        server.ask(&format!("/eureka/apps/{alike}"), &post).is(400);
+        server.ask(&format!("/eureka/apps/{alike}/a"), &["-X", "DELETE"]).is(404);
+    }
+    server.register("free", "h:fr\u{e9}\u{e9}:1", "").is(400).says("`instanceId` of the instance is");
+    server.ask("/eureka/apps/mines", &[]).is(404);
+}
+
+#[test]
+fn what_is_not_taken_says_which_limit_or_word_is_in_the_way() {
+    let server = Server::plain(&[]);
+    server.register("svc", "h:svc:1", "").is(204);
+    let put = |query: &str| server.ask(&format!("/eureka/apps/svc/h:svc:1/{query}"), &["-X", "PUT"]);
+    put("status?value=SLEEPING").is(400).says("`SLEEPING` is no status").says("OUT_OF_SERVICE");
+    put("metadata?a=%ff").is(400).says("`%ff` of the query is no text");
+    // More than an instance may come to, in pieces that a head may have.
+    let piece = "v".repeat(25_000);
+    let mut added = 0;
+    let refused = loop {
+        let reply = put(&format!("metadata?k{added}={piece}"));
+        if reply.code != 200 {
+            break reply;
+        }
+        added += 1;
+        assert!(added < 400, "it is never too much");
+    };
+    refused.is(507).says("more than 4194304 bytes of itself");
+    let metadata = &server.json("/eureka/instances/h:svc:1")["instance"]["metadata"];
+    assert_eq!(metadata.as_object().unwrap().len(), added, "it was refused as a whole");
+    server.register("other", "h:other:1", "").is(204);
+    // What the server itself keeps is not for others to announce.
+    let own = format!("localhost:discovery:{}", server.port);
+    let future = r#","lastDirtyTimestamp":"9223372036854775807""#;
+    server.register("discovery", &own, future).is(409).says("keeps the instance");
+    assert_eq!(server.status_of(&own).as_deref(), Some("UP"));
 }

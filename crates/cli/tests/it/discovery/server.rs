@@ -123,6 +123,11 @@ impl Server {
         Self::start(&[&["--listen", "127.0.0.1:0"], more].concat(), true)
     }
 
+    /// Starts one with TLS that is told everything, its address, too.
+    pub(super) fn tls_at(arguments: &[&str]) -> Self {
+        Self::start(arguments, true)
+    }
+
     fn start(arguments: &[&str], is_tls: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tender"));
@@ -157,6 +162,11 @@ impl Server {
     /// Returns the first line that has this text.
     pub(super) fn line(&self, text: &str) -> Option<String> {
         self.lines.lock().unwrap().iter().find(|line| line.contains(text)).cloned()
+    }
+
+    /// Returns every line that has this text.
+    pub(super) fn lines_with(&self, text: &str) -> Vec<String> {
+        self.lines.lock().unwrap().iter().filter(|line| line.contains(text)).cloned().collect()
     }
 
     #[track_caller]

@@ -44,6 +44,21 @@ fn start_that_fails_names_what_is_in_the_way() {
 }
 
 #[test]
+fn both_families_are_listened_at_on_one_port() {
+    let server = Server::plain(&["--listen", "[::1]:0"]);
+    assert_eq!(server.lines_with("listens at").len(), 2);
+    let port = crate::world::free_ports();
+    let keys = Keys::get();
+    let (key, certificate) = (keys.at("localhost.key"), keys.at("localhost.cer"));
+    let all =
+        ["--key", &key, "--certificate", &certificate, "--verify", "DISABLED", "--port", &port.to_string()];
+    let server = Server::tls_at(&[&all[..], &["--listen", "0.0.0.0", "--listen", "[::]"]].concat());
+    for family in ["-4", "-6"] {
+        server.ask("/application/health", &[family]).is(200);
+    }
+}
+
+#[test]
 fn certificate_that_has_ended_is_refused_with_its_end() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name).display().to_string();

@@ -231,9 +231,12 @@ proptest! {
 #[test]
 fn registry_takes_no_more_than_it_may_hold() {
     let mut registry = Registry::new(Policy { instances_max: 2, ..Policy::default() });
-    for (id, outcome) in
-        [("a", Registered::New), ("b", Registered::New), ("c", Registered::Full), ("a", Registered::Replaced)]
-    {
+    for (id, outcome) in [
+        ("a", Registered::New),
+        ("b", Registered::New),
+        ("c", Registered::Full(Limit::Instances { max: 2 })),
+        ("a", Registered::Replaced),
+    ] {
         assert_eq!(registry.register(instance(id, "UP", 1), 1), outcome, "{id}");
     }
     registry.cancel("hwexpress", "a", 2).unwrap();
@@ -241,12 +244,21 @@ fn registry_takes_no_more_than_it_may_hold() {
     assert_eq!(registry.count(), 2);
 
     let one = instance("a", "UP", 1);
-    let mut registry = Registry::new(Policy { bytes_max: one.weight() + 10, ..Policy::default() });
+    let max = one.weight() + 10;
+    let full = Registered::Full(Limit::Bytes { max });
+    let mut registry = Registry::new(Policy { bytes_max: max, ..Policy::default() });
     assert_eq!(registry.register(one.clone(), 1), Registered::New);
     let mut larger = one;
     larger.metadata.insert("k".repeat(100), String::new());
-    assert_eq!(registry.register(larger, 2), Registered::Full);
-    assert_eq!(registry.register(instance("b", "UP", 1), 3), Registered::Full);
+    assert_eq!(registry.register(larger, 2), full);
+    assert_eq!(registry.register(instance("b", "UP", 1), 3), full);
+    let more = BTreeMap::from([("k".repeat(100), String::new())]);
+    let refused = registry.add_metadata("hwexpress", "a", more, 4);
+    assert_eq!(refused, Err(Refused::Full(Limit::Bytes { max })));
+    // Who is not over the limit may say less and the same.
+    let same = BTreeMap::from([("apiml.routes.api_v1.gatewayUrl".to_owned(), "api/v2".to_owned())]);
+    registry.add_metadata("hwexpress", "a", same, 4).unwrap();
+    assert_eq!(registry.bytes, max - 10);
     registry.cancel("hwexpress", "a", 4).unwrap();
     assert_eq!((registry.count, registry.bytes), (0, 0));
 }
@@ -292,5 +304,140 @@ proptest! {
         let keys = |instance: &Instance| instance.metadata.keys().cloned().collect::<Vec<_>>();
         prop_assert_eq!(keys(&from_xml), keys(&stored), "{}", text);
         prop_assert_eq!(from_xml.vip, stored.vip);
+    }
+}
+
+#[test]
+fn metadata_of_one_instance_is_bounded_and_refused_as_a_whole() {
+    let max = instance("a", "UP", 1).weight() + 200;
+    let mut registry = Registry::new(Policy { instance_bytes_max: max, ..Policy::default() });
+    registry.register(instance("a", "UP", 1), 1);
+    let add = |registry: &mut Registry, key: &str| {
+        registry.add_metadata("hwexpress", "a", BTreeMap::from([(key.to_owned(), "v".repeat(50))]), 2)
+    };
+    add(&mut registry, "first").unwrap();
+    let version = registry.version();
+    assert_eq!(add(&mut registry, "second"), Err(Refused::Full(Limit::InstanceBytes { max })));
+    let stored = &registry.get("hwexpress", "a").unwrap().instance;
+    assert!(!stored.metadata.contains_key("second") && registry.version() == version);
+    assert_eq!(registry.bytes, stored.weight());
+    assert!(matches!(add(&mut Registry::default(), "x"), Err(Refused::Unknown { .. })));
+}
+
+#[test]
+fn who_is_gone_and_still_told_of_takes_no_more_room_than_there_is() {
+    let weight = instance("0", "UP", 1).weight();
+    let mut registry = Registry::new(Policy { bytes_max: 10 * weight + 5, ..Policy::default() });
+    registry.register(instance("stays", "UP", 1), 1);
+    for number in 0..100 {
+        let id = (number % 10).to_string() + "-" + &(number / 10).to_string();
+        assert_eq!(registry.register(instance(&id, "UP", 1), 1), Registered::New, "{number}");
+        registry.cancel("hwexpress", &id, 1).unwrap();
+        let kept: usize = registry.changes.values().map(|change| change.instance.weight()).sum();
+        assert!(kept <= 11 * weight + 100, "{kept} bytes after {number}");
+        assert_eq!(registry.gone_bytes, registry.changes.values().map(Changed::gone_bytes).sum::<usize>());
+    }
+    assert!(registry.changes.len() > 1, "what there is room for is told");
+    assert!(
+        registry.changes.contains_key(&("HWEXPRESS".to_owned(), "stays".to_owned())),
+        "who is there is told"
+    );
+    registry.forget(1_000_000);
+    assert_eq!((registry.gone_bytes, registry.bytes), (0, instance("stays", "UP", 1).weight()));
+}
+
+#[test]
+fn letters_of_other_alphabets_are_not_those_of_ascii() {
+    let mut registry = Registry::default();
+    registry.register(instance("a", "UP", 1), 1);
+    // In upper case this is HWEXPRESS as Unicode has it.
+    let alike = "hwexpre\u{17f}\u{17f}";
+    assert!(registry.get(alike, "a").is_none() && registry.of(alike).next().is_none());
+    assert!(matches!(registry.heartbeat(alike, "a", None, false, 2), Err(Refused::Unknown { .. })));
+    assert!(matches!(registry.cancel(alike, "a", 2), Err(Refused::Unknown { .. })));
+    assert!(registry.set_status(alike, "a", Status::Down, 2).is_err());
+}
+
+#[test]
+fn override_is_of_one_service_though_another_has_an_instance_of_that_name() {
+    let mut registry = Registry::default();
+    let other = |now_ms: u64| Instance { app: "OTHER".to_owned(), ..instance("a", "UP", now_ms) };
+    registry.register(instance("a", "UP", 1), 1);
+    registry.set_status("hwexpress", "a", Status::OutOfService, 2).unwrap();
+    registry.register(other(3), 3);
+    assert_eq!(registry.get("other", "a").unwrap().instance.status, Status::Up);
+    registry.cancel("other", "a", 4).unwrap();
+    registry.register(instance("a", "UP", 5), 5);
+    assert_eq!(registry.get("hwexpress", "a").unwrap().instance.status, Status::OutOfService);
+    assert_eq!(registry.overrides().collect::<Vec<_>>(), [("HWEXPRESS", "a", Status::OutOfService)]);
+}
+
+#[test]
+fn own_instance_has_its_status_again_when_no_operator_says_another() {
+    let mut registry = Registry::default();
+    let status = |registry: &Registry| registry.get("hwexpress", "own").unwrap().instance.status;
+    registry.keep(instance("own", "UP", 1), 1);
+    registry.set_status("hwexpress", "own", Status::Down, 2).unwrap();
+    // Also long after the time for which an override is kept that nobody asks for.
+    for hour in 0..5 {
+        let now_ms = 3 + hour * 3_000_000;
+        registry.keep(instance("own", "UP", 1), now_ms);
+        registry.forget(now_ms);
+        assert_eq!(status(&registry), Status::Down, "{hour}");
+    }
+    for then in [Status::Unknown, Status::Down, Status::OutOfService] {
+        registry.remove_status("hwexpress", "own", then, 20_000_000).unwrap();
+        assert_eq!(status(&registry), then);
+        registry.keep(instance("own", "UP", 1), 20_000_001);
+        assert_eq!(status(&registry), Status::Up, "after {then:?}");
+    }
+}
+
+#[test]
+fn own_instance_is_nobody_elses_whatever_others_announced_first_or_later() {
+    let mut registry = Registry::default();
+    let foreign = || Instance { host: "foreign".to_owned(), dirty_ms: u64::MAX, ..instance("own", "UP", 1) };
+    let host = |registry: &Registry| registry.get("hwexpress", "own").unwrap().instance.host.clone();
+    assert_eq!(registry.register(foreign(), 1), Registered::New);
+    registry.keep(instance("own", "UP", 1), 2);
+    assert_eq!(host(&registry), "localhost");
+    assert_eq!(registry.register(foreign(), 3), Registered::Own);
+    registry.keep(instance("own", "UP", 1), 4);
+    assert_eq!(host(&registry), "localhost");
+    assert_eq!(
+        (registry.count, registry.bytes),
+        (1, registry.get("hwexpress", "own").unwrap().instance.weight())
+    );
+    registry.release("hwexpress", "own", 5);
+    assert_eq!(registry.register(foreign(), 6), Registered::New);
+    registry.release("hwexpress", "own", 7);
+    assert_eq!(host(&registry), "foreign", "it was not ours to take away");
+}
+
+#[test]
+fn numbers_are_those_that_java_clients_can_read_and_ports_may_have_blanks() {
+    let read =
+        |from: &str, to: &str| json::read_instance(node_body("a", "UP").replace(from, to).as_bytes(), 1);
+    let blank = read("\"10039\"", "\" 10039\\n\"").unwrap();
+    assert_eq!(blank.secure_port.number, 10039);
+    let text = "<instance><app>svc</app><hostName>h</hostName><ipAddr>1</ipAddr><port>\n  8080\n</port>\
+                <dataCenterInfo><name>MyOwn</name></dataCenterInfo></instance>";
+    assert_eq!(xml::read_instance(text.as_bytes(), 1).unwrap().port.number, 8080);
+    let with = |more: &str| read("\"status\":", &format!("{more},\"status\":"));
+    for (more, is_read) in [
+        ("\"countryId\":2147483647", true),
+        ("\"countryId\":2147483648", false),
+        ("\"lastDirtyTimestamp\":\"9223372036854775807\"", true),
+        ("\"lastDirtyTimestamp\":\"9223372036854775808\"", false),
+        ("\"lastDirtyTimestamp\":18446744073709551615", false),
+        ("\"leaseInfo\":{\"durationInSecs\":2147483647}", true),
+        ("\"leaseInfo\":{\"durationInSecs\":2147483648}", false),
+        ("\"leaseInfo\":{\"renewalIntervalInSecs\":99999999999}", false),
+    ] {
+        let read = with(more);
+        assert_eq!(read.is_ok(), is_read, "{more}: {read:?}");
+        if let Err(error) = read {
+            assert!(error.to_string().contains("a whole number up to"), "{error}");
+        }
     }
 }

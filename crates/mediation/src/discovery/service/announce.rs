@@ -25,6 +25,7 @@ pub(super) enum Refusal {
     Read(ReadError),
     OtherApp { path: String, body: String },
     LongName(&'static str),
+    NotAscii { field: &'static str, found: String },
 }
 
 impl Refusal {
@@ -50,6 +51,12 @@ impl Refusal {
             Self::LongName(field) => {
                 (StatusCode::BAD_REQUEST, format!("`{field}` of the instance has more than {NAME_MAX} bytes"))
             }
+            Self::NotAscii { field, found } => {
+                let reason = format!(
+                    "`{field}` of the instance is `{found}`; names of services and instances are ASCII"
+                );
+                (StatusCode::BAD_REQUEST, reason)
+            }
         };
         answer::refused(status, &reason)
     }
@@ -69,10 +76,11 @@ pub(super) async fn read(
         Form::Xml => xml::read_instance(&bytes, now_ms),
     };
     let instance = instance.map_err(Refusal::Read)?;
-    if !instance.app.eq_ignore_ascii_case(app) && instance.app != app.to_uppercase() {
+    let instance = checked(instance)?;
+    if !instance.app.eq_ignore_ascii_case(app) {
         return Err(Refusal::OtherApp { path: app.to_owned(), body: instance.app });
     }
-    checked(instance)
+    Ok(instance)
 }
 
 /// Refuses names that cannot stand in keys and lines.
@@ -85,6 +93,11 @@ pub(super) fn checked(instance: Instance) -> Result<Instance, Refusal> {
         if text.chars().any(char::is_control) {
             let (found, wanted) = (text.escape_debug().to_string(), "a text without control characters");
             return Err(Refusal::Read(ReadError::Value { field, found, wanted }));
+        }
+    }
+    for (field, text) in [("app", &instance.app), ("instanceId", &instance.id)] {
+        if !text.is_ascii() {
+            return Err(Refusal::NotAscii { field, found: text.clone() });
         }
     }
     Ok(instance)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::discovery::Action;
-use crate::discovery::instance::{DATA_CENTER_CLASS, DataCenter, Instance, Lease, Port, Status};
+use crate::discovery::instance::{DATA_CENTER_CLASS, DataCenter, Instance, Lease, Port, Status, app_key};
 
 /// Where the server itself can be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Own {
         let (plain, secure) = if *is_secure { (None, health) } else { (health, None) };
         Instance {
             id: format!("{host}:{NAME}:{port}"),
-            app: NAME.to_uppercase(),
+            app: app_key(NAME),
             group: None,
             host: host.clone(),
             address: address.clone(),

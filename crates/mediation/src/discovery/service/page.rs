@@ -14,17 +14,21 @@ const HEAD: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\
                     th,td{border:1px solid #888;padding:.3em .6em;text-align:left}</style>\n</head>\n<body>\n\
                     <h1>Discovery service</h1>\n";
 
+/// About what an instance takes of the page.
+const ROW_BYTES: usize = 256;
+
 impl Discovery {
     /// Writes the page.
-    pub(super) fn page(&self) -> Answer {
+    pub(super) async fn page(&self) -> Answer {
         let state = &self.0.state;
         let now_ms = state.clock.now_ms();
         let (instances, is_preserving) = {
             let mut registry = state.registry();
             (registry.all().cloned().collect::<Vec<_>>(), registry.is_preserving(now_ms))
         };
-        let mut answer =
-            answer::body("text/html; charset=utf-8", written(&instances, is_preserving, now_ms).into_bytes());
+        let bytes = instances.len() * ROW_BYTES;
+        let page = state.made(bytes, move || written(&instances, is_preserving, now_ms)).await;
+        let mut answer = answer::body("text/html; charset=utf-8", page.into_bytes());
         let headers = answer.headers_mut();
         let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
         headers.insert(CONTENT_SECURITY_POLICY, policy);

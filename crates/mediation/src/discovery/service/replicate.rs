@@ -3,6 +3,8 @@
 //! Source: the peer replication of the Eureka protocol. What is told here is told to nobody else: every server tells all
 //! the others itself.
 
+mod batch;
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -13,12 +15,15 @@ use super::Discovery;
 use super::announce;
 use super::answer::{self, Answer};
 use super::counters::Kind;
+use super::write::time_ms;
 use crate::discovery::json as documents;
 use crate::discovery::registry::Refused;
+use crate::discovery::snapshot::LARGE;
 use crate::discovery::{Heartbeat, Registered, Status, metadata};
+use batch::Item;
 
-/// Bytes of one batch; a Java server sends 250 items.
-const BYTES_MAX: u64 = 16 << 20;
+/// Bytes of one batch.
+const BYTES_MAX: u64 = 8 << 20;
 
 impl Discovery {
     /// Takes a batch; each item has its own status in the answer, in the same order.
@@ -30,19 +35,25 @@ impl Discovery {
             }
             Err(fault) => return answer::refused(StatusCode::BAD_REQUEST, &fault.to_string()),
         };
-        let document: Result<Value, _> = serde_json::from_slice(&bytes);
-        let Some(items) = document.as_ref().ok().and_then(|document| document["replicationList"].as_array())
-        else {
-            return answer::refused(
-                StatusCode::BAD_REQUEST,
-                "the body is no JSON with a list `replicationList`",
-            );
+        let (this, peer) = (self.clone(), Arc::clone(peer));
+        let take = move || {
+            // Before anything of it is taken.
+            batch::check(&bytes)?;
+            let mut answers = Vec::new();
+            batch::each(&bytes, |item| answers.push(this.replicated(&item, &peer)))?;
+            Ok::<_, serde_json::Error>(answers)
         };
-        let answers: Vec<Value> = items.iter().map(|item| self.replicated(item, peer)).collect();
-        answer::json(&json!({ "responseList": answers }))
+        match self.0.state.made(LARGE, take).await {
+            Ok(answers) => answer::json(&json!({ "responseList": answers })),
+            Err(fault) => {
+                let reason = format!("the body is no JSON with a list `replicationList`: {fault}");
+                answer::refused(StatusCode::BAD_REQUEST, &reason)
+            }
+        }
     }
 
-    fn replicated(&self, item: &Value, peer: &Arc<Peer>) -> Value {
+    fn replicated(&self, item: &Item, peer: &Arc<Peer>) -> Value {
+        let Item::Read(item) = item else { return status(StatusCode::PAYLOAD_TOO_LARGE) };
         let text = |key: &str| item[key].as_str().filter(|text| !text.is_empty());
         let (Some(app), Some(id), Some(action)) = (text("appName"), text("id"), text("action")) else {
             return status(StatusCode::BAD_REQUEST);
@@ -56,7 +67,9 @@ impl Discovery {
         match action {
             "Register" => self.taken(app, &item["instanceInfo"], now_ms),
             "Heartbeat" => {
-                let dirty_ms = item["lastDirtyTimestamp"].as_u64();
+                let dirty = &item["lastDirtyTimestamp"];
+                let dirty_ms = dirty.as_u64().map(|number| number.to_string());
+                let dirty_ms = dirty_ms.as_deref().or(dirty.as_str()).and_then(time_ms);
                 let outcome = state.registry().heartbeat(app, id, dirty_ms, true, now_ms);
                 match outcome {
                     Ok(Heartbeat::Renewed) => status(StatusCode::OK),
@@ -85,18 +98,24 @@ impl Discovery {
     }
 
     fn taken(&self, app: &str, document: &Value, now_ms: u64) -> Value {
-        let read = documents::read_value(document, now_ms).ok().filter(|one| one.app == app.to_uppercase());
+        let read = documents::read_value(document, now_ms).ok();
+        let read = read.filter(|one| one.app.eq_ignore_ascii_case(app));
         let Some(mut instance) = read.and_then(|instance| announce::checked(instance).ok()) else {
             return status(StatusCode::BAD_REQUEST);
         };
         metadata::modernise(&mut instance);
         self.0.statics.add_to(&mut instance);
         instance.is_coordinating = false;
-        if self.0.state.registry().register(instance, now_ms) == Registered::Full {
-            return status(StatusCode::INSUFFICIENT_STORAGE);
+        let registered = self.0.state.registry().register(instance, now_ms);
+        match registered {
+            Registered::Full(_) => status(StatusCode::INSUFFICIENT_STORAGE),
+            // Another server reads the same definitions: both keep their own.
+            Registered::Own => status(StatusCode::OK),
+            Registered::New | Registered::Replaced | Registered::Kept => {
+                self.0.state.counters.count(Kind::Registrations);
+                status(StatusCode::OK)
+            }
         }
-        self.0.state.counters.count(Kind::Registrations);
-        status(StatusCode::OK)
     }
 }
 

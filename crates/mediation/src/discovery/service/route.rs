@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 use tender_http::hyper::Method;
 
+use super::peers::News;
+
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Call {
@@ -43,6 +45,21 @@ impl Call {
             | Self::AddMetadata { app, .. } => Some(app),
             _ => None,
         }
+    }
+}
+
+impl Call {
+    /// Returns what is news of which instance once the call is done; an announcement says itself what it is of.
+    pub(super) fn news(&self) -> Option<(String, String, News)> {
+        let (app, id, news) = match self {
+            Self::Heartbeat { app, id } => (app, id, News::RENEWED),
+            Self::Cancel { app, id } | Self::SetStatus { app, id } | Self::AddMetadata { app, id } => {
+                (app, id, News::CHANGED)
+            }
+            Self::RemoveStatus { app, id } => (app, id, News::OVERRIDE_REMOVED),
+            _ => return None,
+        };
+        Some((app.clone(), id.clone(), news))
     }
 }
 
@@ -145,17 +162,25 @@ fn decoded(part: &str) -> Option<Cow<'_, str>> {
     (!text.chars().any(char::is_control)).then_some(text)
 }
 
-/// Reads the parameters of a query; nothing when one is no text.
-pub(super) fn parameters(query: &str) -> Option<Vec<(String, String)>> {
+/// A part of a query that is no text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{part}` of the query is no text in UTF-8 once it is decoded")]
+pub(super) struct Undecodable {
+    part: String,
+}
+
+/// Reads the parameters of a query.
+pub(super) fn parameters(query: &str) -> Result<Vec<(String, String)>, Undecodable> {
     let decode = |text: &str| {
         let spaced = text.replace('+', " ");
-        percent_decode_str(&spaced).decode_utf8().ok().map(Cow::into_owned)
+        let decoded = percent_decode_str(&spaced).decode_utf8().map(Cow::into_owned);
+        decoded.map_err(|_| Undecodable { part: text.to_owned() })
     };
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     pairs
         .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Some((decode(name)?, decode(value)?))
+            Ok((decode(name)?, decode(value)?))
         })
         .collect()
 }
@@ -208,6 +233,7 @@ mod tests {
         let read = parameters("a=1%262&b=x+y&c&&%64=%25").unwrap();
         let read: Vec<_> = read.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(read, [("a", "1&2"), ("b", "x y"), ("c", ""), ("d", "%")]);
-        assert_eq!(parameters("a=%ff"), None);
+        let fault = parameters("b=c&a=%ff").unwrap_err().to_string();
+        assert!(fault.contains("`%ff`"), "{fault}");
     }
 }

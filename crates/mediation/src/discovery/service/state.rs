@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 
 use super::clock::Clock;
 use super::counters::{Counters, Kind};
 use crate::discovery::registry::View;
-use crate::discovery::snapshot::{Document, Edition, Form, Part, Slot};
+use crate::discovery::snapshot::{Document, Edition, Form, LARGE, Part, Slot};
 use crate::discovery::{Policy, Registry};
+
+/// Large answers for one reader alone that are written at a time.
+const WRITING_MAX: usize = 4;
 
 /// What the service knows.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(super) struct State {
     changed: watch::Sender<bool>,
     forgotten: AtomicU64,
     slots: [Slot; 4],
+    /// Bounds how many answers are written at a time that are large and for one reader alone.
+    writing: Arc<Semaphore>,
     /// Makes tags of one start differ from those of another.
     started_ms: u64,
 }
@@ -70,6 +74,7 @@ impl State {
             changed: watch::Sender::new(false),
             forgotten: AtomicU64::new(0),
             slots: Default::default(),
+            writing: Arc::new(Semaphore::new(WRITING_MAX)),
             started_ms,
         }
     }
@@ -81,17 +86,22 @@ impl State {
         Locked { registry, state: self }
     }
 
-    /// Waits until a document is no longer of the newest state, at most for a time, and not once waiting is over.
-    pub(super) async fn await_change(&self, part: Part, document: &Document, at_most: Duration) {
+    /// Waits until a document is no longer of the newest state, at most until a deadline; says whether it is so. Nobody
+    /// waits once waiting is over.
+    pub(super) async fn await_change(&self, part: Part, document: &Document, deadline: Instant) -> bool {
         let mut changed = self.changed.subscribe();
         let other = async {
-            while self.edition(part) == document.edition && !*changed.borrow_and_update() {
-                if changed.changed().await.is_err() {
-                    return;
+            loop {
+                let is_over = *changed.borrow_and_update();
+                if self.edition(part) != document.edition {
+                    return !is_over;
+                }
+                if is_over || changed.changed().await.is_err() {
+                    return false;
                 }
             }
         };
-        drop(tokio::time::timeout(at_most, other).await);
+        tokio::time::timeout_at(deadline, other).await.unwrap_or(false)
     }
 
     /// Lets nobody wait any more.
@@ -131,6 +141,23 @@ impl State {
         (view, edition)
     }
 
+    /// Makes what is for one reader alone: beside the threads that answer, and only a few at a time, when it has many bytes.
+    pub(super) async fn made<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        make: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        if bytes < LARGE {
+            return make();
+        }
+        let permit = Arc::clone(&self.writing).acquire_owned().await;
+        let made = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            make()
+        });
+        made.await.expect("writing an answer does not fail")
+    }
+
     /// Returns the tag by which clients know a document again.
     pub(super) fn tag(&self, part: Part, form: Form, document: &Document) -> String {
         let Edition { version, forgotten } = document.edition;
@@ -165,8 +192,16 @@ impl State {
         })
     }
 
-    /// Returns what operators made of instances.
+    /// Returns what operators made of instances, by their names; by service and name where several services have the
+    /// same.
     pub(super) fn overrides(&self) -> BTreeMap<String, &'static str> {
-        self.registry().overrides().map(|(id, status)| (id.to_owned(), status.name())).collect()
+        let registry = self.registry();
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        registry.overrides().for_each(|(_, id, _)| *counts.entry(id).or_default() += 1);
+        let named = registry.overrides().map(|(app, id, status)| {
+            let name = if counts[id] > 1 { format!("{app}/{id}") } else { id.to_owned() };
+            (name, status.name())
+        });
+        named.collect()
     }
 }

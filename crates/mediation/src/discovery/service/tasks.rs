@@ -14,15 +14,18 @@ use crate::discovery::statics::stamps;
 const RENEWAL: Duration = Duration::from_secs(15);
 
 impl Discovery {
-    /// Reads static definitions and registers the server itself: what clients should find from the first request on.
+    /// Reads static definitions, registers the server itself, and takes over what others know: what clients should find from
+    /// the first request on.
     pub async fn begin(&self) {
         self.read_statics().await;
         self.renew_own();
+        self.fetch_from_peers().await;
     }
 
-    /// Goes on until it is dropped: ends leases, renews its own, reads static definitions again when they change.
+    /// Goes on until it is dropped: ends leases, renews its own, reads static definitions again when they change,
+    /// tells other servers what is new.
     pub async fn tasks(self) {
-        tokio::join!(self.end_leases(), self.renew(), self.watch_statics());
+        tokio::join!(self.end_leases(), self.renew(), self.watch_statics(), self.tell_peers());
     }
 
     async fn end_leases(&self) {
@@ -64,7 +67,7 @@ impl Discovery {
             let directories = self.0.settings.directories.clone();
             let now = tokio::task::spawn_blocking(move || stamps(&directories)).await.unwrap_or_default();
             if self.0.statics.is_other(&now) {
-                self.read_statics().await;
+                self.take_statics(false).await;
             }
         }
     }

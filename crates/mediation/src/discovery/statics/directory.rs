@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use tender_config::yaml;
 use tender_config::{Problem, Report};
 
 use super::definition::{self, Located};
-use super::instances;
+use super::instances::{self, Placed};
 use super::metadata::Additional;
 use crate::discovery::Instance;
 
@@ -27,6 +28,33 @@ pub struct Reading {
     pub additional: BTreeMap<String, Additional>,
     /// What is wrong, each with its place.
     pub report: Report,
+    /// What each file said that could be used.
+    pub(crate) known: Known,
+    /// The system let something not be read that is there: it may let it later.
+    pub(crate) is_incomplete: bool,
+}
+
+/// What files said when they could be used last, by their paths.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known(BTreeMap<PathBuf, Arc<Content>>);
+
+/// What a file says.
+#[derive(Debug, Default)]
+struct Content {
+    instances: Vec<Placed>,
+    additional: Vec<(String, Additional)>,
+    /// What is wrong with services of it, each with its place; the others can be used.
+    problems: Vec<Problem>,
+}
+
+/// Why nothing of a file can be used.
+enum Unusable {
+    /// It has gone since it was listed.
+    Gone,
+    /// The system does not let it be read.
+    Unreadable(Problem),
+    /// It is not what it should be.
+    Wrong(Vec<Problem>),
 }
 
 /// Splits a list of directories at `;`.
@@ -47,68 +75,110 @@ pub fn directories(list: &str) -> Vec<PathBuf> {
 /// Nothing is an error of the whole: what cannot be read or is wrong is a problem of the report.
 #[must_use]
 pub fn read(directories: &[PathBuf], now_ms: u64) -> Reading {
-    let mut reading = Reading::default();
-    let mut problems = Vec::new();
-    let mut places: BTreeMap<String, Located> = BTreeMap::new();
+    read_again(directories, now_ms, &Known::default())
+}
+
+/// Reads as [`read`] does; what a file said before stays when the file is there and cannot be used, and so does a directory
+/// that cannot be read.
+#[must_use]
+pub(crate) fn read_again(directories: &[PathBuf], now_ms: u64, known: &Known) -> Reading {
+    let mut reader = Reader::default();
     for directory in directories {
         match files(directory) {
-            Ok(files) => {
-                for file in files {
-                    read_file(&file, now_ms, &mut reading, &mut places, &mut problems);
-                }
-            }
+            Ok(files) => files.into_iter().for_each(|file| reader.file(file, now_ms, known)),
             Err(error) => {
                 let message = format!("definitions in `{}` cannot be read: {error}", directory.display());
-                problems.push(Problem::error(message).id("ZWEAD703E"));
+                reader.problems.push(Problem::error(message).id("ZWEAD703E"));
+                if error.kind() != ErrorKind::NotFound {
+                    reader.reading.is_incomplete = true;
+                    let of_it = known.0.keys().filter(|file| file.parent() == Some(directory.as_path()));
+                    of_it.for_each(|file| reader.keep(file, known));
+                }
             }
         }
     }
+    let Reader { mut reading, problems, .. } = reader;
     reading.report = Report::of(problems);
     reading
 }
 
-fn read_file(
-    file: &Path,
-    now_ms: u64,
-    reading: &mut Reading,
-    places: &mut BTreeMap<String, Located>,
-    problems: &mut Vec<Problem>,
-) {
-    let text = match yaml::read_text(file) {
-        Ok(text) => text,
-        Err(error) => {
-            let cause =
-                std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-            problems.push(Problem::error(format!("{error}{cause}")).id("ZWEAD701E"));
-            return;
-        }
-    };
-    let parsed = yaml::parse(&text, &Arc::from(file), Layer::File);
-    let Some(root) = parsed.root.filter(|_| parsed.problems.is_empty()) else {
-        problems.extend(parsed.problems.into_iter().map(|problem| problem.id(definition::WRONG)));
-        return;
-    };
-    let (definition, wrong) = definition::read(&root);
-    if !wrong.is_empty() {
-        problems.extend(wrong);
-        return;
-    }
-    let (found, wrong) = instances::of(&definition, now_ms);
-    problems.extend(wrong);
-    for (instance, place) in found {
-        match places.get(&instance.id) {
-            // Each HA instance may have a copy of one file.
-            Some(_) if reading.instances.contains(&instance) => {}
-            Some(first) => problems.push(twice(&instance.id, &place.origin, first)),
-            None => {
-                places.insert(instance.id.clone(), place);
-                reading.instances.push(instance);
+#[derive(Default)]
+struct Reader {
+    reading: Reading,
+    problems: Vec<Problem>,
+    places: BTreeMap<String, Located>,
+}
+
+impl Reader {
+    fn file(&mut self, file: PathBuf, now_ms: u64, known: &Known) {
+        match content(&file, now_ms) {
+            Ok(content) => {
+                self.problems.extend(content.problems.iter().cloned());
+                self.take(file, Arc::new(content));
+            }
+            Err(Unusable::Gone) => {}
+            Err(Unusable::Unreadable(problem)) => {
+                self.problems.push(problem);
+                self.reading.is_incomplete = true;
+                self.keep(&file, known);
+            }
+            Err(Unusable::Wrong(problems)) => {
+                self.problems.extend(problems);
+                self.keep(&file, known);
             }
         }
     }
+
+    /// Leaves in use what a file said before.
+    fn keep(&mut self, file: &Path, known: &Known) {
+        let Some(content) = known.0.get(file) else { return };
+        let count = content.instances.len();
+        let message = format!("what `{}` said before stays in use: {count} instances", file.display());
+        self.problems.push(Problem::warning(message).id(definition::WRONG));
+        self.take(file.to_owned(), Arc::clone(content));
+    }
+
+    fn take(&mut self, file: PathBuf, content: Arc<Content>) {
+        for (instance, place) in &content.instances {
+            match self.places.get(&instance.id) {
+                // Each HA instance may have a copy of one file.
+                Some(_) if self.reading.instances.contains(instance) => {}
+                Some(first) => self.problems.push(twice(&instance.id, &place.origin, first)),
+                None => {
+                    self.places.insert(instance.id.clone(), place.clone());
+                    self.reading.instances.push(instance.clone());
+                }
+            }
+        }
+        self.reading.additional.extend(content.additional.iter().cloned());
+        self.reading.known.0.insert(file, content);
+    }
+}
+
+fn content(file: &Path, now_ms: u64) -> Result<Content, Unusable> {
+    let text = yaml::read_text(file).map_err(|error| {
+        if fs::symlink_metadata(file).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            return Unusable::Gone;
+        }
+        let problem = Problem::error(tender_http::chain(&error)).id("ZWEAD701E");
+        match error {
+            yaml::ReadError::Io { .. } => Unusable::Unreadable(problem),
+            yaml::ReadError::Content { .. } => Unusable::Wrong(vec![problem]),
+        }
+    })?;
+    let parsed = yaml::parse(&text, &Arc::from(file), Layer::File);
+    let Some(root) = parsed.root.filter(|_| parsed.problems.is_empty()) else {
+        let problems = parsed.problems.into_iter().map(|problem| problem.id(definition::WRONG));
+        return Err(Unusable::Wrong(problems.collect()));
+    };
+    let (definition, wrong) = definition::read(&root);
+    if !wrong.is_empty() {
+        return Err(Unusable::Wrong(wrong));
+    }
+    let (instances, mut problems) = instances::of(&definition, now_ms);
     let (additional, wrong) = instances::additional(&definition);
     problems.extend(wrong);
-    reading.additional.extend(additional);
+    Ok(Content { instances, additional, problems })
 }
 
 fn twice(id: &str, origin: &Origin, first: &Located) -> Problem {
@@ -122,8 +192,8 @@ fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
         let path = entry?.path();
         let is_named =
             path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(ENDING));
-        // A pipe would never end, a directory cannot be read.
-        if is_named && path.metadata().is_ok_and(|found| found.is_file()) {
+        // A pipe would never end, a directory cannot be read. What nobody can say anything about is told when it is read.
+        if is_named && path.metadata().map_or(true, |found| found.is_file()) {
             files.push(path);
         }
     }
@@ -131,15 +201,17 @@ fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// What tells a state of directories from another: each file with its inode, size and time of change.
-pub(crate) type Stamps = Vec<(PathBuf, u64, u64, i64, i64)>;
+/// What tells a state of directories from another: each file with its inode, size, and times of change of what is in it and
+/// of what is said about it, such as who may read it.
+pub(crate) type Stamps = Vec<(PathBuf, u64, u64, [i64; 4])>;
 
 /// Looks at the files of directories without reading them.
 pub(crate) fn stamps(directories: &[PathBuf]) -> Stamps {
     let mut stamps = Stamps::new();
     for file in directories.iter().flat_map(|directory| files(directory).unwrap_or_default()) {
         if let Ok(found) = file.metadata() {
-            stamps.push((file, found.ino(), found.size(), found.mtime(), found.mtime_nsec()));
+            let times = [found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()];
+            stamps.push((file, found.ino(), found.size(), times));
         }
     }
     stamps

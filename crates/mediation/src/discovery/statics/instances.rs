@@ -4,7 +4,7 @@ use tender_config::Problem;
 
 use super::definition::{Definition, Located, Service, WRONG};
 use super::metadata::{self, Additional, Mode, joined};
-use crate::discovery::instance::{DATA_CENTER_CLASS, DataCenter, Instance, Lease, Port, Status};
+use crate::discovery::instance::{DATA_CENTER_CLASS, DataCenter, Instance, Lease, Port, Status, app_key};
 
 /// An instance with the place it comes from.
 pub(super) type Placed = (Instance, Located);
@@ -38,7 +38,7 @@ pub(super) fn additional(definition: &Definition) -> (Vec<(String, Additional)>,
             }
         };
         let metadata = metadata::of(service, definition, "", false);
-        all.push((id.text.to_lowercase(), Additional { mode, metadata }));
+        all.push((id.text.to_ascii_lowercase(), Additional { mode, metadata }));
     }
     (all, problems)
 }
@@ -57,6 +57,9 @@ fn of_service(
     let refused = |message: String| Box::new(wrong(service, message));
     let id = service.id.as_ref().map(|id| id.text.trim()).filter(|id| !id.is_empty());
     let id = id.ok_or_else(|| refused("a service has a `serviceId`".to_owned()))?;
+    if !id.is_ascii() {
+        return Err(refused("a `serviceId` is ASCII".to_owned()));
+    }
     if let Some(tile) = service.tile.as_ref().filter(|tile| !definition.tiles.contains_key(&tile.text)) {
         // The service is there all the same, only in no tile.
         let message = format!("tile `{}` is not among catalogUiTiles", tile.text);
@@ -94,7 +97,7 @@ fn instance(
     };
     Instance {
         id: format!("STATIC-{}:{id}:{}", url.host, url.port),
-        app: id.to_uppercase(),
+        app: app_key(id),
         group: None,
         host: url.host.to_owned(),
         address: url.host.trim_matches(['[', ']']).to_owned(),
@@ -111,8 +114,8 @@ fn instance(
         status_page_url: page(&service.status_page),
         health_check_url: plain,
         secure_health_check_url: secure,
-        vip: Some(id.to_lowercase()),
-        secure_vip: Some(id.to_lowercase()),
+        vip: Some(id.to_ascii_lowercase()),
+        secure_vip: Some(id.to_ascii_lowercase()),
         asg: None,
         is_coordinating: false,
         updated_ms: now_ms,

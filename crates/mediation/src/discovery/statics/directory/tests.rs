@@ -93,7 +93,8 @@ fn wrong_file_is_named_with_line_and_column_and_takes_no_other_out() {
 fn wrong_service_leaves_the_others_of_its_file() {
     let text = GOOD.replace(
         "services:\n",
-        "services:\n  - serviceId: one\n    instanceBaseUrls: [https://nowhere/, 'http://h:1']\n  - title: nameless\n",
+        "services:\n  - serviceId: one\n    instanceBaseUrls: [https://nowhere/, 'http://h:1']\n  - title: nameless\n  - serviceId: \
+         d\u{131}scovery\n    instanceBaseUrls: ['http://h:1']\n",
     );
     let reading = read_texts(&[("a.yml", &text.replace("catalogUiTileId: zosmf", "catalogUiTileId: none"))]);
     let ids: Vec<_> = reading.instances.iter().map(|one| one.id.as_str()).collect();
@@ -104,6 +105,7 @@ fn wrong_service_leaves_the_others_of_its_file() {
     let text = reading.report.to_string();
     assert!(text.contains("a.yml:3:24: error: one: `https://nowhere/` has no port"), "{text}");
     assert!(text.contains("a.yml:4:5: error: services: a service has a `serviceId`"), "{text}");
+    assert!(text.contains("a.yml:5:5: error: d\u{131}scovery: a `serviceId` is ASCII"), "{text}");
     assert!(text.contains("tile `none` is not among catalogUiTiles"), "{text}");
     assert!(!reading.instances[1].metadata.contains_key("apiml.catalog.tile.id"));
 }
@@ -149,4 +151,42 @@ fn hostile_files_are_problems_and_nothing_else() {
 #[test]
 fn list_of_directories_is_split_at_semicolons() {
     assert_eq!(directories(" /a ;;/b:c;/a"), [PathBuf::from("/a"), PathBuf::from("/b:c")]);
+}
+
+#[test]
+fn file_that_has_become_unusable_leaves_what_it_said_and_one_that_has_gone_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let directories = [dir.path().join("a"), dir.path().join("b")];
+    let at = |name: &str| dir.path().join(name);
+    directories.iter().for_each(|directory| std::fs::create_dir(directory).unwrap());
+    std::fs::write(at("a/one.yml"), GOOD).unwrap();
+    std::fs::write(at("b/two.yml"), GOOD.replace("ibmzosmf", "two")).unwrap();
+    let first = read(&directories, 1);
+    assert_eq!((first.instances.len(), first.is_incomplete), (4, false), "{}", first.report);
+
+    // Half of it is written, and then nothing can be read: a link to itself stands for a disk that fails.
+    std::fs::write(at("a/one.yml"), &GOOD[..40]).unwrap();
+    std::fs::remove_file(at("b/two.yml")).unwrap();
+    std::os::unix::fs::symlink(at("b/two.yml"), at("b/two.yml")).unwrap();
+    let second = read_again(&directories, 1, &first.known);
+    assert_eq!(second.instances, first.instances);
+    assert_eq!(second.additional, first.additional);
+    assert!(second.is_incomplete);
+    let text = second.report.to_string();
+    for part in ["a/one.yml` said before stays in use: 2 instances", "b/two.yml` said before", "ZWEAD701E"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+
+    // A directory that is none stands for one that cannot be read.
+    std::fs::remove_dir_all(&directories[1]).unwrap();
+    std::fs::write(&directories[1], "").unwrap();
+    let third = read_again(&directories, 1, &second.known);
+    assert_eq!(third.instances, first.instances);
+    assert!(third.is_incomplete && third.report.to_string().contains("ZWEAD703E"), "{}", third.report);
+
+    // What is no longer there is no longer there.
+    std::fs::remove_file(&directories[1]).unwrap();
+    std::fs::remove_file(at("a/one.yml")).unwrap();
+    let last = read_again(&directories, 1, &third.known);
+    assert_eq!((last.instances.len(), last.is_incomplete), (0, false), "{}", last.report);
 }
