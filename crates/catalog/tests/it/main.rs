@@ -1,0 +1,7 @@
+//! The catalog and the desktop as their users meet them: with a real discovery, a real gateway, services that answer as a
+//! test wants, curl, and a browser.
+
+mod browser;
+mod documents;
+mod rest;
+mod world;

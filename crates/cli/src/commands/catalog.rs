@@ -1,0 +1,25 @@
+//! `tender catalog …`: the catalog of services and their APIs.
+
+mod run;
+
+use clap::Subcommand;
+use tender_package::Outcome;
+
+use super::Shell;
+use crate::error::CommandError;
+
+/// Commands about the catalog.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Catalog {
+    /// Runs the catalog until it is told to stop
+    Run(Box<run::Args>),
+}
+
+impl Catalog {
+    /// Carries the command out.
+    pub(crate) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
+        match self {
+            Self::Run(command) => command.run(shell),
+        }
+    }
+}
