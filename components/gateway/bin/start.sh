@@ -1,3 +1,3 @@
 #!/bin/sh
 . bin/program.sh
-exec "${TENDER_PROGRAM}" gateway run --provider "${ZWE_configs_provider:-none}" --store "${ZWE_configs_revocations:-memory}"
+exec "${TENDER_PROGRAM}" gateway run

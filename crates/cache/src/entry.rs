@@ -103,6 +103,17 @@ impl Entry {
         }
         Ok(Self { key, value, created_ms: now_ms() })
     }
+
+    /// Returns what shared stores keep under the key: the time, a line feed, the value.
+    pub(crate) fn held(&self) -> String {
+        format!("{}\n{}", self.created_ms, self.value)
+    }
+
+    /// Reads what a shared store keeps; nothing when it is no entry of ours.
+    pub(crate) fn of_held(key: &str, held: &str) -> Option<Self> {
+        let (created_ms, value) = held.split_once('\n')?;
+        Some(Self { key: key.to_owned(), value: value.to_owned(), created_ms: created_ms.parse().ok()? })
+    }
 }
 
 /// Returns the milliseconds since 1970.

@@ -14,7 +14,7 @@ mod store;
 
 pub use entry::{Entry, InvalidEntry, Owner, now_ms};
 pub use limits::{Eviction, Limits};
-pub use service::{Caching, OwnerRules};
+pub use service::{Caching, OwnerRules, StoreEvent, StoreEventSink};
 pub use store::disk::DiskStore;
 pub use store::etcd::EtcdStore;
 pub use store::memory::MemoryStore;

@@ -7,9 +7,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use x509_parser::{
     extensions::{ExtendedKeyUsage, GeneralName, KeyUsage},
+    objects::{oid_registry, oid2abbrev},
     oid_registry::Oid,
     prelude::{FromDer, X509Certificate},
     public_key::PublicKey,
+    x509::{AttributeTypeAndValue, X509Name},
 };
 
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -65,6 +67,24 @@ pub struct KeyInfo {
     pub bits: u32,
 }
 
+/// Writes a name as `C=DE, O=Example, CN=host`; a sign in a value that could be read as the next part has a backslash.
+fn name_text(name: &X509Name<'_>) -> String {
+    let part = |part: &AttributeTypeAndValue<'_>| {
+        let kind = oid2abbrev(part.attr_type(), oid_registry())
+            .map_or_else(|_| part.attr_type().to_id_string(), str::to_owned);
+        let mut text = format!("{kind}=");
+        for sign in part.as_str().unwrap_or_default().chars() {
+            if matches!(sign, ',' | '+' | '=' | '\\' | '"' | '<' | '>' | ';') {
+                text.push('\\');
+            }
+            text.push(sign);
+        }
+        text
+    };
+    let parts = name.iter_rdn().map(|parts| parts.iter().map(part).collect::<Vec<_>>().join(" + "));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
 impl CertificateInfo {
     /// Reads a certificate; `None` when the bytes are none or say something impossible.
     pub fn of_der(der: &[u8], now: Timestamp) -> Option<Self> {
@@ -76,8 +96,8 @@ impl CertificateInfo {
             has_private_key: false,
             is_trusted: false,
             chain_position: 0,
-            subject: certificate.subject().to_string(),
-            issuer: certificate.issuer().to_string(),
+            subject: name_text(certificate.subject()),
+            issuer: name_text(certificate.issuer()),
             serial: with_colons(certificate.raw_serial()),
             alternative_names: alternative_names(&certificate),
             key: key_info(&certificate),

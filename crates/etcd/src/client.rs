@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout_at};
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Request, Status};
@@ -129,14 +130,19 @@ impl Client {
         Q: prost::Message + Default + 'static,
         A: prost::Message + Default + 'static,
     {
-        let mut ready = self.ready(call).await?;
+        // The time limit of the request is for the member to keep; this one holds when it is frozen.
+        let until = Instant::now() + self.call_timeout;
+        let late = |_| Err(Status::deadline_exceeded("no answer in time"));
+        let mut ready = match timeout_at(until, self.ready(call)).await {
+            Ok(ready) => ready?,
+            Err(_) => return Err(self.understood(call, Status::deadline_exceeded("no connection in time"))),
+        };
         let mut request = self.request(message);
         request.set_timeout(self.call_timeout);
         let codec = ProstCodec::<Q, A>::default();
-        // The time limit of the request is for the member to keep; this one holds when it is frozen.
         let answer = ready.grpc.unary(request, PathAndQuery::from_static(path), codec);
-        let answer = tokio::time::timeout(self.call_timeout, answer).await;
-        match answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time"))) {
+        let answer = timeout_at(until, answer).await;
+        match answer.unwrap_or_else(late) {
             Ok(answer) => Ok(answer.into_inner()),
             Err(status) => Err(self.failed(call, ready.number, status).await),
         }

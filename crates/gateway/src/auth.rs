@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use hyper::HeaderMap;
 
-pub(crate) use endpoints::{route, unaccepted};
+pub(crate) use endpoints::{Asked, route, unaccepted};
 pub use jwt::{Claims, KeyError, SigningKey};
 pub use provider::{Denied, Provider, Verified};
 pub use revocation::Revocations;
@@ -38,6 +38,8 @@ pub struct AuthSettings {
     pub revocations: Arc<Revocations>,
     /// For how long a token is good.
     pub lifetime: Duration,
+    /// Whether a token may be followed by another without a password.
+    pub allows_refresh: bool,
 }
 
 impl std::fmt::Debug for AuthSettings {
@@ -53,27 +55,78 @@ pub(crate) enum Unaccepted {
     None,
     #[error("the token is not one of ours, or it was changed")]
     Invalid,
-    #[error("the token was logged out")]
+    #[error("the token was logged out or taken back")]
     Revoked,
+    #[error("the token is a personal one for other services")]
+    OtherService,
     #[error("the token has expired")]
     Expired(Box<Claims>),
 }
 
-/// Checks what a request shows: the cookie first, then `Authorization: Bearer`.
+/// Checks what a request to a service shows.
 pub(crate) fn user(
     settings: &AuthSettings,
     headers: &HeaderMap,
+    service: &str,
     now_s: u64,
 ) -> Result<(Claims, String), Unaccepted> {
     let token = present::token(headers).ok_or(Unaccepted::None)?;
-    let claims = settings.key.verify(token, now_s).map_err(|fault| match fault {
-        TokenFault::Expired(claims) => Unaccepted::Expired(claims),
-        TokenFault::Malformed | TokenFault::Forged => Unaccepted::Invalid,
-    })?;
-    if settings.revocations.is_revoked(&claims.jti) {
-        return Err(Unaccepted::Revoked);
+    Ok((accepted(settings, token, service, now_s)?, token.to_owned()))
+}
+
+/// A user, as a service is told of him.
+#[derive(Debug)]
+pub(crate) struct Introduced {
+    user: String,
+    pub(crate) token: String,
+    ticket: Option<Result<String, String>>,
+}
+
+impl Introduced {
+    /// Returns the ticket with whom it is for, or why there is none; nothing when none was wanted.
+    pub(crate) fn ticket(&self) -> Option<Result<(&str, &str), &str>> {
+        let ticket = self.ticket.as_ref()?;
+        Some(ticket.as_ref().map(|ticket| (self.user.as_str(), ticket.as_str())).map_err(String::as_str))
     }
-    Ok((claims, token.to_owned()))
+}
+
+/// Checks what a request to a service shows, and makes what the service wants of it.
+pub(crate) async fn introduced(
+    settings: &AuthSettings,
+    scheme: Scheme<'_>,
+    headers: &HeaderMap,
+    service: &str,
+) -> Result<Introduced, Unaccepted> {
+    let now_s = now_s();
+    let (claims, mut token) = user(settings, headers, service, now_s)?;
+    if scheme == Scheme::ZoweJwt && claims.is_personal() {
+        // The service could use the personal one elsewhere, for months.
+        token = settings.key.sign(&claims.for_service(now_s));
+    }
+    let ticket = match scheme {
+        Scheme::PassTicket(Some(application)) => {
+            Some(settings.provider.ticket(&claims.sub, application).await.map_err(|why| why.to_string()))
+        }
+        _ => None,
+    };
+    Ok(Introduced { user: claims.sub, token, ticket })
+}
+
+/// Checks a token that is shown to a service.
+fn accepted(settings: &AuthSettings, token: &str, service: &str, now_s: u64) -> Result<Claims, Unaccepted> {
+    let claims = settings.known(token, now_s)?;
+    if claims.is_for(service) { Ok(claims) } else { Err(Unaccepted::OtherService) }
+}
+
+impl AuthSettings {
+    /// Understands a token that is good for something.
+    fn known(&self, token: &str, now_s: u64) -> Result<Claims, Unaccepted> {
+        let claims = self.key.verify(token, now_s).map_err(|fault| match fault {
+            TokenFault::Expired(claims) => Unaccepted::Expired(claims),
+            TokenFault::Malformed | TokenFault::Forged => Unaccepted::Invalid,
+        })?;
+        if self.revocations.is_revoked(&claims) { Err(Unaccepted::Revoked) } else { Ok(claims) }
+    }
 }
 
 /// Returns the seconds since 1970.

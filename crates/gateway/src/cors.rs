@@ -11,6 +11,9 @@ pub(crate) struct Policy<'a> {
     pub(crate) origins: Option<&'a str>,
 }
 
+/// No other origin.
+pub(crate) const NOBODY: Policy<'static> = Policy { is_enabled: false, origins: None };
+
 /// What to do with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decision {

@@ -1,5 +1,7 @@
 //! Asking discovery what is registered, again and again; what was heard last stays in use while it is silent.
 
+use std::collections::HashSet;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt as _, Empty, Limited};
@@ -12,14 +14,15 @@ use hyper_util::rt::TokioExecutor;
 use rustls::ClientConfig;
 use tender_http::{BoxError, Bytes};
 
-use crate::registry::{self, ReadError};
-use crate::service::{Event, Gateway};
-use crate::table::Table;
+use crate::registry::{self, Instance, ReadError};
 
 /// The largest registry that is read, in bytes: ten thousand instances need a sixth of it.
 const DOCUMENT_BYTES_MAX: usize = 256 << 20;
 /// An answer that took this long was waited for: discovery says by itself when there is a change.
 const WAITED: Duration = Duration::from_millis(200);
+/// For how long instances stay that discovery knew before it was lost: clients tell one that begins anew of themselves with
+/// their next heartbeat.
+const KEPT: Duration = Duration::from_secs(90);
 /// Between two answers that were waited for: changes that come together are fetched together.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -78,7 +81,45 @@ pub enum FetchError {
     NoAddress,
 }
 
-/// Keeps the table of a gateway as discovery has it.
+/// What came of asking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DiscoveryEvent {
+    /// It cannot be asked, and what was known stays in use; told once.
+    Lost {
+        /// Why, down to the cause.
+        reason: String,
+    },
+    /// It answers: for the first time, or again.
+    Found {
+        /// How many instances it knows.
+        instances: usize,
+    },
+}
+
+impl fmt::Display for DiscoveryEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost { reason } => {
+                write!(f, "discovery cannot be asked, the last known instances stay in use: {reason}")
+            }
+            Self::Found { instances } => write!(f, "discovery answers, it knows {instances} instances"),
+        }
+    }
+}
+
+/// Whoever wants to know what discovery knows.
+pub trait Follower: Send + Sync + 'static {
+    /// Takes what is known from now on.
+    fn replace(&self, instances: Vec<Instance>);
+    /// What is known is still the same.
+    fn confirm(&self);
+    /// Hears what happened.
+    fn tell(&self, event: DiscoveryEvent);
+    /// Ends when discovery should be asked at once.
+    fn refresh_asked(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// Keeps a follower up with discovery.
 #[derive(Debug)]
 pub struct Fetcher {
     settings: FetcherSettings,
@@ -88,13 +129,18 @@ pub struct Fetcher {
     /// What it called the registry that we have.
     tag: Option<HeaderValue>,
     is_lost: bool,
+    has_answered: bool,
     /// It has been seen to wait for a change.
     waits: bool,
+    /// What it knew last.
+    known: Vec<Instance>,
+    /// What it knew before it was lost, and until when that stays.
+    kept: Option<(Instant, Vec<Instance>)>,
 }
 
 enum Fetched {
     Unchanged,
-    Instances(Vec<registry::Instance>),
+    Instances(Vec<Instance>),
 }
 
 impl Fetcher {
@@ -110,38 +156,57 @@ impl Fetcher {
             .enable_http1()
             .wrap_connector(http);
         let client = Client::builder(TokioExecutor::new()).build(https);
-        Self { settings, client, current: 0, tag: None, is_lost: false, waits: false }
+        Self {
+            settings,
+            client,
+            current: 0,
+            tag: None,
+            is_lost: false,
+            has_answered: false,
+            waits: false,
+            known: Vec::new(),
+            kept: None,
+        }
     }
 
     /// Goes on for as long as it is polled.
-    pub async fn run(mut self, gateway: Gateway) {
+    pub async fn run(mut self, follower: impl Follower) {
         loop {
-            self.turn(&gateway).await;
+            self.turn(&follower).await;
             let pause = if self.waits { PAUSE } else { self.settings.interval };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = gateway.refresh_asked() => {}
+                () = follower.refresh_asked() => {}
             }
         }
     }
 
     /// Asks once; discovery that can waits until there is a change.
-    pub async fn turn(&mut self, gateway: &Gateway) {
+    pub async fn turn(&mut self, follower: &impl Follower) {
         let begun = Instant::now();
+        if self.kept.take_if(|(until, _)| *until <= begun).is_some() {
+            // All of it, without what was kept.
+            self.tag = None;
+        }
         let fetched = self.fetch().await;
         let has_waited = begun.elapsed() >= WAITED && self.tag.is_some();
         match fetched {
             Ok(Fetched::Unchanged) => {
                 self.waits = has_waited;
-                gateway.confirm();
+                follower.confirm();
             }
             Ok(Fetched::Instances(instances)) => {
                 self.waits |= has_waited;
                 let count = instances.len();
-                let is_news = std::mem::take(&mut self.is_lost) || gateway.age().is_none();
-                gateway.replace(Table::new(instances));
+                let was_lost = std::mem::take(&mut self.is_lost);
+                let is_news = was_lost || !std::mem::replace(&mut self.has_answered, true);
+                if was_lost {
+                    self.kept = Some((begun + KEPT, std::mem::take(&mut self.known)));
+                }
+                follower.replace(self.with_kept(&instances));
+                self.known = instances;
                 if is_news {
-                    gateway.tell(&Event::DiscoveryFound { instances: count });
+                    follower.tell(DiscoveryEvent::Found { instances: count });
                 }
             }
             Err(error) => {
@@ -149,10 +214,17 @@ impl Fetcher {
                 self.tag = None;
                 self.waits = false;
                 if !std::mem::replace(&mut self.is_lost, true) {
-                    gateway.tell(&Event::DiscoveryLost { reason: tender_http::chain(&error) });
+                    follower.tell(DiscoveryEvent::Lost { reason: tender_http::chain(&error) });
                 }
             }
         }
+    }
+
+    /// Adds the instances that discovery knew before it was lost, and has not heard of again.
+    fn with_kept(&self, instances: &[Instance]) -> Vec<Instance> {
+        let known: HashSet<_> = instances.iter().map(|one| one.id.as_str()).collect();
+        let kept = self.kept.iter().flat_map(|(_, kept)| kept).filter(|one| !known.contains(one.id.as_str()));
+        instances.iter().chain(kept).cloned().collect()
     }
 
     async fn fetch(&mut self) -> Result<Fetched, FetchError> {

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use hyper::Method;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// What belongs to one connection.
@@ -17,10 +18,12 @@ const OF_A_CONNECTION: [HeaderName; 7] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
-const OF_A_CONNECTION_TOO: [&str; 2] = ["keep-alive", "proxy-connection"];
+const OF_A_CONNECTION_TOO: [&str; 3] = ["keep-alive", "proxy-connection", "http2-settings"];
 
 /// What only the gateway itself says to a service.
-const OF_THE_GATEWAY: [&str; 5] = [
+const OF_THE_GATEWAY: [&str; 7] = [
+    "forwarded",
+    "x-forwarded-prefix",
     "x-certificate-public",
     "x-certificate-distinguishedname",
     "x-certificate-commonname",
@@ -56,6 +59,7 @@ pub(crate) fn to_service(headers: &HeaderMap, way: &Way<'_>) -> HeaderMap {
     for (name, value) in headers {
         let is_dropped = is_of_a_connection(name)
             || *name == header::HOST
+            || *name == header::COOKIE
             || OF_THE_GATEWAY.contains(&name.as_str())
             || NOT_FOR_SERVICES.contains(&name.as_str())
             || of_this_connection.iter().any(|other| other.eq_ignore_ascii_case(name.as_str()))
@@ -64,14 +68,15 @@ pub(crate) fn to_service(headers: &HeaderMap, way: &Way<'_>) -> HeaderMap {
             kept.append(name, value.clone());
         }
     }
+    if let Some(cookies) = cookies(headers) {
+        kept.insert(header::COOKIE, cookies);
+    }
     if way.is_upgrade {
         kept.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        for value in headers.get_all(header::UPGRADE) {
-            kept.append(header::UPGRADE, value.clone());
-        }
+        kept.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     }
     extend(&mut kept, "x-forwarded-for", &way.client.to_string());
-    extend(&mut kept, "x-forwarded-prefix", way.prefix);
+    set(&mut kept, "x-forwarded-prefix", way.prefix);
     if let Some(authority) = way.authority {
         set(&mut kept, "x-forwarded-host", authority);
     }
@@ -104,10 +109,26 @@ pub(crate) fn to_client(headers: &mut HeaderMap, is_tls: bool, is_upgrade: bool)
     }
 }
 
-/// Says whether a request asks for another protocol.
-pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::UPGRADE)
+/// Says whether a request asks for a `WebSocket`.
+///
+/// No other protocol is passed on: in a tunnel of another HTTP a client could ask for what it likes, in the gateway's name.
+pub(crate) fn is_upgrade(method: &Method, headers: &HeaderMap) -> bool {
+    let mut wanted = headers.get_all(header::UPGRADE).iter();
+    let is_websocket = wanted.next().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    *method == Method::GET
+        && is_websocket
+        && wanted.next().is_none()
         && named_by_connection(headers).iter().any(|name| name.eq_ignore_ascii_case("upgrade"))
+}
+
+/// Joins cookies, which HTTP/2 may bring one by one; HTTP/1.1 knows one list only.
+fn cookies(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut values = headers.get_all(header::COOKIE).iter();
+    let first = values.next()?;
+    let joined = values.fold(first.as_bytes().to_vec(), |joined, next| {
+        [&joined, b"; ".as_slice(), next.as_bytes()].concat()
+    });
+    HeaderValue::from_bytes(&joined).ok()
 }
 
 fn is_of_a_connection(name: &HeaderName) -> bool {
@@ -187,6 +208,9 @@ mod tests {
             ("x-certificate-distinguishedname", "CN=admin"),
             ("x-certificate-public", "x"),
             ("client-cert", "x"),
+            ("forwarded", "for=127.0.0.1;host=evil"),
+            ("x-forwarded-prefix", "/evil"),
+            ("http2-settings", "x"),
             ("x-unwanted", "x"),
             ("other", "x"),
             ("origin", "https://elsewhere"),
@@ -201,6 +225,7 @@ mod tests {
         let names: Vec<_> =
             got.keys().map(HeaderName::as_str).filter(|name| !name.starts_with("x-forwarded")).collect();
         assert_eq!(names, [""; 0]);
+        assert_eq!(got["x-forwarded-prefix"], "/a/api/v1");
     }
 
     #[test]
@@ -224,12 +249,23 @@ mod tests {
             ("upgrade", "websocket"),
             ("sec-websocket-key", "x"),
         ]);
-        assert!(is_upgrade(&sent));
+        assert!(is_upgrade(&Method::GET, &sent) && !is_upgrade(&Method::POST, &sent));
         let got = to_service(&sent, &Way { is_upgrade: true, ..way() });
         assert_eq!(
             (&got["connection"], &got["upgrade"]),
             (&"upgrade".parse().unwrap(), &"websocket".parse().unwrap())
         );
-        assert!(!is_upgrade(&map(&[("upgrade", "websocket")])));
+        assert!(!is_upgrade(&Method::GET, &map(&[("upgrade", "websocket")])));
+        for other in ["h2c", "websocket, h2c", "TLS/1.0"] {
+            let mut sent = map(&[("connection", "upgrade, http2-settings")]);
+            sent.insert("upgrade", other.parse().unwrap());
+            assert!(!is_upgrade(&Method::GET, &sent), "{other}");
+        }
+    }
+
+    #[test]
+    fn cookies_that_came_one_by_one_are_one_list() {
+        let got = to_service(&map(&[("cookie", "a=b"), ("cookie", "c=d")]), &way());
+        assert_eq!(got.get_all("cookie").iter().collect::<Vec<_>>(), ["a=b; c=d"]);
     }
 }

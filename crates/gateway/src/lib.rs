@@ -20,12 +20,14 @@ mod headers;
 mod registry;
 mod service;
 mod services;
+mod sticky;
 mod table;
 mod target;
 mod upstream;
 
-pub use fetch::{FetchError, Fetcher, FetcherSettings};
+pub use fetch::{DiscoveryEvent, FetchError, Fetcher, FetcherSettings, Follower};
 pub use registry::{Instance, ReadError, read};
 pub use service::{Event, EventSink, Gateway, Settings};
+pub use sticky::Sticky;
 pub use table::Table;
 pub use upstream::UpstreamSettings;

@@ -14,11 +14,14 @@ use hyper::{Method, Request, Response, StatusCode};
 use tender_http::{Handler, Peer, RequestBody, ResponseBody, chain};
 use tokio::sync::Notify;
 
-use crate::auth::{self, AuthSettings, Credentials, Outcome, Scheme, Token, Unaccepted};
+use crate::auth::{self, Asked, AuthSettings, Credentials, Outcome, Scheme, Token, Unaccepted};
 use crate::candidates::Candidates;
 use crate::cors::{self, Decision};
+use crate::fetch::{DiscoveryEvent, Follower};
 use crate::forward::{self, Failed, Outgoing};
 use crate::headers::{self, Way};
+use crate::registry::Instance;
+use crate::sticky::{self, Sticky, Visit};
 use crate::table::{End, Found, NotFound, Table};
 use crate::target;
 use crate::upstream::{SharedBody, Unanswered, Upstream, UpstreamSettings};
@@ -41,16 +44,13 @@ pub enum Event {
         /// Why, down to the cause.
         reason: String,
     },
-    /// Discovery cannot be asked; what is known stays in use.
-    DiscoveryLost {
+    /// A log-in could not be decided: whoever checks passwords does not answer.
+    NobodyChecks {
         /// Why, down to the cause.
         reason: String,
     },
-    /// Discovery answers again.
-    DiscoveryFound {
-        /// How many instances it knows.
-        instances: usize,
-    },
+    /// Discovery was lost, or found.
+    Discovery(DiscoveryEvent),
 }
 
 impl fmt::Display for Event {
@@ -59,12 +59,10 @@ impl fmt::Display for Event {
             Self::Unanswered { service, reason } => {
                 write!(f, "no instance of `{service}` answered: {reason}")
             }
-            Self::DiscoveryLost { reason } => {
-                write!(f, "discovery cannot be asked, the last known instances stay in use: {reason}")
+            Self::NobodyChecks { reason } => {
+                write!(f, "nobody could say whether a password is right: {reason}")
             }
-            Self::DiscoveryFound { instances } => {
-                write!(f, "discovery answers, it knows {instances} instances")
-            }
+            Self::Discovery(event) => event.fmt(f),
         }
     }
 }
@@ -82,6 +80,8 @@ pub struct Settings {
     pub body_bytes: u64,
     /// How users log in; nothing leaves that to the services.
     pub auth: Option<AuthSettings>,
+    /// Which user is with which instance, for services that ask for it.
+    pub sticky: Arc<Sticky>,
     /// Gets what happens.
     pub events: EventSink,
 }
@@ -96,6 +96,7 @@ impl Settings {
             tells_instance: false,
             body_bytes: u64::MAX,
             auth: None,
+            sticky: Arc::new(Sticky::new(None)),
             events: Arc::new(|_| {}),
         }
     }
@@ -158,25 +159,16 @@ impl Gateway {
             .flat_map(|service| &service.instances)
             .map(|one| one.id.as_str())
             .collect();
-        self.0.candidates.retain(|id| ids.contains(id));
+        let services = table.services();
+        self.0.candidates.retain(|id| ids.contains(id), |id| services.contains_key(id));
         drop(ids);
         *self.0.table.write().expect(LOCK) = Known { table, confirmed: Some(Instant::now()) };
-    }
-
-    /// Notes that what is in use is still what discovery knows.
-    pub(crate) fn confirm(&self) {
-        self.0.table.write().expect(LOCK).confirmed = Some(Instant::now());
     }
 
     /// Returns for how long discovery has not been heard of; nothing when it never was.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         self.known().confirmed.map(|at| at.elapsed())
-    }
-
-    /// Waits until somebody says that what is registered has changed.
-    pub(crate) async fn refresh_asked(&self) {
-        self.0.refresh.notified().await;
     }
 
     pub(crate) fn tell(&self, event: &Event) {
@@ -214,21 +206,30 @@ impl Gateway {
             is_enabled: found.service.has_any("apiml.corsEnabled", "true"),
             origins: found.service.says("apiml.corsAllowedOrigins"),
         };
-        let own = authority(&request).map(|authority| format!("{}://{authority}", scheme(peer)));
+        let own = own_origin(&request, peer);
         let allowed = match cors::decide(request.method(), request.headers(), own.as_deref(), policy) {
             Decision::Pass => HeaderMap::new(),
             Decision::Allow(allowed) => allowed,
             Decision::Refuse => return answer::foreign_origin(),
             Decision::Answer(status, headers) => return answer::of_headers(status, headers),
         };
-        let ends = match self.ends(&found, request.headers()) {
+        let mut ends = match self.ends(&found, request.headers()) {
             Ok(ends) => ends,
             Err(id) => return answer::unknown_instance(&id),
         };
-        let upgrade = headers::is_upgrade(request.headers()).then(|| hyper::upgrade::on(&mut request));
-        let (outgoing, nothing) = self.outgoing(&found, request, peer, upgrade.is_some());
+        let visit = self.visit(&found, request.headers()).filter(|_| ends.len() > 1);
+        if let Some(visit) = &visit {
+            self.0.settings.sticky.lead(visit, &mut ends).await;
+        }
+        let is_upgrade = headers::is_upgrade(request.method(), request.headers());
+        let upgrade = is_upgrade.then(|| hyper::upgrade::on(&mut request));
+        let (outgoing, nothing) = self.outgoing(&found, request, peer, upgrade.is_some()).await;
         match forward::send(&self.0.upstream, &self.0.candidates, &ends, &outgoing).await {
             Ok((response, end)) => {
+                if let Some(visit) = visit {
+                    let hours = found.service.says("apiml.lb.cacheRecordExpirationTimeInHours");
+                    self.0.settings.sticky.answered(visit, &end.instance.id, sticky::lifetime(hours));
+                }
                 let mut answer = tunnel::answer(self, response, upgrade);
                 self.finish(&mut answer, &found, &end, peer, own.as_deref(), allowed);
                 if let Some(reason) = nothing.and_then(|reason| reason.parse().ok()) {
@@ -243,14 +244,24 @@ impl Gateway {
     /// Returns the ends of a route in the order in which they are tried.
     fn ends(&self, found: &Found<'_>, headers: &HeaderMap) -> Result<Vec<End>, String> {
         let Some(wanted) = headers.get(INSTANCE) else {
-            return Ok(self.0.candidates.order(&found.route.ends, Instant::now()));
+            return Ok(self.0.candidates.order(found.id, &found.route.ends, Instant::now()));
         };
         let wanted = String::from_utf8_lossy(wanted.as_bytes()).into_owned();
         let of_id = |end: &&End| end.instance.id == wanted && end.instance.is_up;
         found.route.ends.iter().find(of_id).map(|end| vec![end.clone()]).ok_or(wanted)
     }
 
-    fn outgoing(
+    /// Returns who visits a service whose users stay with an instance.
+    fn visit(&self, found: &Found<'_>, headers: &HeaderMap) -> Option<Visit> {
+        if !found.service.has_any("apiml.lb.type", "authentication") {
+            return None;
+        }
+        let settings = self.0.settings.auth.as_ref()?;
+        let (claims, _) = auth::user(settings, headers, found.id, auth::now_s()).ok()?;
+        Some(Visit { user: claims.sub, service: found.id.to_owned() })
+    }
+
+    async fn outgoing(
         &self,
         found: &Found<'_>,
         request: Request<RequestBody>,
@@ -271,7 +282,7 @@ impl Gateway {
         };
         let timeout = found.service.says("apiml.readTimeout").and_then(|text| text.parse().ok());
         let mut headers = headers::to_service(&head.headers, &way);
-        let nothing = self.introduce(found, &head.headers, &mut headers, peer);
+        let nothing = self.introduce(found, &head.headers, &mut headers, peer).await;
         let outgoing = Outgoing {
             headers,
             method: head.method,
@@ -283,22 +294,31 @@ impl Gateway {
     }
 
     /// Tells a service of the user what its scheme asks for; returns why it is told nothing.
-    fn introduce(
+    async fn introduce(
         &self,
         found: &Found<'_>,
         sent: &HeaderMap,
         headers: &mut HeaderMap,
         peer: &Peer,
     ) -> Option<String> {
-        let says = |key| found.service.says(key);
-        let scheme = Scheme::of(says("apiml.authentication.scheme"), says("apiml.authentication.headers"));
-        let user = self.0.settings.auth.as_ref().map(|settings| auth::user(settings, sent, auth::now_s()));
-        let token = match &user {
-            None | Some(Err(Unaccepted::None)) => Token::None,
-            Some(Ok((_, token))) => Token::Good(token),
-            Some(Err(_)) => Token::Bad,
+        let scheme = Scheme::of(|key| found.service.says(key));
+        if scheme == Scheme::Bypass {
+            return None;
+        }
+        let user = match &self.0.settings.auth {
+            Some(settings) => auth::introduced(settings, scheme, sent, found.id).await,
+            None => Err(Unaccepted::None),
         };
-        match scheme.apply(headers, &Credentials { token, peer }) {
+        let credentials = Credentials {
+            token: match &user {
+                Err(Unaccepted::None) => Token::None,
+                Ok(user) => Token::Good(&user.token),
+                Err(_) => Token::Bad,
+            },
+            ticket: user.as_ref().ok().and_then(auth::Introduced::ticket),
+            peer,
+        };
+        match scheme.apply(headers, &credentials) {
             Outcome::Done => None,
             Outcome::Nothing(reason) => Some(reason),
         }
@@ -325,7 +345,14 @@ impl Gateway {
         {
             headers.insert(header::LOCATION, rewritten);
         }
-        headers.extend(allowed);
+        for (name, value) in &allowed {
+            if *name == header::VARY {
+                // What the answer varies by already stays.
+                headers.append(name, value.clone());
+            } else {
+                headers.insert(name, value.clone());
+            }
+        }
         if self.0.settings.tells_instance
             && let Ok(id) = end.instance.id.parse()
         {
@@ -349,17 +376,52 @@ const LOCK: &str = "no thread panics while it replaces the table";
 impl Handler for Gateway {
     async fn handle(&self, request: Request<RequestBody>, peer: &Arc<Peer>) -> Response<ResponseBody> {
         self.0.counters.requests.fetch_add(1, Ordering::Relaxed);
+        if is_for_a_foreign_page(&request, peer) {
+            return answer::foreign_origin();
+        }
         if let Some(settings) = &self.0.settings.auth
             && let Some(call) = auth::route(request.method(), request.uri().path())
         {
             let (head, body) = request.into_parts();
-            return settings.answer(call, &head.headers, body).await;
+            let tell = |event: &Event| self.tell(event);
+            return settings.answer(call, Asked { headers: &head.headers, peer, body, tell: &tell }).await;
         }
         if let Some(call) = own::call(request.method(), request.uri().path()) {
             return self.own(call, &request, peer);
         }
         self.route(request, peer).await
     }
+}
+
+impl Follower for Gateway {
+    fn replace(&self, instances: Vec<Instance>) {
+        self.replace(Table::new(instances));
+    }
+
+    fn confirm(&self) {
+        self.0.table.write().expect(LOCK).confirmed = Some(Instant::now());
+    }
+
+    fn tell(&self, event: DiscoveryEvent) {
+        self.tell(&Event::Discovery(event));
+    }
+
+    async fn refresh_asked(&self) {
+        self.0.refresh.notified().await;
+    }
+}
+
+/// Says whether a page of another origin asks the gateway itself: it could log somebody in as another.
+fn is_for_a_foreign_page<B>(request: &Request<B>, peer: &Peer) -> bool {
+    let (method, path) = (request.method(), request.uri().path());
+    let is_own = own::call(method, path).is_some() || auth::route(method, path).is_some();
+    let own = own_origin(request, peer);
+    is_own && cors::decide(method, request.headers(), own.as_deref(), cors::NOBODY) != Decision::Pass
+}
+
+/// Returns the origin of the gateway's own pages, as the client knows it.
+fn own_origin<B>(request: &Request<B>, peer: &Peer) -> Option<String> {
+    authority(request).map(|authority| format!("{}://{authority}", scheme(peer)))
 }
 
 fn scheme(peer: &Peer) -> &'static str {

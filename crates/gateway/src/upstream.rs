@@ -2,21 +2,22 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use std::vec;
 
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::{Request, Response};
+use hyper::{Request, Response, Uri};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
-use tender_http::{BodyFault, Bytes, RequestBody};
+use tender_http::{BodyFault, BoxError, Bytes, RequestBody};
+use tokio::time::Instant;
 
 use crate::registry::may_be_asked;
 
@@ -49,7 +50,7 @@ impl UpstreamSettings {
 /// Connections to instances.
 #[derive(Debug)]
 pub(crate) struct Upstream {
-    client: Client<HttpsConnector<HttpConnector<Resolver>>, SharedBody>,
+    client: Client<Bounded<HttpsConnector<HttpConnector<Resolver>>>, SharedBody>,
     answer_timeout: Duration,
 }
 
@@ -92,11 +93,11 @@ impl Upstream {
             .pool_idle_timeout(Duration::from_secs(4))
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(settings.idle_per_instance)
-            .build(https);
+            .build(Bounded { connector: https, timeout: settings.connect_timeout });
         Self { client, answer_timeout: settings.answer_timeout }
     }
 
-    /// Sends a request and waits for the head of the answer.
+    /// Sends a request and waits for the head of the answer; the time limit runs from the last of the body on.
     pub(crate) async fn send(
         &self,
         request: Request<SharedBody>,
@@ -104,10 +105,15 @@ impl Upstream {
     ) -> Result<Response<Incoming>, Unanswered> {
         let timeout = timeout.unwrap_or(self.answer_timeout);
         let body = request.body().clone();
-        match tokio::time::timeout(timeout, self.client.request(request)).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(understood(error, &body)),
-            Err(_) => Err(Unanswered::Late(timeout)),
+        let mut answer = pin!(self.client.request(request));
+        loop {
+            let until = body.moved() + timeout;
+            match tokio::time::timeout_at(until, &mut answer).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(error)) => return Err(understood(error, &body)),
+                Err(_) if body.moved() + timeout > until => {}
+                Err(_) => return Err(Unanswered::Late(timeout)),
+            }
         }
     }
 }
@@ -146,18 +152,33 @@ pub(crate) struct SharedBody {
 struct Inner {
     body: RequestBody,
     is_touched: bool,
+    /// When some of it was taken last.
+    moved: Instant,
     fault: Option<BodyFault>,
 }
 
 impl SharedBody {
     pub(crate) fn new(body: RequestBody) -> Self {
         let (hint, is_empty) = (body.size_hint(), body.is_end_stream());
-        Self { inner: Arc::new(Mutex::new(Inner { body, is_touched: false, fault: None })), hint, is_empty }
+        Self {
+            inner: Arc::new(Mutex::new(Inner {
+                body,
+                is_touched: false,
+                moved: Instant::now(),
+                fault: None,
+            })),
+            hint,
+            is_empty,
+        }
     }
 
     /// Says whether it can be sent with another request.
     pub(crate) fn is_whole(&self) -> bool {
         self.is_empty || !self.inner().is_touched
+    }
+
+    fn moved(&self) -> Instant {
+        self.inner().moved
     }
 
     fn fault(&self) -> Option<BodyFault> {
@@ -184,6 +205,7 @@ impl Body for SharedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let mut inner = self.inner();
         inner.is_touched = true;
+        inner.moved = Instant::now();
         Pin::new(&mut inner.body).poll_frame(context).map(|frame| match frame? {
             Ok(frame) => Some(Ok(frame)),
             Err(fault) => {
@@ -199,6 +221,34 @@ impl Body for SharedBody {
 
     fn size_hint(&self) -> SizeHint {
         self.hint
+    }
+}
+
+/// Makes connections, TLS included, within a time.
+#[derive(Debug, Clone)]
+struct Bounded<C> {
+    connector: C,
+    timeout: Duration,
+}
+
+impl<C> tower_service::Service<Uri> for Bounded<C>
+where
+    C: tower_service::Service<Uri, Error = BoxError>,
+    C::Future: Send + 'static,
+{
+    type Response = C::Response;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<C::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.connector.poll_ready(context)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let (connection, timeout) = (self.connector.call(uri), self.timeout);
+        let late =
+            move |_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection after {timeout:?}"));
+        Box::pin(async move { tokio::time::timeout(timeout, connection).await.map_err(late)? })
     }
 }
 

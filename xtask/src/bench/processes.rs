@@ -2,6 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::failure::Failure;
 
 /// What is known of a process: two with the same number and start are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,9 +53,54 @@ pub(crate) fn tree(root: u32) -> BTreeSet<Process> {
     found
 }
 
+/// Returns the processor time of all threads of processes, in nanoseconds.
+pub(crate) fn cpu_ns(pids: &[i32]) -> Result<u64, Failure> {
+    let mut sum = 0;
+    for pid in pids {
+        let tasks = PathBuf::from(format!("/proc/{pid}/task"));
+        for task in fs::read_dir(&tasks).map_err(Failure::file("read", &tasks))?.flatten() {
+            // A thread may end meanwhile.
+            let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+            sum += text.split(' ').next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
+        }
+    }
+    Ok(sum)
+}
+
+/// Returns the memory of processes, shared pages divided among those who share them.
+pub(crate) fn memory_bytes(pids: &[i32]) -> Result<u64, Failure> {
+    let mut bytes = 0;
+    for pid in pids {
+        let path = PathBuf::from(format!("/proc/{pid}/smaps_rollup"));
+        let text = fs::read_to_string(&path).map_err(Failure::file("read", &path))?;
+        bytes += kilobytes(&text, "Pss:").unwrap_or(0) * 1024;
+    }
+    Ok(bytes)
+}
+
+fn kilobytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+/// Lets time pass.
+pub(crate) fn pause(time: Duration) {
+    let until = Instant::now() + time;
+    while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        std::thread::park_timeout(left);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_and_time_of_this_process_are_read() {
+        let pid = i32::try_from(std::process::id()).unwrap();
+        assert!(cpu_ns(&[pid]).unwrap() > 0 && memory_bytes(&[pid]).unwrap() > 0);
+        assert_eq!(kilobytes("Rss: 9 kB\nPss:     120 kB\n", "Pss:"), Some(120));
+    }
 
     #[test]
     fn this_process_is_in_the_tree_of_its_parent() {

@@ -2,7 +2,7 @@
 
 use tender_http::hyper::header::{CONTENT_TYPE, HeaderValue};
 use tender_http::hyper::{Response, StatusCode};
-use tender_http::{BodyFault, Message, ResponseBody, chain};
+use tender_http::{BodyFault, Message, ResponseBody};
 
 use super::owner::NoOwner;
 use crate::entry::InvalidEntry;
@@ -86,8 +86,9 @@ pub(super) fn refused(refusal: Refusal) -> Response<ResponseBody> {
             let key = "org.zowe.apiml.cache.insufficientStorage";
             error("ZWECS134E", key, text, StatusCode::INSUFFICIENT_STORAGE)
         }
-        Refusal::Store(fault) => {
-            let text = format!("The storage of the cache does not answer: {}", chain(&fault));
+        Refusal::Store(_) => {
+            // Where it is and what it said is for those who run this service: the log has it.
+            let text = "The storage of the cache does not answer; try again".to_owned();
             let key = "org.zowe.apiml.cache.errorQueryingStorage";
             error("ZWECS152E", key, text, StatusCode::SERVICE_UNAVAILABLE)
         }

@@ -1,13 +1,15 @@
 //! Whom entries belong to.
 //!
 //! ```text
-//! certificate of a gateway ──► X-Certificate-DistinguishedName [, SERVICE=X-CS-Service-ID], or X-CS-Service-ID alone
+//! certificate of a gateway ──► X-Certificate-DistinguishedName [, SERVICE=X-CS-Service-ID]
 //! certificate of a service ──► whom it names [, SERVICE=X-CS-Service-ID]
 //! none                     ──► nobody
 //! ```
 //!
 //! A service that talks to us directly is whom its certificate names, whatever its headers say; only a gateway, which has
-//! looked at the certificate of its own client, may speak for another.
+//! looked at the certificate of its own client, may speak for another. Whose client showed none, a gateway does not know:
+//! a service id alone is anybody's. And a gateway that is not named as one is refused: all of its clients would share what
+//! is its own.
 
 use tender_http::PeerCertificate;
 use tender_http::hyper::HeaderMap;
@@ -16,6 +18,8 @@ use crate::entry::Owner;
 
 const NAME: &str = "X-Certificate-DistinguishedName";
 const SERVICE: &str = "X-CS-Service-ID";
+/// What a gateway adds to each request that it sends on.
+const PASSED_ON: &str = "X-Forwarded-Prefix";
 
 /// Who may speak for whom.
 #[derive(Debug, Clone, Default)]
@@ -31,8 +35,10 @@ pub struct OwnerRules {
 pub(super) enum NoOwner {
     #[error("it needs a client certificate that this service trusts")]
     NoCertificate,
-    #[error("a gateway must say for whom it asks, in the header {NAME} or {SERVICE}")]
+    #[error("the gateway does not say whose certificate its client showed, in the header {NAME}")]
     NoName,
+    #[error("it comes from a gateway with the certificate `{subject}`, which is not named as one here")]
+    UnknownGateway { subject: String },
     #[error("the header {header} holds no name: {reason}")]
     BadHeader { header: &'static str, reason: &'static str },
 }
@@ -49,10 +55,28 @@ impl OwnerRules {
             let is = |named: &String| named.eq_ignore_ascii_case(&info.fingerprint) || *named == info.subject;
             self.gateways.iter().any(is)
         });
-        let subject = info.map(|info| info.subject.as_str());
-        let speaks_for_others = is_gateway || self.believes_everybody;
-        owner(subject, speaks_for_others, text(headers, NAME)?, text(headers, SERVICE)?)
+        let caller = match info {
+            _ if self.believes_everybody => Caller::Believed,
+            _ if is_gateway => Caller::Gateway,
+            Some(info) if headers.contains_key(PASSED_ON) => {
+                return Err(NoOwner::UnknownGateway { subject: info.subject.clone() });
+            }
+            Some(info) => Caller::Service(&info.subject),
+            None => return Err(NoOwner::NoCertificate),
+        };
+        owner(caller, text(headers, NAME)?, text(headers, SERVICE)?)
     }
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+enum Caller<'a> {
+    /// A service, by whom its certificate names.
+    Service(&'a str),
+    /// A gateway for its client.
+    Gateway,
+    /// Somebody who is whoever he says he is.
+    Believed,
 }
 
 fn text<'h>(headers: &'h HeaderMap, header: &'static str) -> Result<Option<&'h str>, NoOwner> {
@@ -65,12 +89,7 @@ fn text<'h>(headers: &'h HeaderMap, header: &'static str) -> Result<Option<&'h s
     Ok(Some(first.trim()).filter(|text| !text.is_empty()))
 }
 
-fn owner(
-    subject: Option<&str>,
-    speaks_for_others: bool,
-    name: Option<&str>,
-    service: Option<&str>,
-) -> Result<Owner, NoOwner> {
+fn owner(caller: Caller<'_>, name: Option<&str>, service: Option<&str>) -> Result<Owner, NoOwner> {
     if let Some(service) = service {
         // Anything else could be read as the name of a certificate, or as more than one service.
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
@@ -79,12 +98,12 @@ fn owner(
             return Err(NoOwner::BadHeader { header: SERVICE, reason });
         }
     }
-    let named = if speaks_for_others { name } else { Some(subject.ok_or(NoOwner::NoCertificate)?) };
+    let named = if let Caller::Service(subject) = caller { Some(subject) } else { name };
     let owner = match (named, service) {
         (Some(name), Some(service)) => format!("{name}, SERVICE={service}"),
         (Some(name), None) => name.to_owned(),
-        (None, Some(service)) => service.to_owned(),
-        (None, None) => return Err(NoOwner::NoName),
+        (None, Some(service)) if matches!(caller, Caller::Believed) => service.to_owned(),
+        (None, _) => return Err(NoOwner::NoName),
     };
     Owner::new(owner).ok_or(NoOwner::BadHeader { header: NAME, reason: "it holds a control character" })
 }
@@ -93,39 +112,49 @@ fn owner(
 mod tests {
     use super::*;
 
-    fn owned(subject: Option<&str>, is_gateway: bool, name: Option<&str>, service: Option<&str>) -> String {
-        owner(subject, is_gateway, name, service)
-            .map_or_else(|why| why.to_string(), |owner| owner.to_string())
+    fn owned(caller: Caller<'_>, name: Option<&str>, service: Option<&str>) -> String {
+        owner(caller, name, service).map_or_else(|why| why.to_string(), |owner| owner.to_string())
     }
 
     #[test]
     fn service_is_whom_its_certificate_names_whatever_it_says() {
-        assert_eq!(owned(Some("CN=me"), false, None, None), "CN=me");
-        assert_eq!(owned(Some("CN=me"), false, Some("CN=victim"), None), "CN=me");
-        assert_eq!(owned(Some("CN=me"), false, Some("CN=victim"), Some("part")), "CN=me, SERVICE=part");
+        let me = Caller::Service("CN=me");
+        assert_eq!(owned(me, None, None), "CN=me");
+        assert_eq!(owned(me, Some("CN=victim"), None), "CN=me");
+        assert_eq!(owned(me, Some("CN=victim"), Some("part")), "CN=me, SERVICE=part");
     }
 
     #[test]
     fn gateway_speaks_for_others_and_must_say_for_whom() {
-        assert_eq!(owned(Some("CN=gateway"), true, Some("CN=a"), None), "CN=a");
-        assert_eq!(owned(Some("CN=gateway"), true, Some("CN=a"), Some("b")), "CN=a, SERVICE=b");
-        assert_eq!(owned(Some("CN=gateway"), true, None, Some("b")), "b");
-        assert!(owned(Some("CN=gateway"), true, None, None).starts_with("a gateway must say"));
+        assert_eq!(owned(Caller::Gateway, Some("CN=a"), None), "CN=a");
+        assert_eq!(owned(Caller::Gateway, Some("CN=a"), Some("b")), "CN=a, SERVICE=b");
+        for service in [None, Some("b")] {
+            assert!(owned(Caller::Gateway, None, service).contains("whose certificate"), "{service:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_is_believed_may_be_a_service_alone() {
+        assert_eq!(owned(Caller::Believed, Some("CN=a"), None), "CN=a");
+        assert_eq!(owned(Caller::Believed, None, Some("b")), "b");
+        assert!(owned(Caller::Believed, None, None).contains("whose certificate"));
     }
 
     #[test]
     fn nobody_without_a_certificate_owns_anything() {
-        assert!(owned(None, false, Some("CN=a"), Some("b")).contains("client certificate"));
-        assert_eq!(owned(None, true, Some("CN=a"), None), "CN=a", "unless everybody is believed");
+        let mut headers = HeaderMap::new();
+        headers.insert(NAME, "CN=a".parse().unwrap());
+        headers.insert(SERVICE, "b".parse().unwrap());
+        let refused = OwnerRules::default().owner(None, &headers);
+        assert_eq!(refused, Err(NoOwner::NoCertificate));
+        let believing = OwnerRules { believes_everybody: true, ..OwnerRules::default() };
+        assert_eq!(believing.owner(None, &headers).unwrap().as_str(), "CN=a, SERVICE=b");
     }
 
     #[test]
     fn service_id_that_looks_like_a_name_is_refused() {
         for service in ["CN=victim", "a, SERVICE=b", "a b", &"x".repeat(65)] {
-            assert!(
-                owned(Some("CN=gateway"), true, None, Some(service)).contains("X-CS-Service-ID"),
-                "{service}"
-            );
+            assert!(owned(Caller::Gateway, None, Some(service)).contains("X-CS-Service-ID"), "{service}");
         }
     }
 }

@@ -6,9 +6,14 @@
 //! requests ──► queue ──► writer: one transaction for all that waits ──► commit, on disk ──► answers
 //! reads ───────────────────────────────────────────────────────► what was committed last
 //! ```
+//!
+//! After a disk that was full, or failed, the file is opened again: it holds what was committed, and that is all that is
+//! known of it then.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
@@ -36,7 +41,7 @@ const BATCH: usize = 256;
 #[derive(Debug)]
 pub struct DiskStore {
     path: PathBuf,
-    database: Arc<Database>,
+    database: Arc<Reopened>,
     /// Taken when this is dropped, which ends the writer.
     requests: Option<mpsc::Sender<Request>>,
     writer: Option<JoinHandle<()>>,
@@ -81,14 +86,18 @@ impl DiskStore {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let wrong =
             |source: redb::Error| StoreError::Disk { path: path.to_owned(), source: Box::new(source) };
+        // Values may be secrets of their owners.
+        let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+        made.map_err(|error| wrong(error.into()))?;
         let database = match Database::create(path) {
-            Ok(database) => Arc::new(database),
+            Ok(database) => database,
             Err(DatabaseError::DatabaseAlreadyOpen) => {
                 return Err(StoreError::InUse { path: path.to_owned() });
             }
             Err(error) => return Err(wrong(error.into())),
         };
         make_tables(&database).map_err(wrong)?;
+        let database = Arc::new(Reopened { path: path.to_owned(), database: RwLock::new(Some(database)) });
         let (requests, queue) = mpsc::channel(QUEUE);
         let written = Arc::clone(&database);
         let writer = std::thread::Builder::new()
@@ -114,15 +123,44 @@ impl DiskStore {
     /// Reads on a thread that may wait for the disk.
     async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Database) -> Result<T, redb::Error> + Send + 'static,
+        read: impl Fn(&Database) -> Result<T, redb::Error> + Send + 'static,
     ) -> Result<T, StoreError> {
         let database = Arc::clone(&self.database);
-        match tokio::task::spawn_blocking(move || read(&database)).await {
+        match tokio::task::spawn_blocking(move || database.run(read)).await {
             Ok(result) => result.map_err(|error| self.wrong(error)),
             Err(_) => Err(StoreError::Closed { path: self.path.clone() }),
         }
     }
 }
+
+/// A file that is opened again when it could not be used.
+#[derive(Debug)]
+struct Reopened {
+    path: PathBuf,
+    /// Nothing when it could not be opened again either.
+    database: RwLock<Option<Database>>,
+}
+
+impl Reopened {
+    /// Does something; a file that failed before is opened again first.
+    fn run<T>(&self, work: impl Fn(&Database) -> Result<T, redb::Error>) -> Result<T, redb::Error> {
+        let done = self.database.read().expect(LOCK).as_ref().map(&work);
+        match done {
+            Some(Err(redb::Error::PreviousIo)) | None => {}
+            Some(done) => return done,
+        }
+        let mut database = self.database.write().expect(LOCK);
+        // Another thread may have opened it again in the meantime.
+        if let Some(Ok(done)) = database.as_ref().map(&work) {
+            return Ok(done);
+        }
+        // The file is locked until nobody has it.
+        drop(database.take());
+        work(database.insert(Database::open(&self.path)?))
+    }
+}
+
+const LOCK: &str = "no thread panics while it uses the file";
 
 fn make_tables(database: &Database) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
@@ -132,12 +170,12 @@ fn make_tables(database: &Database) -> Result<(), redb::Error> {
 }
 
 /// Writes until nobody asks any more.
-fn write(database: &Database, mut queue: mpsc::Receiver<Request>) {
+fn write(database: &Reopened, mut queue: mpsc::Receiver<Request>) {
     let mut waiting = Vec::with_capacity(BATCH);
     while queue.blocking_recv_many(&mut waiting, BATCH) > 0 {
         let (changes, answers): (Vec<_>, Vec<_>) =
             waiting.drain(..).map(|request| ((request.owner, request.change), request.answer)).unzip();
-        let outcomes = commit(database, changes).map_err(Arc::new);
+        let outcomes = database.run(|database| commit(database, &changes)).map_err(Arc::new);
         let outcomes: Vec<_> = match outcomes {
             Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
             // Nothing of it was written.
@@ -150,14 +188,14 @@ fn write(database: &Database, mut queue: mpsc::Receiver<Request>) {
     }
 }
 
-fn commit(database: &Database, changes: Vec<(Owner, Change)>) -> Result<Vec<Outcome>, redb::Error> {
+fn commit(database: &Database, changes: &[(Owner, Change)]) -> Result<Vec<Outcome>, redb::Error> {
     let transaction = database.begin_write()?;
     let outcomes = {
         let mut tables =
             Tables { entries: transaction.open_table(ENTRIES)?, order: transaction.open_table(ORDER)? };
         changes
-            .into_iter()
-            .map(|(owner, change)| tables.apply(&owner, change))
+            .iter()
+            .map(|(owner, change)| tables.apply(owner, change))
             .collect::<Result<Vec<_>, redb::Error>>()?
     };
     transaction.commit()?;
@@ -170,17 +208,17 @@ struct Tables<'t> {
 }
 
 impl Tables<'_> {
-    fn apply(&mut self, owner: &Owner, change: Change) -> Result<Outcome, redb::Error> {
+    fn apply(&mut self, owner: &Owner, change: &Change) -> Result<Outcome, redb::Error> {
         Ok(match change {
-            Change::Create(entry, limits) => Outcome::Created(self.create(owner, &entry, &limits)?),
+            Change::Create(entry, limits) => Outcome::Created(self.create(owner, entry, limits)?),
             Change::Update(entry) => {
                 let is_there = self.entries.get((owner.as_str(), entry.key.as_str()))?.is_some();
                 if is_there {
-                    self.put(owner, &entry)?;
+                    self.put(owner, entry)?;
                 }
                 Outcome::Updated(is_there)
             }
-            Change::Delete(key) => Outcome::Deleted(self.remove(owner.as_str(), &key)?),
+            Change::Delete(key) => Outcome::Deleted(self.remove(owner.as_str(), key)?),
             Change::DeleteAll => {
                 let entries = of_owner(&self.entries, owner)?;
                 for entry in &entries {

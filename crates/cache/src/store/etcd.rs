@@ -15,8 +15,10 @@ use crate::limits::{Eviction, Limits};
 
 /// How often something is tried while others write.
 const ATTEMPTS_MAX: u32 = 64;
-/// Entries that are fetched at once.
-const PAGE: u32 = 500;
+/// Entries that are fetched at once: of the largest values as much as an answer may hold.
+const PAGE: u32 = 50;
+/// Entries that make room at once: a transaction has up to 128 steps.
+const EVICTED_MAX: u64 = 50;
 
 /// A store in etcd.
 #[derive(Debug)]
@@ -51,73 +53,60 @@ impl EtcdStore {
         place
     }
 
-    /// Returns steps that make room, with the conditions under which they do; nothing when there is none to be made.
-    async fn room(&self, limits: &Limits) -> Result<Option<(Vec<Compare>, Vec<Step>)>, StoreError> {
+    /// Returns the entries that must go for another one; nothing when there is no room to be made.
+    async fn surplus(&self, limits: &Limits) -> Result<Option<Vec<Record>>, StoreError> {
         if limits.entries_max == 0 {
             return Ok(None);
         }
         let count = self.client.count(&self.prefix).await?;
         if count < limits.entries_max {
-            return Ok(Some((Vec::new(), Vec::new())));
+            return Ok(Some(Vec::new()));
         }
         if limits.eviction == Eviction::Reject {
             return Ok(None);
         }
         // Others may have created at the same time, so that there are more than there may be.
-        let surplus = u32::try_from(count - limits.entries_max + 1).unwrap_or(u32::MAX).min(PAGE / 10);
-        let oldest = self.client.list(&self.prefix, None, surplus, Order::OldestChange).await?.records;
-        let unchanged = |record: &Record| Compare::Unchanged(record.key.clone(), record.mod_revision);
-        let conditions = oldest.iter().map(unchanged).collect();
-        Ok(Some((conditions, oldest.into_iter().map(|record| Step::Delete(record.key)).collect())))
+        let surplus = (count - limits.entries_max + 1).min(EVICTED_MAX);
+        let surplus = u32::try_from(surplus).unwrap_or(u32::MAX);
+        Ok(Some(self.client.list(&self.prefix, surplus, Order::OldestChange).await?.records))
     }
 }
 
-fn written(entry: &Entry) -> Vec<u8> {
-    format!("{}\n{}", entry.created_ms, entry.value).into_bytes()
-}
-
-fn read(record: Record, key: &str) -> Result<Entry, StoreError> {
-    let foreign = || StoreError::Foreign { key: String::from_utf8_lossy(&record.key).into_owned() };
-    let text = std::str::from_utf8(&record.value).map_err(|_| foreign())?;
-    let (created_ms, value) = text.split_once('\n').ok_or_else(foreign)?;
-    let created_ms = created_ms.parse().map_err(|_| foreign())?;
-    Ok(Entry { key: key.to_owned(), value: value.to_owned(), created_ms })
+fn read(record: &Record, key: &str) -> Result<Entry, StoreError> {
+    let held = std::str::from_utf8(&record.value).unwrap_or_default();
+    Entry::of_held(key, held)
+        .ok_or_else(|| StoreError::Foreign { key: String::from_utf8_lossy(&record.key).into_owned() })
 }
 
 #[async_trait]
 impl Store for EtcdStore {
     async fn list(&self, owner: &Owner) -> Result<Vec<Entry>, StoreError> {
         let prefix = self.of_owner(owner);
-        let (mut entries, mut from) = (Vec::new(), None::<Vec<u8>>);
-        loop {
-            let page = self.client.list(&prefix, from.as_deref(), PAGE, Order::Key).await?;
-            let is_last = page.records.len() < PAGE as usize;
-            from = page.records.last().map(|last| [last.key.as_slice(), &[0]].concat());
-            for record in page.records {
-                let key = String::from_utf8_lossy(&record.key[prefix.len()..]).into_owned();
-                entries.push(read(record, &key)?);
-            }
-            if is_last {
-                return Ok(entries);
-            }
-        }
+        let records = self.client.list_all(&prefix, PAGE).await?;
+        let key = |record: &Record| String::from_utf8_lossy(&record.key[prefix.len()..]).into_owned();
+        records.iter().map(|record| read(record, &key(record))).collect()
     }
 
     async fn get(&self, owner: &Owner, key: &str) -> Result<Option<Entry>, StoreError> {
         let record = self.client.get(&self.place(owner, key)).await?;
-        record.map(|record| read(record, key)).transpose()
+        record.map(|record| read(&record, key)).transpose()
     }
 
     async fn create(&self, owner: &Owner, entry: Entry, limits: &Limits) -> Result<Created, StoreError> {
         let place = self.place(owner, &entry.key);
         for _ in 0..ATTEMPTS_MAX {
-            let room = self.room(limits).await?;
-            let Some((mut conditions, mut steps)) = room else {
+            let Some(surplus) = self.surplus(limits).await? else {
                 let is_there = self.client.get(&place).await?.is_some();
                 return Ok(if is_there { Created::Exists } else { Created::Full });
             };
-            conditions.push(Compare::Absent(place.clone()));
-            steps.push(Step::Put(place.clone(), written(&entry), 0));
+            if surplus.iter().any(|record| record.key == place) {
+                return Ok(Created::Exists);
+            }
+            let mut conditions = vec![Compare::Absent(place.clone())];
+            let unchanged = |record: &Record| Compare::Unchanged(record.key.clone(), record.mod_revision);
+            conditions.extend(surplus.iter().map(unchanged));
+            let mut steps: Vec<_> = surplus.into_iter().map(|record| Step::Delete(record.key)).collect();
+            steps.push(Step::Put(place.clone(), entry.held().into_bytes(), 0));
             steps.push(Step::Count(self.prefix.clone()));
             let done = self.client.transact(&conditions, &steps).await?;
             let is_beyond = done.counts.last().is_some_and(|count| *count > limits.entries_max);
@@ -139,7 +128,7 @@ impl Store for EtcdStore {
 
     async fn update(&self, owner: &Owner, entry: Entry) -> Result<bool, StoreError> {
         let place = self.place(owner, &entry.key);
-        let steps = [Step::Put(place.clone(), written(&entry), 0)];
+        let steps = [Step::Put(place.clone(), entry.held().into_bytes(), 0)];
         Ok(self.client.transact(&[Compare::Present(place)], &steps).await?.succeeded)
     }
 
@@ -149,7 +138,7 @@ impl Store for EtcdStore {
             let Some(record) = self.client.get(&place).await? else { return Ok(None) };
             let unchanged = Compare::Unchanged(place.clone(), record.mod_revision);
             if self.client.transact(&[unchanged], &[Step::Delete(place.clone())]).await?.succeeded {
-                return read(record, key).map(Some);
+                return read(&record, key).map(Some);
             }
         }
         Err(StoreError::Contended { attempts: ATTEMPTS_MAX })

@@ -145,15 +145,8 @@ fn without_password(url: &str) -> String {
     format!("{scheme}://{address}")
 }
 
-fn written(entry: &Entry) -> String {
-    format!("{}\n{}", entry.created_ms, entry.value)
-}
-
 fn read(key: &str, held: &str) -> Result<Entry, StoreError> {
-    let foreign = || StoreError::Foreign { key: key.to_owned() };
-    let (created_ms, value) = held.split_once('\n').ok_or_else(foreign)?;
-    let created_ms = created_ms.parse().map_err(|_| foreign())?;
-    Ok(Entry { key: key.to_owned(), value: value.to_owned(), created_ms })
+    Entry::of_held(key, held).ok_or_else(|| StoreError::Foreign { key: key.to_owned() })
 }
 
 #[async_trait]
@@ -174,7 +167,7 @@ impl Store for RedisStore {
     }
 
     async fn create(&self, owner: &Owner, entry: Entry, limits: &Limits) -> Result<Created, StoreError> {
-        let (held, max) = (written(&entry), limits.entries_max.to_string());
+        let (held, max) = (entry.held(), limits.entries_max.to_string());
         let evicts = if limits.eviction == Eviction::RemoveOldest { "1" } else { "0" };
         let others = self.of_owner("");
         let outcome: u8 = self.run(&CREATE, owner, &[&entry.key, &held, &max, evicts, &others]).await?;
@@ -186,7 +179,7 @@ impl Store for RedisStore {
     }
 
     async fn update(&self, owner: &Owner, entry: Entry) -> Result<bool, StoreError> {
-        self.run(&UPDATE, owner, &[&entry.key, &written(&entry)]).await
+        self.run(&UPDATE, owner, &[&entry.key, &entry.held()]).await
     }
 
     async fn delete(&self, owner: &Owner, key: &str) -> Result<Option<Entry>, StoreError> {

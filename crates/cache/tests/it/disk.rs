@@ -62,6 +62,55 @@ async fn entries_acknowledged_before_a_kill_are_there_after_it() {
     }
 }
 
+/// A file system of a few pages, gone when this is dropped.
+struct Tmpfs(tempfile::TempDir);
+
+impl Tmpfs {
+    fn mount(bytes: &str) -> Self {
+        let at = tempfile::tempdir().unwrap();
+        let options = format!("size={bytes}");
+        let mut mount = Command::new("mount");
+        let status = mount.args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at.path()).status().unwrap();
+        assert!(status.success(), "mounting a tmpfs needs root and CAP_SYS_ADMIN");
+        Self(at)
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        Command::new("umount").arg("--lazy").arg(self.0.path()).status().ok();
+    }
+}
+
+#[tokio::test]
+async fn full_disk_refuses_and_loses_nothing_and_room_is_used_again() {
+    let tmpfs = Tmpfs::mount("4m");
+    let path = tmpfs.0.path().join("cache");
+    let store = DiskStore::open(&path).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600, "values may be secrets");
+    let (owner, limits) = (Owner::new("a").unwrap(), Limits::default());
+    let value = "x".repeat(100_000);
+    let mut acknowledged = 0;
+    let error = loop {
+        let entry = Entry::new(acknowledged.to_string(), &value, &limits).unwrap();
+        match store.create(&owner, entry, &limits).await {
+            Ok(created) => assert_eq!(created, Created::Done),
+            Err(error) => break error,
+        }
+        acknowledged += 1;
+        assert!(acknowledged < 100, "the disk has room for 40");
+    };
+    assert!(matches!(error, StoreError::Disk { .. }), "{error:?}");
+    assert_eq!(store.list(&owner).await.unwrap().len(), acknowledged, "all that was acknowledged is there");
+    assert!(acknowledged > 0);
+    let more = Command::new("mount").args(["-o", "remount,size=16m"]).arg(tmpfs.0.path()).status().unwrap();
+    assert!(more.success());
+    let entry = Entry::new("later", &value, &limits).unwrap();
+    assert_eq!(store.create(&owner, entry, &limits).await.unwrap(), Created::Done);
+    assert_eq!(store.count().await.unwrap(), acknowledged as u64 + 1);
+}
+
 #[tokio::test]
 async fn store_of_another_process_is_refused() {
     let directory = tempfile::tempdir().unwrap();

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::Value;
-use tender_cache::{Caching, Eviction, Limits, MemoryStore, OwnerRules, RedisStore, Store};
+use tender_cache::{Caching, Eviction, Limits, MemoryStore, OwnerRules, RedisStore, Store, StoreEventSink};
 use tender_http::{ClientAuth, EventSink, Identity, Server, Settings, Tls, TlsFiles, Transport, TrustFile};
 use tokio::sync::oneshot;
 
@@ -16,6 +16,8 @@ use crate::servers::Redis;
 struct World {
     directory: tempfile::TempDir,
     base: String,
+    /// What became of the store.
+    told: Arc<Mutex<Vec<String>>>,
     _stop: oneshot::Sender<()>,
 }
 
@@ -50,11 +52,14 @@ impl World {
         let base = format!("https://localhost:{}/cachingservice", server.addresses()[0].port());
         let owners = OwnerRules { gateways: vec!["CN=gateway".to_owned()], believes_everybody: false };
         let (stop, stopped) = oneshot::channel::<()>();
-        let handler = Caching::new(store, limits, owners);
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&told);
+        let events: StoreEventSink = Arc::new(move |event| sink.lock().unwrap().push(format!("{event:?}")));
+        let handler = Caching::new(store, limits, owners, events);
         tokio::spawn(server.run(handler, async {
             stopped.await.ok();
         }));
-        Self { directory, base, _stop: stop }
+        Self { directory, base, told, _stop: stop }
     }
 
     /// Asks with the certificate of `client`, `-` for none.
@@ -176,7 +181,11 @@ async fn service_sees_its_own_entries_whatever_its_headers_say() {
     world.ask("a", "GET", "/api/v1/cache/k", &[]).await.is(200, "of a");
     world.ask("gateway", "GET", "/api/v1/cache/k", &forged).await.is(200, "of a");
     world.ask("gateway", "GET", "/api/v1/cache/k", &[]).await.is(401, "ZWECS702W");
+    let passed_on = ["-H", "X-Forwarded-Prefix: /cachingservice/api/v1"];
+    world.ask("b", "GET", "/api/v1/cache", &passed_on).await.is(401, "CN=b").is(401, "not named as one");
+    world.ask("gateway", "GET", "/api/v1/cache", &[&forged[..], &passed_on].concat()).await.is(200, "of a");
     let part = ["-H", "X-CS-Service-ID: part"];
+    world.ask("gateway", "GET", "/api/v1/cache/k", &part).await.is(401, "whose certificate");
     world.ask("a", "GET", "/api/v1/cache/k", &part).await.is(404, "");
     let service_alone = ["-H", "X-CS-Service-ID: CN=a"];
     world.ask("gateway", "GET", "/api/v1/cache/k", &service_alone).await.is(401, "X-CS-Service-ID");
@@ -203,6 +212,11 @@ async fn store_that_is_gone_is_told_and_nothing_else_breaks() {
     let world = World::new(Arc::new(store), Limits::default());
     world.send("a", "POST", r#"{"key":"k","value":"v"}"#).await.is(201, "");
     drop(redis);
-    world.ask("a", "GET", "/api/v1/cache/k", &[]).await.is(503, "ZWECS152E");
+    for _ in 0..2 {
+        let answer = world.ask("a", "GET", "/api/v1/cache/k", &[]).await;
+        assert!(!answer.is(503, "ZWECS152E").body.contains("127.0.0.1"), "{}", answer.body);
+    }
     world.ask("-", "GET", "/application/health", &[]).await.is(503, "DOWN");
+    let told = world.told.lock().unwrap().clone();
+    assert!(told.len() == 1 && told[0].starts_with("Lost(Redis"), "{told:?}");
 }

@@ -9,6 +9,7 @@ use tender_http::{ClientAuth, Identity, TlsFiles, TrustFile};
 
 use super::Named;
 use super::environment::{self as names, Environment};
+use super::store::shown;
 
 /// Options of every service.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -77,6 +78,17 @@ pub(crate) enum PlanError {
     NoTrust,
     #[error("without TLS everybody who reaches {address} could read and change what passes")]
     OpenToAll { address: SocketAddr },
+}
+
+/// Reads a setting from the variables of a launcher; a password in an address does not show when it is none.
+pub(crate) fn read<T: std::str::FromStr>(
+    environment: &Environment<'_>,
+    variables: names::Names,
+    wanted: &'static str,
+) -> Result<Option<T>, PlanError> {
+    let Some(set) = environment.set(variables) else { return Ok(None) };
+    let value = set.text.parse();
+    value.map(Some).map_err(|_| PlanError::Value { text: shown(&set.text), from: set.name, wanted })
 }
 
 impl Options {

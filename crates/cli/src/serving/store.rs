@@ -19,6 +19,17 @@ pub(crate) enum Place {
     Redis(String),
 }
 
+/// Returns what of a word may be shown: no password that an address holds.
+pub(crate) fn shown(text: &str) -> String {
+    match text.split_once("://") {
+        Some((scheme, rest)) => match rest.rsplit_once('@') {
+            Some((_, address)) => format!("{scheme}://…@{address}"),
+            None => text.to_owned(),
+        },
+        None => text.to_owned(),
+    }
+}
+
 impl FromStr for Place {
     type Err = String;
 
@@ -27,7 +38,15 @@ impl FromStr for Place {
         match text.split_once(':') {
             None if text == "memory" || text == "inMemory" => Ok(Self::Memory),
             Some(("disk", path)) if !path.is_empty() => Ok(Self::Disk(path.into())),
+            Some(("etcd", list)) if list.contains("https:") => {
+                Err("etcd is reached without TLS so far: give etcd:http://HOST:2379 on a network of its own"
+                    .to_owned())
+            }
             Some(("etcd", list)) if !list.is_empty() => Ok(Self::Etcd(endpoints(list))),
+            Some(("rediss", _)) => {
+                Err("Redis is reached without TLS so far: give redis://HOST:6379 on a network of its own"
+                    .to_owned())
+            }
             Some(("redis", _)) => Ok(Self::Redis(text.to_owned())),
             _ => Err("give memory, disk:FILE, etcd:http://HOST:2379 or redis://HOST:6379".to_owned()),
         }
@@ -64,5 +83,14 @@ mod tests {
         for wrong in ["", "disk", "disk:", "etcd:", "vsam", "memory:x"] {
             assert!(wrong.parse::<Place>().is_err(), "{wrong}");
         }
+        for encrypted in ["etcd:https://a:2379", "rediss://h:6379"] {
+            assert!(encrypted.parse::<Place>().unwrap_err().contains("without TLS"), "{encrypted}");
+        }
+    }
+
+    #[test]
+    fn password_of_an_address_does_not_show() {
+        assert_eq!(shown("redis://user:p@ss@host:6379"), "redis://…@host:6379");
+        assert_eq!(shown("disk:/a"), "disk:/a");
     }
 }

@@ -107,20 +107,14 @@ impl Client {
         Ok(self.range(request).await?.records.pop())
     }
 
-    /// Lists the keys that begin so, from `from` on when that is given; `limit` 0 lists all.
-    pub async fn list(
-        &self,
-        prefix: &[u8],
-        from: Option<&[u8]>,
-        limit: u32,
-        order: Order,
-    ) -> Result<Listed, EtcdError> {
+    /// Lists the first keys that begin so; `limit` 0 lists all.
+    pub async fn list(&self, prefix: &[u8], limit: u32, order: Order) -> Result<Listed, EtcdError> {
         let (sort_order, sort_target) = match order {
             Order::Key => (0, 0),
             Order::OldestChange => (1, 3),
         };
         self.range(RangeRequest {
-            key: prefix_begin(from.unwrap_or(prefix)),
+            key: prefix_begin(prefix),
             range_end: prefix_end(prefix),
             limit: i64::from(limit),
             sort_order,
@@ -128,6 +122,31 @@ impl Client {
             ..RangeRequest::default()
         })
         .await
+    }
+
+    /// Lists all keys that begin so as they were at one moment, however many there are; `page` of them are fetched at once.
+    pub async fn list_all(&self, prefix: &[u8], page: u32) -> Result<Vec<Record>, EtcdError> {
+        let mut records: Vec<Record> = Vec::new();
+        let (mut key, mut revision) = (prefix_begin(prefix), 0);
+        loop {
+            let listed = self
+                .range(RangeRequest {
+                    key,
+                    range_end: prefix_end(prefix),
+                    limit: i64::from(page),
+                    revision,
+                    ..RangeRequest::default()
+                })
+                .await?;
+            // What is written from now on is no part of the list.
+            revision = if revision == 0 { listed.revision } else { revision };
+            let is_last = listed.records.len() < page as usize;
+            records.extend(listed.records);
+            match records.last() {
+                Some(last) if !is_last => key = [last.key.as_slice(), &[0]].concat(),
+                _ => return Ok(records),
+            }
+        }
     }
 
     /// Counts the keys that begin so.

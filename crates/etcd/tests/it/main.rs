@@ -30,10 +30,10 @@ async fn keys_are_written_listed_and_deleted() {
     assert!(second > first);
     client.put(b"b", b"other", 0).await.unwrap();
     client.put(b"a/1", b"changed", 0).await.unwrap();
-    let listed = client.list(b"a/", None, 0, Order::Key).await.unwrap();
+    let listed = client.list(b"a/", 0, Order::Key).await.unwrap();
     let values: Vec<_> = listed.records.iter().map(|record| record.value.as_slice()).collect();
     assert_eq!((values.as_slice(), listed.count), ([b"changed".as_slice(), b"two"].as_slice(), 2));
-    let oldest = client.list(b"a/", None, 1, Order::OldestChange).await.unwrap();
+    let oldest = client.list(b"a/", 1, Order::OldestChange).await.unwrap();
     assert_eq!((oldest.records[0].key.as_slice(), oldest.count), (b"a/2".as_slice(), 2));
     assert_eq!(client.count(b"").await.unwrap(), 3);
     assert!(client.delete(b"a/1").await.unwrap() && !client.delete(b"a/1").await.unwrap());

@@ -1,17 +1,24 @@
-//! What clients call to log in and out, and to learn of their token.
+//! What clients call to log in and out, and to have tokens and tickets made.
+//!
+//! A call is a line of [`CALLS`] and a file below `endpoints/`.
 
-use hyper::header::{AUTHORIZATION, HeaderValue, SET_COOKIE};
+mod login;
+mod personal;
+mod ticket;
+
+use hyper::header::HeaderValue;
 use hyper::{HeaderMap, Method, Response, StatusCode};
-use serde::Deserialize;
-use serde_json::json;
-use tender_http::{Message, RequestBody, ResponseBody};
+use serde::de::DeserializeOwned;
+use tender_http::{Message, Peer, RequestBody, ResponseBody};
 
-use super::jwt::{Claims, ISSUER};
-use super::{AuthSettings, Denied, Unaccepted, jwks, now_s, present, user};
-use crate::service::json_answer;
+use super::jwt::Claims;
+use super::{AuthSettings, Denied, Unaccepted, jwks, now_s, user};
+use crate::service::{Event, json_answer};
 
-/// The largest body of a log-in, in bytes.
+/// The largest body of a call, in bytes.
 const BODY_BYTES_MAX: u64 = 16 << 10;
+/// The gateway itself, where services are named.
+const OWN_SERVICE: &str = "gateway";
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,144 +26,142 @@ pub(crate) enum AuthCall {
     Login,
     Logout,
     Query,
+    Refresh,
+    Ticket,
+    Check,
+    Generate,
+    Validate,
+    Revoke,
+    RevokeOwn,
+    RevokeOfUser,
+    RevokeOfScope,
+    Evict,
     KeyPem,
     Keys,
     /// The path is one of these, the method is not.
     NoMethod,
 }
 
+const CALLS: &[(&str, Method, AuthCall)] = &[
+    ("login", Method::POST, AuthCall::Login),
+    ("logout", Method::POST, AuthCall::Logout),
+    ("query", Method::GET, AuthCall::Query),
+    ("refresh", Method::POST, AuthCall::Refresh),
+    ("ticket", Method::POST, AuthCall::Ticket),
+    ("check", Method::POST, AuthCall::Check),
+    ("access-token/generate", Method::POST, AuthCall::Generate),
+    ("access-token/validate", Method::POST, AuthCall::Validate),
+    ("access-token/revoke", Method::DELETE, AuthCall::Revoke),
+    ("access-token/revoke/tokens", Method::DELETE, AuthCall::RevokeOwn),
+    ("access-token/revoke/tokens/user", Method::DELETE, AuthCall::RevokeOfUser),
+    ("access-token/revoke/tokens/scope", Method::DELETE, AuthCall::RevokeOfScope),
+    ("access-token/evict", Method::DELETE, AuthCall::Evict),
+    ("keys/public", Method::GET, AuthCall::KeyPem),
+    ("keys/public/current", Method::GET, AuthCall::Keys),
+    ("keys/public/all", Method::GET, AuthCall::Keys),
+];
+
 /// Finds out whether a request is about logging in.
 pub(crate) fn route(method: &Method, path: &str) -> Option<AuthCall> {
     let bases = ["/gateway/api/v1/auth/", "/api/v1/gateway/auth/", "/gateway/auth/"];
     let name = bases.iter().find_map(|base| path.strip_prefix(base))?;
-    let (call, wanted) = match name.strip_suffix('/').unwrap_or(name) {
-        "login" => (AuthCall::Login, Method::POST),
-        "logout" => (AuthCall::Logout, Method::POST),
-        "query" => (AuthCall::Query, Method::GET),
-        "keys/public" => (AuthCall::KeyPem, Method::GET),
-        "keys/public/current" | "keys/public/all" => (AuthCall::Keys, Method::GET),
-        _ => return None,
-    };
-    Some(if *method == wanted { call } else { AuthCall::NoMethod })
+    let name = name.strip_suffix('/').unwrap_or(name);
+    let (_, wanted, call) = CALLS.iter().find(|(called, ..)| *called == name)?;
+    Some(if method == wanted { *call } else { AuthCall::NoMethod })
 }
 
-#[derive(Deserialize)]
-struct Login {
-    username: String,
-    password: String,
+/// A call as it came.
+pub(crate) struct Asked<'a> {
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) peer: &'a Peer,
+    pub(crate) body: RequestBody,
+    /// Hears what an administrator should know.
+    pub(crate) tell: &'a (dyn Fn(&Event) + Sync),
+}
+
+/// An answer, or one that refuses.
+type Answered = Result<Response<ResponseBody>, Refused>;
+/// An answer that refuses.
+type Refused = Box<Response<ResponseBody>>;
+
+impl Asked<'_> {
+    /// Reads what came as JSON; nothing when it is none, or too large.
+    async fn json<T: DeserializeOwned>(self) -> Option<T> {
+        let bytes = self.body.with_limit(BODY_BYTES_MAX).read().await.ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
 }
 
 impl AuthSettings {
     /// Answers a call.
-    pub(crate) async fn answer(
-        &self,
-        call: AuthCall,
-        headers: &HeaderMap,
-        body: RequestBody,
-    ) -> Response<ResponseBody> {
-        match call {
-            AuthCall::Login => self.login(headers, body).await.unwrap_or_else(|refused| refused),
-            AuthCall::Logout => self.logout(headers).await,
-            AuthCall::Query => match user(self, headers, now_s()) {
-                Ok((claims, _)) => json_answer(&described(&claims)),
-                Err(why) => unaccepted(&why),
-            },
+    pub(crate) async fn answer(&self, call: AuthCall, asked: Asked<'_>) -> Response<ResponseBody> {
+        let answered = match call {
+            AuthCall::Login => self.login(asked).await,
+            AuthCall::Logout => self.logout(asked.headers).await,
+            AuthCall::Query => self.query(asked.headers),
+            AuthCall::Refresh => self.refresh(asked).await,
+            AuthCall::Ticket => self.ticket(asked).await,
+            AuthCall::Check => self.check(asked).await,
+            AuthCall::Generate => self.generate(asked).await,
+            AuthCall::Validate => self.validate(asked).await,
+            AuthCall::Revoke => self.revoke(asked).await,
+            AuthCall::RevokeOwn => self.revoke_own(asked).await,
+            AuthCall::RevokeOfUser => self.revoke_of_user(asked).await,
+            AuthCall::RevokeOfScope => self.revoke_of_scope(asked).await,
+            AuthCall::Evict => self.evict(asked).await,
             AuthCall::KeyPem => {
                 let mut answer = Response::new(ResponseBody::from(jwks::pem(&self.key).into_bytes()));
-                answer
-                    .headers_mut()
-                    .insert("content-type", HeaderValue::from_static("application/x-pem-file"));
-                answer
+                let kind = HeaderValue::from_static("application/x-pem-file");
+                answer.headers_mut().insert("content-type", kind);
+                Ok(answer)
             }
-            AuthCall::Keys => json_answer(&jwks::set(&self.key)),
-            AuthCall::NoMethod => error(
+            AuthCall::Keys => Ok(json_answer(&jwks::set(&self.key))),
+            AuthCall::NoMethod => Err(error(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "ZWEAG101E",
                 "org.zowe.apiml.security.invalidMethod",
                 "Authentication method is not supported for this address",
-            ),
-        }
+            )),
+        };
+        answered.unwrap_or_else(|refused| *refused)
     }
 
-    async fn login(
+    /// Returns what the token of whoever calls says.
+    fn caller(&self, headers: &HeaderMap) -> Result<Claims, Refused> {
+        user(self, headers, OWN_SERVICE, now_s()).map(|(claims, _)| claims).map_err(|why| unaccepted(&why))
+    }
+
+    /// Says whether the name and password that came are right, and whose they are.
+    async fn verified(
         &self,
-        headers: &HeaderMap,
-        body: RequestBody,
-    ) -> Result<Response<ResponseBody>, Response<ResponseBody>> {
-        let (name, password) = match present::basic(headers) {
-            Some(given) => given,
-            None if headers.contains_key(AUTHORIZATION) => return Err(no_input()),
-            None => {
-                let bytes = body.with_limit(BODY_BYTES_MAX).read().await.map_err(|_| no_input())?;
-                let login: Login = serde_json::from_slice(&bytes).map_err(|_| no_input())?;
-                (login.username, login.password)
-            }
-        };
+        name: &str,
+        password: &str,
+        tell: &(dyn Fn(&Event) + Sync),
+    ) -> Result<super::Verified, Refused> {
         // A name is part of log lines and of messages.
         if name.is_empty() || password.is_empty() || name.chars().any(char::is_control) {
             return Err(no_input());
         }
-        let verified = self.provider.check(&name, &password).await.map_err(|why| denied(&why))?;
-        let now = now_s();
-        let lifetime = verified.lifetime_s.unwrap_or(self.lifetime.as_secs());
-        let claims = Claims {
-            sub: verified.user,
-            dom: verified.domain,
-            iat: now,
-            exp: now + lifetime,
-            iss: ISSUER.to_owned(),
-            jti: new_id(),
-        };
-        let cookie = present::set_cookie(&self.key.sign(&claims));
-        let mut answer = empty(StatusCode::NO_CONTENT);
-        let cookie = HeaderValue::from_str(&cookie).expect("a token has letters, digits, dots and hyphens");
-        answer.headers_mut().insert(SET_COOKIE, cookie);
-        Ok(answer)
-    }
-
-    async fn logout(&self, headers: &HeaderMap) -> Response<ResponseBody> {
-        let claims = match user(self, headers, now_s()) {
-            Ok((claims, _)) => claims,
-            Err(why) => return unaccepted(&why),
-        };
-        match self.revocations.revoke(&claims.jti, claims.exp, now_s()).await {
-            Ok(()) => empty(StatusCode::NO_CONTENT),
-            // It counts here, and will on the others when the store is back: the user should know.
-            Err(_) => error(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "ZWEAG104E",
-                "org.zowe.apiml.security.authenticationServiceUnavailable",
-                "The token is logged out on this gateway; others will know when the shared store answers again",
-            ),
-        }
+        self.provider.check(name, password).await.map_err(|why| refused(&why, tell))
     }
 }
 
-fn described(claims: &Claims) -> serde_json::Value {
-    json!({
-        "domain": claims.dom,
-        "userId": claims.sub,
-        "creation": date(claims.iat),
-        "expiration": date(claims.exp),
-        "expired": false,
-    })
+/// Refuses, and tells an administrator when nobody could decide.
+fn refused(why: &Denied, tell: &(dyn Fn(&Event) + Sync)) -> Refused {
+    if let Denied::Unavailable { reason } = why {
+        tell(&Event::NobodyChecks { reason: reason.clone() });
+    }
+    denied(why)
 }
 
-/// Writes a date as clients of the reference read it.
-fn date(seconds: u64) -> String {
-    let at = jiff::Timestamp::from_second(i64::try_from(seconds).unwrap_or(i64::MAX)).unwrap_or_default();
-    at.strftime("%Y-%m-%dT%H:%M:%S.000+00:00").to_string()
-}
-
-/// Makes the id of a token: a random UUID.
-fn new_id() -> String {
-    use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
-    let mut bytes = [0_u8; 16];
-    SystemRandom::new().fill(&mut bytes).expect("the system gives random numbers");
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+/// The shared store does not answer: it counts here, and the user should know that it does not elsewhere.
+fn not_shared() -> Refused {
+    error(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "ZWEAG104E",
+        "org.zowe.apiml.security.authenticationServiceUnavailable",
+        "It is done on this gateway; others will know when the shared store answers again",
+    )
 }
 
 fn empty(status: StatusCode) -> Response<ResponseBody> {
@@ -165,7 +170,7 @@ fn empty(status: StatusCode) -> Response<ResponseBody> {
     answer
 }
 
-fn no_input() -> Response<ResponseBody> {
+fn no_input() -> Refused {
     error(
         StatusCode::BAD_REQUEST,
         "ZWEAG121E",
@@ -174,7 +179,7 @@ fn no_input() -> Response<ResponseBody> {
     )
 }
 
-fn denied(why: &Denied) -> Response<ResponseBody> {
+fn denied(why: &Denied) -> Refused {
     let key = |name: &'static str| name;
     match why {
         Denied::Wrong => error(
@@ -193,13 +198,19 @@ fn denied(why: &Denied) -> Response<ResponseBody> {
             StatusCode::UNAUTHORIZED,
             "ZWEAT413E",
             key("org.zowe.apiml.security.platform.errno.EMVSSAFEXTRERR"),
-            "The user may not log in; ask the administrator of the domain",
+            "The user may not log in, or there were too many tries; wait, or ask the administrator of the domain",
         ),
         Denied::TooMany => error(
             StatusCode::TOO_MANY_REQUESTS,
             "ZWEAG120E",
             key("org.zowe.apiml.security.login.invalidCredentials"),
             "There were too many tries; wait before the next",
+        ),
+        Denied::NotOffered => error(
+            StatusCode::NOT_IMPLEMENTED,
+            "ZWEAG104E",
+            key("org.zowe.apiml.security.authenticationServiceUnavailable"),
+            "The service that checks passwords does not do this; the provider xmem does",
         ),
         Denied::Unavailable { .. } => error(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -211,10 +222,10 @@ fn denied(why: &Denied) -> Response<ResponseBody> {
 }
 
 /// Says why a token is not accepted.
-pub(crate) fn unaccepted(why: &Unaccepted) -> Response<ResponseBody> {
+pub(crate) fn unaccepted(why: &Unaccepted) -> Refused {
     let (number, key) = match why {
         Unaccepted::None => ("ZWEAG131E", "org.zowe.apiml.security.query.tokenNotProvided"),
-        Unaccepted::Invalid | Unaccepted::Revoked => {
+        Unaccepted::Invalid | Unaccepted::Revoked | Unaccepted::OtherService => {
             ("ZWEAG130E", "org.zowe.apiml.security.query.invalidToken")
         }
         Unaccepted::Expired(_) => ("ZWEAT100E", "org.zowe.apiml.security.expiredToken"),
@@ -222,8 +233,18 @@ pub(crate) fn unaccepted(why: &Unaccepted) -> Response<ResponseBody> {
     error(StatusCode::UNAUTHORIZED, number, key, &format!("Not accepted: {why}"))
 }
 
-fn error(status: StatusCode, number: &'static str, key: &'static str, text: &str) -> Response<ResponseBody> {
-    Message::error(number, key, text).answer(status)
+/// Says that a certificate is missing.
+fn no_certificate() -> Refused {
+    error(
+        StatusCode::FORBIDDEN,
+        "ZWEAG167E",
+        "org.zowe.apiml.gateway.security.schema.x509.certificateMissing",
+        "This call needs a client certificate that the gateway trusts",
+    )
+}
+
+fn error(status: StatusCode, number: &'static str, key: &'static str, text: &str) -> Refused {
+    Box::new(Message::error(number, key, text).answer(status))
 }
 
 #[cfg(test)]
@@ -240,14 +261,11 @@ mod tests {
             assert_eq!(asked("GET", &format!("{base}/login")), Some(AuthCall::NoMethod));
             assert_eq!(asked("GET", &format!("{base}/keys/public/all")), Some(AuthCall::Keys));
         }
+        let revoke = "/gateway/api/v1/auth/access-token/revoke";
+        assert_eq!(asked("DELETE", revoke), Some(AuthCall::Revoke));
+        assert_eq!(asked("DELETE", &format!("{revoke}/tokens/user")), Some(AuthCall::RevokeOfUser));
+        assert_eq!(asked("POST", &format!("{revoke}/tokens")), Some(AuthCall::NoMethod));
         assert_eq!(asked("POST", "/gateway/api/v1/auth/other"), None);
         assert_eq!(asked("POST", "/gateway/api/v1/authlogin"), None);
-    }
-
-    #[test]
-    fn dates_and_ids_are_as_clients_read_them() {
-        assert_eq!(date(1_767_261_600), "2026-01-01T10:00:00.000+00:00");
-        let (one, two) = (new_id(), new_id());
-        assert!(one != two && one.len() == 36 && one.as_bytes()[14] == b'4', "{one}");
     }
 }

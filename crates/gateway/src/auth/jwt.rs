@@ -13,6 +13,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use serde::{Deserialize, Serialize};
 
+/// For how long a token is good that a service gets in place of a personal one, in seconds.
+const SERVICE_TOKEN_S: u64 = 600;
 /// The longest token that is looked at, in bytes.
 const TOKEN_BYTES_MAX: usize = 16 << 10;
 
@@ -27,14 +29,46 @@ pub struct Claims {
     pub iat: u64,
     /// When it ends, in seconds since 1970.
     pub exp: u64,
-    /// Who made it: `APIML`.
+    /// Who made it: `APIML`, or `APIML_PAT` for a personal one.
     pub iss: String,
     /// Its own id.
     pub jti: String,
+    /// The services that a personal one is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<String>>,
+}
+
+impl Claims {
+    /// Says whether it is a personal one: good for longer, and not for everything.
+    #[must_use]
+    pub fn is_personal(&self) -> bool {
+        self.iss == PERSONAL_ISSUER
+    }
+
+    /// Returns what a service is shown in place of a personal one: soon over.
+    pub(super) fn for_service(&self, now_s: u64) -> Self {
+        Self {
+            iss: ISSUER.to_owned(),
+            iat: now_s,
+            exp: self.exp.min(now_s + SERVICE_TOKEN_S),
+            jti: new_id(),
+            scopes: None,
+            ..self.clone()
+        }
+    }
+
+    /// Says whether it is good for a service.
+    #[must_use]
+    pub fn is_for(&self, service: &str) -> bool {
+        let names = |scope: &String| scope.eq_ignore_ascii_case(service);
+        !self.is_personal() || self.scopes.iter().flatten().any(names)
+    }
 }
 
 /// Who makes tokens, as the reference calls itself.
 pub(super) const ISSUER: &str = "APIML";
+/// Who makes personal ones.
+pub(super) const PERSONAL_ISSUER: &str = "APIML_PAT";
 
 /// Why a token is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,7 +228,7 @@ impl SigningKey {
         }
         self.check(signed.as_bytes(), &bytes(signature)?).map_err(|()| TokenFault::Forged)?;
         let claims: Claims = serde_json::from_slice(&bytes(claims)?).map_err(|_| TokenFault::Malformed)?;
-        if claims.iss != ISSUER {
+        if claims.iss != ISSUER && !claims.is_personal() {
             return Err(TokenFault::Forged);
         }
         if claims.exp <= now_s {
@@ -216,6 +250,17 @@ impl SigningKey {
     }
 }
 
+/// Makes the id of a token: a random UUID.
+pub(super) fn new_id() -> String {
+    use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+    let mut bytes = [0_u8; 16];
+    SystemRandom::new().fill(&mut bytes).expect("the system gives random numbers");
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -232,6 +277,7 @@ pub(super) mod tests {
             exp: 2000,
             iss: ISSUER.to_owned(),
             jti: "id".to_owned(),
+            scopes: None,
         }
     }
 
@@ -274,6 +320,21 @@ pub(super) mod tests {
         assert_eq!(ours.verify(&confused, 0), Err(TokenFault::Forged));
         let foreign = ours.sign(&Claims { iss: "other".to_owned(), ..claims() });
         assert_eq!(ours.verify(&foreign, 0), Err(TokenFault::Forged));
+    }
+
+    #[test]
+    fn personal_token_is_for_the_services_that_it_names() {
+        let scopes = Some(vec!["files".to_owned()]);
+        let personal = Claims { iss: PERSONAL_ISSUER.to_owned(), scopes, ..claims() };
+        assert!(personal.is_for("FILES") && !personal.is_for("jobs"));
+        assert!(claims().is_for("jobs"));
+        assert!(!Claims { scopes: None, ..personal }.is_for("files"), "one without scopes is for nothing");
+    }
+
+    #[test]
+    fn ids_are_random_and_of_the_form_of_a_uuid() {
+        let (one, two) = (new_id(), new_id());
+        assert!(one != two && one.len() == 36 && one.as_bytes()[14] == b'4', "{one}");
     }
 
     #[test]

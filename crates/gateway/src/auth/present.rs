@@ -8,10 +8,20 @@ use hyper::header::{AUTHORIZATION, COOKIE};
 /// The cookie that holds the token.
 pub(crate) const COOKIE_NAME: &str = "apimlAuthenticationToken";
 
-/// Returns the token: of the cookie first, then of `Authorization: Bearer`.
+/// The cookie and the header that hold a personal token.
+pub(crate) const PERSONAL_COOKIE_NAME: &str = "personalAccessToken";
+const PERSONAL_HEADER: &str = "private-token";
+
+/// Returns the token: of a log-in's cookie first, then a personal one, then of `Authorization: Bearer`.
 pub(super) fn token(headers: &HeaderMap) -> Option<&str> {
-    let of_cookie = cookies(headers).find(|(name, _)| *name == COOKIE_NAME).map(|(_, value)| value);
-    of_cookie.or_else(|| authorization(headers, "bearer")).filter(|token| !token.is_empty())
+    let of_cookie = |wanted: &str| {
+        cookies(headers).find(|(name, value)| *name == wanted && !value.is_empty()).map(|(_, value)| value)
+    };
+    let of_header = || headers.get(PERSONAL_HEADER)?.to_str().ok().map(str::trim);
+    of_cookie(COOKIE_NAME)
+        .or_else(|| of_cookie(PERSONAL_COOKIE_NAME))
+        .or_else(|| of_header().filter(|token| !token.is_empty()))
+        .or_else(|| authorization(headers, "bearer").filter(|token| !token.is_empty()))
 }
 
 /// Returns name and password of `Authorization: Basic`; the password may hold colons.
@@ -62,6 +72,13 @@ mod tests {
             token(&map(&[("cookie", "a=b"), ("cookie", "apimlAuthenticationToken=\"q\"")])),
             Some("q")
         );
+        let empty = map(&[("cookie", "apimlAuthenticationToken="), ("authorization", "Bearer x")]);
+        assert_eq!(token(&empty), Some("x"), "a cookie that was cleared hides nothing");
+        let personal = map(&[("private-token", "p"), ("authorization", "Bearer x")]);
+        assert_eq!(token(&personal), Some("p"));
+        let all =
+            map(&[("private-token", "p"), ("cookie", "personalAccessToken=c; apimlAuthenticationToken=a")]);
+        assert_eq!(token(&all), Some("a"));
         for none in
             [map(&[]), map(&[("cookie", "apimlAuthenticationToken=")]), map(&[("authorization", "Basic x")])]
         {

@@ -3,13 +3,13 @@
 use hyper::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use tender_http::{Peer, PeerCertificate};
 
-use super::present::{COOKIE_NAME, cookies};
+use super::present::{COOKIE_NAME, PERSONAL_COOKIE_NAME, cookies};
 
 /// Says to a service and to the client why a service gets nothing of the user.
 pub(crate) const FAILURE: HeaderName = HeaderName::from_static("x-zowe-auth-failure");
 
 /// Cookies and headers that are a user's, and not for a service that gets something else.
-const COOKIES: [&str; 4] = [COOKIE_NAME, "personalAccessToken", "jwtToken", "LtpaToken2"];
+const COOKIES: [&str; 4] = [COOKIE_NAME, PERSONAL_COOKIE_NAME, "jwtToken", "LtpaToken2"];
 const HEADERS: [&str; 2] = ["private-token", "x-saf-token"];
 
 /// How a service wants to know its users.
@@ -19,6 +19,8 @@ pub(crate) enum Scheme<'s> {
     Bypass,
     /// It gets the token.
     ZoweJwt,
+    /// It gets a user and a ticket for the application that it names.
+    PassTicket(Option<&'s str>),
     /// It gets what the client's certificate says: all, or some of it with commas between.
     X509(Option<&'s str>),
     /// It asks for something that this gateway does not make.
@@ -29,6 +31,8 @@ pub(crate) enum Scheme<'s> {
 #[derive(Debug)]
 pub(crate) struct Credentials<'c> {
     pub(crate) token: Token<'c>,
+    /// The ticket that was made, with whom it is for; or why none was.
+    pub(crate) ticket: Option<Result<(&'c str, &'c str), &'c str>>,
     pub(crate) peer: &'c Peer,
 }
 
@@ -53,37 +57,53 @@ pub(crate) enum Outcome {
 
 impl<'s> Scheme<'s> {
     /// Understands what a service says in its metadata.
-    pub(crate) fn of(name: Option<&'s str>, headers: Option<&'s str>) -> Self {
-        match name.unwrap_or("bypass") {
+    pub(crate) fn of(says: impl Fn(&str) -> Option<&'s str>) -> Self {
+        match says("apiml.authentication.scheme").unwrap_or("bypass") {
             "bypass" | "" => Self::Bypass,
             "zoweJwt" => Self::ZoweJwt,
-            "x509" => Self::X509(headers),
+            "httpBasicPassTicket" => Self::PassTicket(says("apiml.authentication.applid")),
+            "x509" => Self::X509(says("apiml.authentication.headers")),
             other => Self::Other(other),
         }
     }
 
     /// Changes the headers of a request as the service wants them.
     pub(crate) fn apply(self, headers: &mut HeaderMap, credentials: &Credentials<'_>) -> Outcome {
+        if self != Self::Bypass && credentials.token == Token::Bad {
+            strip(headers);
+            return failed(headers, "ZWEAG102E The token is not valid");
+        }
         match self {
             Self::Bypass => Outcome::Done,
             Self::ZoweJwt => {
-                match credentials.token {
-                    Token::None => {}
-                    Token::Good(token) => {
-                        strip(headers);
-                        add_cookie(headers, token);
-                    }
-                    Token::Bad => {
-                        strip(headers);
-                        return failed(headers, "ZWEAG102E The token is not valid");
-                    }
+                if let Token::Good(token) = credentials.token {
+                    strip(headers);
+                    add_cookie(headers, token);
                 }
                 Outcome::Done
             }
+            Self::PassTicket(None) => {
+                strip(headers);
+                failed(headers, "ZWEAG141E The service names no application (apiml.authentication.applid)")
+            }
+            Self::PassTicket(Some(_)) => match credentials.ticket {
+                // Without a user nothing is changed, as for other schemes.
+                None => Outcome::Done,
+                Some(Ok((user, ticket))) => {
+                    strip(headers);
+                    add_basic(headers, user, ticket);
+                    Outcome::Done
+                }
+                Some(Err(reason)) => {
+                    strip(headers);
+                    failed(headers, &format!("ZWEAG141E No ticket could be made: {reason}"))
+                }
+            },
             Self::X509(wanted) => {
                 let Some(certificate) = &credentials.peer.certificate else {
                     return failed(headers, "ZWEAG167E No client certificate was given");
                 };
+                strip(headers);
                 certify(headers, certificate, wanted);
                 Outcome::Done
             }
@@ -127,11 +147,19 @@ fn add_cookie(headers: &mut HeaderMap, token: &str) {
     }
 }
 
+fn add_basic(headers: &mut HeaderMap, user: &str, password: &str) {
+    use base64::Engine as _;
+    let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+    if let Ok(value) = HeaderValue::from_str(&format!("Basic {pair}")) {
+        headers.insert(AUTHORIZATION, value);
+    }
+}
+
 fn certify(headers: &mut HeaderMap, certificate: &PeerCertificate, wanted: Option<&str>) {
     use base64::Engine as _;
     let subject = certificate.subject();
     let public = base64::engine::general_purpose::STANDARD.encode(certificate.der());
-    let common = subject.split(',').find_map(|part| part.trim().strip_prefix("CN="));
+    let common = subject.split(", ").find_map(|part| part.strip_prefix("CN="));
     let all = [
         ("X-Certificate-Public", Some(public.as_str())),
         ("X-Certificate-DistinguishedName", Some(subject)),
@@ -172,15 +200,19 @@ mod tests {
         headers
     }
 
+    fn of(scheme: &str) -> Scheme<'_> {
+        Scheme::of(|key| (key == "apiml.authentication.scheme").then_some(scheme))
+    }
+
     fn applied(scheme: Scheme<'_>, token: Token<'_>) -> (HeaderMap, Outcome) {
         let (mut headers, peer) = (sent(), peer());
-        let outcome = scheme.apply(&mut headers, &Credentials { token, peer: &peer });
+        let outcome = scheme.apply(&mut headers, &Credentials { token, ticket: None, peer: &peer });
         (headers, outcome)
     }
 
     #[test]
     fn service_that_wants_the_token_gets_it_and_nothing_else_of_the_user() {
-        let (headers, outcome) = applied(Scheme::of(Some("zoweJwt"), None), Token::Good("good"));
+        let (headers, outcome) = applied(of("zoweJwt"), Token::Good("good"));
         assert_eq!(outcome, Outcome::Done);
         assert_eq!(headers[COOKIE], "a=b; apimlAuthenticationToken=good");
         assert!(!headers.contains_key(AUTHORIZATION) && !headers.contains_key("private-token"));
@@ -188,27 +220,51 @@ mod tests {
 
     #[test]
     fn token_that_is_not_accepted_does_not_reach_the_service() {
-        let (headers, outcome) = applied(Scheme::of(Some("zoweJwt"), None), Token::Bad);
-        assert!(matches!(&outcome, Outcome::Nothing(reason) if reason.starts_with("ZWEAG102E")));
-        assert_eq!(headers[COOKIE], "a=b");
-        assert!(!headers.contains_key(AUTHORIZATION) && headers.contains_key(FAILURE));
+        for name in ["zoweJwt", "x509", "zosmf"] {
+            let (headers, outcome) = applied(of(name), Token::Bad);
+            assert!(matches!(&outcome, Outcome::Nothing(reason) if reason.starts_with("ZWEAG102E")));
+            assert_eq!(headers[COOKIE], "a=b");
+            assert!(!headers.contains_key(AUTHORIZATION) && headers.contains_key(FAILURE));
+        }
     }
 
     #[test]
     fn service_that_wants_nothing_gets_what_was_sent() {
-        assert_eq!(applied(Scheme::of(None, None), Token::Good("good")).0, sent());
-        assert_eq!(applied(Scheme::of(Some("zoweJwt"), None), Token::None).0, sent(), "nobody is logged in");
+        assert_eq!(applied(of("bypass"), Token::Good("good")).0, sent());
+        assert_eq!(applied(of("zoweJwt"), Token::None).0, sent(), "nobody is logged in");
     }
 
     #[test]
     fn service_that_wants_what_cannot_be_had_is_told_why() {
         for name in ["x509", "safIdt", "made-up"] {
-            let (headers, outcome) = applied(Scheme::of(Some(name), None), Token::Good("good"));
+            let (headers, outcome) = applied(of(name), Token::Good("good"));
             assert!(
                 matches!(&outcome, Outcome::Nothing(reason) if reason.starts_with("ZWEAG")),
                 "{outcome:?}"
             );
             assert!(headers.contains_key(FAILURE));
+        }
+    }
+
+    #[test]
+    fn service_that_wants_a_ticket_gets_it_in_place_of_the_token() {
+        let with = |application, ticket| {
+            let (mut headers, peer) = (sent(), peer());
+            let credentials = Credentials { token: Token::Good("x"), ticket, peer: &peer };
+            let outcome = Scheme::PassTicket(application).apply(&mut headers, &credentials);
+            (headers, outcome)
+        };
+        let (headers, outcome) = with(Some("APPL"), Some(Ok(("user", "TICKET"))));
+        assert_eq!(outcome, Outcome::Done);
+        assert_eq!(headers[AUTHORIZATION], "Basic dXNlcjpUSUNLRVQ=");
+        assert_eq!(headers[COOKIE], "a=b");
+        for (application, ticket) in [(None, Some(Ok(("user", "T")))), (Some("APPL"), Some(Err("why")))] {
+            let (headers, outcome) = with(application, ticket);
+            assert!(
+                matches!(&outcome, Outcome::Nothing(reason) if reason.starts_with("ZWEAG141E")),
+                "{outcome:?}"
+            );
+            assert!(!headers.contains_key(AUTHORIZATION) && headers[COOKIE] == "a=b");
         }
     }
 }

@@ -115,11 +115,13 @@ pub(super) fn failed(service: &str, failed: &Failed) -> Response<ResponseBody> {
 
 /// Makes an address of the gateway of one that a service redirects to, if it is one of the service's own.
 pub(super) fn location(location: &str, found: &Found<'_>, own: &str) -> Option<HeaderValue> {
-    let (_, rest) = location.split_once("://")?;
+    let (scheme, rest) = location.split_once("://")?;
+    let usual = if scheme.eq_ignore_ascii_case("https") { 443 } else { 80 };
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let is_of = |end: &&crate::table::End| {
         let instance = &end.instance;
         authority.eq_ignore_ascii_case(&format!("{}:{}", instance.host, instance.port))
+            || (instance.port == usual && authority.eq_ignore_ascii_case(&instance.host))
     };
     let routes = &found.service.routes;
     let matches = routes.iter().flat_map(|route| {

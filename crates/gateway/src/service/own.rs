@@ -96,8 +96,8 @@ impl Gateway {
         }
         match &self.0.settings.auth {
             Some(settings) => {
-                let user = auth::user(settings, request.headers(), auth::now_s());
-                user.err().map(|why| auth::unaccepted(&why))
+                let user = auth::user(settings, request.headers(), "gateway", auth::now_s());
+                user.err().map(|why| *auth::unaccepted(&why))
             }
             // Nobody can log in: then a certificate is asked for where there is TLS.
             None => peer.is_tls.then(answer::no_certificate),
@@ -141,15 +141,20 @@ impl Gateway {
         let age = known.confirmed.map(|at| at.elapsed());
         let has_discovery = age.is_some_and(|age| age < LOST_AFTER);
         let status = word(has_discovery);
-        answer::json(&json!({
+        let mut answer = answer::json(&json!({
             "status": status,
             "components": { "gateway": { "status": status, "details": {
                 "apicatalog": word(count("apicatalog") > 0),
                 "discovery": status,
-                "gatewayCount": count("gateway"),
+                // This one may not be registered.
+                "gatewayCount": count("gateway").max(1),
                 "registryAgeMs": age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             } } }
-        }))
+        }));
+        if !has_discovery {
+            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        answer
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use hyper::{Response, StatusCode};
+use hyper::{Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use tender_http::ResponseBody;
 
@@ -17,6 +17,8 @@ pub(super) fn answer(
     client: Option<OnUpgrade>,
 ) -> Response<ResponseBody> {
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        // Which version the service speaks is between it and us.
+        *response.version_mut() = Version::HTTP_11;
         return response.map(ResponseBody::stream);
     }
     let service = hyper::upgrade::on(&mut response);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tender_certificate::tls::{Roots, VerifyMode, client_config};
-use tender_gateway::{Event, Fetcher, FetcherSettings};
+use tender_gateway::{DiscoveryEvent, Event, Fetcher, FetcherSettings};
 
 use crate::world::{Reply, Service, World};
 
@@ -57,7 +57,7 @@ async fn registry_is_used_as_it_changes_and_stays_in_use_while_discovery_is_away
     fetcher.turn(&world.gateway).await;
     world.get("/second/api/v1/x").await.is(200, "here");
     world.get("/application/health").await.is(200, "registryAgeMs");
-    let lost = |event: &&Event| matches!(event, Event::DiscoveryLost { .. });
+    let lost = |event: &&Event| matches!(event, Event::Discovery(DiscoveryEvent::Lost { .. }));
     assert_eq!(world.events.lock().unwrap().iter().filter(lost).count(), 1, "told once");
 }
 

@@ -22,6 +22,7 @@ fn settings(
         key: Arc::clone(key),
         revocations: Arc::new(Revocations::new(Some(Arc::clone(store)))),
         lifetime: Duration::from_secs(8 * 3600),
+        allows_refresh: true,
     }
 }
 
@@ -175,8 +176,34 @@ async fn service_gets_of_the_user_what_its_scheme_asks_for() {
     world.ask("POST", LOGOUT, &shown).await.is(204, "");
     let answer = world.ask("GET", "/jwt/api/v1/x", &shown).await;
     assert!(!answer.is(200, "").text().contains(&token), "what was logged out is not passed on");
-    let answer = world.ask("GET", "/certified/api/v1/x", &shown).await;
+    let answer = world.get("/certified/api/v1/x").await;
     assert!(answer.is(200, "ZWEAG167E").header("x-zowe-auth-failure").unwrap().starts_with("ZWEAG167E"));
+}
+
+#[tokio::test]
+async fn users_of_a_service_that_asks_for_it_stay_with_an_instance() {
+    let services = [Service::start(|_| Reply::Answer(200, "", "one".to_owned())).await, {
+        Service::start(|_| Reply::Answer(200, "", "two".to_owned())).await
+    }];
+    let instances = || services.iter().map(|one| one.instance("a", &[("apiml.lb.type", "authentication")]));
+    let (key, store) = (key(), store());
+    let world = || World::with(instances(), |all| all.auth = Some(settings(Dummy, &key, &store)));
+    let (here, there) = (world(), world());
+    let shown = format!(
+        "Authorization: Bearer {}\r\n",
+        token(&here.ask("POST", LOGIN, &basic("user", "user")).await)
+    );
+    let first = here.ask("GET", "/a/api/v1/x", &shown).await.is(200, "").text();
+    for world in [&here, &there, &here, &there] {
+        world.ask("GET", "/a/api/v1/x", &shown).await.is(200, &first);
+    }
+    let strangers = [here.get("/a/api/v1/x").await.text(), here.get("/a/api/v1/x").await.text()];
+    assert_ne!(strangers[0], strangers[1], "who is not logged in goes by turns");
+    services[usize::from(first == "two")].kill();
+    let other = if first == "one" { "two" } else { "one" };
+    for _ in 0..3 {
+        here.ask("GET", "/a/api/v1/x", &shown).await.is(200, other);
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 mod discovery;
 mod faults;
 mod login;
+mod personal;
 mod routing;
 mod tls;
 mod tunnels;

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal};
 
 use super::contender::{Contender, Ours, Service};
 use super::started_dir;
-use crate::bench::processes::{self, Process};
+use crate::bench::processes::{self, Process, cpu_ns, pause};
 use crate::failure::Failure;
 use crate::program;
 
@@ -69,13 +69,7 @@ impl Running {
 
     /// Returns the memory of the supervisor's processes, shared pages divided among those who share them.
     pub(super) fn memory_bytes(&self) -> Result<u64, Failure> {
-        let mut bytes = 0;
-        for pid in self.supervisors() {
-            let path = PathBuf::from(format!("/proc/{pid}/smaps_rollup"));
-            let text = fs::read_to_string(&path).map_err(Failure::file("read", &path))?;
-            bytes += kilobytes(&text, "Pss:").unwrap_or(0) * 1024;
-        }
-        Ok(bytes)
+        processes::memory_bytes(&self.supervisors())
     }
 
     /// Returns the processor time of the supervisor's processes during a time, in milliseconds.
@@ -134,13 +128,6 @@ fn signal(signal: &str, pids: &[String]) {
     kill.arg(signal).args(pids).stderr(Stdio::null()).status().map(drop).unwrap_or_default();
 }
 
-fn pause(time: Duration) {
-    let until = Instant::now() + time;
-    while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-        std::thread::park_timeout(left);
-    }
-}
-
 fn wait(what: &str, is_so: impl Fn() -> bool) -> Result<(), Failure> {
     let deadline = Instant::now() + LIMIT;
     while !is_so() {
@@ -156,22 +143,6 @@ fn name(pid: i32) -> Option<String> {
     Some(fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim_end().to_owned())
 }
 
-fn kilobytes(text: &str, name: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-    line.trim().strip_suffix("kB")?.trim().parse().ok()
-}
-
-/// Returns the processor time of processes, in nanoseconds.
-fn cpu_ns(pids: &[i32]) -> Result<u64, Failure> {
-    let mut sum = 0;
-    for pid in pids {
-        let path = PathBuf::from(format!("/proc/{pid}/schedstat"));
-        let text = fs::read_to_string(&path).map_err(Failure::file("read", &path))?;
-        sum += text.split(' ').next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
-    }
-    Ok(sum)
-}
-
 /// Returns the bytes in the files of a directory and below.
 pub(super) fn size_of(dir: &Path) -> u64 {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
@@ -183,16 +154,4 @@ pub(super) fn size_of(dir: &Path) -> u64 {
             Err(_) => 0,
         })
         .sum()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn memory_and_time_of_this_process_are_read() {
-        let pid = i32::try_from(std::process::id()).unwrap();
-        assert!(cpu_ns(&[pid]).unwrap() > 0);
-        assert_eq!(kilobytes("Rss: 9 kB\nPss:     120 kB\n", "Pss:"), Some(120));
-    }
 }

@@ -1,15 +1,16 @@
 //! `tender cache run`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use tender_cache::{Caching, Eviction, Limits, OwnerRules};
+use tender_cache::{Caching, Eviction, Limits, OwnerRules, StoreEvent, StoreEventSink};
 use tender_package::{Message, Outcome, ReturnCode};
 
 use crate::commands::Shell;
 use crate::error::CommandError;
 use crate::serving::Named;
 use crate::serving::environment::{Environment, Names};
-use crate::serving::options::{Options, PlanError, Serving};
+use crate::serving::options::{Options, PlanError, Serving, read};
 use crate::serving::run::{Hooks, Opened, check, tell, with_threads};
 use crate::serving::store::Place;
 
@@ -100,16 +101,6 @@ impl Args {
     }
 }
 
-fn read<T: std::str::FromStr>(
-    environment: &Environment<'_>,
-    names: Names,
-    wanted: &'static str,
-) -> Result<Option<T>, PlanError> {
-    let Some(set) = environment.set(names) else { return Ok(None) };
-    let value = set.text.parse();
-    value.map(Some).map_err(|_| PlanError::Value { text: set.text.clone(), from: set.name, wanted })
-}
-
 async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
     let store = plan.store.open("cache").await.map_err(|fault| {
         NAMED.told("ZWECS151E", ReturnCode::Outside, "failed to open the store of", None, fault)
@@ -121,5 +112,11 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
     if plan.owners.believes_everybody {
         tell("ZWECS702W certificates are not asked for: whoever reaches this service is who he says he is");
     }
-    opened.run(Caching::new(store, plan.limits, plan.owners), begun, Hooks::default()).await
+    let events: StoreEventSink = Arc::new(|event| match event {
+        StoreEvent::Lost(fault) => {
+            tell(&format!("ZWECS152E the store does not answer: {}", tender_http::chain(*fault)));
+        }
+        StoreEvent::Found => tell("ZWECS703I the store answers again"),
+    });
+    opened.run(Caching::new(store, plan.limits, plan.owners, events), begun, Hooks::default()).await
 }

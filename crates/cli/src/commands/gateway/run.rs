@@ -5,10 +5,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tender_cache::Store;
 use tender_certificate::tls::{Roots, client_config};
 use tender_gateway::auth::provider::{CrossMemory, Dummy, PasswordFile};
 use tender_gateway::auth::{AuthSettings, Provider, Revocations, SigningKey};
-use tender_gateway::{Event, Fetcher, FetcherSettings, Gateway, Settings, UpstreamSettings};
+use tender_gateway::{
+    DiscoveryEvent, Event, Fetcher, FetcherSettings, Gateway, Settings, Sticky, UpstreamSettings,
+};
 use tender_package::{Message, Outcome, ReturnCode};
 use tender_xmem::ServerName;
 
@@ -16,7 +19,7 @@ use crate::commands::Shell;
 use crate::error::CommandError;
 use crate::serving::Named;
 use crate::serving::environment::{Environment, Names};
-use crate::serving::options::{Options, PlanError, Serving};
+use crate::serving::options::{Options, PlanError, Serving, read};
 use crate::serving::run::{Hooks, Opened, check, tell, with_threads};
 use crate::serving::store::Place;
 
@@ -26,6 +29,8 @@ const NAMED: Named =
 /// Of all components: where discovery listens on this machine.
 const DISCOVERY_PORT: Names = &["ZWE_components_discovery_port"];
 const DISCOVERY: Names = &["ZWE_DISCOVERY_SERVICES_LIST", "ZWE_discovery_services_list"];
+const PROVIDER: Names = &["ZWE_configs_provider", "ZWE_components_gateway_provider"];
+const STORE: Names = &["ZWE_configs_revocations", "ZWE_components_gateway_revocations"];
 
 /// Options of `tender gateway run`.
 #[derive(Debug, clap::Args)]
@@ -34,7 +39,7 @@ const DISCOVERY: Names = &["ZWE_DISCOVERY_SERVICES_LIST", "ZWE_discovery_service
                         --discovery https://localhost:7553/eureka --provider xmem --store etcd:http://127.0.0.1:2379\n  \
                         tender gateway run --plain --discovery http://127.0.0.1:8761/eureka --provider file:users\n\n\
                         What is not said comes from the variables that a launcher gives components: ZWE_configs_port,\n\
-                        ZWE_DISCOVERY_SERVICES_LIST, ZWE_zowe_certificate_*, ZWE_zowe_verifyCertificates. Tokens are signed\n\
+                        _provider and _revocations (the store), ZWE_DISCOVERY_SERVICES_LIST, ZWE_zowe_certificate_*, ZWE_zowe_verifyCertificates. Tokens are signed\n\
                         with the key of the certificate: gateways that share it, and a store, know each other's tokens.\n\
                         SIGHUP reads certificates again, SIGTERM ends it.\n\n\
                         Ends with 0 when it was stopped, 4 when requests had to be cut off, 12 when the port is taken or the\n\
@@ -50,15 +55,19 @@ pub(crate) struct Args {
     /// Seconds between two looks at what is registered, unless discovery tells of a change
     #[arg(long, value_name = "SECONDS", default_value_t = 2)]
     discovery_interval: u64,
-    /// Who checks passwords: xmem, xmem:SERVER, file:FILE, dummy (for trials), or none (nobody logs in)
-    #[arg(long, value_name = "PROVIDER", default_value = "none")]
-    provider: Checks,
+    /// Who checks passwords: xmem, xmem:SERVER, file:FILE, dummy (for trials), or none (nobody logs in) [default: none]
+    #[arg(long, value_name = "PROVIDER")]
+    provider: Option<Checks>,
     /// Hours for which a token is good
     #[arg(long, value_name = "HOURS", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=720))]
     token_hours: u64,
-    /// Where tokens that were logged out are shared with other gateways: etcd:URL,URL… or redis://HOST:PORT
-    #[arg(long, value_name = "STORE", default_value = "memory")]
-    store: Place,
+    /// Let clients with a certificate have a token followed by a new one
+    #[arg(long)]
+    allow_token_refresh: bool,
+    /// Where tokens that were logged out are kept, for other gateways and after a restart: etcd:URL,URL… or
+    /// redis://HOST:PORT [default: memory]
+    #[arg(long, value_name = "STORE")]
+    store: Option<Place>,
     /// Seconds that a service has to begin its answer
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
@@ -97,6 +106,8 @@ impl FromStr for Checks {
 struct Plan {
     serving: Serving,
     discovery: Vec<tender_http::hyper::Uri>,
+    provider: Checks,
+    store: Place,
     args: Args,
 }
 
@@ -135,12 +146,20 @@ impl Args {
             parsed.ok_or_else(|| PlanError::Value { text, from: from.clone(), wanted })
         };
         let discovery = texts.into_iter().map(address).collect::<Result<_, _>>()?;
-        Ok(Plan { serving, discovery, args: self })
+        let provider = read(environment, PROVIDER, "provider: xmem, xmem:SERVER, file:FILE, dummy or none")?;
+        let store = read(environment, STORE, "store: memory, etcd:http://HOST:2379 or redis://HOST:6379")?;
+        Ok(Plan {
+            serving,
+            discovery,
+            provider: self.provider.clone().or(provider).unwrap_or(Checks::Nobody),
+            store: self.store.clone().or(store).unwrap_or(Place::Memory),
+            args: self,
+        })
     }
 }
 
 async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
-    let Plan { serving, discovery, args } = plan;
+    let Plan { serving, discovery, provider, store, args } = plan;
     let (roots, identity) = match &serving.tls {
         Some(files) => {
             let key = files.key().map_err(|fault| NAMED.tls(fault))?;
@@ -157,11 +176,17 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
     settings.allows_encoded_slashes = !args.no_encoded_slashes;
     settings.tells_instance = args.tell_instance;
     settings.events = Arc::new(|event| tell(&line(event)));
-    settings.auth = auth(&args, identity.as_ref()).await?;
+    let store = shared_store(&store, &provider).await?;
+    settings.sticky = Arc::new(Sticky::new(store.clone()));
+    settings.auth = auth(&args, &provider, store, identity.as_ref())?;
     if let Some(auth) = &settings.auth {
-        let lost = |error: &tender_cache::StoreError| {
-            tell(&format!("ZWEAG104E the store of tokens that were logged out does not answer: {error}"));
+        let lost = |fault: &tender_cache::StoreError| {
+            let reason = tender_http::chain(fault);
+            tell(&format!("ZWEAG104E the store of tokens that were logged out does not answer: {reason}"));
         };
+        // No token that was logged out is good for even a moment.
+        let known = auth.revocations.look(tender_cache::now_ms() / 1000).await;
+        known.map_err(|fault| store_failed(fault.into()))?;
         tokio::spawn(Arc::clone(&auth.revocations).run(lost));
     }
     let limits = tender_http::Limits { body_bytes: u64::MAX, ..tender_http::Limits::default() };
@@ -179,14 +204,33 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
     opened.run(gateway, begun, Hooks::default()).await
 }
 
-async fn auth(
+fn store_failed(fault: Box<dyn std::error::Error + Send + Sync>) -> CommandError {
+    NAMED.told("ZWEAG104E", ReturnCode::Outside, "failed to open the store of", None, fault)
+}
+
+/// Opens what gateways share, if they do.
+async fn shared_store(place: &Place, provider: &Checks) -> Result<Option<Arc<dyn Store>>, CommandError> {
+    if *place != Place::Memory {
+        return place.open("gateway").await.map(Some).map_err(|fault| store_failed(fault.into()));
+    }
+    if *provider != Checks::Nobody {
+        tell(
+            "ZWEAG106W tokens that were logged out are kept in memory alone: they are good again after a restart",
+        );
+    }
+    Ok(None)
+}
+
+fn auth(
     args: &Args,
+    provider: &Checks,
+    store: Option<Arc<dyn Store>>,
     identity: Option<&tender_certificate::KeyEntry>,
 ) -> Result<Option<AuthSettings>, CommandError> {
     let refused = |fault: Box<dyn std::error::Error + Send + Sync>| {
         NAMED.told("ZWEAG104E", ReturnCode::Refused, "failed to set up logging in at", None, fault)
     };
-    let provider: Arc<dyn Provider> = match &args.provider {
+    let provider: Arc<dyn Provider> = match provider {
         Checks::Nobody => return Ok(None),
         Checks::Dummy => {
             tell("ZWEAG105W two users that everybody knows may log in: for trials alone");
@@ -204,25 +248,21 @@ async fn auth(
         }
         None => SigningKey::generate(),
     };
-    let store = match &args.store {
-        Place::Memory => None,
-        place => Some(place.open("revocations").await.map_err(|fault| {
-            NAMED.told("ZWEAG104E", ReturnCode::Outside, "failed to open the store of", None, fault)
-        })?),
-    };
     Ok(Some(AuthSettings {
         provider,
         key: Arc::new(key),
         revocations: Arc::new(Revocations::new(store)),
         lifetime: Duration::from_secs(args.token_hours * 3600),
+        allows_refresh: args.allow_token_refresh,
     }))
 }
 
 fn line(event: &Event) -> String {
     match event {
         Event::Unanswered { .. } => format!("ZWEAG708E {event}"),
-        Event::DiscoveryLost { .. } => format!("ZWEAM504W {event}"),
-        Event::DiscoveryFound { .. } => format!("ZWEAM009I {event}"),
+        Event::NobodyChecks { .. } => format!("ZWEAG104E {event}"),
+        Event::Discovery(DiscoveryEvent::Lost { .. }) => format!("ZWEAM504W {event}"),
+        Event::Discovery(DiscoveryEvent::Found { .. }) => format!("ZWEAM009I {event}"),
     }
 }
 

@@ -9,7 +9,6 @@
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_lc_rs::pbkdf2::{PBKDF2_HMAC_SHA256, derive, verify};
@@ -17,9 +16,7 @@ use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 
-use tokio::sync::Semaphore;
-
-use super::{Denied, Provider, Verified};
+use super::{Denied, Provider, Turns, Verified};
 
 /// Rounds of new hashes; those of a file may have fewer or more.
 const ROUNDS: u32 = 600_000;
@@ -56,7 +53,7 @@ pub enum FileError {
 #[derive(Debug, Clone)]
 pub struct PasswordFile {
     path: PathBuf,
-    checks: Arc<Semaphore>,
+    turns: Turns,
 }
 
 /// The hash of a password.
@@ -72,7 +69,7 @@ impl PasswordFile {
     ///
     /// Errors: [`FileError`] when it cannot be used now.
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        let this = Self { path: path.to_owned(), checks: Arc::new(Semaphore::new(CHECKS_MAX)) };
+        let this = Self { path: path.to_owned(), turns: Turns::new(CHECKS_MAX) };
         this.read()?;
         Ok(this)
     }
@@ -132,14 +129,7 @@ fn user(line: &str) -> Option<(String, Hash)> {
 impl Provider for PasswordFile {
     async fn check(&self, user: &str, password: &str) -> Result<Verified, Denied> {
         let (this, name, password) = (self.clone(), user.to_owned(), password.to_owned());
-        let turn = Arc::clone(&self.checks).acquire_owned().await;
-        let checked = tokio::task::spawn_blocking(move || {
-            // Kept to the end of the check, also when nobody waits for it any more.
-            let _turn = turn;
-            this.check_now(&name, &password)
-        })
-        .await;
-        checked.map_err(|_| Denied::Unavailable { reason: "the check broke off".to_owned() })??;
+        self.turns.check(move || this.check_now(&name, &password)).await?;
         Ok(Verified { user: user.to_owned(), domain: "file".to_owned(), lifetime_s: None })
     }
 }

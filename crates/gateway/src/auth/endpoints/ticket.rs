@@ -1,0 +1,103 @@
+//! Tickets for applications, and whether a user may do something.
+
+use hyper::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Answered, Asked, Refused, empty, error, no_certificate, refused};
+use crate::auth::provider::Access;
+use crate::auth::{AuthSettings, Denied, user};
+use crate::service::json_answer;
+
+/// The longest name of an application, in characters.
+const APPLICATION_MAX: usize = 8;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TicketWanted {
+    application_name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AccessWanted {
+    resource_class: String,
+    resource_name: String,
+    access_level: String,
+}
+
+impl AuthSettings {
+    /// Makes a ticket; for services, which show a certificate beside the token of their user.
+    pub(super) async fn ticket(&self, asked: Asked<'_>) -> Answered {
+        if asked.peer.certificate.is_none() {
+            return Err(no_certificate());
+        }
+        let token = user(self, asked.headers, super::OWN_SERVICE, super::now_s());
+        let (claims, token) = token.map_err(|why| super::unaccepted(&why))?;
+        let tell = asked.tell;
+        let wanted = asked.json::<TicketWanted>().await;
+        let is_name = |name: &String| {
+            (1..=APPLICATION_MAX).contains(&name.len())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        };
+        let application = wanted.map(|wanted| wanted.application_name).filter(is_name).ok_or_else(|| {
+            error(
+                StatusCode::BAD_REQUEST,
+                "ZWEAG140E",
+                "org.zowe.apiml.security.ticket.invalidApplicationName",
+                "`applicationName` must have 1 to 8 letters and digits",
+            )
+        })?;
+        let ticket = self.provider.ticket(&claims.sub, &application).await.map_err(|why| match why {
+            Denied::Unavailable { .. } => refused(&why, tell),
+            why => no_ticket(&why),
+        })?;
+        Ok(json_answer(&json!({
+            "token": token, "userId": claims.sub, "applicationName": application, "ticket": ticket,
+        })))
+    }
+
+    /// Says whether the user may do something with a resource: 204, or 401.
+    pub(super) async fn check(&self, asked: Asked<'_>) -> Answered {
+        let claims = self.caller(asked.headers)?;
+        let tell = asked.tell;
+        let wanted: AccessWanted = asked.json().await.ok_or_else(|| {
+            error(
+                StatusCode::BAD_REQUEST,
+                "ZWEAG121E",
+                "org.zowe.apiml.security.login.invalidInput",
+                "Give `resourceClass`, `resourceName` and `accessLevel`",
+            )
+        })?;
+        let access = Access {
+            class: &wanted.resource_class,
+            resource: &wanted.resource_name,
+            level: &wanted.access_level,
+        };
+        if self.provider.allows(&claims.sub, access).await.map_err(|why| refused(&why, tell))? {
+            Ok(empty(StatusCode::NO_CONTENT))
+        } else {
+            Err(unauthorized(&claims.sub, access))
+        }
+    }
+}
+
+fn no_ticket(why: &Denied) -> Refused {
+    error(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "ZWEAG141E",
+        "org.zowe.apiml.security.ticket.generateFailed",
+        &format!("No ticket could be made: {why}"),
+    )
+}
+
+/// Says that a user may not.
+pub(super) fn unauthorized(user: &str, access: Access<'_>) -> Refused {
+    let Access { class, resource, level } = access;
+    error(
+        StatusCode::UNAUTHORIZED,
+        "ZWEAG711E",
+        "org.zowe.apiml.security.unauthorized",
+        &format!("`{user}` has no access {level} to {resource} of the class {class}"),
+    )
+}
