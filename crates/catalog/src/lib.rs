@@ -27,4 +27,4 @@ mod tile;
 
 pub use desktop::{Desktop, DesktopSettings};
 pub use outward::Outward;
-pub use service::{Catalog, Settings};
+pub use service::{Catalog, EventSink, Settings};

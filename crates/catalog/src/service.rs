@@ -13,7 +13,7 @@ use hyper::header::{ALLOW, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use serde_json::json;
 use tender_certificate::tls::TlsError;
-use tender_gateway::{Event, EventSink, Follower, Instance};
+use tender_gateway::{DiscoveryEvent, Follower, Instance};
 use tender_http::{Handler, Message, Peer, RequestBody, ResponseBody};
 
 use crate::kept::Documents;
@@ -43,6 +43,9 @@ const FILES: &[Asset] = assets![
     "sample.js" from "catalog/sample.js",
     "trial.js" from "catalog/trial.js",
 ];
+
+/// Where goes what is heard of discovery.
+pub type EventSink = Arc<dyn Fn(&DiscoveryEvent) + Send + Sync>;
 
 /// How the catalog behaves.
 #[derive(Clone)]
@@ -201,13 +204,10 @@ impl Follower for Catalog {
         self.change(|state| state.is_lost = false);
     }
 
-    fn tell(&self, event: &Event) {
-        match event {
-            Event::DiscoveryLost { .. } => self.change(|state| state.is_lost = true),
-            Event::DiscoveryFound { .. } => self.change(|state| state.is_lost = false),
-            _ => {}
-        }
-        (self.0.settings.events)(event);
+    fn tell(&self, event: DiscoveryEvent) {
+        let is_lost = matches!(event, DiscoveryEvent::Lost { .. });
+        self.change(|state| state.is_lost = is_lost);
+        (self.0.settings.events)(&event);
     }
 
     async fn refresh_asked(&self) {

@@ -2,6 +2,7 @@
 //! test wants, curl, and a browser.
 
 mod browser;
+mod desktop;
 mod documents;
 mod rest;
 mod world;

@@ -240,6 +240,7 @@ fn gateway_settings(tls: &rustls::ClientConfig) -> tender_gateway::Settings {
         key: Arc::new(SigningKey::generate()),
         revocations: Arc::new(Revocations::new(None)),
         lifetime: Duration::from_secs(3600),
+        allows_refresh: false,
     });
     settings
 }

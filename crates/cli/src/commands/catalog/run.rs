@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tender_catalog::{Catalog, Settings};
 use tender_certificate::tls::client_config;
-use tender_gateway::{Event, Fetcher, FetcherSettings};
+use tender_gateway::{DiscoveryEvent, Fetcher, FetcherSettings};
 use tender_http::hyper::Uri;
 use tender_package::{Message, Outcome, ReturnCode};
 
@@ -137,9 +137,9 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
     opened.run(catalog, begun, Hooks::default()).await
 }
 
-fn line(event: &Event) -> String {
+fn line(event: &DiscoveryEvent) -> String {
     match event {
-        Event::DiscoveryLost { .. } => format!("ZWEAM504W {event}"),
-        _ => format!("ZWEAM009I {event}"),
+        DiscoveryEvent::Lost { .. } => format!("ZWEAM504W {event}"),
+        DiscoveryEvent::Found { .. } => format!("ZWEAM009I {event}"),
     }
 }
