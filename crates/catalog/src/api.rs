@@ -119,7 +119,8 @@ fn api(fields: &BTreeMap<&str, &str>) -> Api {
 fn snippets(fields: &BTreeMap<&str, &str>) -> Vec<Snippet> {
     let mut found = BTreeMap::<&str, Snippet>::new();
     for (key, value) in fields {
-        let Some((number, field)) = key.strip_prefix("codeSnippet.").and_then(|rest| rest.split_once('.')) else {
+        let Some((number, field)) = key.strip_prefix("codeSnippet.").and_then(|rest| rest.split_once('.'))
+        else {
             continue;
         };
         let snippet = found.entry(number).or_default();
@@ -135,9 +136,8 @@ fn snippets(fields: &BTreeMap<&str, &str>) -> Vec<Snippet> {
 
 /// Says whether an address is one that a browser may be sent to: what else there is may run in the page.
 pub(crate) fn is_web(address: &str) -> bool {
-    let begins = |scheme: &str| {
-        address.get(..scheme.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(scheme))
-    };
+    let begins =
+        |scheme: &str| address.get(..scheme.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(scheme));
     (begins("https://") || begins("http://")) && !address.chars().any(|letter| letter.is_control())
 }
 
@@ -172,7 +172,9 @@ mod tests {
         assert_eq!(keys, ["default v1.0.0", "org.a v2.9.0", "org.a v2.10.0"]);
         assert_eq!(default_of(&found).unwrap().key(), "default v1.0.0");
         assert_eq!(default_of(&found[1..]).unwrap().version, "2.10.0", "numbers are compared, not texts");
-        for (name, version) in [("org.a v2.9.0", "2.9.0"), ("v2.9.0", "2.9.0"), ("v2", "2.10.0"), ("v1", "1.0.0")] {
+        for (name, version) in
+            [("org.a v2.9.0", "2.9.0"), ("v2.9.0", "2.9.0"), ("v2", "2.10.0"), ("v1", "1.0.0")]
+        {
             assert_eq!(named(&found, name).unwrap().version, version, "{name}");
         }
         assert!(named(&found, "v3").is_none() && found[0].documentation.is_none());
@@ -184,7 +186,9 @@ mod tests {
         for address in ["https://h/", "HTTP://h"] {
             assert!(is_web(address), "{address}");
         }
-        for address in ["javascript:alert(1)", "data:text/html,x", " https://h", "https://h\n", "//h", "", "é"] {
+        for address in
+            ["javascript:alert(1)", "data:text/html,x", " https://h", "https://h\n", "//h", "", "é"]
+        {
             assert!(!is_web(address), "{address}");
         }
     }

@@ -106,11 +106,8 @@ impl Desktop {
             Call::Logout => return self.0.sessions.hand_on("logout", headers, body).await,
             _ => {}
         }
-        let user = if self.0.settings.is_open {
-            Ok(String::new())
-        } else {
-            self.0.sessions.user(headers).await
-        };
+        let user =
+            if self.0.settings.is_open { Ok(String::new()) } else { self.0.sessions.user(headers).await };
         match (call, user) {
             (Call::Plugins, user) => self.list(user.is_ok()).await,
             (Call::File { plugin, path }, Ok(_)) => self.file(&plugin, path, headers).await,
@@ -149,7 +146,8 @@ impl Desktop {
     async fn file(&self, id: &str, path: String, headers: &HeaderMap) -> Response<ResponseBody> {
         let Found { plugins, .. } = self.found().await;
         let Some(plugin) = plugins.get(id) else {
-            return Message::not_found(format!("No plugin `{id}` is registered")).answer(StatusCode::NOT_FOUND);
+            return Message::not_found(format!("No plugin `{id}` is registered"))
+                .answer(StatusCode::NOT_FOUND);
         };
         let (web, name) = (plugin.web.clone(), path.clone());
         let read = tokio::task::spawn_blocking(move || files::read(&web, &name)).await;

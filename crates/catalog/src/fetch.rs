@@ -102,7 +102,12 @@ impl Fetcher {
         }
     }
 
-    async fn one(&self, address: &str, context: &Context, instances: &[Instance]) -> Result<Written, Failure> {
+    async fn one(
+        &self,
+        address: &str,
+        context: &Context,
+        instances: &[Instance],
+    ) -> Result<Written, Failure> {
         let uri = check(address, instances)?;
         let address = address.to_owned();
         let request = Request::get(uri.clone()).header(ACCEPT, ACCEPTED).body(Full::new(Bytes::new()));
@@ -228,7 +233,9 @@ mod tests {
         for address in ["https://h:10/doc", "http://H:10/doc?x", "https://h:20/", "http://h:11/doc"] {
             assert!(check(address, &instances()).is_ok(), "{address}");
         }
-        for address in ["https://h:12/", "https://h/", "https://other:10/doc", "http://127.0.0.1:10/", "http://h.:10/"] {
+        for address in
+            ["https://h:12/", "https://h/", "https://other:10/doc", "http://127.0.0.1:10/", "http://h.:10/"]
+        {
             let fault = check(address, &instances()).unwrap_err();
             assert!(matches!(&fault, Failure::Elsewhere { .. }), "{address}: {fault}");
             assert!(fault.to_string().contains("registered at h:10 and h:20"), "{fault}");
@@ -236,7 +243,9 @@ mod tests {
         for address in ["http://169.254.169.254/latest", "http://[fe80::1]:10/", "http://0.0.0.0:10/"] {
             assert!(matches!(check(address, &instances()), Err(Failure::Forbidden { .. })), "{address}");
         }
-        for address in ["file:///etc/passwd", "ftp://h:10/", "h:10/doc", "//h:10/doc", "https://u@h:10/", "", "https://"] {
+        for address in
+            ["file:///etc/passwd", "ftp://h:10/", "h:10/doc", "//h:10/doc", "https://u@h:10/", "", "https://"]
+        {
             assert!(matches!(check(address, &instances()), Err(Failure::NoAddress { .. })), "{address}");
         }
     }

@@ -157,9 +157,16 @@ mod tests {
 
     #[test]
     fn addresses_of_nobodys_service_are_not_asked() {
-        for address in ["169.254.169.254", "0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "fe80::1", "ff02::1",
-            "::ffff:169.254.169.254"]
-        {
+        for address in [
+            "169.254.169.254",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "fe80::1",
+            "ff02::1",
+            "::ffff:169.254.169.254",
+        ] {
             assert!(!may_be_asked(address.parse().unwrap()), "{address}");
         }
         for address in ["127.0.0.1", "10.0.0.1", "192.0.2.7", "::1", "2001:db8::1"] {

@@ -61,7 +61,8 @@ impl Service {
 
     /// Returns its page, through the gateway if a route leads there; what is no address of the web is left out.
     pub(crate) fn home_page(&self, gateway: &str) -> Option<String> {
-        let pages = self.instances.iter().filter_map(|instance| Some((instance, instance.home_page.as_deref()?)));
+        let pages =
+            self.instances.iter().filter_map(|instance| Some((instance, instance.home_page.as_deref()?)));
         let (instance, page) = pages.into_iter().find(|(_, page)| api::is_web(page))?;
         Some(self.through_gateway(instance, page, gateway).unwrap_or_else(|| page.to_owned()))
     }
@@ -155,7 +156,10 @@ pub(crate) mod tests {
         assert_eq!(read(&[hostile])["sample"].home_page("https://gw"), None);
         let mut elsewhere = instance("sample", 1, true, &ROUTES);
         elsewhere["homePageUrl"] = json!("https://docs.example.com/sample/ui");
-        assert_eq!(read(&[elsewhere])["sample"].home_page("gw").unwrap(), "https://docs.example.com/sample/ui");
+        assert_eq!(
+            read(&[elsewhere])["sample"].home_page("gw").unwrap(),
+            "https://docs.example.com/sample/ui"
+        );
     }
 
     #[test]
@@ -166,7 +170,10 @@ pub(crate) mod tests {
             instance("sample", 2, true, &[("apiml.service.title", "new"), scheme]),
         ]);
         let service = &services["sample"];
-        assert_eq!((service.title(), service.is_up(), service.single_sign_on()), ("new", true, (true, false)));
+        assert_eq!(
+            (service.title(), service.is_up(), service.single_sign_on()),
+            ("new", true, (true, false))
+        );
         assert_eq!((service.description(), service.tile()), ("", None));
     }
 }

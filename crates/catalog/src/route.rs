@@ -64,7 +64,8 @@ mod tests {
 
     #[test]
     fn longest_route_counts_and_among_equals_the_preferred() {
-        let routes = [route("api/v1", "/a"), route("api/v2", "/a/b/"), route("ui/v1", "a"), route("all", "/")];
+        let routes =
+            [route("api/v1", "/a"), route("api/v2", "/a/b/"), route("ui/v1", "a"), route("all", "/")];
         let found = |path: &'static str, preferred: &str| {
             let (route, rest) = leading_to(routes.iter(), path, preferred).unwrap();
             (route.gateway.clone(), rest)

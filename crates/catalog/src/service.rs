@@ -212,7 +212,7 @@ impl Follower for Catalog {
 
     async fn refresh_asked(&self) {
         // Discovery tells of changes by itself.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

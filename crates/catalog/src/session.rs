@@ -114,7 +114,13 @@ impl Sessions {
         }
     }
 
-    async fn ask(&self, method: &Method, call: &str, headers: &HeaderMap, body: Bytes) -> Result<Told, Denied> {
+    async fn ask(
+        &self,
+        method: &Method,
+        call: &str,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Told, Denied> {
         let mut reason = "no gateway is configured".to_owned();
         for gateway in &self.gateways {
             let uri = format!("{}/gateway/api/v1/auth/{call}", gateway.to_string().trim_end_matches('/'));
@@ -160,7 +166,10 @@ enum Given {
     /// Cookies of the gateway, as they came.
     Cookies(String),
     Bearer(String),
-    Basic { user: String, encoded: String },
+    Basic {
+        user: String,
+        encoded: String,
+    },
 }
 
 impl Given {
@@ -266,16 +275,23 @@ mod tests {
     #[test]
     fn only_what_is_the_gateways_is_shown_to_it() {
         assert_eq!(
-            given(&[("cookie", "a=b; apimlAuthenticationToken=t; apimlAuthenticationToken.one=u; xapimlAuthenticationToken=v")]),
+            given(&[(
+                "cookie",
+                "a=b; apimlAuthenticationToken=t; apimlAuthenticationToken.one=u; xapimlAuthenticationToken=v"
+            )]),
             Some(Given::Cookies("apimlAuthenticationToken=t; apimlAuthenticationToken.one=u".to_owned()))
         );
         assert_eq!(given(&[("authorization", "bearer  x")]), Some(Given::Bearer("x".to_owned())));
         let encoded = STANDARD.encode("ann:a:b");
         let basic = Given::Basic { user: "ann".to_owned(), encoded: encoded.clone() };
         assert_eq!(given(&[("authorization", &format!("Basic {encoded}"))]), Some(basic));
-        for none in [("cookie", "apimlAuthenticationToken="), ("cookie", "apimlAuthenticationTokens=x"),
-            ("authorization", "Basic !"), ("authorization", "Digest x"), ("authorization", "Bearer ")]
-        {
+        for none in [
+            ("cookie", "apimlAuthenticationToken="),
+            ("cookie", "apimlAuthenticationTokens=x"),
+            ("authorization", "Basic !"),
+            ("authorization", "Digest x"),
+            ("authorization", "Bearer "),
+        ] {
             assert_eq!(given(&[none]), None, "{none:?}");
         }
     }

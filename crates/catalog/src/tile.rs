@@ -99,7 +99,8 @@ pub(crate) fn tiles(
 }
 
 fn tile(id: &str, services: &[&Service], gateway: &str, now_ms: u64) -> Tile {
-    let says = |key: &str| services.iter().find_map(|service| service.says(&format!("apiml.catalog.tile.{key}")));
+    let says =
+        |key: &str| services.iter().find_map(|service| service.says(&format!("apiml.catalog.tile.{key}")));
     let active = services.iter().filter(|service| service.is_up()).count();
     Tile {
         version: says("version").unwrap_or("1.0.0").to_owned(),
@@ -166,7 +167,8 @@ fn described(api: &Api) -> Value {
 
 /// Describes a service with what the reference's document has no room for: each instance, tile and routes.
 pub(crate) fn details(service: &Service, gateway: &str) -> Value {
-    let mut details = serde_json::to_value(document(service, gateway)).expect("a description is text and numbers");
+    let mut details =
+        serde_json::to_value(document(service, gateway)).expect("a description is text and numbers");
     let web = |address: &Option<String>| address.clone().filter(|address| api::is_web(address));
     let instances = service.instances.iter().map(|one| {
         json!({
@@ -183,9 +185,8 @@ pub(crate) fn details(service: &Service, gateway: &str) -> Value {
     details["instances"] = instances.collect();
     details["tile"] = json!(service.tile());
     let routes = service.routes.iter();
-    details["routes"] = routes
-        .map(|route| json!({ "gatewayUrl": route.gateway, "serviceUrl": route.service }))
-        .collect();
+    details["routes"] =
+        routes.map(|route| json!({ "gatewayUrl": route.gateway, "serviceUrl": route.service })).collect();
     details
 }
 
@@ -256,8 +257,11 @@ mod tests {
     #[test]
     fn status_of_a_tile_says_whether_all_some_or_none_of_its_services_are_up() {
         let of = |ups: &[bool]| {
-            let instances: Vec<_> =
-                ups.iter().enumerate().map(|(at, up)| instance(&format!("s{at}"), 1, *up, &METADATA)).collect();
+            let instances: Vec<_> = ups
+                .iter()
+                .enumerate()
+                .map(|(at, up)| instance(&format!("s{at}"), 1, *up, &METADATA))
+                .collect();
             made(&instances, &BTreeMap::new(), 0)["samples"].status
         };
         assert_eq!(of(&[true, true]), TileStatus::Up);

@@ -43,7 +43,12 @@ pub(super) fn read(directory: &Path, path: &str) -> Result<(Vec<u8>, String), Fi
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     let file = match openat2(&directory, path, flags, Mode::empty(), resolve) {
-        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::XDEV | rustix::io::Errno::LOOP) => {
+        Err(
+            rustix::io::Errno::NOENT
+            | rustix::io::Errno::NOTDIR
+            | rustix::io::Errno::XDEV
+            | rustix::io::Errno::LOOP,
+        ) => {
             return Err(FileError::NotThere);
         }
         other => other.map_err(io)?,
@@ -83,9 +88,20 @@ mod tests {
         symlink("loop", web.join("loop")).unwrap();
         assert_eq!(read(&web, "images/i.png").unwrap().0, b"image");
         assert_eq!(read(&web, "inside").unwrap().0, b"image");
-        for path in ["../key", "images/../../key", "out", "absolute", "/etc/passwd", ".secret", "images", "loop", "", "a",
-            "images//i.png", "i\0"]
-        {
+        for path in [
+            "../key",
+            "images/../../key",
+            "out",
+            "absolute",
+            "/etc/passwd",
+            ".secret",
+            "images",
+            "loop",
+            "",
+            "a",
+            "images//i.png",
+            "i\0",
+        ] {
             assert!(matches!(read(&web, path), Err(FileError::NotThere)), "{path}");
         }
         assert!(matches!(read(&directory.path().join("none"), "a"), Err(FileError::NotThere)));

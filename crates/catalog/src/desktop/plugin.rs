@@ -125,7 +125,9 @@ impl Plugin {
         let launch = &content["launchDefinition"];
         let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         let title = text(&launch["pluginShortNameDefault"]).unwrap_or_else(|| self.identifier.clone());
-        let size = |key: &str| content["defaultWindowStyle"][key].as_u64().filter(|pixels| (100..=10_000).contains(pixels));
+        let size = |key: &str| {
+            content["defaultWindowStyle"][key].as_u64().filter(|pixels| (100..=10_000).contains(pixels))
+        };
         let mut listed = json!({
             "identifier": self.identifier,
             "pluginVersion": self.definition["pluginVersion"],
@@ -150,7 +152,8 @@ impl Plugin {
             }
             other => {
                 listed["kind"] = json!("other");
-                listed["reason"] = json!(format!("it is made for `{other}`; this desktop opens `iframe` and `module`"));
+                listed["reason"] =
+                    json!(format!("it is made for `{other}`; this desktop opens `iframe` and `module`"));
             }
         }
         listed
@@ -180,25 +183,47 @@ mod tests {
             "framework": "iframe", "startingPage": "a b.html", "launchDefinition": { "pluginShortNameDefault": "Frame", "imageSrc": "i.png" },
             "defaultWindowStyle": { "width": 7, "height": 500 } } });
         write(&at("runtime/components/f/pluginDefinition.json"), &frame);
-        write(&at("pointers/org.frame.json"), &json!({ "identifier": "org.frame", "pluginLocation": "components/f",
-            "relativeTo": "$ZWE_zowe_runtimeDirectory" }));
-        write(&at("m/pluginDefinition.json"), &json!({ "identifier": "org.module", "webContent": { "framework": "module" } }));
-        write(&at("pointers/org.module.json"), &json!({ "identifier": "org.module", "pluginLocation": at("m") }));
-        write(&at("o/pluginDefinition.json"), &json!({ "identifier": "org.other", "webContent": { "framework": "angular2" } }));
-        write(&at("pointers/org.other.json"), &json!({ "identifier": "org.other", "pluginLocation": at("o") }));
-        write(&at("pointers/1.json"), &json!({ "identifier": "x", "pluginLocation": "a", "relativeTo": "$NOBODY" }));
+        write(
+            &at("pointers/org.frame.json"),
+            &json!({ "identifier": "org.frame", "pluginLocation": "components/f",
+            "relativeTo": "$ZWE_zowe_runtimeDirectory" }),
+        );
+        write(
+            &at("m/pluginDefinition.json"),
+            &json!({ "identifier": "org.module", "webContent": { "framework": "module" } }),
+        );
+        write(
+            &at("pointers/org.module.json"),
+            &json!({ "identifier": "org.module", "pluginLocation": at("m") }),
+        );
+        write(
+            &at("o/pluginDefinition.json"),
+            &json!({ "identifier": "org.other", "webContent": { "framework": "angular2" } }),
+        );
+        write(
+            &at("pointers/org.other.json"),
+            &json!({ "identifier": "org.other", "pluginLocation": at("o") }),
+        );
+        write(
+            &at("pointers/1.json"),
+            &json!({ "identifier": "x", "pluginLocation": "a", "relativeTo": "$NOBODY" }),
+        );
         write(&at("pointers/2.json"), &json!({ "identifier": "other", "pluginLocation": at("m") }));
         write(&at("pointers/3.json"), &json!([]));
         write(&at("pointers/4.json"), &json!({ "identifier": "x", "pluginLocation": at("none") }));
         let places = BTreeMap::from([("ZWE_zowe_runtimeDirectory".to_owned(), at("runtime"))]);
         let found = read(&at("pointers"), &places);
         let listed: Vec<_> = found.plugins.values().map(Plugin::listed).collect();
-        let kinds: Vec<_> = listed.iter().map(|one| (one["kind"].as_str().unwrap(), one["start"].as_str())).collect();
-        assert_eq!(kinds, [
-            ("frame", Some("plugins/org.frame/web/a%20b.html")),
-            ("module", Some("plugins/org.module/web/main.js")),
-            ("other", None),
-        ]);
+        let kinds: Vec<_> =
+            listed.iter().map(|one| (one["kind"].as_str().unwrap(), one["start"].as_str())).collect();
+        assert_eq!(
+            kinds,
+            [
+                ("frame", Some("plugins/org.frame/web/a%20b.html")),
+                ("module", Some("plugins/org.module/web/main.js")),
+                ("other", None),
+            ]
+        );
         assert_eq!((&listed[0]["width"], &listed[0]["height"]), (&json!(900), &json!(500)));
         assert_eq!(listed[0]["icon"], "plugins/org.frame/web/i.png");
         let said: Vec<_> = found.problems.iter().map(|problem| tender_http::chain(problem)).collect();

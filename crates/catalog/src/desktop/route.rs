@@ -34,9 +34,9 @@ pub(super) enum Unroutable {
 
 /// Understands a request.
 pub(super) fn route(method: &Method, path: &str) -> Result<Call, Unroutable> {
-    let below = BASES.iter().find_map(|base| {
-        path.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/'))
-    });
+    let below = BASES
+        .iter()
+        .find_map(|base| path.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/')));
     let below = below.ok_or(Unroutable::NoEndpoint)?;
     if below.is_empty() {
         return of(method, "GET, HEAD", Call::ToPage);

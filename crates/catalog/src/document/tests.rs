@@ -80,9 +80,12 @@ fn openapi_3_has_one_server_which_is_the_gateway() {
     });
     let done = rewritten(&document, &[("api/v1", "/sample")]);
     assert_eq!(done["servers"], json!([{ "url": "https://gw:7554/sample/api/v1" }]));
-    assert_eq!(done["paths"], json!({
-        "/pets/{id}": { "parameters": [], "get": {} }, "/half": { "post": { "tags": ["a"] } },
-    }));
+    assert_eq!(
+        done["paths"],
+        json!({
+            "/pets/{id}": { "parameters": [], "get": {} }, "/half": { "post": { "tags": ["a"] } },
+        })
+    );
     assert_eq!(done["info"]["title"], "Sample");
 }
 
@@ -138,7 +141,8 @@ fn what_is_no_document_is_refused_with_what_is_wrong() {
         ("{}", "no version"),
         ("{\"swagger\": \"2.0\", \"paths\": []}", "`paths` are a list"),
     ] {
-        let done = parse(bytes.as_bytes()).and_then(|document| rewrite(document, &context(&[("api/v1", "/")])));
+        let done =
+            parse(bytes.as_bytes()).and_then(|document| rewrite(document, &context(&[("api/v1", "/")])));
         let fault = done.expect_err(bytes.get(..40).unwrap_or(bytes));
         let said = tender_http::chain(&fault);
         assert!(said.contains(words), "{said}, not {words}");
@@ -157,12 +161,30 @@ fn service_without_a_document_has_one_with_links() {
 /// Any JSON, with the words of API documents where they matter.
 fn any_json() -> impl Strategy<Value = Value> {
     let key = prop_oneof![
-        Just("paths"), Just("swagger"), Just("openapi"), Just("servers"), Just("url"), Just("variables"),
-        Just("default"), Just("info"), Just("title"), Just("description"), Just("tags"), Just("get"), Just("post"),
-        Just("basePath"), Just("/a/{b}"), Just("/"), Just(""), Just("x-y"), Just("../..")
+        Just("paths"),
+        Just("swagger"),
+        Just("openapi"),
+        Just("servers"),
+        Just("url"),
+        Just("variables"),
+        Just("default"),
+        Just("info"),
+        Just("title"),
+        Just("description"),
+        Just("tags"),
+        Just("get"),
+        Just("post"),
+        Just("basePath"),
+        Just("/a/{b}"),
+        Just("/"),
+        Just(""),
+        Just("x-y"),
+        Just("../..")
     ];
     let leaf = prop_oneof![
-        Just(json!(null)), any::<bool>().prop_map(|it| json!(it)), any::<i64>().prop_map(|it| json!(it)),
+        Just(json!(null)),
+        any::<bool>().prop_map(|it| json!(it)),
+        any::<i64>().prop_map(|it| json!(it)),
         prop_oneof![Just("2.0"), Just("3.0.1"), Just("apimlHidden"), Just("/a"), Just("http://h/{a}")]
             .prop_map(|it| json!(it)),
         ".{0,6}".prop_map(|it| json!(it)),
@@ -170,8 +192,10 @@ fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(5, 64, 6, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
-            prop::collection::vec((key.clone(), inner), 0..6)
-                .prop_map(|members| members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
+            prop::collection::vec((key.clone(), inner), 0..6).prop_map(|members| members
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value))
+                .collect()),
         ]
     })
 }

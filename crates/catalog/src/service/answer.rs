@@ -37,7 +37,8 @@ pub(crate) fn written(asked: &HeaderMap, written: &Written) -> Response<Response
     let takes_gzip = asked.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let takes_gzip = takes_gzip.flat_map(|line| line.split(',')).any(|one| {
         let (name, weight) = one.split_once(';').unwrap_or((one, ""));
-        name.trim().eq_ignore_ascii_case("gzip") && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
+        name.trim().eq_ignore_ascii_case("gzip")
+            && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
     });
     // Another form of a document has another tag.
     let (tag, body) = if takes_gzip {
@@ -54,12 +55,7 @@ pub(crate) fn written(asked: &HeaderMap, written: &Written) -> Response<Response
 }
 
 /// Answers with one of some files.
-pub(crate) fn file(
-    files: &[Asset],
-    name: &str,
-    asked: &HeaderMap,
-    policy: &str,
-) -> Response<ResponseBody> {
+pub(crate) fn file(files: &[Asset], name: &str, asked: &HeaderMap, policy: &str) -> Response<ResponseBody> {
     match files.iter().find(|file| file.name == name) {
         Some(file) => file.answer(asked, policy),
         None => Message::no_endpoint(name).answer(StatusCode::NOT_FOUND),
@@ -90,5 +86,6 @@ pub(crate) fn foreign() -> Response<ResponseBody> {
 
 pub(super) fn no_service(id: &str) -> Response<ResponseBody> {
     let text = format!("There is no service `{id}`: none of this id is registered at discovery");
-    Message::error("ZWEAC706E", "org.zowe.apiml.apicatalog.serviceNotFound", text).answer(StatusCode::NOT_FOUND)
+    Message::error("ZWEAC706E", "org.zowe.apiml.apicatalog.serviceNotFound", text)
+        .answer(StatusCode::NOT_FOUND)
 }

@@ -42,7 +42,8 @@ impl Catalog {
                 found.headers_mut().insert(AGE, HeaderValue::from(document.age.as_secs()));
                 if let Some(failure) = document.stale {
                     let text = said(service, api, &failure);
-                    let text: String = text.chars().map(|it| if it == '"' || it == '\\' { '\'' } else { it }).collect();
+                    let text: String =
+                        text.chars().map(|it| if it == '"' || it == '\\' { '\'' } else { it }).collect();
                     if let Ok(value) = HeaderValue::from_str(&format!("111 apicatalog \"{text}\"")) {
                         found.headers_mut().insert(WARNING, value);
                     }
@@ -111,5 +112,6 @@ fn failed(service: &Service, api: Option<&Api>, failure: &Failure) -> Response<R
 fn no_such_api(service: &Service, name: &str) -> Response<ResponseBody> {
     let there: Vec<_> = service.apis.iter().map(|api| format!("`{}`", api.key())).collect();
     let text = format!("`{}` has no API `{name}`; it has {}", service.id, there.join(", "));
-    Message::error("ZWEAC103E", "org.zowe.apiml.apicatalog.apiDocNotFound", text).answer(StatusCode::NOT_FOUND)
+    Message::error("ZWEAC103E", "org.zowe.apiml.apicatalog.apiDocNotFound", text)
+        .answer(StatusCode::NOT_FOUND)
 }

@@ -42,9 +42,9 @@ pub(super) fn route(method: &Method, path: &str) -> Result<Call, Unroutable> {
     if path == "/" {
         return of(method, "GET, HEAD", Call::ToPage);
     }
-    let below = BASES.iter().find_map(|base| {
-        path.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/'))
-    });
+    let below = BASES
+        .iter()
+        .find_map(|base| path.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/')));
     let below = below.ok_or(Unroutable::NoEndpoint)?;
     match below {
         "" => return of(method, "GET, HEAD", Call::ToPage),
@@ -120,7 +120,9 @@ mod tests {
 
     #[test]
     fn paths_and_methods_of_nobody_are_told_apart() {
-        for path in ["/apicatalogue", "/apicatalog/other", "/containers", "/apicatalog/static/a/b", "/apicatalog/%ff"] {
+        for path in
+            ["/apicatalogue", "/apicatalog/other", "/containers", "/apicatalog/static/a/b", "/apicatalog/%ff"]
+        {
             assert_eq!(routed("GET", path), Err(Unroutable::NoEndpoint), "{path}");
         }
         assert_eq!(routed("GET", "/apicatalog/auth/login"), Err(Unroutable::NoMethod { allowed: "POST" }));

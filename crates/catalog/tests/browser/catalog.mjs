@@ -94,7 +94,7 @@ await run(
     },
     "trial goes over the gateway and shows the answer": async ({ page, screenshot }) => {
       const operation = page.locator("details.operation", { hasText: "/pets/{id}" });
-      await operation.getByLabel("id (path) *").fill("a b/../c");
+      await operation.getByLabel("id (path) *").fill("a b/c%d");
       await operation.getByLabel("verbose (query)").fill("1&2");
       await operation.getByLabel("X-Trace (header)").fill("trace-7");
       await operation.getByLabel("Body (application/json)").fill('{"name":"Rex"}');
@@ -102,7 +102,7 @@ await run(
       await operation.locator(".answer-status", { hasText: "200" }).waitFor();
       const answer = JSON.parse(await operation.locator(".answer-body").innerText());
       assert.equal(answer.method, "PUT");
-      assert.equal(answer.target, "/sample/api/pets/a%20b%2F..%2Fc?verbose=1%262");
+      assert.equal(answer.target, "/sample/api/pets/a%20b%2Fc%25d?verbose=1%262");
       assert.equal(answer.headers["x-trace"], "trace-7");
       assert.equal(answer.headers["content-type"], "application/json");
       assert.equal(answer.body, '{"name":"Rex"}');
@@ -129,7 +129,7 @@ await run(
       await page.goto(`${ROOT}#/service/broken`);
       const said = page.getByRole("alert");
       await said.getByText("404 Not Found").waitFor();
-      assert.match(await said.innerText(), /http:\/\/localhost:\d+\/broken\/docs answers 404 Not Found \(ZWEAC103E\)|ZWEAC103E/);
+      assert.match(await said.innerText(), /http:\/\/localhost:\d+\/broken\/docs answers 404 Not Found \(ZWEAC103E\)/);
       await screenshot("reason");
     },
     "pages fit small windows and both colour schemes": async ({ page, screenshot, accessible }) => {

@@ -5,6 +5,10 @@ import { BASE, assert, run, until } from "./browser.mjs";
 const ROOT = `${BASE}/zlux/ui/v1/`;
 const windowOf = (page, name) => page.getByRole("dialog", { name, exact: true });
 const box = (page, name) => windowOf(page, name).boundingBox();
+const openApp = async (page, name) => {
+  await page.getByRole("button", { name: "Applications" }).click();
+  await page.locator(".apps").getByRole("button", { name, exact: true }).click();
+};
 const close = (one, other) => Math.abs(one - other) <= 1;
 
 async function logIn(page) {
@@ -39,7 +43,7 @@ await run(
       await screenshot("framed");
     },
     "application that is a module is mounted, and ends with its window": async ({ page }) => {
-      await page.getByRole("button", { name: "Notes", exact: true }).click();
+      await openApp(page, "Notes");
       const notes = windowOf(page, "Notes");
       await notes.getByText("mounted org.notes").waitFor();
       await notes.getByRole("button", { name: "Rename" }).click();
@@ -80,6 +84,15 @@ await run(
       assert.ok(close((await box(page, "Notes")).width, after.width));
       await accessible("two windows");
     },
+    "applications are over the windows when they are asked for": async ({ page, accessible, screenshot }) => {
+      await page.getByRole("button", { name: "Applications" }).focus();
+      await page.keyboard.press("Enter");
+      assert.equal(await page.evaluate(() => document.activeElement.textContent), "API Catalog");
+      await screenshot("menu");
+      await accessible("applications over windows");
+      await page.keyboard.press("Escape");
+      assert.equal(await page.evaluate(() => document.activeElement.id), "menu");
+    },
     "window that is minimised is in the task bar": async ({ page }) => {
       await page.getByRole("button", { name: "Minimise API Catalog" }).click();
       await windowOf(page, "API Catalog").waitFor({ state: "hidden" });
@@ -108,13 +121,13 @@ await run(
     },
     "application that would lead elsewhere, or that nobody can run, says so": async ({ page }) => {
       await page.getByRole("button", { name: "Minimise API Catalog" }).click();
-      await page.locator(".apps").getByRole("button", { name: "Wanderer" }).click();
+      await openApp(page, "Wanderer");
       await windowOf(page, "Wanderer").getByRole("alert").getByText("neither on this server nor on the gateway").waitFor();
       await page.getByRole("button", { name: "Close Wanderer" }).click();
-      await page.locator(".apps").getByRole("button", { name: "Old" }).click();
+      await openApp(page, "Old");
       await windowOf(page, "Old").getByText("it is made for `angular2`").waitFor();
       await page.getByRole("button", { name: "Close Old" }).click();
-      await page.locator(".apps").getByRole("button", { name: "<img" }).click();
+      await openApp(page, "<img src=x onerror=alert(1)>");
       await page.getByRole("alert").getByText("could not be started").waitFor();
       assert.equal(await page.locator("#desk img[src=x]").count(), 0);
       await page.getByRole("button", { name: "Close <img src=x onerror=alert(1)>" }).click();

@@ -30,14 +30,18 @@ fn modules() -> &'static Path {
             npm.args(["install", "--silent", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund"]);
             npm.args(["--no-package-lock", "--prefix"]).arg(&prefix);
             let output = npm.arg(format!("--before={BEFORE}")).args(PACKAGES).output();
-            let output = output.unwrap_or_else(|fault| panic!("npm does not start (Debian package npm): {fault}"));
+            let output =
+                output.unwrap_or_else(|fault| panic!("npm does not start (Debian package npm): {fault}"));
             if output.status.success() {
                 std::fs::write(&done, "").unwrap();
                 return modules;
             }
             said = text(&output);
         }
-        panic!("npm did not give {} in {ATTEMPTS} attempts; this test needs them: {said}", PACKAGES.join(" "));
+        panic!(
+            "npm did not give {} in {ATTEMPTS} attempts; this test needs them: {said}",
+            PACKAGES.join(" ")
+        );
     })
 }
 
@@ -47,7 +51,8 @@ fn text(output: &Output) -> String {
 
 /// Runs a script of `tests/browser` against what is at `base`, and wants every step of it to be well.
 pub(crate) async fn run(script: &str, base: String) {
-    let chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].iter().find(|path| Path::new(path).exists());
+    let chromium =
+        ["/usr/bin/chromium", "/usr/bin/chromium-browser"].iter().find(|path| Path::new(path).exists());
     let chromium = chromium.expect("this test needs a browser: Debian package chromium");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser").join(script);
     let output = tokio::task::spawn_blocking(move || {

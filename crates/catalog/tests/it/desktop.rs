@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-
 use serde_json::{Value, json};
 use tender_catalog::{Desktop, DesktopSettings};
 use tender_certificate::tls::Roots;
@@ -82,7 +81,10 @@ export function mount(element, context) {
 #[tokio::test]
 async fn applications_are_listed_to_everybody_and_their_files_to_users() {
     let (world, plugins) = (World::new(SAMPLE).await, Plugins::new());
-    plugins.add(&framed("org.a", "A", &json!({})), &[("index.html", "<p style='color:red'>page"), ("images/icon.svg", ICON)]);
+    plugins.add(
+        &framed("org.a", "A", &json!({})),
+        &[("index.html", "<p style='color:red'>page"), ("images/icon.svg", ICON)],
+    );
     plugins.point("org.broken", &json!({ "identifier": "org.broken", "pluginLocation": "/nowhere" }));
     fs::write(plugins.0.path().join("key"), "secret").unwrap();
     std::os::unix::fs::symlink("../../../key", plugins.0.path().join("pluginDirs/org.a/web/out")).unwrap();
@@ -98,10 +100,19 @@ async fn applications_are_listed_to_everybody_and_their_files_to_users() {
     curl(&[&page]).await.is(401, "ZWEAS105E");
     let found = curl(&[&user[..], &[&page]].concat()).await;
     let policy = found.is(200, "text/html").header("content-security-policy").unwrap().to_owned();
-    assert!(policy.contains(&format!("frame-src 'self' http://localhost:{}", world.gateway_at.port)), "{policy}");
-    for path in ["../pluginDefinition.json", "%2e%2e/pluginDefinition.json", "..%2f..%2f..%2fkey", "out", "images", "none",
-        "%2fetc%2fpasswd"]
-    {
+    assert!(
+        policy.contains(&format!("frame-src 'self' http://localhost:{}", world.gateway_at.port)),
+        "{policy}"
+    );
+    for path in [
+        "../pluginDefinition.json",
+        "%2e%2e/pluginDefinition.json",
+        "..%2f..%2f..%2fkey",
+        "out",
+        "images",
+        "none",
+        "%2fetc%2fpasswd",
+    ] {
         let address = url(&format!("/plugins/org.a/web/{path}"));
         let answer = curl(&[&user[..], &[&address]].concat()).await;
         assert!(answer.status == 404 && !answer.body.contains("secret"), "{path}: {answer:?}");
@@ -109,7 +120,9 @@ async fn applications_are_listed_to_everybody_and_their_files_to_users() {
     curl(&[&user[..], &[&url("/plugins/org.nobody/web/index.html")]].concat()).await.is(404, "org.nobody");
     curl(&[&url("/ZLUX/plugins/org.a/web/index.html"), "-u", "user:user"]).await.is(200, "page");
     let open = plugins.serve(&world, true);
-    curl(&[&format!("http://localhost:{}/plugins/org.a/web/images/icon.svg", open.port)]).await.is(200, "image/svg+xml");
+    curl(&[&format!("http://localhost:{}/plugins/org.a/web/images/icon.svg", open.port)])
+        .await
+        .is(200, "image/svg+xml");
     curl(&[&format!("http://localhost:{}/zlux", open.port)]).await.is(302, "location: /zlux/");
     curl(&[&format!("http://localhost:{}/application/health", open.port)]).await.is(200, "UP");
 }
@@ -124,13 +137,17 @@ async fn windows_are_opened_moved_minimised_and_found_again() {
     );
     let icon = ("images/icon.svg", ICON);
     plugins.add(&framed("org.catalog", "API Catalog", &json!({})), &[("index.html", &page), icon]);
-    plugins.add(&framed("org.notes", "Notes", &json!({ "framework": "module" })), &[("main.js", NOTES), icon]);
+    plugins
+        .add(&framed("org.notes", "Notes", &json!({ "framework": "module" })), &[("main.js", NOTES), icon]);
     plugins.add(&framed("org.old", "Old", &json!({ "framework": "angular2" })), &[icon]);
     let elsewhere = json!({ "startingPage": "https://elsewhere.example.com/" });
     plugins.add(&framed("org.wanderer", "Wanderer", &elsewhere), &[icon]);
     let hostile = json!({ "framework": "module", "entry": "../../nothing.js" });
     plugins.add(&framed("org.img", "<img src=x onerror=alert(1)>", &hostile), &[icon]);
-    plugins.point("org.lost", &json!({ "identifier": "org.lost", "pluginLocation": "x", "relativeTo": "$NOBODY" }));
+    plugins.point(
+        "org.lost",
+        &json!({ "identifier": "org.lost", "pluginLocation": "x", "relativeTo": "$NOBODY" }),
+    );
     let desktop = plugins.serve(&world, false);
     let definition = DEFINITION.replace("PORT", &desktop.port.to_string());
     world.define("desktop", &definition).await;
@@ -147,4 +164,3 @@ services:
       - {gatewayUrl: ui/v1, serviceRelativeUrl: ''}
       - {gatewayUrl: api/v1, serviceRelativeUrl: ''}
 ";
-

@@ -143,7 +143,11 @@ async fn certificate_that_is_not_trusted_is_named() {
     let text = SAMPLE.replace("http://localhost:SERVICE", &format!("https://localhost:{}", service.port));
     let world = World::new(&text).await;
     let answer = world.get("/apidoc/sample").await;
-    answer.is(502, "ZWEAC105W").is(502, "payroll of the test").is(502, "not for localhost").is(502, "valid until");
+    answer
+        .is(502, "ZWEAC105W")
+        .is(502, "payroll of the test")
+        .is(502, "not for localhost")
+        .is(502, "valid until");
     let plain = World::new(&SAMPLE.replace("http://localhost:SERVICE", "https://localhost:SERVICE")).await;
     plain.get("/apidoc/sample").await.is(502, "does a TLS server listen there?");
 }

@@ -50,7 +50,9 @@ async fn tiles_and_services_are_as_the_reference_has_them() {
 #[tokio::test]
 async fn both_forms_of_paths_lead_to_the_catalog_and_old_ones_to_its_page() {
     let world = World::new(SAMPLE).await;
-    for path in ["/apicatalog/api/v1/containers", "/api/v1/apicatalog/containers", "/apicatalog/ui/v1/containers"] {
+    for path in
+        ["/apicatalog/api/v1/containers", "/api/v1/apicatalog/containers", "/apicatalog/ui/v1/containers"]
+    {
         curl(&["-u", "user:user", &world.on_gateway(path)]).await.is(200, "samples");
     }
     for path in ["/apicatalog/ui/v1/", "/ui/v1/apicatalog/", "/apicatalog/ui/v1/index.html"] {
@@ -144,7 +146,8 @@ async fn thousand_services_are_written_once_and_not_sent_again() {
 async fn static_definitions_are_read_again_when_the_catalog_is_asked_to() {
     let world = World::new(SAMPLE).await;
     let file = world.directory.path().join("definitions/late.yml");
-    std::fs::write(file, SAMPLE.replace("SERVICE", "1").replace("serviceId: sample", "serviceId: late")).unwrap();
+    std::fs::write(file, SAMPLE.replace("SERVICE", "1").replace("serviceId: sample", "serviceId: late"))
+        .unwrap();
     let asked = ["-X", "POST", "-u", "user:user"];
     let answer = world.direct("/apicatalog/static-api/refresh", &asked).await;
     answer.is(200, "\"errors\"").is(200, "late");
@@ -158,7 +161,9 @@ async fn static_definitions_are_read_again_when_the_catalog_is_asked_to() {
 #[tokio::test]
 async fn every_answer_says_what_browsers_may_do_with_it() {
     let world = World::new(SAMPLE).await;
-    for path in ["/apicatalog/", "/apicatalog/static/catalog.js", "/apicatalog/containers", "/apicatalog/x", "/y"] {
+    for path in
+        ["/apicatalog/", "/apicatalog/static/catalog.js", "/apicatalog/containers", "/apicatalog/x", "/y"]
+    {
         let answer = world.direct(path, &[]).await;
         let policy = answer.header("content-security-policy").unwrap_or_default();
         assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{path}: {policy}");

@@ -11,7 +11,7 @@ use tender_catalog::{Catalog, Outward, Settings};
 use tender_certificate::tls::{Roots, VerifyMode, client_config};
 use tender_gateway::auth::provider::Dummy;
 use tender_gateway::auth::{AuthSettings, Revocations, SigningKey};
-use tender_gateway::{Fetcher, FetcherSettings, Follower, Gateway, UpstreamSettings};
+use tender_gateway::{Fetcher, FetcherSettings, Gateway, UpstreamSettings};
 use tender_http::hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use tender_http::hyper::{Request, Response, StatusCode};
 use tender_http::{Handler, Peer, RequestBody, ResponseBody, Server, Settings as ServerSettings, Transport};
@@ -67,7 +67,11 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn json(body: impl Into<Vec<u8>>) -> Self {
-        Self { status: 200, headers: vec![("content-type", "application/json".to_owned())], body: body.into() }
+        Self {
+            status: 200,
+            headers: vec![("content-type", "application/json".to_owned())],
+            body: body.into(),
+        }
     }
 
     pub(crate) fn status(status: u16) -> Self {
@@ -107,7 +111,8 @@ impl Handler for Service {
             .iter()
             .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()))
             .collect();
-        let body = body.read().await.map(|body| String::from_utf8_lossy(&body).into_owned()).unwrap_or_default();
+        let body =
+            body.read().await.map(|body| String::from_utf8_lossy(&body).into_owned()).unwrap_or_default();
         let said = serde_json::json!({
             "method": head.method.as_str(), "target": head.uri.to_string(), "headers": headers, "body": body,
         });
@@ -153,7 +158,8 @@ impl World {
         let gateway = Gateway::new(gateway_settings(&tls));
         let gateway_at = serve(gateway.clone());
         let address = |port: u16| format!("http://localhost:{port}");
-        let discovery_url: tender_http::hyper::Uri = format!("{}/eureka", address(discovery_at.port)).parse().unwrap();
+        let discovery_url: tender_http::hyper::Uri =
+            format!("{}/eureka", address(discovery_at.port)).parse().unwrap();
         let catalog = Catalog::new(Settings {
             outward: outward(Roots::of(Vec::new())),
             gateways: vec![address(gateway_at.port).parse().unwrap()],

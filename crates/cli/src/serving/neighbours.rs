@@ -23,7 +23,10 @@ pub(crate) fn discovery(
         Some(set) => (set.text.split(',').map(|text| text.trim().to_owned()).collect(), set.name),
         None => {
             let port = environment.text(DISCOVERY_PORT).unwrap_or_else(|| "7553".to_owned());
-            (vec![format!("{}://{}:{port}/eureka", scheme(serving), serving.host)], DISCOVERY_PORT[0].to_owned())
+            (
+                vec![format!("{}://{}:{port}/eureka", scheme(serving), serving.host)],
+                DISCOVERY_PORT[0].to_owned(),
+            )
         }
     };
     let wanted = "address of discovery, such as https://localhost:7553/eureka";
@@ -56,7 +59,9 @@ pub(crate) fn public(
     let wanted = "address of the gateway as users reach it, such as https://gateway.example.com";
     let (text, from) = match (given, environment.set(EXTERNAL_DOMAIN), environment.text(EXTERNAL_PORT)) {
         (Some(given), ..) => (given.to_owned(), "--public".to_owned()),
-        (None, Some(domain), Some(port)) => (format!("{}://{}:{port}", scheme(serving), domain.text), domain.name),
+        (None, Some(domain), Some(port)) => {
+            (format!("{}://{}:{port}", scheme(serving), domain.text), domain.name)
+        }
         _ => (gateways.first().map(Uri::to_string).unwrap_or_default(), "--gateway".to_owned()),
     };
     address(text, &from, wanted).map(|uri| uri.to_string().trim_end_matches('/').to_owned())
@@ -124,7 +129,8 @@ mod tests {
 
     #[test]
     fn address_that_is_none_is_named_with_where_it_comes_from() {
-        let error = with(&[], |environment| gateways(&["gateway".to_owned()], &serving(), environment)).unwrap_err();
+        let error =
+            with(&[], |environment| gateways(&["gateway".to_owned()], &serving(), environment)).unwrap_err();
         let said = "`gateway` of --gateway is no address of a gateway, such as https://localhost:7554";
         assert_eq!(error.to_string(), said);
     }

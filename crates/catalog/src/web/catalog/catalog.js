@@ -20,11 +20,12 @@ async function start() {
     main.focus();
   });
   window.addEventListener("hashchange", () => show(true));
-  await enter();
+  // A page in a frame leaves the focus where it is until somebody turns to it.
+  await enter(false);
 }
 
 /** Finds out who looks, and shows what he may see. */
-async function enter() {
+async function enter(isAsked = true) {
   try {
     session = await askJson("session", { cache: "no-store" });
   } catch (error) {
@@ -36,7 +37,7 @@ async function enter() {
     ? "Discovery does not answer at the moment: this is what was known last."
     : "";
   greet();
-  if (session.user || session.isOpen) await show(true);
+  if (session.user || session.isOpen) await show(isAsked);
   else logIn();
 }
 
@@ -60,7 +61,7 @@ function logIn() {
   view.abort();
   view = new AbortController();
   document.title = "Log in – API Catalog";
-  main.replaceChildren(loginForm("API Catalog", enter));
+  main.replaceChildren(loginForm("API Catalog", () => enter()));
 }
 
 /** Shows what the address names. */
@@ -98,7 +99,7 @@ function fail(place, error) {
   place.replaceChildren(
     element("h1", { tabindex: -1 }, "This could not be shown"),
     element("div", { role: "alert" }, messages.map((message) => element("p", { class: "fault" }, message))),
-    element("button", { type: "button", onclick: enter }, "Try again"),
+    element("button", { type: "button", onclick: () => enter() }, "Try again"),
   );
 }
 

@@ -58,6 +58,7 @@ export async function showTiles(context) {
     if (found === tag || signal.aborted) return;
     tag = found;
     const tiles = answer.status === 204 ? [] : await answer.json();
+    tiles.sort((one, other) => one.title.localeCompare(other.title, undefined, { numeric: true }));
     if (signal.aborted) return;
     cards = tiles.map(card);
     list.replaceChildren(...cards.map((one) => one.item));

@@ -11,6 +11,7 @@ const desk = document.getElementById("desk");
 const tasks = document.getElementById("tasks");
 const who = document.getElementById("who");
 const said = document.getElementById("said");
+const menu = document.getElementById("menu");
 
 let session = {};
 let apps = [];
@@ -20,6 +21,7 @@ let windows = [];
 async function enter() {
   for (const one of windows) one.element.remove();
   windows = [];
+  menu.hidden = true;
   try {
     session = await askJson("session", { cache: "no-store" });
     greet();
@@ -56,10 +58,11 @@ async function begin() {
   const list = await askJson("plugins");
   apps = (list?.pluginDefinitions ?? []).filter((one) => one.pluginType === undefined || one.pluginType === null || one.pluginType === "application");
   const problems = list?.problems ?? [];
+  menu.hidden = false;
   desk.replaceChildren(
     element(
       "section",
-      { "aria-labelledby": "apps-title" },
+      { "aria-labelledby": "apps-title", id: "apps" },
       element("h2", { id: "apps-title" }, "Applications"),
       apps.length === 0 ? element("p", {}, "No component has registered an application yet.") : "",
       element("ul", { class: "apps" }, apps.map((app) => element("li", {}, appButton(app)))),
@@ -84,8 +87,16 @@ function appButton(app) {
   );
 }
 
+/** Shows applications over the windows, or behind them again. */
+function raise(isRaised) {
+  document.getElementById("apps")?.classList.toggle("raised", isRaised);
+  menu.setAttribute("aria-expanded", String(isRaised));
+  if (isRaised) document.querySelector("#apps button")?.focus();
+}
+
 /** Opens an application, or shows the window of one that has only one. */
 function open(app) {
+  raise(false);
   const known = windows.find((one) => one.app.identifier === app.identifier);
   if (known && app.isSingle) {
     known.raise();
@@ -165,6 +176,17 @@ function announce(text) {
   said.textContent = text;
 }
 
+menu.addEventListener("click", () => raise(menu.getAttribute("aria-expanded") !== "true"));
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && menu.getAttribute("aria-expanded") === "true") {
+    raise(false);
+    menu.focus();
+  }
+});
+document.addEventListener("pointerdown", (event) => {
+  const isInside = event.target instanceof Element && event.target.closest("#apps, #menu");
+  if (!isInside) raise(false);
+});
 document.getElementById("skip").addEventListener("click", (event) => {
   event.preventDefault();
   (windows.at(-1)?.handle ?? desk).focus();

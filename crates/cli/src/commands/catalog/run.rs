@@ -111,7 +111,8 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
     let trust = |fault: tender_certificate::tls::TlsError| {
         NAMED.told("ZWEAM400E", ReturnCode::Refused, "failed to set up TLS for", None, fault)
     };
-    let client = client_config(outward.mode, outward.roots.clone(), outward.identity.as_ref()).map_err(trust)?;
+    let client =
+        client_config(outward.mode, outward.roots.clone(), outward.identity.as_ref()).map_err(trust)?;
     let catalog = Catalog::new(Settings {
         outward,
         gateways: plan.gateways,
