@@ -126,15 +126,11 @@ impl Desktop {
         }))
     }
 
-    async fn found(&self) -> Found {
-        let (directory, places) = (self.0.settings.plugins.clone(), self.0.settings.places.clone());
-        let read = tokio::task::spawn_blocking(move || plugin::read(&directory, &places));
-        read.await.unwrap_or_default()
-    }
-
     /// Lists applications; what is wrong with others is told to users alone, because it names paths.
     async fn list(&self, is_user: bool) -> Response<ResponseBody> {
-        let Found { plugins, problems } = self.found().await;
+        let (directory, places) = (self.0.settings.plugins.clone(), self.0.settings.places.clone());
+        let read = tokio::task::spawn_blocking(move || plugin::read(&directory, &places));
+        let Found { plugins, problems } = read.await.unwrap_or_default();
         let definitions: Vec<Value> = plugins.values().map(Plugin::listed).collect();
         let mut list = json!({ "pluginDefinitions": definitions });
         if is_user {
@@ -144,14 +140,17 @@ impl Desktop {
     }
 
     async fn file(&self, id: &str, path: String, headers: &HeaderMap) -> Response<ResponseBody> {
-        let Found { plugins, .. } = self.found().await;
-        let Some(plugin) = plugins.get(id) else {
+        let (directory, places) = (self.0.settings.plugins.clone(), self.0.settings.places.clone());
+        let (name, relative) = (id.to_owned(), path.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let plugin = plugin::named(&directory, &name, &places)?;
+            Some(files::read(&plugin.web, &relative))
+        });
+        let Some(read) = read.await.unwrap_or_default() else {
             return Message::not_found(format!("No plugin `{id}` is registered"))
                 .answer(StatusCode::NOT_FOUND);
         };
-        let (web, name) = (plugin.web.clone(), path.clone());
-        let read = tokio::task::spawn_blocking(move || files::read(&web, &name)).await;
-        match read.unwrap_or(Err(FileError::NotThere)) {
+        match read {
             Ok((bytes, tag)) => {
                 let answer = page::tagged(headers, &tag, page::content_type(&path), bytes.into());
                 page::guarded(answer, &self.0.plugin_policy)

@@ -136,8 +136,16 @@ impl Fetcher {
     async fn explained(&self, address: String, uri: &Uri, source: Silence) -> Failure {
         let is_tls = uri.scheme_str() == Some("https") && matches!(source, Silence::Unreachable(_));
         let (Some(host), true) = (uri.host(), is_tls) else { return Failure::Silent { address, source } };
+        // Whom requests are not sent to is not looked at either.
+        let may_look = match tokio::net::lookup_host((bare(host), port(uri))).await {
+            Ok(mut found) => found.all(|address| may_be_asked(address.ip())),
+            Err(_) => false,
+        };
+        if !may_look {
+            return Failure::Silent { address, source };
+        }
         let timeout_ms = u64::try_from(self.outward.timeout.as_millis()).unwrap_or(u64::MAX);
-        let target = ServiceTarget { host: host.to_owned(), port: port(uri), timeout_ms };
+        let target = ServiceTarget { host: bare(host).to_owned(), port: port(uri), timeout_ms };
         let Outward { mode, roots, identity, .. } = self.outward.clone();
         let look = move || verify_service(&target, mode, &roots, identity.as_ref(), Timestamp::now());
         match tokio::task::spawn_blocking(look).await {
@@ -187,8 +195,7 @@ fn check(address: &str, instances: &[Instance]) -> Result<Uri, Failure> {
     if !matches!(uri.scheme_str(), Some("http" | "https")) || has_user {
         return Err(none());
     }
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    if bare.parse().is_ok_and(|address| !may_be_asked(address)) {
+    if bare(host).parse().is_ok_and(|address| !may_be_asked(address)) {
         return Err(Failure::Forbidden { address: address.to_owned() });
     }
     if instances.iter().any(|one| is_at(one, host, port(&uri))) {
@@ -208,6 +215,11 @@ fn is_at(instance: &Instance, host: &str, port: u16) -> bool {
         page.is_some_and(|page| page.host().is_some_and(is_host) && self::port(&page) == port)
     };
     is_host(&instance.host) && (instance.port == port || pages.into_iter().flatten().any(is_of_page))
+}
+
+/// Returns a host without the brackets of an address.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 fn port(uri: &Uri) -> u16 {

@@ -44,6 +44,8 @@ pub(crate) enum Denied {
     Nobody,
     /// The gateway does not accept what he says.
     Refused,
+    /// The gateway lets nobody log in.
+    NobodyLogsIn,
     /// The gateway does not answer.
     NoGateway { reason: String },
 }
@@ -81,6 +83,7 @@ impl Sessions {
             (status, _) if status.is_server_error() => {
                 return Err(Denied::NoGateway { reason: format!("it answers {status}") });
             }
+            (status, _) if is_no_endpoint(status) => return Err(Denied::NobodyLogsIn),
             _ => return Err(Denied::Refused),
         };
         self.remember(key, user.clone());
@@ -220,12 +223,14 @@ impl Given {
     }
 }
 
+/// Says whether a gateway has no calls about logging in.
+fn is_no_endpoint(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
+}
+
 fn handed_back(told: Told) -> Response<ResponseBody> {
-    let is_none = matches!(told.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED);
-    if is_none {
-        let text = "The gateway lets nobody log in: it has no provider that checks passwords (`tender gateway run --provider`); \
-                    the catalog and the desktop can be opened to everybody with `--open`";
-        return unavailable("ZWEAS104E", "org.zowe.apiml.security.serviceUnavailable", text);
+    if is_no_endpoint(told.status) {
+        return answer(&Denied::NobodyLogsIn);
     }
     let mut answer = Response::new(ResponseBody::from(told.body));
     *answer.status_mut() = told.status;
@@ -252,6 +257,12 @@ pub(crate) fn answer(denied: &Denied) -> Response<ResponseBody> {
             "The gateway does not accept this token or password; log in again",
         )
         .answer(StatusCode::UNAUTHORIZED),
+        Denied::NobodyLogsIn => unavailable(
+            "ZWEAS104E",
+            "org.zowe.apiml.security.serviceUnavailable",
+            "The gateway lets nobody log in: nothing that checks passwords is configured there (`tender gateway run --provider`); \
+             `--open` lets everybody in here",
+        ),
         Denied::NoGateway { reason } => {
             let text = format!("The gateway cannot be asked who this is: {reason}");
             unavailable("ZWEAS103E", "org.zowe.apiml.security.gatewayNotAvailable", &text)

@@ -91,6 +91,15 @@ pub(super) fn read(directory: &Path, places: &BTreeMap<String, PathBuf>) -> Foun
     found
 }
 
+/// Reads one plugin: the launcher calls a pointer as its plugin, others may call it as they like.
+pub(super) fn named(directory: &Path, id: &str, places: &BTreeMap<String, PathBuf>) -> Option<Plugin> {
+    let is_name = !id.is_empty() && !id.starts_with('.') && !id.contains(['/', '\0']);
+    let usual =
+        || plugin(&directory.join(format!("{id}.json")), places).ok().filter(|one| one.identifier == id);
+    let usual = is_name.then(usual).flatten();
+    usual.or_else(|| read(directory, places).plugins.remove(id))
+}
+
 fn plugin(path: &Path, places: &BTreeMap<String, PathBuf>) -> Result<Plugin, PluginError> {
     let pointer: Pointer = json_of(path)?;
     let location = match &pointer.relative_to {
@@ -232,5 +241,12 @@ mod tests {
             assert!(text.contains(words), "{text}");
         }
         assert!(read(&at("nothing"), &places).problems.is_empty());
+        assert_eq!(named(&at("pointers"), "org.frame", &places).unwrap().web, at("runtime/components/f/web"));
+        for id in ["../m/pluginDefinition", "1", "2", "", "org.nobody", "a\0"] {
+            assert!(named(&at("pointers"), id, &places).is_none(), "{id}");
+        }
+        write(&at("pointers/by-hand.json"), &json!({ "identifier": "org.hand", "pluginLocation": at("h") }));
+        write(&at("h/pluginDefinition.json"), &json!({ "identifier": "org.hand" }));
+        assert!(named(&at("pointers"), "org.hand", &places).is_some());
     }
 }

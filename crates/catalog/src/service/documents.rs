@@ -83,7 +83,7 @@ impl Catalog {
         let is_late = tokio::time::timeout(TILE_WAITS, all).await.is_err();
         if is_late {
             for service in tile.services.iter_mut().filter(|one| one.api_doc.is_none()) {
-                let text = || "The document was not there in time; it is being fetched".to_owned();
+                let text = || "The API document was not there in time; ask for it alone".to_owned();
                 service.api_doc_error_message.get_or_insert_with(text);
             }
         }

@@ -63,7 +63,6 @@ pub(crate) async fn run(script: &str, base: String) {
     });
     let output = output.await.unwrap();
     assert!(output.status.success(), "{}", text(&output));
-    print!("{}", text(&output));
 }
 
 /// An API document with everything that pages show.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use crate::world::{SAMPLE, World, curl};
+use crate::world::{LogIn, SAMPLE, World, curl};
 
 #[tokio::test]
 async fn tiles_and_services_are_as_the_reference_has_them() {
@@ -109,7 +109,13 @@ async fn gateway_that_is_away_is_named_and_an_open_catalog_needs_none() {
     let answer = world.direct("/apicatalog/containers", &["-u", "user:user"]).await;
     let body = answer.is(503, "ZWEAS103E").body.clone();
     assert!(body.contains("http://localhost:") && body.contains("cannot be reached"), "{body}");
-    let open = World::with(SAMPLE, true).await;
+    let nobody = World::with(SAMPLE, LogIn::Nobody).await;
+    let login = ["-d", r#"{"username":"user","password":"user"}"#];
+    for (path, more) in [("/apicatalog/containers", &["-u", "user:user"]), ("/apicatalog/auth/login", &login)]
+    {
+        nobody.direct(path, more).await.is(503, "ZWEAS104E").is(503, "--provider");
+    }
+    let open = World::with(SAMPLE, LogIn::Open).await;
     open.direct("/apicatalog/containers", &[]).await.is(200, "samples");
     open.direct("/apicatalog/session", &[]).await.is(200, "\"isOpen\":true");
 }

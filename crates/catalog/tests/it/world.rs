@@ -122,6 +122,15 @@ impl Handler for Service {
     }
 }
 
+/// Who logs in at the gateway, and whether the catalog wants it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogIn {
+    Users,
+    Nobody,
+    /// Nobody, and the catalog is open.
+    Open,
+}
+
 /// Everything that stands between a user and a service.
 pub(crate) struct World {
     pub(crate) directory: tempfile::TempDir,
@@ -139,10 +148,10 @@ pub(crate) struct World {
 impl World {
     /// Starts everything; `more` are static definitions beside that of the catalog, `SERVICE` in them is the service.
     pub(crate) async fn new(more: &str) -> Self {
-        Self::with(more, false).await
+        Self::with(more, LogIn::Users).await
     }
 
-    pub(crate) async fn with(more: &str, is_open: bool) -> Self {
+    pub(crate) async fn with(more: &str, log_in: LogIn) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let service = Service::default();
         let service_at = serve(service.clone());
@@ -155,7 +164,7 @@ impl World {
         });
         let discovery_at = serve(discovery.clone());
         let tls = client_config(VerifyMode::Strict, Roots::of(Vec::new()), None).unwrap();
-        let gateway = Gateway::new(gateway_settings(&tls));
+        let gateway = Gateway::new(gateway_settings(&tls, log_in));
         let gateway_at = serve(gateway.clone());
         let address = |port: u16| format!("http://localhost:{port}");
         let discovery_url: tender_http::hyper::Uri =
@@ -165,7 +174,7 @@ impl World {
             gateways: vec![address(gateway_at.port).parse().unwrap()],
             public: address(gateway_at.port),
             discovery: vec![discovery_url.clone()],
-            is_open,
+            is_open: log_in == LogIn::Open,
             events: Arc::new(|_| {}),
         })
         .unwrap();
@@ -239,9 +248,9 @@ pub(crate) fn outward(roots: Roots) -> Outward {
     Outward { mode: VerifyMode::Strict, roots, identity: None, timeout: Duration::from_secs(20) }
 }
 
-fn gateway_settings(tls: &rustls::ClientConfig) -> tender_gateway::Settings {
+fn gateway_settings(tls: &rustls::ClientConfig, log_in: LogIn) -> tender_gateway::Settings {
     let mut settings = tender_gateway::Settings::new(UpstreamSettings::new(Arc::new(tls.clone())));
-    settings.auth = Some(AuthSettings {
+    settings.auth = (log_in == LogIn::Users).then(|| AuthSettings {
         provider: Arc::new(Dummy),
         key: Arc::new(SigningKey::generate()),
         revocations: Arc::new(Revocations::new(None)),
