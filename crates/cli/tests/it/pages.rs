@@ -68,15 +68,18 @@ fn launcher_runs_catalog_and_desktop_and_users_reach_them_through_the_gateway() 
     let tiles = asked("/apicatalog/api/v1/containers");
     let tile = tiles.as_array().unwrap().iter().find(|tile| tile["id"] == "apimediationlayer").unwrap();
     assert_eq!((&tile["status"], &tile["services"][0]["serviceId"]), (&json!("UP"), &json!("apicatalog")));
-    assert_eq!(tile["services"][0]["homePageUrl"], json!(format!("{base}/apicatalog/ui/v1/")));
+    // As `zowe.externalDomains` has it, which is the name of this machine.
+    let page = tile["services"][0]["homePageUrl"].as_str().unwrap();
+    let public = page.strip_suffix("/apicatalog/ui/v1/").unwrap();
+    assert!(public.starts_with("https://") && public.ends_with(&format!(":{}", ports + 1)), "{page}");
     // The catalog reads its own document over TLS, as it does those of others.
     let document = asked("/apicatalog/api/v1/apidoc/apicatalog");
-    assert_eq!(document["servers"][0]["url"], json!(format!("{base}/apicatalog/api/v1")), "{document}");
+    assert_eq!(document["servers"][0]["url"], json!(format!("{public}/apicatalog/api/v1")), "{document}");
     let listed = asked("/zlux/ui/v1/plugins");
     let plugin = &listed["pluginDefinitions"][0];
     assert_eq!((&plugin["identifier"], &listed["problems"]), (&json!("org.tender.api-catalog"), &json!([])));
     let page = asked(&format!("/zlux/ui/v1/{}", plugin["start"].as_str().unwrap()));
-    assert!(page.as_str().unwrap().contains(&format!("{base}/apicatalog/ui/v1/")), "{page}");
+    assert!(page.as_str().unwrap().contains(&format!("{public}/apicatalog/ui/v1/")), "{page}");
     asked(&format!("/zlux/ui/v1/{}", plugin["icon"].as_str().unwrap()));
     here.tender("stop").ends(0);
 }
