@@ -32,6 +32,11 @@ pub(crate) struct Snippet {
 }
 
 impl Api {
+    /// Makes one that says nothing but where it is.
+    pub(crate) fn of_gateway_url(gateway_url: &str) -> Self {
+        api(&BTreeMap::from([("gatewayUrl", gateway_url)]))
+    }
+
     /// Returns its name among the APIs of its service: `{apiId} v{version}`.
     pub(crate) fn key(&self) -> String {
         format!("{} {}", self.id, self.label())

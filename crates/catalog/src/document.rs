@@ -29,23 +29,94 @@ const UNREACHABLE: &str = "x-tender-unreachable";
 
 /// Says why something is no API document.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Unusable {
+pub enum Unusable {
+    /// There is nothing.
     #[error("it is empty")]
     Empty,
+    /// Bytes that are no letters.
     #[error("it is no text in UTF-8: byte {at} fits nowhere")]
-    NoText { at: usize },
+    NoText {
+        /// Which byte.
+        at: usize,
+    },
+    /// A page for people.
     #[error("it is an HTML page, perhaps one to log in at, and no API document")]
     Page,
+    /// It looks like JSON.
     #[error("it is no JSON")]
     Json(#[source] serde_json::Error),
+    /// It does not look like JSON.
     #[error("it is neither JSON nor YAML")]
     Yaml(#[source] Box<serde_saphyr::Error>),
+    /// It is read, and something else.
     #[error("it is {found}, where an object with `swagger` or `openapi` should be")]
-    NoObject { found: &'static str },
+    NoObject {
+        /// What it is.
+        found: &'static str,
+    },
+    /// Its version is missing, or one that nobody reads here.
     #[error("it has neither `swagger: \"2.0\"` nor `openapi: \"3.…\"`; {said}")]
-    Version { said: String },
+    Version {
+        /// What it says.
+        said: String,
+    },
+    /// Its paths are none.
     #[error("its `paths` are {found}, and should be an object")]
-    Paths { found: &'static str },
+    Paths {
+        /// What they are.
+        found: &'static str,
+    },
+}
+
+/// What the catalog makes of an API document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Made {
+    /// The document with addresses on the gateway.
+    pub document: Value,
+    /// What stands before its paths, such as `https://gateway:7554/service/api/v1`.
+    pub base: String,
+    /// Operations that users see.
+    pub operations: usize,
+    /// Paths of the service that no route leads to.
+    pub unreachable: Vec<String>,
+}
+
+/// Does with a document what the catalog does with those of services.
+///
+/// `routes` are parts of the gateway's paths, such as `api/v1`, each with the path of the service that it leads to; the
+/// first is the API's own. `gateway` is its address.
+///
+/// Errors: [`Unusable`] says what is wrong with the document.
+pub fn made(
+    document: &[u8],
+    service: &str,
+    routes: &[(String, String)],
+    gateway: &str,
+) -> Result<Made, Unusable> {
+    let own = routes.first().map_or("", |(gateway, _)| gateway.as_str());
+    let routes = routes.iter().map(|(gateway, service)| Route {
+        gateway: gateway.trim().trim_matches('/').to_owned(),
+        service: crate::route::path(service),
+    });
+    let context = Context {
+        service: service.to_owned(),
+        title: service.to_owned(),
+        description: String::new(),
+        home_page: None,
+        routes: routes.collect(),
+        api: Some(Api::of_gateway_url(own)),
+        gateway: gateway.trim_end_matches('/').to_owned(),
+    };
+    let document = rewrite(parse(document)?, &context)?;
+    let base = match document["servers"][0]["url"].as_str() {
+        Some(url) => url.to_owned(),
+        None => format!("{}{}", context.gateway, document["basePath"].as_str().unwrap_or_default()),
+    };
+    let items = document["paths"].as_object().into_iter().flatten().filter_map(|(_, item)| item.as_object());
+    let operations = items.flat_map(Map::keys).filter(|key| METHODS.contains(&key.as_str())).count();
+    let unreachable = document[UNREACHABLE].as_array().into_iter().flatten();
+    let unreachable = unreachable.filter_map(|path| path.as_str().map(str::to_owned)).collect();
+    Ok(Made { document, base, operations, unreachable })
 }
 
 /// What a document is rewritten for.

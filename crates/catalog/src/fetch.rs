@@ -262,6 +262,42 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn service_that_never_answers_and_one_that_never_ends_are_told_apart() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let outward = Outward {
+            mode: tender_certificate::tls::VerifyMode::Strict,
+            roots: tender_certificate::tls::Roots::of(Vec::new()),
+            identity: None,
+            timeout: std::time::Duration::from_millis(500),
+        };
+        for head in ["", "HTTP/1.1 200 OK\r\n\r\n{"] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
+                stream.write_all(head.as_bytes()).await.unwrap();
+                // Nothing more, until the other end has had enough of it.
+                while stream.read(&mut [0; 1024]).await.is_ok_and(|count| count > 0) {}
+            });
+            let mut one = instance(
+                "sample",
+                port,
+                true,
+                &[("apiml.apiInfo.0.swaggerUrl", &format!("http://127.0.0.1:{port}/docs"))],
+            );
+            one["hostName"] = "127.0.0.1".into();
+            let services = read(&[one]);
+            let service = &services["sample"];
+            let context = Context::new(service, service.apis.first(), "https://gw");
+            let failure =
+                Fetcher::new(&outward).unwrap().document(&context, &service.instances).await.unwrap_err();
+            let said = tender_http::chain(&failure);
+            assert!(said.contains("no whole answer after 0.5 seconds"), "{said}");
+        }
+    }
+
     #[test]
     fn path_alone_is_one_of_each_instance() {
         assert_eq!(absolute("/doc", &instances()), ["https://h:10/doc", "https://h:20/doc"]);

@@ -26,5 +26,6 @@ mod session;
 mod tile;
 
 pub use desktop::{Desktop, DesktopSettings};
+pub use document::{Made, Unusable, made};
 pub use outward::Outward;
 pub use service::{Catalog, EventSink, Settings};

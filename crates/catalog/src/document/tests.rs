@@ -158,6 +158,19 @@ fn service_without_a_document_has_one_with_links() {
     assert_eq!(document["servers"][0]["url"], "https://gw:7554/sample/api/v1");
 }
 
+#[test]
+fn what_is_made_of_a_document_can_be_known_before_it_is_served() {
+    let text = b"openapi: 3.0.0\nservers: [{url: /own/api}]\npaths:\n  /a: {get: {}, post: {tags: [apimlHidden]}}\n  ../b: {get: {}}\n";
+    let routes = [("api/v1".to_owned(), "/own/api".to_owned())];
+    let made = super::made(text, "own", &routes, "https://gw/").unwrap();
+    assert_eq!((made.base.as_str(), made.operations, made.unreachable), ("https://gw/own/api/v1", 2, vec![]));
+    let elsewhere =
+        [("api/v1".to_owned(), "/other".to_owned()), ("api/v2".to_owned(), "/own/api/a".to_owned())];
+    let made = super::made(text, "own", &elsewhere, "https://gw").unwrap();
+    assert_eq!((made.base.as_str(), made.unreachable), ("https://gw/own/api/v2", vec!["../b".to_owned()]));
+    assert!(super::made(b"<html>", "own", &routes, "https://gw").is_err());
+}
+
 /// Any JSON, with the words of API documents where they matter.
 fn any_json() -> impl Strategy<Value = Value> {
     let key = prop_oneof![

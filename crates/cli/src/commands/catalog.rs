@@ -1,5 +1,6 @@
 //! `tender catalog …`: the catalog of services and their APIs.
 
+mod check;
 mod run;
 
 use clap::Subcommand;
@@ -13,6 +14,8 @@ use crate::error::CommandError;
 pub(crate) enum Catalog {
     /// Runs the catalog until it is told to stop
     Run(Box<run::Args>),
+    /// Says what the catalog would make of an API document
+    Check(check::Args),
 }
 
 impl Catalog {
@@ -20,6 +23,7 @@ impl Catalog {
     pub(crate) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
         match self {
             Self::Run(command) => command.run(shell),
+            Self::Check(command) => command.run(),
         }
     }
 }

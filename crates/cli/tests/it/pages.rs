@@ -107,3 +107,38 @@ fn pages_that_are_not_configured_well_say_so_and_how_to_go_on() {
     let (code, said) = tender(&["catalog", "run", "--plain", "--discovery", "ftp://h/"]);
     assert!(code == Some(24) && said.contains("`ftp://h/` of --discovery"), "{code:?} {said}");
 }
+
+#[test]
+fn api_document_is_checked_before_anybody_serves_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("api.yaml");
+    let check = |text: &str, more: &[&str]| {
+        fs::write(&file, text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tender"));
+        command.args(["catalog", "check"]).arg(&file).args([
+            "--service",
+            "payroll",
+            "--route",
+            "api/v1=/payroll/api",
+        ]);
+        let output = command.args(more).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    };
+    let document =
+        "openapi: 3.0.0\nservers: [{url: /payroll}]\npaths: {/api/a: {get: {}}, /admin: {get: {}}}\n";
+    let (code, said) = check(document, &[]);
+    assert!(code == Some(4) && said.contains("no route leads to /admin"), "{code:?} {said}");
+    assert!(said.contains("1 operations would be at https://localhost:7554/payroll/api/v1"), "{said}");
+    let (code, said) = check(document, &["--route", "api/v2=/payroll/admin", "--json"]);
+    let answer: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &answer["data"]["unreachable"]), (Some(0), &json!([])), "{said}");
+    let (code, said) = check("{\n\"openapi\": }", &[]);
+    assert!(code == Some(16) && said.contains("line 2 column 12"), "{code:?} {said}");
+    fs::remove_file(&file).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_tender"))
+        .args(["catalog", "check", "/no/file", "--service", "s", "--route", "a=b"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(28));
+}
