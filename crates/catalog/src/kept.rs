@@ -9,7 +9,7 @@
 //!
 //! Whoever asks while somebody fetches waits for the same answer.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -107,9 +107,12 @@ impl Documents {
         kept.insert(Kept { context, tried, outcome, good }).handed_out()
     }
 
-    /// Forgets what belongs to services that are gone.
-    pub(crate) fn retain(&self, services: &HashSet<&str>) {
-        self.slots().by_key.retain(|(service, _), _| services.contains(service.as_str()));
+    /// Forgets what belongs to services and APIs that are gone.
+    pub(crate) fn retain(&self, services: &BTreeMap<String, Service>) {
+        self.slots().by_key.retain(|(id, key), _| {
+            let service = services.get(id);
+            service.is_some_and(|service| key.is_empty() || service.apis.iter().any(|api| api.key() == *key))
+        });
     }
 
     fn count(&self, bytes: usize) {

@@ -5,7 +5,6 @@ mod documents;
 mod refresh;
 mod route;
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -195,8 +194,7 @@ impl Follower for Catalog {
         let now_ms = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default();
         let before = self.state().known;
         let known = Known::new(instances, &before, &self.0.settings.public, now_ms);
-        let services: HashSet<&str> = known.services.keys().map(String::as_str).collect();
-        self.0.documents.retain(&services);
+        self.0.documents.retain(&known.services);
         self.change(|state| *state = State { known: Arc::new(known), is_lost: false, has_heard: true });
     }
 

@@ -124,7 +124,7 @@ impl Sessions {
         headers: &HeaderMap,
         body: Bytes,
     ) -> Result<Told, Denied> {
-        let mut reason = "no gateway is configured".to_owned();
+        let mut reasons = Vec::new();
         for gateway in &self.gateways {
             let uri = format!("{}/gateway/api/v1/auth/{call}", gateway.to_string().trim_end_matches('/'));
             let Ok(mut request) = Request::builder().method(method).uri(&uri).body(Full::new(body.clone()))
@@ -134,10 +134,13 @@ impl Sessions {
             *request.headers_mut() = headers.clone();
             match self.asker.ask(request, BODY_BYTES_MAX).await {
                 Ok(told) => return Ok(told),
-                Err(silence) => reason = format!("{gateway}: {}", chain(&silence)),
+                Err(silence) => reasons.push(format!("{gateway}: {}", chain(&silence))),
             }
         }
-        Err(Denied::NoGateway { reason })
+        if reasons.is_empty() {
+            reasons.push("no gateway is configured".to_owned());
+        }
+        Err(Denied::NoGateway { reason: reasons.join("; ") })
     }
 
     fn remembered(&self, key: &Digest) -> Option<String> {

@@ -42,9 +42,8 @@ impl Catalog {
                 found.headers_mut().insert(AGE, HeaderValue::from(document.age.as_secs()));
                 if let Some(failure) = document.stale {
                     let text = said(service, api, &failure);
-                    let text: String =
-                        text.chars().map(|it| if it == '"' || it == '\\' { '\'' } else { it }).collect();
-                    if let Ok(value) = HeaderValue::from_str(&format!("111 apicatalog \"{text}\"")) {
+                    let value = format!("111 apicatalog \"{}\"", quoted(&text));
+                    if let Ok(value) = HeaderValue::from_str(&value) {
                         found.headers_mut().insert(WARNING, value);
                     }
                 }
@@ -89,6 +88,17 @@ impl Catalog {
         }
         answer::json(&serde_json::json!([tile]))
     }
+}
+
+/// Makes a text one that may stand between quotation marks in a header.
+fn quoted(text: &str) -> String {
+    text.chars()
+        .map(|letter| match letter {
+            '"' | '\\' => '\'',
+            letter if letter.is_ascii_graphic() || letter == ' ' => letter,
+            _ => '?',
+        })
+        .collect()
 }
 
 fn said(service: &Service, api: Option<&Api>, failure: &Failure) -> String {

@@ -171,7 +171,8 @@ impl World {
             format!("{}/eureka", address(discovery_at.port)).parse().unwrap();
         let catalog = Catalog::new(Settings {
             outward: outward(Roots::of(Vec::new())),
-            gateways: vec![address(gateway_at.port).parse().unwrap()],
+            // The first is away, always: the next is asked.
+            gateways: vec![address(1).parse().unwrap(), address(gateway_at.port).parse().unwrap()],
             public: address(gateway_at.port),
             discovery: vec![discovery_url.clone()],
             is_open: log_in == LogIn::Open,

@@ -75,6 +75,10 @@ fn launcher_runs_catalog_and_desktop_and_users_reach_them_through_the_gateway() 
     // The catalog reads its own document over TLS, as it does those of others.
     let document = asked("/apicatalog/api/v1/apidoc/apicatalog");
     assert_eq!(document["servers"][0]["url"], json!(format!("{public}/apicatalog/api/v1")), "{document}");
+    // Discovery takes it of the certificate of the catalog.
+    let refresh = format!("{api}/static-api/refresh");
+    let (status, head, body) = trusted(&["-X", "POST", "-H", &cookie, &refresh]);
+    assert!(status == 200 && body.contains("apicatalog"), "{head}{body}");
     let listed = asked("/zlux/ui/v1/plugins");
     let plugin = &listed["pluginDefinitions"][0];
     assert_eq!((&plugin["identifier"], &listed["problems"]), (&json!("org.tender.api-catalog"), &json!([])));
