@@ -168,6 +168,14 @@ await run(
       const answer = await page.request.get(`${ROOT}containers`, { headers: { Cookie: `${token.name}=${token.value}` } });
       assert.equal(answer.status(), 401);
     },
+    "who is out logs in again, although his browser has the old token still": async ({ page, context }) => {
+      const cookies = await context.cookies();
+      assert.ok(cookies.some((cookie) => cookie.name === "apimlAuthenticationToken"));
+      await page.reload();
+      await page.getByLabel("Username").waitFor();
+      await logIn(page, "user", "user");
+      await page.getByText("Logged in as user").waitFor();
+    },
   },
   "catalog",
 );

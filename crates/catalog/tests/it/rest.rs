@@ -165,6 +165,18 @@ async fn static_definitions_are_read_again_when_the_catalog_is_asked_to() {
 }
 
 #[tokio::test]
+async fn what_was_known_last_stays_in_use_while_discovery_is_away() {
+    let mut world = World::new(SAMPLE).await;
+    let before = world.get("/containers").await.is(200, "samples").json();
+    world.lose_discovery().await;
+    assert_eq!(world.get("/containers").await.is(200, "").json(), before);
+    world.direct("/apicatalog/application/health", &[]).await.is(200, "\"discovery\":\"DOWN\"");
+    let asked = ["-X", "POST", "-u", "user:user"];
+    let answer = world.direct("/apicatalog/static-api/refresh", &asked).await;
+    answer.is(500, "ZWEAC707E").is(500, "Connection refused");
+}
+
+#[tokio::test]
 async fn every_answer_says_what_browsers_may_do_with_it() {
     let world = World::new(SAMPLE).await;
     for path in

@@ -142,7 +142,7 @@ pub(crate) struct World {
     catalog: Catalog,
     gateway: Gateway,
     fetchers: tokio::sync::Mutex<(Fetcher, Fetcher)>,
-    discovery_at: Running,
+    discovery_at: Option<Running>,
 }
 
 impl World {
@@ -199,7 +199,7 @@ impl World {
             catalog,
             gateway,
             fetchers,
-            discovery_at,
+            discovery_at: Some(discovery_at),
         };
         world.define("catalog", &CATALOG.replace("CATALOG", &world.catalog_at.port.to_string())).await;
         world.define("more", more).await;
@@ -225,7 +225,19 @@ impl World {
     }
 
     pub(crate) fn discovery_port(&self) -> u16 {
-        self.discovery_at.port
+        self.discovery_at.as_ref().unwrap().port
+    }
+
+    /// Ends discovery, and has everybody find that out.
+    pub(crate) async fn lose_discovery(&mut self) {
+        self.discovery_at = None;
+        // Connections that are kept are answered to their end.
+        let lost = async {
+            while self.direct("/apicatalog/session", &[]).await.body.contains("\"isDiscoveryLost\":false") {
+                self.follow().await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, lost).await.expect("it is found out in time");
     }
 
     /// Returns an address on the gateway.
