@@ -49,6 +49,11 @@ const TEST_PROGRAMS: &[Needed] = &[
         purpose: "a second opinion on certificates",
     },
     Needed { package: "pax", probe: &["sh", "-c", "command -v pax"], purpose: "components in pax archives" },
+    Needed {
+        package: "chromium",
+        probe: &["chromium", "--version"],
+        purpose: "pages of the catalog and the desktop",
+    },
     Needed { package: "npm", probe: &["npm", "--version"], purpose: "real releases from npm" },
 ];
 

@@ -2,11 +2,13 @@
 
 pub(crate) mod agent;
 mod cache;
+mod catalog;
 mod certificate;
 mod completion;
 mod component;
 mod config;
 mod console;
+mod desktop;
 mod diagnose;
 mod discovery;
 pub(crate) mod envelope;
@@ -121,6 +123,12 @@ pub(crate) enum Command {
     /// The caching service: what services share
     #[command(subcommand)]
     Cache(cache::Cache),
+    /// The catalog: services and their APIs, for people
+    #[command(subcommand)]
+    Catalog(catalog::Catalog),
+    /// The desktop: applications of components, in windows
+    #[command(subcommand)]
+    Desktop(desktop::Desktop),
     /// Checks an instance from outside
     Verify(verify::Args),
     /// Collects what people need to find a fault, without secrets
@@ -161,6 +169,8 @@ impl Command {
             Self::Discovery(command) => command.run(shell),
             Self::Gateway(command) => command.run(shell),
             Self::Cache(command) => command.run(shell),
+            Self::Catalog(command) => command.run(shell),
+            Self::Desktop(command) => command.run(shell),
             Self::Verify(command) => command.run(shell),
             Self::Support(command) => command.run(shell),
             Self::Diagnose(command) => command.run(),

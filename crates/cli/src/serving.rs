@@ -2,7 +2,9 @@
 
 pub(crate) mod environment;
 pub(crate) mod fault;
+pub(crate) mod neighbours;
 pub(crate) mod options;
+pub(crate) mod outward;
 pub(crate) mod run;
 pub(crate) mod store;
 

@@ -16,6 +16,7 @@ mod faults;
 mod front_door;
 mod installation;
 mod packages;
+mod pages;
 mod real_servers;
 mod rules;
 mod runtime;

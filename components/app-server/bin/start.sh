@@ -1,0 +1,3 @@
+#!/bin/sh
+. bin/program.sh
+exec "${TENDER_PROGRAM}" desktop run
