@@ -52,7 +52,7 @@ enum Unusable {
     /// It has gone since it was listed.
     Gone,
     /// The system does not let it be read.
-    Unreadable(Problem),
+    Unreadable(Box<Problem>),
     /// It is not what it should be.
     Wrong(Vec<Problem>),
 }
@@ -118,7 +118,7 @@ impl Reader {
             }
             Err(Unusable::Gone) => {}
             Err(Unusable::Unreadable(problem)) => {
-                self.problems.push(problem);
+                self.problems.push(*problem);
                 self.reading.is_incomplete = true;
                 self.keep(&file, known);
             }
@@ -162,7 +162,7 @@ fn content(file: &Path, now_ms: u64) -> Result<Content, Unusable> {
         }
         let problem = Problem::error(tender_http::chain(&error)).id("ZWEAD701E");
         match error {
-            yaml::ReadError::Io { .. } => Unusable::Unreadable(problem),
+            yaml::ReadError::Io { .. } => Unusable::Unreadable(Box::new(problem)),
             yaml::ReadError::Content { .. } => Unusable::Wrong(vec![problem]),
         }
     })?;
