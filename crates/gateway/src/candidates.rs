@@ -108,7 +108,7 @@ pub(crate) mod tests {
             health_check: None,
             status_page: None,
         };
-        End { instance: Arc::new(instance), path: String::new() }
+        End::new(Arc::new(instance), "")
     }
 
     fn ports(candidates: &Candidates, ends: &[End], now: Instant) -> Vec<u16> {

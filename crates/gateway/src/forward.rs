@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
-use hyper::{Method, Request, Response, StatusCode, Uri, Version};
+use hyper::http::uri::{self, Scheme};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 
 use crate::candidates::Candidates;
 use crate::table::End;
@@ -47,7 +48,7 @@ pub(crate) async fn send(
     upstream: &Upstream,
     candidates: &Candidates,
     ends: &[End],
-    outgoing: &Outgoing,
+    mut outgoing: Outgoing,
 ) -> Result<(Response<Incoming>, End), Failed> {
     let only_reads = matches!(outgoing.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
     let tries = ends.len().min(TRIES_MAX);
@@ -56,7 +57,7 @@ pub(crate) async fn send(
         let end = &ends[number];
         let is_last = number + 1 >= tries;
         let id = &end.instance.id;
-        let outcome = match request(end, outgoing) {
+        let outcome = match request(end, &mut outgoing, is_last) {
             Ok(request) => upstream.send(request, outgoing.timeout).await,
             Err(error) => Err(Unanswered::Address(error)),
         };
@@ -86,19 +87,22 @@ pub(crate) async fn send(
     }
 }
 
-fn request(end: &End, outgoing: &Outgoing) -> Result<Request<SharedBody>, hyper::http::Error> {
-    let scheme = if end.instance.is_secure { "https" } else { "http" };
-    let host = if end.instance.host.contains(':') && !end.instance.host.starts_with('[') {
-        format!("[{}]", end.instance.host)
-    } else {
-        end.instance.host.clone()
-    };
-    let path = format!("{}{}", end.path, outgoing.rest);
-    let slash = if path.starts_with('/') { "" } else { "/" };
-    let uri: Uri = format!("{scheme}://{host}:{}{slash}{path}", end.instance.port).parse()?;
-    let mut request = Request::builder().method(outgoing.method.clone()).uri(uri).version(Version::HTTP_11);
-    if let Some(headers) = request.headers_mut() {
-        headers.clone_from(&outgoing.headers);
-    }
-    request.body(outgoing.body.clone())
+/// Makes the request for an end; the headers go with it when no other end will need them.
+fn request(
+    end: &End,
+    outgoing: &mut Outgoing,
+    is_last: bool,
+) -> Result<Request<SharedBody>, hyper::http::Error> {
+    let slash = if end.path.starts_with('/') || outgoing.rest.starts_with('/') { "" } else { "/" };
+    let mut uri = uri::Parts::default();
+    uri.scheme = Some(if end.instance.is_secure { Scheme::HTTPS } else { Scheme::HTTP });
+    // Without one the address is refused as it should be.
+    uri.authority.clone_from(&end.authority);
+    uri.path_and_query = Some(format!("{slash}{}{}", end.path, outgoing.rest).try_into()?);
+    let mut request = Request::new(outgoing.body.clone());
+    *request.method_mut() = outgoing.method.clone();
+    *request.uri_mut() = Uri::from_parts(uri)?;
+    *request.headers_mut() =
+        if is_last { std::mem::take(&mut outgoing.headers) } else { outgoing.headers.clone() };
+    Ok(request)
 }

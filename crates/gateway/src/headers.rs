@@ -9,7 +9,7 @@ use hyper::Method;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// What belongs to one connection.
-const OF_A_CONNECTION: [HeaderName; 7] = [
+const OF_A_CONNECTION: [HeaderName; 10] = [
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
@@ -17,23 +17,46 @@ const OF_A_CONNECTION: [HeaderName; 7] = [
     header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
 ];
-const OF_A_CONNECTION_TOO: [&str; 3] = ["keep-alive", "proxy-connection", "http2-settings"];
 
 /// What only the gateway itself says to a service.
-const OF_THE_GATEWAY: [&str; 7] = [
-    "forwarded",
-    "x-forwarded-prefix",
-    "x-certificate-public",
-    "x-certificate-distinguishedname",
-    "x-certificate-commonname",
-    "client-cert",
-    "x-zowe-auth-failure",
+const OF_THE_GATEWAY: [HeaderName; 7] = [
+    header::FORWARDED,
+    FORWARDED_PREFIX,
+    HeaderName::from_static("x-certificate-public"),
+    HeaderName::from_static("x-certificate-distinguishedname"),
+    HeaderName::from_static("x-certificate-commonname"),
+    HeaderName::from_static("client-cert"),
+    HeaderName::from_static("x-zowe-auth-failure"),
 ];
 
-/// What is not for services: dates of the client, and what concerns origins, which the gateway decides about.
-const NOT_FOR_SERVICES: [&str; 5] =
-    ["date", "expires", "origin", "access-control-request-method", "access-control-request-headers"];
+/// What is not for services: whom the client takes us for, its dates, and what concerns origins, which the gateway decides.
+const NOT_FOR_SERVICES: [HeaderName; 6] = [
+    header::HOST,
+    header::DATE,
+    header::EXPIRES,
+    header::ORIGIN,
+    header::ACCESS_CONTROL_REQUEST_METHOD,
+    header::ACCESS_CONTROL_REQUEST_HEADERS,
+];
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// What browsers are to keep to, unless the service knows better.
+const FOR_BROWSERS: [(HeaderName, HeaderValue); 3] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin")),
+];
+const OVER_TLS: (HeaderName, HeaderValue) =
+    (header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains"));
 
 /// What is told of the way that a request came.
 #[derive(Debug)]
@@ -51,61 +74,44 @@ pub(crate) struct Way<'a> {
     pub(crate) is_upgrade: bool,
 }
 
-/// Makes the headers that a service gets.
-pub(crate) fn to_service(headers: &HeaderMap, way: &Way<'_>) -> HeaderMap {
-    let of_this_connection = named_by_connection(headers);
-    let ignored: Vec<_> = way.ignored.split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
-    let mut kept = HeaderMap::with_capacity(headers.len() + 6);
-    for (name, value) in headers {
-        let is_dropped = is_of_a_connection(name)
-            || *name == header::HOST
-            || *name == header::COOKIE
-            || OF_THE_GATEWAY.contains(&name.as_str())
-            || NOT_FOR_SERVICES.contains(&name.as_str())
-            || of_this_connection.iter().any(|other| other.eq_ignore_ascii_case(name.as_str()))
-            || ignored.iter().any(|other| other == name.as_str());
-        if !is_dropped {
-            kept.append(name, value.clone());
-        }
+/// Makes the headers that a service gets of those that came.
+pub(crate) fn to_service(headers: &mut HeaderMap, way: &Way<'_>) {
+    let is_dropped = |name: &HeaderName| {
+        OF_A_CONNECTION.contains(name) || OF_THE_GATEWAY.contains(name) || NOT_FOR_SERVICES.contains(name)
+    };
+    let mut dropped = named_by_connection(headers);
+    dropped.extend(headers.keys().filter(|name| is_dropped(name)).cloned());
+    let ignored = way.ignored.split(',').map(str::trim).filter(|name| !name.is_empty());
+    dropped.extend(ignored.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()));
+    for name in dropped {
+        headers.remove(name);
     }
-    if let Some(cookies) = cookies(headers) {
-        kept.insert(header::COOKIE, cookies);
-    }
+    join_cookies(headers);
     if way.is_upgrade {
-        kept.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        kept.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     }
-    extend(&mut kept, "x-forwarded-for", &way.client.to_string());
-    set(&mut kept, "x-forwarded-prefix", way.prefix);
+    extend(headers, FORWARDED_FOR, &way.client.to_string());
+    set(headers, FORWARDED_PREFIX, way.prefix);
     if let Some(authority) = way.authority {
-        set(&mut kept, "x-forwarded-host", authority);
+        set(headers, FORWARDED_HOST, authority);
     }
-    set(&mut kept, "x-forwarded-proto", if way.is_tls { "https" } else { "http" });
-    set(&mut kept, "x-forwarded-port", &way.port.to_string());
-    kept
+    let scheme = if way.is_tls { "https" } else { "http" };
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
+    headers.insert(FORWARDED_PORT, HeaderValue::from(way.port));
 }
 
 /// Takes from the headers of an answer what is not for the client, and adds what browsers are to keep to.
 pub(crate) fn to_client(headers: &mut HeaderMap, is_tls: bool, is_upgrade: bool) {
     if !is_upgrade {
-        for name in named_by_connection(headers) {
+        let mut dropped = named_by_connection(headers);
+        dropped.extend(headers.keys().filter(|name| OF_A_CONNECTION.contains(name)).cloned());
+        for name in dropped {
             headers.remove(name);
         }
-        OF_A_CONNECTION.iter().for_each(|name| {
-            headers.remove(name);
-        });
-        OF_A_CONNECTION_TOO.iter().for_each(|name| {
-            headers.remove(*name);
-        });
     }
-    let usual = [
-        ("x-content-type-options", "nosniff"),
-        ("x-frame-options", "SAMEORIGIN"),
-        ("referrer-policy", "strict-origin-when-cross-origin"),
-    ];
-    let secure = is_tls.then_some(("strict-transport-security", "max-age=31536000; includeSubDomains"));
-    for (name, value) in usual.into_iter().chain(secure) {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    for (name, value) in FOR_BROWSERS.into_iter().chain(is_tls.then_some(OVER_TLS)) {
+        headers.entry(name).or_insert(value);
     }
 }
 
@@ -118,37 +124,41 @@ pub(crate) fn is_upgrade(method: &Method, headers: &HeaderMap) -> bool {
     *method == Method::GET
         && is_websocket
         && wanted.next().is_none()
-        && named_by_connection(headers).iter().any(|name| name.eq_ignore_ascii_case("upgrade"))
+        && named_by_connection(headers).contains(&header::UPGRADE)
 }
 
 /// Joins cookies, which HTTP/2 may bring one by one; HTTP/1.1 knows one list only.
-fn cookies(headers: &HeaderMap) -> Option<HeaderValue> {
+fn join_cookies(headers: &mut HeaderMap) {
     let mut values = headers.get_all(header::COOKIE).iter();
-    let first = values.next()?;
-    let joined = values.fold(first.as_bytes().to_vec(), |joined, next| {
+    let (Some(first), Some(_)) = (values.next(), values.next()) else { return };
+    let others = headers.get_all(header::COOKIE).iter().skip(1);
+    let joined = others.fold(first.as_bytes().to_vec(), |joined, next| {
         [&joined, b"; ".as_slice(), next.as_bytes()].concat()
     });
-    HeaderValue::from_bytes(&joined).ok()
+    if let Ok(joined) = HeaderValue::from_bytes(&joined) {
+        headers.insert(header::COOKIE, joined);
+    }
 }
 
-fn is_of_a_connection(name: &HeaderName) -> bool {
-    OF_A_CONNECTION.contains(name) || OF_A_CONNECTION_TOO.contains(&name.as_str())
-}
-
-fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
+/// Returns what a connection names as its own; what is no name is on no header.
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let names = values.flat_map(|value| value.split(','));
-    names.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+    names.filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok()).collect()
 }
 
 /// Adds to a list that proxies before us may have begun.
-fn extend(headers: &mut HeaderMap, name: &'static str, value: &str) {
-    let before: Vec<_> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-    let whole = if before.is_empty() { value.to_owned() } else { format!("{}, {value}", before.join(", ")) };
-    set(headers, name, &whole);
+fn extend(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    let before: Vec<_> = headers.get_all(&name).iter().filter_map(|value| value.to_str().ok()).collect();
+    if before.is_empty() {
+        set(headers, name, value);
+    } else {
+        let whole = format!("{}, {value}", before.join(", "));
+        set(headers, name, &whole);
+    }
 }
 
-fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }
@@ -178,6 +188,12 @@ mod tests {
         headers
     }
 
+    fn sent_on(sent: &HeaderMap, way: &Way<'_>) -> HeaderMap {
+        let mut headers = sent.clone();
+        to_service(&mut headers, way);
+        headers
+    }
+
     #[test]
     fn service_gets_what_is_meant_for_it_and_the_way_it_came() {
         let sent = map(&[
@@ -187,7 +203,7 @@ mod tests {
             ("x-forwarded-for", "192.0.2.1"),
             ("x-csrf-zosmf-header", "true"),
         ]);
-        let got = to_service(&sent, &way());
+        let got = sent_on(&sent, &way());
         assert_eq!(got["x-forwarded-for"], "192.0.2.1, 10.0.0.1");
         assert_eq!(got["x-forwarded-prefix"], "/a/api/v1");
         assert_eq!(
@@ -221,7 +237,7 @@ mod tests {
             ("upgrade", "h2c"),
             ("keep-alive", "timeout=5"),
         ]);
-        let got = to_service(&sent, &way());
+        let got = sent_on(&sent, &way());
         let names: Vec<_> =
             got.keys().map(HeaderName::as_str).filter(|name| !name.starts_with("x-forwarded")).collect();
         assert_eq!(names, [""; 0]);
@@ -250,7 +266,7 @@ mod tests {
             ("sec-websocket-key", "x"),
         ]);
         assert!(is_upgrade(&Method::GET, &sent) && !is_upgrade(&Method::POST, &sent));
-        let got = to_service(&sent, &Way { is_upgrade: true, ..way() });
+        let got = sent_on(&sent, &Way { is_upgrade: true, ..way() });
         assert_eq!(
             (&got["connection"], &got["upgrade"]),
             (&"upgrade".parse().unwrap(), &"websocket".parse().unwrap())
@@ -265,7 +281,7 @@ mod tests {
 
     #[test]
     fn cookies_that_came_one_by_one_are_one_list() {
-        let got = to_service(&map(&[("cookie", "a=b"), ("cookie", "c=d")]), &way());
+        let got = sent_on(&map(&[("cookie", "a=b"), ("cookie", "c=d")]), &way());
         assert_eq!(got.get_all("cookie").iter().collect::<Vec<_>>(), ["a=b; c=d"]);
     }
 }

@@ -206,10 +206,10 @@ impl Gateway {
             is_enabled: found.service.has_any("apiml.corsEnabled", "true"),
             origins: found.service.says("apiml.corsAllowedOrigins"),
         };
-        let own = own_origin(&request, peer);
-        let allowed = match cors::decide(request.method(), request.headers(), own.as_deref(), policy) {
-            Decision::Pass => HeaderMap::new(),
-            Decision::Allow(allowed) => allowed,
+        let authority = authority(&request);
+        let allowed = match decided(&request, authority.as_deref(), peer, policy) {
+            Decision::Pass => None,
+            Decision::Allow(allowed) => Some(allowed),
             Decision::Refuse => return answer::foreign_origin(),
             Decision::Answer(status, headers) => return answer::of_headers(status, headers),
         };
@@ -223,15 +223,16 @@ impl Gateway {
         }
         let is_upgrade = headers::is_upgrade(request.method(), request.headers());
         let upgrade = is_upgrade.then(|| hyper::upgrade::on(&mut request));
-        let (outgoing, nothing) = self.outgoing(&found, request, peer, upgrade.is_some()).await;
-        match forward::send(&self.0.upstream, &self.0.candidates, &ends, &outgoing).await {
+        let (outgoing, nothing) =
+            self.outgoing(&found, request, peer, authority.as_deref(), is_upgrade).await;
+        match forward::send(&self.0.upstream, &self.0.candidates, &ends, outgoing).await {
             Ok((response, end)) => {
                 if let Some(visit) = visit {
                     let hours = found.service.says("apiml.lb.cacheRecordExpirationTimeInHours");
                     self.0.settings.sticky.answered(visit, &end.instance.id, sticky::lifetime(hours));
                 }
                 let mut answer = tunnel::answer(self, response, upgrade);
-                self.finish(&mut answer, &found, &end, peer, own.as_deref(), allowed);
+                self.finish(&mut answer, &found, &end, peer, authority.as_deref(), allowed);
                 if let Some(reason) = nothing.and_then(|reason| reason.parse().ok()) {
                     answer.headers_mut().insert(auth::FAILURE, reason);
                 }
@@ -266,25 +267,28 @@ impl Gateway {
         found: &Found<'_>,
         request: Request<RequestBody>,
         peer: &Peer,
+        authority: Option<&str>,
         is_upgrade: bool,
     ) -> (Outgoing, Option<String>) {
-        let authority = authority(&request);
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let query = head.uri.query().map_or_else(String::new, |query| format!("?{query}"));
         let way = Way {
             prefix: &found.prefix,
             client: peer.address.ip(),
-            authority: authority.as_deref(),
+            authority,
             is_tls: peer.is_tls,
             port: peer.local.port(),
             ignored: found.service.says("apiml.headersToIgnore").unwrap_or_default(),
             is_upgrade,
         };
         let timeout = found.service.says("apiml.readTimeout").and_then(|text| text.parse().ok());
-        let mut headers = headers::to_service(&head.headers, &way);
-        let nothing = self.introduce(found, &head.headers, &mut headers, peer).await;
+        let scheme = Scheme::of(|key| found.service.says(key));
+        // Whoever asks is known by what he sent, also by what the service does not want to see.
+        let user = self.user(found, scheme, &head.headers).await;
+        headers::to_service(&mut head.headers, &way);
+        let nothing = introduce(scheme, &user, &mut head.headers, peer);
         let outgoing = Outgoing {
-            headers,
+            headers: head.headers,
             method: head.method,
             body: SharedBody::new(body.with_limit(self.0.settings.body_bytes)),
             rest: format!("{}{query}", found.rest),
@@ -293,34 +297,18 @@ impl Gateway {
         (outgoing, nothing)
     }
 
-    /// Tells a service of the user what its scheme asks for; returns why it is told nothing.
-    async fn introduce(
+    /// Finds out who asks, for services that want to know.
+    async fn user(
         &self,
         found: &Found<'_>,
-        sent: &HeaderMap,
-        headers: &mut HeaderMap,
-        peer: &Peer,
-    ) -> Option<String> {
-        let scheme = Scheme::of(|key| found.service.says(key));
-        if scheme == Scheme::Bypass {
-            return None;
-        }
-        let user = match &self.0.settings.auth {
-            Some(settings) => auth::introduced(settings, scheme, sent, found.id).await,
-            None => Err(Unaccepted::None),
-        };
-        let credentials = Credentials {
-            token: match &user {
-                Err(Unaccepted::None) => Token::None,
-                Ok(user) => Token::Good(&user.token),
-                Err(_) => Token::Bad,
-            },
-            ticket: user.as_ref().ok().and_then(auth::Introduced::ticket),
-            peer,
-        };
-        match scheme.apply(headers, &credentials) {
-            Outcome::Done => None,
-            Outcome::Nothing(reason) => Some(reason),
+        scheme: Scheme<'_>,
+        headers: &HeaderMap,
+    ) -> Result<auth::Introduced, Unaccepted> {
+        match &self.0.settings.auth {
+            Some(settings) if scheme != Scheme::Bypass => {
+                auth::introduced(settings, scheme, headers, found.id).await
+            }
+            _ => Err(Unaccepted::None),
         }
     }
 
@@ -331,8 +319,8 @@ impl Gateway {
         found: &Found<'_>,
         end: &End,
         peer: &Peer,
-        own: Option<&str>,
-        allowed: HeaderMap,
+        authority: Option<&str>,
+        allowed: Option<HeaderMap>,
     ) {
         let is_upgrade = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
         let is_redirect = answer.status().is_redirection();
@@ -340,12 +328,12 @@ impl Gateway {
         headers::to_client(headers, peer.is_tls, is_upgrade);
         if is_redirect
             && let Some(location) = headers.get(header::LOCATION).and_then(|value| value.to_str().ok())
-            && let Some(own) = own
-            && let Some(rewritten) = answer::location(location, found, own)
+            && let Some(authority) = authority
+            && let Some(rewritten) = answer::location(location, found, &origin(authority, peer))
         {
             headers.insert(header::LOCATION, rewritten);
         }
-        for (name, value) in &allowed {
+        for (name, value) in allowed.iter().flatten() {
             if *name == header::VARY {
                 // What the answer varies by already stays.
                 headers.append(name, value.clone());
@@ -411,17 +399,54 @@ impl Follower for Gateway {
     }
 }
 
+/// Tells a service of the user what its scheme asks for; returns why it is told nothing.
+fn introduce(
+    scheme: Scheme<'_>,
+    user: &Result<auth::Introduced, Unaccepted>,
+    headers: &mut HeaderMap,
+    peer: &Peer,
+) -> Option<String> {
+    let credentials = Credentials {
+        token: match user {
+            Err(Unaccepted::None) => Token::None,
+            Ok(user) => Token::Good(&user.token),
+            Err(_) => Token::Bad,
+        },
+        ticket: user.as_ref().ok().and_then(auth::Introduced::ticket),
+        peer,
+    };
+    match scheme.apply(headers, &credentials) {
+        Outcome::Done => None,
+        Outcome::Nothing(reason) => Some(reason),
+    }
+}
+
 /// Says whether a page of another origin asks the gateway itself: it could log somebody in as another.
 fn is_for_a_foreign_page<B>(request: &Request<B>, peer: &Peer) -> bool {
     let (method, path) = (request.method(), request.uri().path());
-    let is_own = own::call(method, path).is_some() || auth::route(method, path).is_some();
-    let own = own_origin(request, peer);
-    is_own && cors::decide(method, request.headers(), own.as_deref(), cors::NOBODY) != Decision::Pass
+    request.headers().contains_key(header::ORIGIN)
+        && (own::call(method, path).is_some() || auth::route(method, path).is_some())
+        && decided(request, authority(request).as_deref(), peer, cors::NOBODY) != Decision::Pass
+}
+
+/// Decides whether a page may ask.
+fn decided<B>(
+    request: &Request<B>,
+    authority: Option<&str>,
+    peer: &Peer,
+    policy: cors::Policy<'_>,
+) -> Decision {
+    // Most requests come from no page.
+    if !request.headers().contains_key(header::ORIGIN) {
+        return Decision::Pass;
+    }
+    let own = authority.map(|authority| origin(authority, peer));
+    cors::decide(request.method(), request.headers(), own.as_deref(), policy)
 }
 
 /// Returns the origin of the gateway's own pages, as the client knows it.
-fn own_origin<B>(request: &Request<B>, peer: &Peer) -> Option<String> {
-    authority(request).map(|authority| format!("{}://{authority}", scheme(peer)))
+fn origin(authority: &str, peer: &Peer) -> String {
+    format!("{}://{authority}", scheme(peer))
 }
 
 fn scheme(peer: &Peer) -> &'static str {

@@ -106,7 +106,7 @@ fn through_gateway(address: &str, id: &str, service: &Service, own: &str) -> Opt
     let (_, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let fitting = service.routes.iter().filter_map(|route| {
         let end = route.ends.iter().filter(|end| {
-            let rest = path.strip_prefix(end.path.as_str());
+            let rest = path.strip_prefix(&*end.path);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         });
         let longest = end.map(|end| end.path.len()).max()?;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hyper::http::uri::Authority;
+
 use crate::registry::Instance;
 
 /// Services that nobody is led to: they have ways in of their own, or are called as the gateway's own paths and the first
@@ -38,7 +40,19 @@ pub(crate) struct Route {
 pub(crate) struct End {
     pub(crate) instance: Arc<Instance>,
     /// Begins with a slash unless it is empty, and does not end with one.
-    pub(crate) path: String,
+    pub(crate) path: Arc<str>,
+    /// Host and port, as addresses have them; nothing when the host is none that can stand in one.
+    pub(crate) authority: Option<Authority>,
+}
+
+impl End {
+    /// Leads to a path of an instance.
+    pub(crate) fn new(instance: Arc<Instance>, path: &str) -> Self {
+        let (host, port) = (&instance.host, instance.port);
+        let is_bare_v6 = host.contains(':') && !host.starts_with('[');
+        let authority = if is_bare_v6 { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        Self { instance, path: path.into(), authority: authority.parse().ok() }
+    }
 }
 
 /// What a path leads to.
@@ -136,7 +150,7 @@ impl Service {
     fn make_routes(&mut self) {
         for instance in &self.instances {
             for (gateway, path) in routes_of(instance) {
-                let end = End { instance: Arc::clone(instance), path };
+                let end = End::new(Arc::clone(instance), &path);
                 match self.routes.iter_mut().find(|route| route.gateway == gateway) {
                     Some(route) => route.ends.push(end),
                     None => self.routes.push(Route { gateway, ends: vec![end] }),

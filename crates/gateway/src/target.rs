@@ -3,6 +3,8 @@
 //! Nothing is decoded: what a service gets is what the client sent, byte for byte. So it is refused here what some service
 //! would understand as another path than the one that was looked up.
 
+use std::borrow::Cow;
+
 /// Why a path goes nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadPath {
@@ -24,7 +26,8 @@ pub(crate) fn check(path: &str) -> Result<(), BadPath> {
     }
     // Everything that one service or another takes for the end of a step.
     let is_end = |byte: &u8| matches!(byte, b'/' | b'\\' | b';' | b'?');
-    let decoded: Vec<u8> = percent_encoding::percent_decode_str(path).collect();
+    // Without a percent sign this is the path itself.
+    let decoded: Cow<'_, [u8]> = percent_encoding::percent_decode_str(path).into();
     let is_dots = |step: &[u8]| matches!(step, b"." | b"..");
     if decoded.split(is_end).any(is_dots) {
         return Err(BadPath::Steps);

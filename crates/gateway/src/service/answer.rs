@@ -127,7 +127,7 @@ pub(super) fn location(location: &str, found: &Found<'_>, own: &str) -> Option<H
     let matches = routes.iter().flat_map(|route| {
         let of_instance = route.ends.iter().filter(is_of);
         of_instance.filter_map(move |end| {
-            let rest = path.strip_prefix(end.path.as_str())?;
+            let rest = path.strip_prefix(&*end.path)?;
             (rest.is_empty() || rest.starts_with(['/', '?', '#'])).then_some((route, end.path.len(), rest))
         })
     });
