@@ -23,9 +23,11 @@ fn ask_cargo(arguments: &[&str]) -> String {
 ///
 /// Cargo.lock and `cargo metadata` would also name what optional features of others could bring.
 pub(crate) fn packages_built() -> Vec<(String, String)> {
-    let arguments = ["tree", "--workspace", "--edges", "all", "--prefix", "none", "--no-dedupe"];
+    let arguments = ["tree", "--workspace", "--edges", "all", "--prefix", "none"];
     let text = ask_cargo(&[&arguments[..], &["--format", "{p}|{l}"]].concat());
-    let lines: BTreeSet<_> = text.lines().filter_map(|line| line.split_once('|')).collect();
+    // What is shown again without what it depends on ends in a mark.
+    let lines = text.lines().map(|line| line.trim_end_matches(" (*)"));
+    let lines: BTreeSet<_> = lines.filter_map(|line| line.split_once('|')).collect();
     lines.into_iter().map(|(package, licence)| (package.to_owned(), licence.to_owned())).collect()
 }
 
