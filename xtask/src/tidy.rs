@@ -128,6 +128,19 @@ fn work_left_behind_has_no_hidden_marks() {
 }
 
 #[test]
+fn components_find_the_program_alike() {
+    // Each component is delivered alone and cannot source a file of another: what stands in all of them stays the same.
+    let components = Workspace::of_this_source().root().join("components");
+    let scripts: Vec<_> = std::fs::read_dir(components).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let scripts: Vec<_> = scripts.iter().map(|path| path.join("bin/program.sh")).collect();
+    let texts: Vec<_> = scripts.iter().map(|path| read(path)).collect();
+    assert!(texts.len() >= 5, "{scripts:?}");
+    let differ = scripts.iter().zip(&texts).filter(|(_, text)| **text != texts[0]);
+    let offenders: Vec<_> = differ.map(|(path, _)| path.display().to_string()).collect();
+    assert_none(&offenders, "program.sh is the same in every component");
+}
+
+#[test]
 fn tree_has_one_crypto_provider() {
     let packages = packages_built();
     let names: Vec<_> = packages.iter().filter_map(|(package, _)| package.split(' ').next()).collect();
