@@ -23,11 +23,12 @@ use tender_http::{Handler, Message, Peer, RequestBody, ResponseBody, chain};
 
 use crate::outward::Outward;
 use crate::page::{self, Asset, assets};
+use crate::path::Unroutable;
 use crate::service::{PREFIX, answer, is_foreign, no_method};
 use crate::session::{self, Sessions};
 use files::FileError;
 use plugin::{Found, Plugin};
-use route::{Call, Unroutable};
+use route::Call;
 
 /// Files of the page.
 const FILES: &[Asset] = assets![

@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use tender_certificate::CheckStatus;
 use tender_certificate::service::{ServiceError, ServiceTarget, verify_service};
 use tender_certificate::tls::TlsError;
-use tender_gateway::Instance;
+use tender_gateway::{Instance, Reach, may_be_asked};
 use tender_http::Bytes;
 
 use crate::document::{self, Context, Unusable};
 use crate::known::Written;
-use crate::outward::{Asker, Outward, Reach, Silence, may_be_asked};
+use crate::outward::{Asker, Outward, Silence};
 
 /// The largest document that is taken, in bytes.
 const DOCUMENT_BYTES_MAX: usize = 8 << 20;

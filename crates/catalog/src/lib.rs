@@ -19,6 +19,7 @@ mod kept;
 mod known;
 mod outward;
 mod page;
+mod path;
 mod registered;
 mod route;
 mod service;

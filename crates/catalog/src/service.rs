@@ -12,16 +12,17 @@ use hyper::header::{ALLOW, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use serde_json::json;
 use tender_certificate::tls::TlsError;
-use tender_gateway::{DiscoveryEvent, Follower, Instance};
+use tender_gateway::{DiscoveryEvent, Follower, Instance, Reach};
 use tender_http::{Handler, Message, Peer, RequestBody, ResponseBody};
 
 use crate::kept::Documents;
 use crate::known::Known;
-use crate::outward::{Asker, Outward, Reach};
+use crate::outward::{Asker, Outward};
 use crate::page::{self, Asset, assets};
+use crate::path::Unroutable;
 use crate::session::{self, Sessions};
 use crate::tile;
-use route::{Call, Unroutable};
+use route::Call;
 
 /// What the API looks like.
 const OPEN_API: &[u8] = include_bytes!("service/openapi.json");

@@ -14,9 +14,10 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue,
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use serde::Deserialize;
 use tender_certificate::tls::TlsError;
+use tender_gateway::Reach;
 use tender_http::{Bytes, Message, RequestBody, ResponseBody, chain};
 
-use crate::outward::{Asker, Outward, Reach, Told};
+use crate::outward::{Asker, Outward, Told};
 
 /// How long a good answer of the gateway is believed: as long may a token be used here that was logged out elsewhere.
 const BELIEVED: Duration = Duration::from_secs(10);

@@ -18,6 +18,7 @@ mod fetch;
 mod forward;
 mod headers;
 mod registry;
+mod resolver;
 mod service;
 mod services;
 mod sticky;
@@ -27,6 +28,7 @@ mod upstream;
 
 pub use fetch::{DiscoveryEvent, FetchError, Fetcher, FetcherSettings, Follower};
 pub use registry::{Instance, ReadError, read};
+pub use resolver::{Reach, Resolver, may_be_asked};
 pub use service::{Event, EventSink, Gateway, Settings};
 pub use sticky::Sticky;
 pub use table::Table;

@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer};
 use serde_json::Value;
 
+use crate::resolver::may_be_asked;
+
 /// One process of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
@@ -168,22 +170,6 @@ fn is_host(host: &str) -> bool {
     !host.is_empty()
         && host.len() <= 253
         && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
-}
-
-/// Says whether requests may be sent to an address.
-pub(crate) fn may_be_asked(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => {
-            !(address.is_link_local()
-                || address.is_multicast()
-                || address.is_unspecified()
-                || address.is_broadcast())
-        }
-        IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(address) => may_be_asked(IpAddr::V4(address)),
-            None => !(address.is_unicast_link_local() || address.is_multicast() || address.is_unspecified()),
-        },
-    }
 }
 
 #[cfg(test)]

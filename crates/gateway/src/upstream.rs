@@ -1,25 +1,22 @@
 //! Connections to instances: kept for the next request, checked as `zowe.verifyCertificates` says.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use std::vec;
 
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::{Request, Response, Uri};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
 use tender_http::{BodyFault, BoxError, Bytes, RequestBody};
 use tokio::time::Instant;
 
-use crate::registry::may_be_asked;
+use crate::resolver::{Reach, Resolver};
 
 /// How instances are reached.
 #[derive(Debug, Clone)]
@@ -79,7 +76,7 @@ pub(crate) enum Unanswered {
 
 impl Upstream {
     pub(crate) fn new(settings: &UpstreamSettings) -> Self {
-        let mut http = HttpConnector::new_with_resolver(Resolver);
+        let mut http = HttpConnector::new_with_resolver(Resolver::new(Reach::Registered));
         http.enforce_http(false);
         http.set_nodelay(true);
         http.set_connect_timeout(Some(settings.connect_timeout));
@@ -249,31 +246,5 @@ where
         let late =
             move |_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection after {timeout:?}"));
         Box::pin(async move { tokio::time::timeout(timeout, connection).await.map_err(late)? })
-    }
-}
-
-/// Finds the addresses of hosts, but not those that nobody may be sent to.
-#[derive(Debug, Clone)]
-struct Resolver;
-
-impl tower_service::Service<Name> for Resolver {
-    type Response = vec::IntoIter<SocketAddr>;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<vec::IntoIter<SocketAddr>>> + Send>>;
-
-    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
-        Box::pin(async move {
-            let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let allowed: Vec<_> = found.into_iter().filter(|address| may_be_asked(address.ip())).collect();
-            if allowed.is_empty() {
-                let what = format!("`{name}` has no address that requests may be sent to");
-                return Err(io::Error::other(what));
-            }
-            Ok(allowed.into_iter())
-        })
     }
 }

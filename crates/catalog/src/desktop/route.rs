@@ -1,7 +1,8 @@
 //! From method and path to what is asked for.
 
 use hyper::Method;
-use percent_encoding::percent_decode_str;
+
+use crate::path::{self, Unroutable, with_method};
 
 /// Where everything lies: of the gateway's routes, and of the reference's own server.
 const BASES: [&str; 5] = ["/zlux/ui/v1", "/zlux/api/v1", "/zlux", "/ZLUX", ""];
@@ -25,27 +26,13 @@ pub(super) enum Call {
     },
 }
 
-/// Why nothing is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unroutable {
-    NoEndpoint,
-    NoMethod { allowed: &'static str },
-}
-
 /// Understands a request.
 pub(super) fn route(method: &Method, path: &str) -> Result<Call, Unroutable> {
-    let below = BASES
-        .iter()
-        .find_map(|base| path.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/')));
-    let below = below.ok_or(Unroutable::NoEndpoint)?;
+    let below = path::below(&BASES, path)?;
     if below.is_empty() {
-        return of(method, "GET, HEAD", Call::ToPage);
+        return with_method(method, "GET, HEAD", Call::ToPage);
     }
-    let steps: Result<Vec<String>, _> = below[1..]
-        .split('/')
-        .map(|step| percent_decode_str(step).decode_utf8().map(std::borrow::Cow::into_owned))
-        .collect();
-    let steps = steps.map_err(|_| Unroutable::NoEndpoint)?;
+    let steps = path::steps(below)?;
     let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
     let call = match steps.as_slice() {
         ["" | "index.html"] => Call::Page("index.html".to_owned()),
@@ -57,16 +44,11 @@ pub(super) fn route(method: &Method, path: &str) -> Result<Call, Unroutable> {
         ["plugins", plugin, "web", path @ ..] if !path.is_empty() => {
             Call::File { plugin: (*plugin).to_owned(), path: path.join("/") }
         }
-        ["auth", "login"] => return of(method, "POST", Call::Login),
-        ["auth", "logout"] => return of(method, "POST", Call::Logout),
+        ["auth", "login"] => return with_method(method, "POST", Call::Login),
+        ["auth", "logout"] => return with_method(method, "POST", Call::Logout),
         _ => return Err(Unroutable::NoEndpoint),
     };
-    of(method, "GET, HEAD", call)
-}
-
-fn of(method: &Method, allowed: &'static str, call: Call) -> Result<Call, Unroutable> {
-    let is_allowed = allowed.split(", ").any(|one| one == method.as_str());
-    if is_allowed { Ok(call) } else { Err(Unroutable::NoMethod { allowed }) }
+    with_method(method, "GET, HEAD", call)
 }
 
 #[cfg(test)]

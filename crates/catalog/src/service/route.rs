@@ -1,7 +1,8 @@
 //! From method and path to what is asked for.
 
 use hyper::Method;
-use percent_encoding::percent_decode_str;
+
+use crate::path::{self, Unroutable, with_method};
 
 /// Where everything lies; both routes of the gateway lead there, too.
 const BASES: [&str; 3] = ["/apicatalog/api/v1", "/apicatalog/ui/v1", "/apicatalog"];
@@ -30,33 +31,18 @@ pub(super) enum Call {
     Refresh,
 }
 
-/// Why nothing is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unroutable {
-    NoEndpoint,
-    NoMethod { allowed: &'static str },
-}
-
 /// Understands a request; a slash at the end matters for the page alone.
 pub(super) fn route(method: &Method, path: &str) -> Result<Call, Unroutable> {
     if path == "/" {
-        return of(method, "GET, HEAD", Call::ToPage);
+        return with_method(method, "GET, HEAD", Call::ToPage);
     }
-    let below = BASES
-        .iter()
-        .find_map(|base| path.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/')));
-    let below = below.ok_or(Unroutable::NoEndpoint)?;
+    let below = path::below(&BASES, path)?;
     match below {
-        "" => return of(method, "GET, HEAD", Call::ToPage),
-        "/" => return of(method, "GET, HEAD", Call::File("index.html".to_owned())),
+        "" => return with_method(method, "GET, HEAD", Call::ToPage),
+        "/" => return with_method(method, "GET, HEAD", Call::File("index.html".to_owned())),
         _ => {}
     }
-    let steps: Result<Vec<String>, _> = below[1..]
-        .trim_end_matches('/')
-        .split('/')
-        .map(|step| percent_decode_str(step).decode_utf8().map(std::borrow::Cow::into_owned))
-        .collect();
-    let steps = steps.map_err(|_| Unroutable::NoEndpoint)?;
+    let steps = path::steps(below.trim_end_matches('/'))?;
     let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
     let call = match steps.as_slice() {
         ["index.html"] => Call::File("index.html".to_owned()),
@@ -65,9 +51,9 @@ pub(super) fn route(method: &Method, path: &str) -> Result<Call, Unroutable> {
         ["application", "info"] => Call::Info,
         ["v3" | "v2", "api-docs"] => Call::OpenApi,
         ["session"] => Call::Session,
-        ["auth", "login"] => return of(method, "POST", Call::Login),
-        ["auth", "logout"] => return of(method, "POST", Call::Logout),
-        ["static-api", "refresh"] => return of(method, "POST", Call::Refresh),
+        ["auth", "login"] => return with_method(method, "POST", Call::Login),
+        ["auth", "logout"] => return with_method(method, "POST", Call::Logout),
+        ["static-api", "refresh"] => return with_method(method, "POST", Call::Refresh),
         ["containers"] => Call::Containers,
         ["containers", id] => Call::Container((*id).to_owned()),
         ["services"] => Call::Services,
@@ -78,12 +64,7 @@ pub(super) fn route(method: &Method, path: &str) -> Result<Call, Unroutable> {
         }
         _ => return Err(Unroutable::NoEndpoint),
     };
-    of(method, "GET, HEAD", call)
-}
-
-fn of(method: &Method, allowed: &'static str, call: Call) -> Result<Call, Unroutable> {
-    let is_allowed = allowed.split(", ").any(|one| one == method.as_str());
-    if is_allowed { Ok(call) } else { Err(Unroutable::NoMethod { allowed }) }
+    with_method(method, "GET, HEAD", call)
 }
 
 #[cfg(test)]
