@@ -90,18 +90,15 @@ impl Introduced {
     }
 }
 
-/// Checks what a request to a service shows, and makes what the service wants of it.
+/// Makes of a user what a service wants to be told of him.
 pub(crate) async fn introduced(
     settings: &AuthSettings,
     scheme: Scheme<'_>,
-    headers: &HeaderMap,
-    service: &str,
-) -> Result<Introduced, Unaccepted> {
-    let now_s = now_s();
-    let (claims, mut token) = user(settings, headers, service, now_s)?;
+    (claims, mut token): (Claims, String),
+) -> Introduced {
     if scheme == Scheme::ZoweJwt && claims.is_personal() {
         // The service could use the personal one elsewhere, for months.
-        token = settings.key.sign(&claims.for_service(now_s));
+        token = settings.key.sign(&claims.for_service(now_s()));
     }
     let ticket = match scheme {
         Scheme::PassTicket(Some(application)) => {
@@ -109,7 +106,7 @@ pub(crate) async fn introduced(
         }
         _ => None,
     };
-    Ok(Introduced { user: claims.sub, token, ticket })
+    Introduced { user: claims.sub, token, ticket }
 }
 
 /// Checks a token that is shown to a service.

@@ -14,7 +14,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use tender_http::{Handler, Peer, RequestBody, ResponseBody, chain};
 use tokio::sync::Notify;
 
-use crate::auth::{self, Asked, AuthSettings, Credentials, Outcome, Scheme, Token, Unaccepted};
+use crate::auth::{self, Asked, AuthSettings, Claims, Credentials, Outcome, Scheme, Token, Unaccepted};
 use crate::candidates::Candidates;
 use crate::cors::{self, Decision};
 use crate::fetch::{DiscoveryEvent, Follower};
@@ -49,6 +49,11 @@ pub enum Event {
         /// Why, down to the cause.
         reason: String,
     },
+    /// A token ended here, and the store that gateways share does not know it yet.
+    NotShared {
+        /// Why, down to the cause.
+        reason: String,
+    },
     /// Discovery was lost, or found.
     Discovery(DiscoveryEvent),
 }
@@ -61,6 +66,9 @@ impl fmt::Display for Event {
             }
             Self::NobodyChecks { reason } => {
                 write!(f, "nobody could say whether a password is right: {reason}")
+            }
+            Self::NotShared { reason } => {
+                write!(f, "other gateways do not know yet of a token that ended: {reason}")
             }
             Self::Discovery(event) => event.fmt(f),
         }
@@ -217,14 +225,17 @@ impl Gateway {
             Ok(ends) => ends,
             Err(id) => return answer::unknown_instance(&id),
         };
-        let visit = self.visit(&found, request.headers()).filter(|_| ends.len() > 1);
+        let scheme = Scheme::of(|key| found.service.says(key));
+        let user = self.user(&found, scheme, request.headers());
+        let visit = visit(&found, &user).filter(|_| ends.len() > 1);
         if let Some(visit) = &visit {
             self.0.settings.sticky.lead(visit, &mut ends).await;
         }
         let is_upgrade = headers::is_upgrade(request.method(), request.headers());
         let upgrade = is_upgrade.then(|| hyper::upgrade::on(&mut request));
+        let user = self.introduced(scheme, user).await;
         let (outgoing, nothing) =
-            self.outgoing(&found, request, peer, authority.as_deref(), is_upgrade).await;
+            self.outgoing(&found, request, peer, authority.as_deref(), (scheme, &user), is_upgrade);
         match forward::send(&self.0.upstream, &self.0.candidates, &ends, outgoing).await {
             Ok((response, end)) => {
                 if let Some(visit) = visit {
@@ -252,22 +263,13 @@ impl Gateway {
         found.route.ends.iter().find(of_id).map(|end| vec![end.clone()]).ok_or(wanted)
     }
 
-    /// Returns who visits a service whose users stay with an instance.
-    fn visit(&self, found: &Found<'_>, headers: &HeaderMap) -> Option<Visit> {
-        if !found.service.has_any("apiml.lb.type", "authentication") {
-            return None;
-        }
-        let settings = self.0.settings.auth.as_ref()?;
-        let (claims, _) = auth::user(settings, headers, found.id, auth::now_s()).ok()?;
-        Some(Visit { user: claims.sub, service: found.id.to_owned() })
-    }
-
-    async fn outgoing(
+    fn outgoing(
         &self,
         found: &Found<'_>,
         request: Request<RequestBody>,
         peer: &Peer,
         authority: Option<&str>,
+        (scheme, user): (Scheme<'_>, &Result<auth::Introduced, Unaccepted>),
         is_upgrade: bool,
     ) -> (Outgoing, Option<String>) {
         let (mut head, body) = request.into_parts();
@@ -282,11 +284,8 @@ impl Gateway {
             is_upgrade,
         };
         let timeout = found.service.says("apiml.readTimeout").and_then(|text| text.parse().ok());
-        let scheme = Scheme::of(|key| found.service.says(key));
-        // Whoever asks is known by what he sent, also by what the service does not want to see.
-        let user = self.user(found, scheme, &head.headers).await;
         headers::to_service(&mut head.headers, &way);
-        let nothing = introduce(scheme, &user, &mut head.headers, peer);
+        let nothing = introduce(scheme, user, &mut head.headers, peer);
         let outgoing = Outgoing {
             headers: head.headers,
             method: head.method,
@@ -297,18 +296,30 @@ impl Gateway {
         (outgoing, nothing)
     }
 
-    /// Finds out who asks, for services that want to know.
-    async fn user(
+    /// Finds out who asks, for services that want to know; also by what the service itself does not want to see.
+    fn user(
         &self,
         found: &Found<'_>,
         scheme: Scheme<'_>,
         headers: &HeaderMap,
-    ) -> Result<auth::Introduced, Unaccepted> {
+    ) -> Result<(Claims, String), Unaccepted> {
         match &self.0.settings.auth {
-            Some(settings) if scheme != Scheme::Bypass => {
-                auth::introduced(settings, scheme, headers, found.id).await
+            Some(settings) if scheme != Scheme::Bypass || is_sticky(found) => {
+                auth::user(settings, headers, found.id, auth::now_s())
             }
             _ => Err(Unaccepted::None),
+        }
+    }
+
+    /// Makes of a user what the service is told of him.
+    async fn introduced(
+        &self,
+        scheme: Scheme<'_>,
+        user: Result<(Claims, String), Unaccepted>,
+    ) -> Result<auth::Introduced, Unaccepted> {
+        match &self.0.settings.auth {
+            Some(settings) => Ok(auth::introduced(settings, scheme, user?).await),
+            None => Err(Unaccepted::None),
         }
     }
 
@@ -397,6 +408,17 @@ impl Follower for Gateway {
     async fn refresh_asked(&self) {
         self.0.refresh.notified().await;
     }
+}
+
+/// Says whether users of a service stay with an instance.
+fn is_sticky(found: &Found<'_>) -> bool {
+    found.service.has_any("apiml.lb.type", "authentication")
+}
+
+/// Returns who visits a service whose users stay with an instance.
+fn visit(found: &Found<'_>, user: &Result<(Claims, String), Unaccepted>) -> Option<Visit> {
+    let (claims, _) = user.as_ref().ok().filter(|_| is_sticky(found))?;
+    Some(Visit { user: claims.sub.clone(), service: found.id.to_owned() })
 }
 
 /// Tells a service of the user what its scheme asks for; returns why it is told nothing.

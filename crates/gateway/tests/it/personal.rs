@@ -12,11 +12,11 @@ use tender_gateway::auth::{AuthSettings, Denied, Provider, Revocations, SigningK
 
 use crate::world::{Message, Reply, Service, World};
 
-const BASE: &str = "/gateway/api/v1/auth";
+pub(crate) const BASE: &str = "/gateway/api/v1/auth";
 
 /// Makes tickets, and lets `user` do everything.
 #[derive(Debug)]
-struct Full;
+pub(crate) struct Full;
 
 #[async_trait]
 impl Provider for Full {
@@ -40,7 +40,7 @@ impl Provider for Full {
     }
 }
 
-fn settings(provider: impl Provider + 'static) -> AuthSettings {
+pub(crate) fn settings(provider: impl Provider + 'static) -> AuthSettings {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     AuthSettings {
         provider: Arc::new(provider),

@@ -9,7 +9,7 @@ use tender_http::ResponseBody;
 use super::{Answered, Asked, empty, error, no_input, not_shared};
 use crate::auth::jwt::{Claims, ISSUER, new_id};
 use crate::auth::{AuthSettings, Verified, now_s, present};
-use crate::service::json_answer;
+use crate::service::{Event, json_answer};
 
 #[derive(Deserialize)]
 struct Login {
@@ -86,7 +86,10 @@ impl AuthSettings {
             // It would become one that is good for everything.
             return Err(super::unaccepted(&crate::auth::Unaccepted::Invalid));
         }
-        self.revocations.revoke(&claims.jti, claims.exp, now_s()).await.map_err(|_| not_shared())?;
+        // Where it is not known at once it will be, when the store answers again; the user has the new one already.
+        if let Err(error) = self.revocations.revoke(&claims.jti, claims.exp, now_s()).await {
+            (asked.tell)(&Event::NotShared { reason: tender_http::chain(&error) });
+        }
         Ok(self.with_cookie(Verified { user: claims.sub, domain: claims.dom, lifetime_s: None }))
     }
 }

@@ -10,8 +10,10 @@ use tender_xmem::service::{Auth, AuthAnswer, Level, Secret, Ticket, TicketAnswer
 
 use super::{Access, Denied, Provider, Turns, Verified};
 
-/// Checks at a time; PAM makes wrong passwords wait.
+/// Checks of passwords at a time; PAM makes wrong ones wait.
 const CHECKS_MAX: usize = 16;
+/// Other questions at a time: they are answered at once, and not kept up by who tries passwords.
+const QUESTIONS_MAX: usize = 16;
 
 /// Asks a cross-memory server.
 #[derive(Debug, Clone)]
@@ -21,7 +23,8 @@ pub struct CrossMemory(Arc<Inner>);
 struct Inner {
     server: ServerName,
     options: Options,
-    turns: Turns,
+    checks: Turns,
+    questions: Turns,
     /// Made at the first log-in: the server may be started later than the gateway.
     client: Mutex<Option<Arc<Client>>>,
 }
@@ -30,8 +33,8 @@ impl CrossMemory {
     /// Uses the server of a name.
     #[must_use]
     pub fn new(server: ServerName, options: Options) -> Self {
-        let turns = Turns::new(CHECKS_MAX);
-        Self(Arc::new(Inner { server, options, turns, client: Mutex::new(None) }))
+        let (checks, questions) = (Turns::new(CHECKS_MAX), Turns::new(QUESTIONS_MAX));
+        Self(Arc::new(Inner { server, options, checks, questions, client: Mutex::new(None) }))
     }
 
     fn check_now(&self, user: String, password: String) -> Result<(), Denied> {
@@ -113,13 +116,13 @@ fn understood(code: u32, payload: &[u8]) -> Denied {
 impl Provider for CrossMemory {
     async fn check(&self, user: &str, password: &str) -> Result<Verified, Denied> {
         let (this, name, password) = (self.clone(), user.to_owned(), password.to_owned());
-        self.0.turns.check(move || this.check_now(name, password)).await?;
+        self.0.checks.check(move || this.check_now(name, password)).await?;
         Ok(Verified { user: user.to_owned(), domain: "security-domain".to_owned(), lifetime_s: None })
     }
 
     async fn ticket(&self, user: &str, application: &str) -> Result<String, Denied> {
         let (this, user, application) = (self.clone(), user.to_owned(), application.to_owned());
-        self.0.turns.check(move || this.ticket_now(user, application)).await
+        self.0.questions.check(move || this.ticket_now(user, application)).await
     }
 
     async fn allows(&self, user: &str, access: Access<'_>) -> Result<bool, Denied> {
@@ -127,6 +130,6 @@ impl Provider for CrossMemory {
         let Some(level) = level(access.level) else { return Ok(false) };
         let (class, entity) = (access.class.to_owned(), access.resource.to_owned());
         let (this, request) = (self.clone(), Auth::Entity { user: user.to_owned(), class, entity, level });
-        self.0.turns.check(move || this.allows_now(&request)).await
+        self.0.questions.check(move || this.allows_now(&request)).await
     }
 }
