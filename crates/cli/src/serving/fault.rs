@@ -77,6 +77,11 @@ impl Named {
         self.told(id, code, "failed to set up TLS for", hint, fault)
     }
 
+    /// Keys or authorities by which others cannot be asked.
+    pub(crate) fn outward(self, fault: tender_certificate::tls::TlsError) -> CommandError {
+        self.told("ZWEAM400E", ReturnCode::Refused, "failed to set up TLS for", None, fault)
+    }
+
     /// Something that the system does not give.
     pub(crate) fn system(self, fault: io::Error) -> CommandError {
         self.told("ZWEAM402E", ReturnCode::Outside, "the system does not let run", None, fault)

@@ -71,7 +71,8 @@ fn scheme(serving: &Serving) -> &'static str {
     if serving.tls.is_some() { "https" } else { "http" }
 }
 
-fn address(text: String, from: &str, wanted: &'static str) -> Result<Uri, PlanError> {
+/// Reads an address of a service; `from` is where it was said.
+pub(crate) fn address(text: String, from: &str, wanted: &'static str) -> Result<Uri, PlanError> {
     let parsed = text.parse().ok().filter(|uri: &Uri| {
         uri.host().is_some_and(|host| !host.is_empty()) && matches!(uri.scheme_str(), Some("http" | "https"))
     });

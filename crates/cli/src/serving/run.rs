@@ -11,7 +11,9 @@ use tender_http::{
 use tender_package::{Message, Outcome, ReturnCode};
 
 use super::Named;
-use super::options::Serving;
+use super::environment::Environment;
+use super::options::{PlanError, Serving};
+use crate::commands::Shell;
 use crate::error::CommandError;
 
 /// How often it is looked whether certificates have changed.
@@ -33,8 +35,24 @@ impl Default for Hooks {
     }
 }
 
+/// Plans a service and runs it, or says with `--check` what would be run.
+pub(crate) fn carry_out<P, F>(
+    named: Named,
+    shell: &Shell,
+    plan: impl FnOnce(&Environment<'_>) -> Result<P, PlanError>,
+    check: impl FnOnce(&P) -> Result<Outcome, CommandError>,
+    serve: impl FnOnce(P, Instant) -> F,
+) -> Result<Outcome, CommandError>
+where
+    F: Future<Output = Result<Outcome, CommandError>>,
+{
+    let begun = Instant::now();
+    let plan = plan(&Environment::of_process(named.component)).map_err(|fault| named.plan(fault))?;
+    if shell.is_check { check(&plan) } else { with_threads(named, serve(plan, begun)) }
+}
+
 /// Runs something with the threads of a service.
-pub(crate) fn with_threads<T>(
+fn with_threads<T>(
     named: Named,
     what: impl Future<Output = Result<T, CommandError>>,
 ) -> Result<T, CommandError> {

@@ -11,7 +11,7 @@ use crate::error::CommandError;
 use crate::serving::Named;
 use crate::serving::environment::{Environment, Names};
 use crate::serving::options::{Options, PlanError, Serving, read};
-use crate::serving::run::{Hooks, Opened, check, tell, with_threads};
+use crate::serving::run::{Hooks, Opened, carry_out, check, tell};
 use crate::serving::store::Place;
 
 const NAMED: Named = Named {
@@ -66,19 +66,7 @@ struct Plan {
 impl Args {
     /// Serves until a signal ends it.
     pub(crate) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
-        let begun = Instant::now();
-        let plan = self.plan(&Environment::of_process(NAMED.component)).map_err(|fault| NAMED.plan(fault))?;
-        if shell.is_check {
-            let mut outcome = Outcome::default();
-            check(NAMED, &plan.serving, &mut outcome)?;
-            let text = format!(
-                "would keep up to {} entries, and then {}",
-                plan.limits.entries_max, plan.limits.eviction
-            );
-            outcome.say(Message::with_id("ZWEAM007I", text));
-            return Ok(outcome);
-        }
-        with_threads(NAMED, serve(plan, begun))
+        carry_out(NAMED, shell, |environment| self.plan(environment), Plan::check, serve)
     }
 
     fn plan(self, environment: &Environment<'_>) -> Result<Plan, PlanError> {
@@ -98,6 +86,18 @@ impl Args {
             believes_everybody: serving.tls.is_none() || !serving.verify.checks_chain(),
         };
         Ok(Plan { serving, store: self.store.or(store).unwrap_or(Place::Memory), limits, owners })
+    }
+}
+
+impl Plan {
+    /// Says what would be run.
+    fn check(&self) -> Result<Outcome, CommandError> {
+        let mut outcome = Outcome::default();
+        check(NAMED, &self.serving, &mut outcome)?;
+        let (most, then) = (self.limits.entries_max, self.limits.eviction);
+        let text = format!("would keep up to {most} entries, and then {then}");
+        outcome.say(Message::with_id("ZWEAM007I", text));
+        Ok(outcome)
     }
 }
 

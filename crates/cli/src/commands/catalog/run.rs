@@ -4,10 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tender_catalog::{Catalog, Settings};
-use tender_certificate::tls::client_config;
-use tender_gateway::{DiscoveryEvent, Fetcher, FetcherSettings};
 use tender_http::hyper::Uri;
-use tender_package::{Message, Outcome, ReturnCode};
+use tender_package::{Message, Outcome};
 
 use crate::commands::Shell;
 use crate::error::CommandError;
@@ -15,8 +13,8 @@ use crate::serving::Named;
 use crate::serving::environment::{Environment, Names};
 use crate::serving::neighbours;
 use crate::serving::options::{Options, PlanError, Serving};
-use crate::serving::outward::outward;
-use crate::serving::run::{Hooks, Opened, check, tell, with_threads};
+use crate::serving::outward::{client, discovery_line, follow, outward};
+use crate::serving::run::{Hooks, Opened, carry_out, check, tell};
 
 const NAMED: Named =
     Named { component: "api-catalog", title: "API catalog", port: 7552, port_names: &["CATALOG_PORT"] };
@@ -67,12 +65,7 @@ struct Plan {
 impl Args {
     /// Serves until a signal ends it.
     pub(crate) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
-        let begun = Instant::now();
-        let plan = self.plan(&Environment::of_process(NAMED.component)).map_err(|fault| NAMED.plan(fault))?;
-        if shell.is_check {
-            return plan.check();
-        }
-        with_threads(NAMED, serve(plan, begun))
+        carry_out(NAMED, shell, |environment| self.plan(environment), Plan::check, serve)
     }
 
     fn plan(self, environment: &Environment<'_>) -> Result<Plan, PlanError> {
@@ -108,39 +101,20 @@ impl Plan {
 
 async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
     let outward = outward(NAMED, &plan.serving)?;
-    let trust = |fault: tender_certificate::tls::TlsError| {
-        NAMED.told("ZWEAM400E", ReturnCode::Refused, "failed to set up TLS for", None, fault)
-    };
-    let client =
-        client_config(outward.mode, outward.roots.clone(), outward.identity.as_ref()).map_err(trust)?;
+    let client = client(NAMED, &outward)?;
     let catalog = Catalog::new(Settings {
         outward,
         gateways: plan.gateways,
         public: plan.public,
         discovery: plan.discovery.clone(),
         is_open: plan.is_open,
-        events: Arc::new(|event| tell(&line(event))),
+        events: Arc::new(|event| tell(&discovery_line(event))),
     })
-    .map_err(trust)?;
+    .map_err(|fault| NAMED.outward(fault))?;
     let opened = Opened::open(NAMED, &plan.serving, tender_http::Limits::default())?;
-    let mut fetcher = Fetcher::new(FetcherSettings {
-        discovery: plan.discovery,
-        tls: client,
-        interval: plan.interval,
-        timeout: Duration::from_secs(10),
-    });
     if plan.is_open {
         tell("ZWEAC710W whoever reaches the catalog may read it: nobody logs in");
     }
-    // Whoever finds the port open finds the services, if discovery is there.
-    fetcher.turn(&catalog).await;
-    tokio::spawn(fetcher.run(catalog.clone()));
+    follow(catalog.clone(), plan.discovery, client, plan.interval).await;
     opened.run(catalog, begun, Hooks::default()).await
-}
-
-fn line(event: &DiscoveryEvent) -> String {
-    match event {
-        DiscoveryEvent::Lost { .. } => format!("ZWEAM504W {event}"),
-        DiscoveryEvent::Found { .. } => format!("ZWEAM009I {event}"),
-    }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tender_catalog::{Desktop, DesktopSettings};
 use tender_http::hyper::Uri;
-use tender_package::{Message, Outcome, ReturnCode};
+use tender_package::{Message, Outcome};
 
 use crate::commands::Shell;
 use crate::error::CommandError;
@@ -15,7 +15,7 @@ use crate::serving::environment::{Environment, Names};
 use crate::serving::neighbours;
 use crate::serving::options::{Options, PlanError, Serving};
 use crate::serving::outward::outward;
-use crate::serving::run::{Hooks, Opened, check, tell, with_threads};
+use crate::serving::run::{Hooks, Opened, carry_out, check, tell};
 
 const NAMED: Named = Named {
     component: "app-server",
@@ -73,12 +73,7 @@ struct Plan {
 impl Args {
     /// Serves until a signal ends it.
     pub(crate) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
-        let begun = Instant::now();
-        let plan = self.plan(&Environment::of_process(NAMED.component)).map_err(|fault| NAMED.plan(fault))?;
-        if shell.is_check {
-            return plan.check();
-        }
-        with_threads(NAMED, serve(plan, begun))
+        carry_out(NAMED, shell, |environment| self.plan(environment), Plan::check, serve)
     }
 
     fn plan(self, environment: &Environment<'_>) -> Result<Plan, PlanError> {
@@ -124,9 +119,7 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
         places: plan.places,
         is_open: plan.is_open,
     });
-    let desktop = desktop.map_err(|fault| {
-        NAMED.told("ZWEAM400E", ReturnCode::Refused, "failed to set up TLS for", None, fault)
-    })?;
+    let desktop = desktop.map_err(|fault| NAMED.outward(fault))?;
     let opened = Opened::open(NAMED, &plan.serving, tender_http::Limits::default())?;
     if plan.is_open {
         tell("ZWED0032W whoever reaches the desktop may use it: nobody logs in");

@@ -11,6 +11,7 @@ use tender_mediation::discovery::{Policy, statics};
 use super::NAMED;
 use super::environment as names;
 use crate::serving::environment::Environment;
+use crate::serving::neighbours::address;
 use crate::serving::options::{self, PlanError, Serving};
 
 /// Options of `tender discovery run` that say how it is run.
@@ -89,14 +90,9 @@ impl Options {
             Some(set) => (set.text.split(',').map(|text| text.trim().to_owned()).collect(), set.name),
             None => return Ok(Vec::new()),
         };
-        let address = |text: String| {
-            let parsed = text.parse().ok().filter(|uri: &Uri| {
-                uri.host().is_some() && matches!(uri.scheme_str(), Some("http" | "https"))
-            });
-            let wanted = "address of a discovery service, such as https://host:7553/eureka";
-            parsed.ok_or_else(|| PlanError::Value { text, from: from.clone(), wanted })
-        };
-        texts.into_iter().filter(|text| !text.is_empty()).map(address).collect()
+        let wanted = "address of a discovery service, such as https://host:7553/eureka";
+        let texts = texts.into_iter().filter(|text| !text.is_empty());
+        texts.map(|text| address(text, &from, wanted)).collect()
     }
 
     fn directories(&self, environment: &Environment<'_>) -> Vec<PathBuf> {

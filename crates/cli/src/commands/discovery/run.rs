@@ -5,17 +5,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tender_certificate::tls::{Roots, client_config};
 use tender_http::Limits;
 use tender_mediation::discovery::{Access, Discovery, Event, Others, Own, Rules, Settings};
-use tender_package::{Message, Outcome, ReturnCode};
+use tender_package::{Message, Outcome};
 
 use super::plan::{Options, Plan};
 use super::{NAMED, fault};
 use crate::commands::Shell;
 use crate::error::CommandError;
-use crate::serving::environment::Environment;
-use crate::serving::run::{self, Hooks, Opened, tell};
+use crate::serving::outward::{client, outward};
+use crate::serving::run::{self, Hooks, Opened, carry_out, tell};
 
 /// Options of `tender discovery run`.
 #[derive(Debug, clap::Args)]
@@ -24,8 +23,9 @@ use crate::serving::run::{self, Hooks, Opened, tell};
                   tender discovery run --plain --listen 127.0.0.1:8761 --definitions 'api-defs;more-defs'\n\n\
                   What is not said comes from the variables that a launcher gives components: ZWE_configs_port,\n\
                   ZWE_haInstance_hostname, ZWE_zowe_certificate_*, ZWE_zowe_verifyCertificates,\n\
-                  ZWE_STATIC_DEFINITIONS_DIR, and those of version 1. SIGHUP reads certificates and static\n\
-                  definitions again, SIGTERM ends it.\n\n\
+                  ZWE_STATIC_DEFINITIONS_DIR, ZWE_DISCOVERY_SERVICES_LIST (the peers: they are told what clients\n\
+                  tell here), and those of version 1. SIGHUP reads certificates and static definitions again,\n\
+                  SIGTERM ends it.\n\n\
                   Ends with 0 when it was stopped, 4 when requests had to be cut off, 12 when the port is taken, 16 when\n\
                   it is not configured well or the certificate has ended, 24 for a wrong word, 28 when a file is missing."
 )]
@@ -37,13 +37,8 @@ pub(crate) struct Args {
 impl Args {
     /// Serves until a signal ends it.
     pub(crate) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
-        let begun = Instant::now();
-        let environment = Environment::of_process(NAMED.component);
-        let plan = self.options.plan(&environment).map_err(|fault| NAMED.plan(fault))?;
-        if shell.is_check {
-            return check(&plan);
-        }
-        run::with_threads(NAMED, serve(plan, begun))
+        let options = self.options;
+        carry_out(NAMED, shell, |environment| options.plan(environment), check, serve)
     }
 }
 
@@ -115,16 +110,7 @@ fn others_of(plan: &Plan) -> Result<Option<Others>, CommandError> {
     if plan.peers.is_empty() {
         return Ok(None);
     }
-    let (roots, key) = match &plan.serving.tls {
-        Some(files) => {
-            let key = files.key().map_err(|fault| NAMED.tls(fault))?;
-            (files.roots().map_err(|fault| NAMED.tls(fault))?, Some(key))
-        }
-        None => (Roots::of(Vec::new()), None),
-    };
-    let tls = client_config(plan.serving.verify, roots, key.as_ref()).map_err(|fault| {
-        NAMED.told("ZWEAM400E", ReturnCode::Refused, "failed to set up TLS for", None, fault)
-    })?;
+    let tls = client(NAMED, &outward(NAMED, &plan.serving)?)?;
     Ok(Some(Others { addresses: plan.peers.clone(), tls, timeout: TIMEOUT }))
 }
 

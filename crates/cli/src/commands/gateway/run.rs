@@ -6,12 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tender_cache::Store;
-use tender_certificate::tls::{Roots, client_config};
 use tender_gateway::auth::provider::{CrossMemory, Dummy, PasswordFile};
 use tender_gateway::auth::{AuthSettings, Provider, Revocations, SigningKey};
-use tender_gateway::{
-    DiscoveryEvent, Event, Fetcher, FetcherSettings, Gateway, Settings, Sticky, UpstreamSettings,
-};
+use tender_gateway::{Event, Gateway, Settings, Sticky, UpstreamSettings};
+use tender_http::hyper::Uri;
 use tender_package::{Message, Outcome, ReturnCode};
 use tender_xmem::ServerName;
 
@@ -19,16 +17,15 @@ use crate::commands::Shell;
 use crate::error::CommandError;
 use crate::serving::Named;
 use crate::serving::environment::{Environment, Names};
+use crate::serving::neighbours;
 use crate::serving::options::{Options, PlanError, Serving, read};
-use crate::serving::run::{Hooks, Opened, check, tell, with_threads};
+use crate::serving::outward::{client, discovery_line, follow, outward};
+use crate::serving::run::{Hooks, Opened, carry_out, check, tell};
 use crate::serving::store::Place;
 
 const NAMED: Named =
     Named { component: "gateway", title: "gateway", port: 7554, port_names: &["GATEWAY_PORT"] };
 
-/// Of all components: where discovery listens on this machine.
-const DISCOVERY_PORT: Names = &["ZWE_components_discovery_port"];
-const DISCOVERY: Names = &["ZWE_DISCOVERY_SERVICES_LIST", "ZWE_discovery_services_list"];
 const PROVIDER: Names = &["ZWE_configs_provider", "ZWE_components_gateway_provider"];
 const STORE: Names = &["ZWE_configs_revocations", "ZWE_components_gateway_revocations"];
 
@@ -105,7 +102,7 @@ impl FromStr for Checks {
 
 struct Plan {
     serving: Serving,
-    discovery: Vec<tender_http::hyper::Uri>,
+    discovery: Vec<Uri>,
     provider: Checks,
     store: Place,
     args: Args,
@@ -114,38 +111,12 @@ struct Plan {
 impl Args {
     /// Serves until a signal ends it.
     pub(crate) fn run(self, shell: &Shell) -> Result<Outcome, CommandError> {
-        let begun = Instant::now();
-        let plan = self.plan(&Environment::of_process(NAMED.component)).map_err(|fault| NAMED.plan(fault))?;
-        if shell.is_check {
-            let mut outcome = Outcome::default();
-            check(NAMED, &plan.serving, &mut outcome)?;
-            for address in &plan.discovery {
-                outcome.say(Message::with_id("ZWEAM007I", format!("would ask discovery at {address}")));
-            }
-            return Ok(outcome);
-        }
-        with_threads(NAMED, serve(plan, begun))
+        carry_out(NAMED, shell, |environment| self.plan(environment), Plan::check, serve)
     }
 
     fn plan(self, environment: &Environment<'_>) -> Result<Plan, PlanError> {
         let serving = self.options.plan(NAMED, environment, false)?;
-        let (texts, from) = match environment.set(DISCOVERY) {
-            _ if !self.discovery.is_empty() => (self.discovery.clone(), "--discovery".to_owned()),
-            Some(set) => (set.text.split(',').map(|text| text.trim().to_owned()).collect(), set.name),
-            None => {
-                let scheme = if serving.tls.is_some() { "https" } else { "http" };
-                let port = environment.text(DISCOVERY_PORT).unwrap_or_else(|| "7553".to_owned());
-                (vec![format!("{scheme}://{}:{port}/eureka", serving.host)], DISCOVERY_PORT[0].to_owned())
-            }
-        };
-        let address = |text: String| {
-            let parsed = text.parse().ok().filter(|uri: &tender_http::hyper::Uri| {
-                uri.host().is_some() && matches!(uri.scheme_str(), Some("http" | "https"))
-            });
-            let wanted = "address of discovery, such as https://localhost:7553/eureka";
-            parsed.ok_or_else(|| PlanError::Value { text, from: from.clone(), wanted })
-        };
-        let discovery = texts.into_iter().map(address).collect::<Result<_, _>>()?;
+        let discovery = neighbours::discovery(&self.discovery, &serving, environment)?;
         let provider = read(environment, PROVIDER, "provider: xmem, xmem:SERVER, file:FILE, dummy or none")?;
         let store = read(environment, STORE, "store: memory, etcd:http://HOST:2379 or redis://HOST:6379")?;
         Ok(Plan {
@@ -158,18 +129,22 @@ impl Args {
     }
 }
 
+impl Plan {
+    /// Says what would be run.
+    fn check(&self) -> Result<Outcome, CommandError> {
+        let mut outcome = Outcome::default();
+        check(NAMED, &self.serving, &mut outcome)?;
+        for address in &self.discovery {
+            outcome.say(Message::with_id("ZWEAM007I", format!("would ask discovery at {address}")));
+        }
+        Ok(outcome)
+    }
+}
+
 async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
     let Plan { serving, discovery, provider, store, args } = plan;
-    let (roots, identity) = match &serving.tls {
-        Some(files) => {
-            let key = files.key().map_err(|fault| NAMED.tls(fault))?;
-            (files.roots().map_err(|fault| NAMED.tls(fault))?, Some(key))
-        }
-        None => (Roots::of(Vec::new()), None),
-    };
-    let client = client_config(serving.verify, roots, identity.as_ref()).map_err(|fault| {
-        NAMED.told("ZWEAM400E", ReturnCode::Refused, "failed to set up TLS for", None, fault)
-    })?;
+    let outward = outward(NAMED, &serving)?;
+    let client = client(NAMED, &outward)?;
     let mut upstream = UpstreamSettings::new(Arc::new(client.clone()));
     upstream.answer_timeout = Duration::from_secs(args.timeout);
     let mut settings = Settings::new(upstream);
@@ -178,7 +153,7 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
     settings.events = Arc::new(|event| tell(&line(event)));
     let store = shared_store(&store, &provider).await?;
     settings.sticky = Arc::new(Sticky::new(store.clone()));
-    settings.auth = auth(&args, &provider, store, identity.as_ref())?;
+    settings.auth = auth(&args, &provider, store, outward.identity.as_ref())?;
     if let Some(auth) = &settings.auth {
         let lost = |fault: &tender_cache::StoreError| {
             let reason = tender_http::chain(fault);
@@ -192,15 +167,8 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
     let limits = tender_http::Limits { body_bytes: u64::MAX, ..tender_http::Limits::default() };
     let opened = Opened::open(NAMED, &serving, limits)?;
     let gateway = Gateway::new(settings);
-    let mut fetcher = Fetcher::new(FetcherSettings {
-        discovery,
-        tls: client,
-        interval: Duration::from_secs(args.discovery_interval.max(1)),
-        timeout: Duration::from_secs(10),
-    });
-    // Whoever finds the port open finds the services, if discovery is there.
-    fetcher.turn(&gateway).await;
-    tokio::spawn(fetcher.run(gateway.clone()));
+    let interval = Duration::from_secs(args.discovery_interval.max(1));
+    follow(gateway.clone(), discovery, client, interval).await;
     opened.run(gateway, begun, Hooks::default()).await
 }
 
@@ -260,9 +228,8 @@ fn auth(
 fn line(event: &Event) -> String {
     match event {
         Event::Unanswered { .. } => format!("ZWEAG708E {event}"),
-        Event::NobodyChecks { .. } => format!("ZWEAG104E {event}"),
-        Event::Discovery(DiscoveryEvent::Lost { .. }) => format!("ZWEAM504W {event}"),
-        Event::Discovery(DiscoveryEvent::Found { .. }) => format!("ZWEAM009I {event}"),
+        Event::NobodyChecks { .. } | Event::NotShared { .. } => format!("ZWEAG104E {event}"),
+        Event::Discovery(event) => discovery_line(event),
     }
 }
 

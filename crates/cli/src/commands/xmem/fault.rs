@@ -1,6 +1,5 @@
 //! Faults of installing, with their return codes.
 
-use std::error::Error;
 use std::path::PathBuf;
 
 use tender_package::ReturnCode;
@@ -56,16 +55,4 @@ pub(super) fn module(fault: ModuleError) -> CommandError {
         _ => ReturnCode::Refused,
     };
     RuntimeFault::new("ZWES2105E", code, "the module cannot be authorised").because(fault).into()
-}
-
-/// Writes an error and its causes in one line.
-pub(super) fn chain(fault: &dyn Error) -> String {
-    let mut text = fault.to_string();
-    let mut source = fault.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

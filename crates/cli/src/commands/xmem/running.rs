@@ -16,8 +16,6 @@ use tender_xmem::code::CmsCode;
 use tender_xmem::control::Control;
 use tender_xmem::service::ServiceId;
 
-use super::fault::chain;
-
 /// How long a command that only shows something may take.
 const DISPLAY_MS: u32 = 5_000;
 
@@ -118,7 +116,7 @@ pub(super) fn display(run: &Path, name: &ServerName, text: &str) -> Result<Vec<S
         let lines = output.by_ref().collect::<Result<Vec<String>, _>>()?;
         Ok((lines, output.outcome()))
     });
-    match said.map_err(|fault| chain(&fault))? {
+    match said.map_err(|fault| tender_http::chain(&fault))? {
         (lines, Some(0)) => Ok(lines),
         (_, outcome) => Err(format!("outcome {outcome:?}")),
     }
@@ -133,6 +131,6 @@ pub(super) fn ask(run: &Path, name: &ServerName, deadline_ms: u32) -> Result<Ans
         Ok(_) => Ok(Answers::Ready),
         // Whoever refuses is there.
         Err(fault) if fault.code() == Some(CmsCode::PermissionDenied) => Ok(Answers::Closed),
-        Err(fault) => Err(chain(&fault)),
+        Err(fault) => Err(tender_http::chain(&fault)),
     }
 }

@@ -8,7 +8,6 @@ use tender_parmlib::{AuthorisedList, ModuleError, ModuleName, Purpose};
 
 use super::{Which, add::modules_in, read};
 use crate::commands::Shell;
-use crate::commands::xmem::fault::chain;
 use crate::commands::xmem::places::Places;
 use crate::error::{CommandError, RuntimeFault};
 
@@ -97,7 +96,7 @@ fn judge(
         ModuleError::Io { .. } | ModuleError::TooLarge { .. } => ("UNREADABLE", ReturnCode::Outside),
         _ => ("UNSAFE", ReturnCode::Refused),
     };
-    outcome.say(Message::with_id("ZWES2124W", chain(&fault)));
+    outcome.say(Message::with_id("ZWES2124W", tender_http::chain(&fault)));
     outcome.code = outcome.code.max(code);
     (state, String::new())
 }
