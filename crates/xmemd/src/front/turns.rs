@@ -61,14 +61,16 @@ mod tests {
     #[test]
     fn thread_that_waits_comes_next_however_busy_the_event_loop_is() {
         const ROUNDS: u64 = 200;
-        let (turns, is_over) = (Turns::new(()), AtomicBool::new(false));
+        // Counts the turns of the event loop.
+        let (turns, is_over) = (Turns::new(0_u64), AtomicBool::new(false));
         let passed_over = AtomicU64::new(0);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 // Of a turn: whether the other thread waited when it began, and how often that had been its turn.
                 let mut before = (false, 0);
                 while !is_over.load(Ordering::Relaxed) {
-                    let held = turns.lock_first();
+                    let mut held = turns.lock_first();
+                    *held += 1;
                     let waits = turns.is_waiting.load(Ordering::Relaxed);
                     let now = (waits, turns.taken.load(Ordering::Relaxed));
                     if waits && now == before {
@@ -83,9 +85,7 @@ mod tests {
                     drop(held);
                 }
             });
-            for _ in 0..ROUNDS {
-                drop(turns.lock());
-            }
+            while *turns.lock() < ROUNDS {}
             is_over.store(true, Ordering::Relaxed);
         });
         let passed_over = passed_over.into_inner();
