@@ -93,10 +93,10 @@ impl Introduced {
 /// Makes of a user what a service wants to be told of him.
 pub(crate) async fn introduced(
     settings: &AuthSettings,
-    scheme: Scheme<'_>,
+    scheme: &Scheme,
     (claims, mut token): (Claims, String),
 ) -> Introduced {
-    if scheme == Scheme::ZoweJwt && claims.is_personal() {
+    if *scheme == Scheme::ZoweJwt && claims.is_personal() {
         // The service could use the personal one elsewhere, for months.
         token = settings.key.sign(&claims.for_service(now_s()));
     }

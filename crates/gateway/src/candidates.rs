@@ -9,6 +9,7 @@
 //! ```
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -21,9 +22,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// What is remembered of instances.
 #[derive(Debug, Default)]
 pub(crate) struct Candidates {
-    /// Whose turn it is, by service.
-    turns: Mutex<HashMap<String, usize>>,
     failed: Mutex<HashMap<String, Failed>>,
+    /// Something is remembered. Usually nothing is, and nobody waits for the others.
+    has_failed: AtomicBool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -33,27 +34,21 @@ struct Failed {
 }
 
 impl Candidates {
-    /// Orders the ends of a service's route: one after the other by turns, those that failed last.
-    pub(crate) fn order(&self, service: &str, ends: &[End], now: Instant) -> Vec<End> {
-        let up: Vec<_> = ends.iter().filter(|end| end.instance.is_up).collect();
-        let turn = self.turn(service).checked_rem(up.len()).unwrap_or(0);
-        let turned = up[turn..].iter().chain(&up[..turn]).copied();
-        let failed = self.failed();
-        let is_passed_over =
-            |end: &End| failed.get(&end.instance.id).is_some_and(|failed| failed.until > now);
-        let (last, mut first): (Vec<_>, Vec<_>) = turned.cloned().partition(is_passed_over);
-        first.extend(last);
-        first
+    /// Orders the ends of a route: one after the other by turns, those that failed last.
+    pub(crate) fn order<'e>(&self, turn: usize, ends: &'e [End]) -> Vec<&'e End> {
+        let up = || ends.iter().filter(|end| end.instance.is_up);
+        let turn = turn.checked_rem(up().count()).unwrap_or(0);
+        let mut ordered: Vec<_> = up().skip(turn).chain(up().take(turn)).collect();
+        if self.has_failed.load(Ordering::Relaxed) {
+            self.put_failed_last(&mut ordered, Instant::now());
+        }
+        ordered
     }
 
-    fn turn(&self, service: &str) -> usize {
-        let mut turns = self.turns.lock().expect("no thread panics while it counts");
-        if let Some(turn) = turns.get_mut(service) {
-            *turn = turn.wrapping_add(1);
-            return *turn;
-        }
-        turns.insert(service.to_owned(), 0);
-        0
+    fn put_failed_last(&self, ends: &mut [&End], now: Instant) {
+        let failed = self.failed();
+        // The order among others stays.
+        ends.sort_by_key(|end| failed.get(&end.instance.id).is_some_and(|failed| failed.until > now));
     }
 
     /// Remembers that an instance could not be reached.
@@ -67,20 +62,23 @@ impl Candidates {
         let times = failed.get(id).map_or(0, |failed| failed.times) + 1;
         let pause = PAUSE.saturating_mul(1 << times.saturating_sub(1).min(10)).min(PAUSE_MAX);
         failed.insert(id.to_owned(), Failed { times, until: now + pause });
+        self.has_failed.store(true, Ordering::Relaxed);
     }
 
     /// Remembers that an instance answers.
     pub(crate) fn answers(&self, id: &str) {
-        let mut failed = self.failed();
-        if !failed.is_empty() {
+        if self.has_failed.load(Ordering::Relaxed) {
+            let mut failed = self.failed();
             failed.remove(id);
+            self.has_failed.store(!failed.is_empty(), Ordering::Relaxed);
         }
     }
 
-    /// Forgets instances and services that are registered no more.
-    pub(crate) fn retain(&self, has_instance: impl Fn(&str) -> bool, has_service: impl Fn(&str) -> bool) {
-        self.failed().retain(|id, _| has_instance(id));
-        self.turns.lock().expect("no thread panics while it counts").retain(|id, _| has_service(id));
+    /// Forgets instances that are registered no more.
+    pub(crate) fn retain(&self, has_instance: impl Fn(&str) -> bool) {
+        let mut failed = self.failed();
+        failed.retain(|id, _| has_instance(id));
+        self.has_failed.store(!failed.is_empty(), Ordering::Relaxed);
     }
 
     fn failed(&self) -> MutexGuard<'_, HashMap<String, Failed>> {
@@ -111,27 +109,20 @@ pub(crate) mod tests {
         End::new(Arc::new(instance), "")
     }
 
-    fn ports(candidates: &Candidates, ends: &[End], now: Instant) -> Vec<u16> {
-        candidates.order("a", ends, now).iter().map(|end| end.instance.port).collect()
+    fn ports(candidates: &Candidates, turn: usize, ends: &[End], now: Instant) -> Vec<u16> {
+        let mut ordered = candidates.order(turn, ends);
+        candidates.put_failed_last(&mut ordered, now);
+        ordered.iter().map(|end| end.instance.port).collect()
     }
 
     #[test]
     fn instances_that_are_up_come_first_by_turns() {
         let (candidates, now) = (Candidates::default(), Instant::now());
         let ends = [end(1, true), end(2, false), end(3, true)];
-        assert_eq!(ports(&candidates, &ends, now), [1, 3]);
-        assert_eq!(ports(&candidates, &ends, now), [3, 1]);
-        assert_eq!(ports(&candidates, &ends, now), [1, 3]);
-        assert_eq!(ports(&candidates, &[], now), [0; 0]);
-    }
-
-    #[test]
-    fn services_have_turns_of_their_own() {
-        let (candidates, now) = (Candidates::default(), Instant::now());
-        let ends = [end(1, true), end(2, true)];
-        let first = |service: &str| candidates.order(service, &ends, now)[0].instance.port;
-        let asked: Vec<_> = ["a", "b", "a", "b"].into_iter().map(first).collect();
-        assert_eq!(asked, [1, 1, 2, 2]);
+        for (turn, expected) in [(0, [1, 3]), (1, [3, 1]), (2, [1, 3]), (usize::MAX, [3, 1])] {
+            assert_eq!(ports(&candidates, turn, &ends, now), expected);
+        }
+        assert_eq!(ports(&candidates, 7, &[], now), [0; 0]);
     }
 
     #[test]
@@ -139,20 +130,18 @@ pub(crate) mod tests {
         let (candidates, now) = (Candidates::default(), Instant::now());
         let ends = [end(1, true), end(2, true)];
         candidates.unreachable("1", now);
-        for _ in 0..4 {
-            assert_eq!(ports(&candidates, &ends, now), [2, 1]);
+        for turn in 0..4 {
+            assert_eq!(ports(&candidates, turn, &ends, now), [2, 1]);
         }
         let later = now + PAUSE;
-        let orders: Vec<_> = (0..2).map(|_| ports(&candidates, &ends, later)).collect();
-        assert!(orders.contains(&vec![1, 2]), "{orders:?}");
+        assert_eq!(ports(&candidates, 0, &ends, later), [1, 2]);
         candidates.unreachable("1", later);
         candidates.unreachable("1", later);
-        assert_eq!(ports(&candidates, &ends, later + PAUSE), [2, 1], "twice the pause");
+        assert_eq!(ports(&candidates, 0, &ends, later + PAUSE), [2, 1], "twice the pause");
         candidates.answers("1");
-        let orders: Vec<_> = (0..2).map(|_| ports(&candidates, &ends, later)).collect();
-        assert!(orders.contains(&vec![1, 2]), "{orders:?}");
+        assert_eq!(ports(&candidates, 0, &ends, later), [1, 2]);
         candidates.unreachable("1", now);
-        candidates.retain(|_| false, |_| false);
-        assert!(candidates.failed().is_empty());
+        candidates.retain(|_| false);
+        assert!(candidates.failed().is_empty() && !candidates.has_failed.load(Ordering::Relaxed));
     }
 }

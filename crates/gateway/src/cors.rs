@@ -3,16 +3,13 @@
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode};
 
-/// What a service says about other origins.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Policy<'a> {
+/// What a service says about other origins; by itself none may ask.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Policy {
     pub(crate) is_enabled: bool,
     /// With commas between them; nothing for all.
-    pub(crate) origins: Option<&'a str>,
+    pub(crate) origins: Option<String>,
 }
-
-/// No other origin.
-pub(crate) const NOBODY: Policy<'static> = Policy { is_enabled: false, origins: None };
 
 /// What to do with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +29,7 @@ pub(crate) fn decide(
     method: &Method,
     headers: &HeaderMap,
     own: Option<&str>,
-    policy: Policy<'_>,
+    policy: &Policy,
 ) -> Decision {
     let Some(origin) = headers.get(header::ORIGIN) else { return Decision::Pass };
     let Ok(text) = origin.to_str() else { return Decision::Refuse };
@@ -41,7 +38,7 @@ pub(crate) fn decide(
     }
     let is_listed =
         |list: &str| list.split(',').any(|one| one.trim() == "*" || one.trim().eq_ignore_ascii_case(text));
-    if !policy.is_enabled || !policy.origins.is_none_or(is_listed) {
+    if !policy.is_enabled || !policy.origins.as_deref().is_none_or(is_listed) {
         return Decision::Refuse;
     }
     let mut allowed = HeaderMap::new();
@@ -71,7 +68,8 @@ mod tests {
         headers.insert(header::ACCESS_CONTROL_REQUEST_METHOD, HeaderValue::from_static("PUT"));
         headers.insert(header::ACCESS_CONTROL_REQUEST_HEADERS, HeaderValue::from_static("x-a"));
         let method = method.parse().unwrap();
-        decide(&method, &headers, Some("https://gateway:7554"), Policy { is_enabled, origins })
+        let policy = Policy { is_enabled, origins: origins.map(str::to_owned) };
+        decide(&method, &headers, Some("https://gateway:7554"), &policy)
     }
 
     #[test]
@@ -88,8 +86,7 @@ mod tests {
         ));
         assert!(matches!(decided("GET", "null", true, None), Decision::Allow(_)));
         let none = HeaderMap::new();
-        let policy = Policy { is_enabled: false, origins: None };
-        assert_eq!(decide(&Method::POST, &none, None, policy), Decision::Pass);
+        assert_eq!(decide(&Method::POST, &none, None, &Policy::default()), Decision::Pass);
     }
 
     #[test]

@@ -10,28 +10,29 @@
 
 use std::time::{Duration, Instant};
 
-use hyper::body::Incoming;
-use hyper::header::HeaderMap;
-use hyper::http::uri::{self, Scheme};
+use hyper::header::{HOST, HeaderMap};
+use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 
 use crate::candidates::Candidates;
 use crate::table::End;
-use crate::upstream::{SharedBody, Unanswered, Upstream};
+use crate::upstream::{Lent, SharedBody, Unanswered, Upstream};
 
 /// Tries of one request at most.
 const TRIES_MAX: usize = 6;
 
 /// A request as every instance gets it.
 #[derive(Debug)]
-pub(crate) struct Outgoing {
+pub(crate) struct Outgoing<'r> {
     pub(crate) method: Method,
     pub(crate) headers: HeaderMap,
     pub(crate) body: SharedBody,
     /// What follows the instance's own path, with the query.
-    pub(crate) rest: String,
+    pub(crate) rest: &'r str,
     /// How long the head of an answer may take, when the service says so.
     pub(crate) timeout: Option<Duration>,
+    /// The number of the thread that asks.
+    pub(crate) worker: usize,
 }
 
 /// Why no instance answered.
@@ -44,21 +45,21 @@ pub(crate) struct Failed {
 }
 
 /// Sends a request to the first instance that answers; `ends` has at least one.
-pub(crate) async fn send(
+pub(crate) async fn send<'e>(
     upstream: &Upstream,
     candidates: &Candidates,
-    ends: &[End],
-    mut outgoing: Outgoing,
-) -> Result<(Response<Incoming>, End), Failed> {
+    ends: &[&'e End],
+    mut outgoing: Outgoing<'_>,
+) -> Result<(Response<Lent>, &'e End), Failed> {
     let only_reads = matches!(outgoing.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
     let tries = ends.len().min(TRIES_MAX);
     let mut number = 0;
     loop {
-        let end = &ends[number];
+        let end = ends[number];
         let is_last = number + 1 >= tries;
         let id = &end.instance.id;
         let outcome = match request(end, &mut outgoing, is_last) {
-            Ok(request) => upstream.send(request, outgoing.timeout).await,
+            Ok(request) => upstream.send(end, request, outgoing.timeout, outgoing.worker).await,
             Err(error) => Err(Unanswered::Address(error)),
         };
         match outcome {
@@ -66,7 +67,7 @@ pub(crate) async fn send(
                 candidates.answers(id);
                 let is_busy = answer.status() == StatusCode::SERVICE_UNAVAILABLE;
                 if is_last || !(is_busy && only_reads && outgoing.body.is_whole()) {
-                    return Ok((answer, end.clone()));
+                    return Ok((answer, end));
                 }
             }
             Err(why) => {
@@ -90,19 +91,21 @@ pub(crate) async fn send(
 /// Makes the request for an end; the headers go with it when no other end will need them.
 fn request(
     end: &End,
-    outgoing: &mut Outgoing,
+    outgoing: &mut Outgoing<'_>,
     is_last: bool,
 ) -> Result<Request<SharedBody>, hyper::http::Error> {
     let slash = if end.path.starts_with('/') || outgoing.rest.starts_with('/') { "" } else { "/" };
-    let mut uri = uri::Parts::default();
-    uri.scheme = Some(if end.instance.is_secure { Scheme::HTTPS } else { Scheme::HTTP });
-    // Without one the address is refused as it should be.
-    uri.authority.clone_from(&end.authority);
-    uri.path_and_query = Some(format!("{slash}{}{}", end.path, outgoing.rest).try_into()?);
+    let parts = [slash, &end.path, outgoing.rest];
+    let mut target = String::with_capacity(parts.iter().map(|part| part.len()).sum());
+    target.extend(parts);
     let mut request = Request::new(outgoing.body.clone());
     *request.method_mut() = outgoing.method.clone();
-    *request.uri_mut() = Uri::from_parts(uri)?;
-    *request.headers_mut() =
+    *request.uri_mut() = Uri::from(PathAndQuery::try_from(target)?);
+    let mut headers =
         if is_last { std::mem::take(&mut outgoing.headers) } else { outgoing.headers.clone() };
+    if let Some(host) = &end.host {
+        headers.insert(HOST, host.clone());
+    }
+    *request.headers_mut() = headers;
     Ok(request)
 }

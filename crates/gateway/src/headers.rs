@@ -3,45 +3,53 @@
 //! What a client says about certificates is never passed on: only the gateway has seen one. What belongs to one connection
 //! stays on it. Source: the reference's 3.2 to 3.4.
 
-use std::net::IpAddr;
-
 use hyper::Method;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-/// What belongs to one connection.
-const OF_A_CONNECTION: [HeaderName; 10] = [
-    header::CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("http2-settings"),
-];
+/// Says whether a header belongs to one connection.
+fn is_of_a_connection(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "http2-settings"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
-/// What only the gateway itself says to a service.
-const OF_THE_GATEWAY: [HeaderName; 7] = [
-    header::FORWARDED,
-    FORWARDED_PREFIX,
-    HeaderName::from_static("x-certificate-public"),
-    HeaderName::from_static("x-certificate-distinguishedname"),
-    HeaderName::from_static("x-certificate-commonname"),
-    HeaderName::from_static("client-cert"),
-    HeaderName::from_static("x-zowe-auth-failure"),
-];
+/// Says whether only the gateway itself says this to a service.
+fn is_of_the_gateway(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "client-cert"
+            | "forwarded"
+            | "x-certificate-commonname"
+            | "x-certificate-distinguishedname"
+            | "x-certificate-public"
+            | "x-forwarded-prefix"
+            | "x-zowe-auth-failure"
+    )
+}
 
-/// What is not for services: whom the client takes us for, its dates, and what concerns origins, which the gateway decides.
-const NOT_FOR_SERVICES: [HeaderName; 6] = [
-    header::HOST,
-    header::DATE,
-    header::EXPIRES,
-    header::ORIGIN,
-    header::ACCESS_CONTROL_REQUEST_METHOD,
-    header::ACCESS_CONTROL_REQUEST_HEADERS,
-];
+/// Says whether a header is not for services: whom the client takes us for, its dates, and what concerns origins, which the
+/// gateway decides.
+fn is_not_for_services(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "access-control-request-headers"
+            | "access-control-request-method"
+            | "date"
+            | "expires"
+            | "host"
+            | "origin"
+    )
+}
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -58,18 +66,22 @@ const FOR_BROWSERS: [(HeaderName, HeaderValue); 3] = [
 const OVER_TLS: (HeaderName, HeaderValue) =
     (header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains"));
 
+/// So many are added to those of a request: five that say how it came, and whom it is for.
+const ADDED: usize = 6;
+
 /// What is told of the way that a request came.
 #[derive(Debug)]
 pub(crate) struct Way<'a> {
     /// The part of the path that stood for the route.
-    pub(crate) prefix: &'a str,
-    pub(crate) client: IpAddr,
+    pub(crate) prefix: Option<HeaderValue>,
+    /// The address of the client.
+    pub(crate) client: &'a HeaderValue,
     /// Host and port as the client knows us.
-    pub(crate) authority: Option<&'a str>,
+    pub(crate) authority: Option<&'a HeaderValue>,
     pub(crate) is_tls: bool,
     pub(crate) port: u16,
-    /// Names of headers that the service does not want, with commas between them.
-    pub(crate) ignored: &'a str,
+    /// Headers that the service does not want.
+    pub(crate) ignored: &'a [HeaderName],
     /// The connection is to become one of another protocol.
     pub(crate) is_upgrade: bool,
 }
@@ -77,24 +89,25 @@ pub(crate) struct Way<'a> {
 /// Makes the headers that a service gets of those that came.
 pub(crate) fn to_service(headers: &mut HeaderMap, way: &Way<'_>) {
     let is_dropped = |name: &HeaderName| {
-        OF_A_CONNECTION.contains(name) || OF_THE_GATEWAY.contains(name) || NOT_FOR_SERVICES.contains(name)
+        is_of_a_connection(name) || is_of_the_gateway(name) || is_not_for_services(name)
     };
     let mut dropped = named_by_connection(headers);
     dropped.extend(headers.keys().filter(|name| is_dropped(name)).cloned());
-    let ignored = way.ignored.split(',').map(str::trim).filter(|name| !name.is_empty());
-    dropped.extend(ignored.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()));
-    for name in dropped {
+    for name in dropped.iter().chain(way.ignored) {
         headers.remove(name);
     }
+    headers.reserve(ADDED);
     join_cookies(headers);
     if way.is_upgrade {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     }
-    extend(headers, FORWARDED_FOR, &way.client.to_string());
-    set(headers, FORWARDED_PREFIX, way.prefix);
+    extend(headers, FORWARDED_FOR, way.client);
+    if let Some(prefix) = &way.prefix {
+        headers.insert(FORWARDED_PREFIX, prefix.clone());
+    }
     if let Some(authority) = way.authority {
-        set(headers, FORWARDED_HOST, authority);
+        headers.insert(FORWARDED_HOST, authority.clone());
     }
     let scheme = if way.is_tls { "https" } else { "http" };
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
@@ -105,7 +118,7 @@ pub(crate) fn to_service(headers: &mut HeaderMap, way: &Way<'_>) {
 pub(crate) fn to_client(headers: &mut HeaderMap, is_tls: bool, is_upgrade: bool) {
     if !is_upgrade {
         let mut dropped = named_by_connection(headers);
-        dropped.extend(headers.keys().filter(|name| OF_A_CONNECTION.contains(name)).cloned());
+        dropped.extend(headers.keys().filter(|name| is_of_a_connection(name)).cloned());
         for name in dropped {
             headers.remove(name);
         }
@@ -148,20 +161,12 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
 }
 
 /// Adds to a list that proxies before us may have begun.
-fn extend(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    let before: Vec<_> = headers.get_all(&name).iter().filter_map(|value| value.to_str().ok()).collect();
-    if before.is_empty() {
-        set(headers, name, value);
-    } else {
-        let whole = format!("{}, {value}", before.join(", "));
-        set(headers, name, &whole);
-    }
-}
-
-fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
-    }
+fn extend(headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue) {
+    let before = headers.get_all(&name).iter().filter(|value| value.to_str().is_ok());
+    let before = before.map(HeaderValue::as_bytes);
+    let whole: Vec<_> = before.chain([value.as_bytes()]).collect();
+    let whole = if whole.len() == 1 { None } else { HeaderValue::from_bytes(&whole.join(&b", "[..])).ok() };
+    headers.insert(name, whole.unwrap_or_else(|| value.clone()));
 }
 
 #[cfg(test)]
@@ -169,13 +174,17 @@ mod tests {
     use super::*;
 
     fn way() -> Way<'static> {
+        static CLIENT: HeaderValue = HeaderValue::from_static("10.0.0.1");
+        static AUTHORITY: HeaderValue = HeaderValue::from_static("gateway:7554");
+        static IGNORED: [HeaderName; 2] =
+            [HeaderName::from_static("x-unwanted"), HeaderName::from_static("other")];
         Way {
-            prefix: "/a/api/v1",
-            client: IpAddr::from([10, 0, 0, 1]),
-            authority: Some("gateway:7554"),
+            prefix: Some(HeaderValue::from_static("/a/api/v1")),
+            client: &CLIENT,
+            authority: Some(&AUTHORITY),
             is_tls: true,
             port: 7554,
-            ignored: "X-Unwanted, other",
+            ignored: &IGNORED,
             is_upgrade: false,
         }
     }

@@ -19,6 +19,7 @@ mod forward;
 mod headers;
 mod registry;
 mod resolver;
+mod said;
 mod service;
 mod services;
 mod sticky;

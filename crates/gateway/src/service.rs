@@ -6,11 +6,13 @@ mod tunnel;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::header::{self, HeaderMap, HeaderName};
-use hyper::{Method, Request, Response, StatusCode};
+use arc_swap::ArcSwap;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use tender_http::{Handler, Peer, RequestBody, ResponseBody, chain};
 use tokio::sync::Notify;
 
@@ -21,7 +23,7 @@ use crate::fetch::{DiscoveryEvent, Follower};
 use crate::forward::{self, Failed, Outgoing};
 use crate::headers::{self, Way};
 use crate::registry::Instance;
-use crate::sticky::{self, Sticky, Visit};
+use crate::sticky::{Sticky, Visit};
 use crate::table::{End, Found, NotFound, Table};
 use crate::target;
 use crate::upstream::{SharedBody, Unanswered, Upstream, UpstreamSettings};
@@ -125,13 +127,13 @@ struct Inner {
     settings: Settings,
     upstream: Upstream,
     candidates: Candidates,
-    table: RwLock<Known>,
+    known: ArcSwap<Known>,
     refresh: Notify,
     counters: Counters,
 }
 
 /// The table in use, and when discovery confirmed it last.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Known {
     table: Arc<Table>,
     confirmed: Option<Instant>,
@@ -152,7 +154,7 @@ impl Gateway {
             upstream: Upstream::new(&settings.upstream),
             settings,
             candidates: Candidates::default(),
-            table: RwLock::new(Known { table: Arc::default(), confirmed: None }),
+            known: ArcSwap::default(),
             refresh: Notify::new(),
             counters: Counters::default(),
         }))
@@ -160,90 +162,78 @@ impl Gateway {
 
     /// Uses what discovery knows from now on.
     pub fn replace(&self, table: Table) {
-        let table = Arc::new(table);
-        let ids: std::collections::HashSet<_> = table
-            .services()
-            .values()
-            .flat_map(|service| &service.instances)
-            .map(|one| one.id.as_str())
-            .collect();
-        let services = table.services();
-        self.0.candidates.retain(|id| ids.contains(id), |id| services.contains_key(id));
+        let instances = table.services().values().flat_map(|service| &service.instances);
+        let ids: std::collections::HashSet<_> = instances.map(|one| one.id.as_str()).collect();
+        self.0.candidates.retain(|id| ids.contains(id));
         drop(ids);
-        *self.0.table.write().expect(LOCK) = Known { table, confirmed: Some(Instant::now()) };
+        table.take_turns_of(&self.0.known.load().table);
+        self.0.known.store(Arc::new(Known { table: Arc::new(table), confirmed: Some(Instant::now()) }));
     }
 
     /// Returns for how long discovery has not been heard of; nothing when it never was.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
-        self.known().confirmed.map(|at| at.elapsed())
+        self.0.known.load().confirmed.map(|at| at.elapsed())
     }
 
     pub(crate) fn tell(&self, event: &Event) {
         (self.0.settings.events)(event);
     }
 
-    fn known(&self) -> Known {
-        self.0.table.read().expect(LOCK).clone()
+    fn table(&self) -> Arc<Table> {
+        Arc::clone(&self.0.known.load().table)
     }
 
     /// Answers a request for a service.
     async fn route(&self, mut request: Request<RequestBody>, peer: &Peer) -> Response<ResponseBody> {
-        let table = self.known().table;
-        let path = request.uri().path().to_owned();
-        if let Err(why) = target::check(&path) {
-            return answer::bad_path(why);
-        }
-        if !self.0.settings.allows_encoded_slashes && target::has_encoded_slash(&path) {
-            return answer::encoded_slash();
-        }
-        let found = match table.find(&path) {
+        let table = self.table();
+        let is_upgrade = headers::is_upgrade(request.method(), request.headers());
+        let upgrade = is_upgrade.then(|| hyper::upgrade::on(&mut request));
+        let (Parts { method, uri, mut headers, .. }, body) = request.into_parts();
+        let found = match self.find(&table, uri.path()) {
             Ok(found) => found,
-            Err(NotFound::Nothing) => return answer::unknown(&path),
-            Err(NotFound::NoInstance { service }) => return answer::no_instance(&service),
+            Err(refused) => return *refused,
         };
-        if target::has_encoded_character(&path)
-            && found.service.has_any("apiml.enableUrlEncodedCharacters", "false")
-        {
-            return answer::encoded_character(found.id);
-        }
-        if let Some(to) = slash_after_ui(&found, &request) {
+        if let Some(to) = slash_after_ui(&found, &method, &uri) {
             return answer::redirect(&to);
         }
-        let policy = cors::Policy {
-            is_enabled: found.service.has_any("apiml.corsEnabled", "true"),
-            origins: found.service.says("apiml.corsAllowedOrigins"),
-        };
-        let authority = authority(&request);
-        let allowed = match decided(&request, authority.as_deref(), peer, policy) {
+        let authority = authority(&uri, &headers);
+        let said = &found.service.said;
+        let allowed = match decided(&method, &headers, authority.as_ref(), peer, &said.cors) {
             Decision::Pass => None,
             Decision::Allow(allowed) => Some(allowed),
             Decision::Refuse => return answer::foreign_origin(),
             Decision::Answer(status, headers) => return answer::of_headers(status, headers),
         };
-        let mut ends = match self.ends(&found, request.headers()) {
+        let mut ends = match self.ends(&found, &headers) {
             Ok(ends) => ends,
             Err(id) => return answer::unknown_instance(&id),
         };
-        let scheme = Scheme::of(|key| found.service.says(key));
-        let user = self.user(&found, scheme, request.headers());
+        let user = self.user(&found, &headers);
         let visit = visit(&found, &user).filter(|_| ends.len() > 1);
         if let Some(visit) = &visit {
             self.0.settings.sticky.lead(visit, &mut ends).await;
         }
-        let is_upgrade = headers::is_upgrade(request.method(), request.headers());
-        let upgrade = is_upgrade.then(|| hyper::upgrade::on(&mut request));
-        let user = self.introduced(scheme, user).await;
-        let (outgoing, nothing) =
-            self.outgoing(&found, request, peer, authority.as_deref(), (scheme, &user), is_upgrade);
+        let user = self.introduced(&said.scheme, user).await;
+        headers::to_service(&mut headers, &way(&found, peer, authority.as_ref(), is_upgrade));
+        let nothing = introduce(&said.scheme, &user, &mut headers, peer);
+        // Path and query as they came, without what stood for the route.
+        let target = uri.path_and_query().map_or("", |target| target.as_str());
+        let outgoing = Outgoing {
+            method,
+            headers,
+            body: SharedBody::new(body.with_limit(self.0.settings.body_bytes)),
+            rest: target.get(found.prefix.len()..).unwrap_or_default(),
+            timeout: said.timeout,
+            worker: peer.worker,
+        };
         match forward::send(&self.0.upstream, &self.0.candidates, &ends, outgoing).await {
             Ok((response, end)) => {
                 if let Some(visit) = visit {
-                    let hours = found.service.says("apiml.lb.cacheRecordExpirationTimeInHours");
-                    self.0.settings.sticky.answered(visit, &end.instance.id, sticky::lifetime(hours));
+                    self.0.settings.sticky.answered(visit, &end.instance.id, said.sticky_for);
                 }
                 let mut answer = tunnel::answer(self, response, upgrade);
-                self.finish(&mut answer, &found, &end, peer, authority.as_deref(), allowed);
+                self.finish(&mut answer, (&found, end), peer, authority.as_ref(), allowed);
                 if let Some(reason) = nothing.and_then(|reason| reason.parse().ok()) {
                     answer.headers_mut().insert(auth::FAILURE, reason);
                 }
@@ -253,58 +243,43 @@ impl Gateway {
         }
     }
 
+    /// Finds what a path leads to, or what is answered because it leads nowhere.
+    fn find<'t, 'p>(
+        &self,
+        table: &'t Table,
+        path: &'p str,
+    ) -> Result<Found<'t, 'p>, Box<Response<ResponseBody>>> {
+        if let Err(why) = target::check(path) {
+            return Err(Box::new(answer::bad_path(why)));
+        }
+        if !self.0.settings.allows_encoded_slashes && target::has_encoded_slash(path) {
+            return Err(Box::new(answer::encoded_slash()));
+        }
+        let found = table.find(path).map_err(|why| match why {
+            NotFound::Nothing => answer::unknown(path),
+            NotFound::NoInstance { service } => answer::no_instance(&service),
+        })?;
+        if found.service.said.refuses_encoded && target::has_encoded_character(path) {
+            return Err(Box::new(answer::encoded_character(found.id)));
+        }
+        Ok(found)
+    }
+
     /// Returns the ends of a route in the order in which they are tried.
-    fn ends(&self, found: &Found<'_>, headers: &HeaderMap) -> Result<Vec<End>, String> {
+    fn ends<'t>(&self, found: &Found<'t, '_>, headers: &HeaderMap) -> Result<Vec<&'t End>, String> {
         let Some(wanted) = headers.get(INSTANCE) else {
-            return Ok(self.0.candidates.order(found.id, &found.route.ends, Instant::now()));
+            return Ok(self.0.candidates.order(found.service.next_turn(), &found.route.ends));
         };
         let wanted = String::from_utf8_lossy(wanted.as_bytes()).into_owned();
         let of_id = |end: &&End| end.instance.id == wanted && end.instance.is_up;
-        found.route.ends.iter().find(of_id).map(|end| vec![end.clone()]).ok_or(wanted)
-    }
-
-    fn outgoing(
-        &self,
-        found: &Found<'_>,
-        request: Request<RequestBody>,
-        peer: &Peer,
-        authority: Option<&str>,
-        (scheme, user): (Scheme<'_>, &Result<auth::Introduced, Unaccepted>),
-        is_upgrade: bool,
-    ) -> (Outgoing, Option<String>) {
-        let (mut head, body) = request.into_parts();
-        let query = head.uri.query().map_or_else(String::new, |query| format!("?{query}"));
-        let way = Way {
-            prefix: &found.prefix,
-            client: peer.address.ip(),
-            authority,
-            is_tls: peer.is_tls,
-            port: peer.local.port(),
-            ignored: found.service.says("apiml.headersToIgnore").unwrap_or_default(),
-            is_upgrade,
-        };
-        let timeout = found.service.says("apiml.readTimeout").and_then(|text| text.parse().ok());
-        headers::to_service(&mut head.headers, &way);
-        let nothing = introduce(scheme, user, &mut head.headers, peer);
-        let outgoing = Outgoing {
-            headers: head.headers,
-            method: head.method,
-            body: SharedBody::new(body.with_limit(self.0.settings.body_bytes)),
-            rest: format!("{}{query}", found.rest),
-            timeout: timeout.filter(|ms| *ms > 0).map(Duration::from_millis),
-        };
-        (outgoing, nothing)
+        found.route.ends.iter().find(of_id).map(|end| vec![end]).ok_or(wanted)
     }
 
     /// Finds out who asks, for services that want to know; also by what the service itself does not want to see.
-    fn user(
-        &self,
-        found: &Found<'_>,
-        scheme: Scheme<'_>,
-        headers: &HeaderMap,
-    ) -> Result<(Claims, String), Unaccepted> {
+    fn user(&self, found: &Found<'_, '_>, headers: &HeaderMap) -> Result<(Claims, String), Unaccepted> {
+        let said = &found.service.said;
         match &self.0.settings.auth {
-            Some(settings) if scheme != Scheme::Bypass || is_sticky(found) => {
+            Some(settings) if said.scheme != Scheme::Bypass || said.is_sticky => {
                 auth::user(settings, headers, found.id, auth::now_s())
             }
             _ => Err(Unaccepted::None),
@@ -314,7 +289,7 @@ impl Gateway {
     /// Makes of a user what the service is told of him.
     async fn introduced(
         &self,
-        scheme: Scheme<'_>,
+        scheme: &Scheme,
         user: Result<(Claims, String), Unaccepted>,
     ) -> Result<auth::Introduced, Unaccepted> {
         match &self.0.settings.auth {
@@ -327,10 +302,9 @@ impl Gateway {
     fn finish(
         &self,
         answer: &mut Response<ResponseBody>,
-        found: &Found<'_>,
-        end: &End,
+        (found, end): (&Found<'_, '_>, &End),
         peer: &Peer,
-        authority: Option<&str>,
+        authority: Option<&HeaderValue>,
         allowed: Option<HeaderMap>,
     ) {
         let is_upgrade = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -339,8 +313,8 @@ impl Gateway {
         headers::to_client(headers, peer.is_tls, is_upgrade);
         if is_redirect
             && let Some(location) = headers.get(header::LOCATION).and_then(|value| value.to_str().ok())
-            && let Some(authority) = authority
-            && let Some(rewritten) = answer::location(location, found, &origin(authority, peer))
+            && let Some(own) = authority.and_then(|authority| origin(authority, peer))
+            && let Some(rewritten) = answer::location(location, found, &own)
         {
             headers.insert(header::LOCATION, rewritten);
         }
@@ -369,9 +343,6 @@ impl Gateway {
     }
 }
 
-/// Nobody panics while the table is replaced: a clone and an assignment.
-const LOCK: &str = "no thread panics while it replaces the table";
-
 impl Handler for Gateway {
     async fn handle(&self, request: Request<RequestBody>, peer: &Arc<Peer>) -> Response<ResponseBody> {
         self.0.counters.requests.fetch_add(1, Ordering::Relaxed);
@@ -398,7 +369,8 @@ impl Follower for Gateway {
     }
 
     fn confirm(&self) {
-        self.0.table.write().expect(LOCK).confirmed = Some(Instant::now());
+        let table = self.table();
+        self.0.known.store(Arc::new(Known { table, confirmed: Some(Instant::now()) }));
     }
 
     fn tell(&self, event: DiscoveryEvent) {
@@ -410,20 +382,15 @@ impl Follower for Gateway {
     }
 }
 
-/// Says whether users of a service stay with an instance.
-fn is_sticky(found: &Found<'_>) -> bool {
-    found.service.has_any("apiml.lb.type", "authentication")
-}
-
 /// Returns who visits a service whose users stay with an instance.
-fn visit(found: &Found<'_>, user: &Result<(Claims, String), Unaccepted>) -> Option<Visit> {
-    let (claims, _) = user.as_ref().ok().filter(|_| is_sticky(found))?;
+fn visit(found: &Found<'_, '_>, user: &Result<(Claims, String), Unaccepted>) -> Option<Visit> {
+    let (claims, _) = user.as_ref().ok().filter(|_| found.service.said.is_sticky)?;
     Some(Visit { user: claims.sub.clone(), service: found.id.to_owned() })
 }
 
 /// Tells a service of the user what its scheme asks for; returns why it is told nothing.
 fn introduce(
-    scheme: Scheme<'_>,
+    scheme: &Scheme,
     user: &Result<auth::Introduced, Unaccepted>,
     headers: &mut HeaderMap,
     peer: &Peer,
@@ -448,27 +415,32 @@ fn is_for_a_foreign_page<B>(request: &Request<B>, peer: &Peer) -> bool {
     let (method, path) = (request.method(), request.uri().path());
     request.headers().contains_key(header::ORIGIN)
         && (own::call(method, path).is_some() || auth::route(method, path).is_some())
-        && decided(request, authority(request).as_deref(), peer, cors::NOBODY) != Decision::Pass
+        && {
+            let authority = authority(request.uri(), request.headers());
+            let nobody = cors::Policy::default();
+            decided(method, request.headers(), authority.as_ref(), peer, &nobody) != Decision::Pass
+        }
 }
 
 /// Decides whether a page may ask.
-fn decided<B>(
-    request: &Request<B>,
-    authority: Option<&str>,
+fn decided(
+    method: &Method,
+    headers: &HeaderMap,
+    authority: Option<&HeaderValue>,
     peer: &Peer,
-    policy: cors::Policy<'_>,
+    policy: &cors::Policy,
 ) -> Decision {
     // Most requests come from no page.
-    if !request.headers().contains_key(header::ORIGIN) {
+    if !headers.contains_key(header::ORIGIN) {
         return Decision::Pass;
     }
-    let own = authority.map(|authority| origin(authority, peer));
-    cors::decide(request.method(), request.headers(), own.as_deref(), policy)
+    let own = authority.and_then(|authority| origin(authority, peer));
+    cors::decide(method, headers, own.as_deref(), policy)
 }
 
 /// Returns the origin of the gateway's own pages, as the client knows it.
-fn origin(authority: &str, peer: &Peer) -> String {
-    format!("{}://{authority}", scheme(peer))
+fn origin(authority: &HeaderValue, peer: &Peer) -> Option<String> {
+    Some(format!("{}://{}", scheme(peer), authority.to_str().ok()?))
 }
 
 fn scheme(peer: &Peer) -> &'static str {
@@ -476,19 +448,39 @@ fn scheme(peer: &Peer) -> &'static str {
 }
 
 /// Returns host and port as the client knows us.
-fn authority<B>(request: &Request<B>) -> Option<String> {
-    let of_uri = request.uri().authority().map(|authority| authority.as_str().to_owned());
-    of_uri.or_else(|| request.headers().get(header::HOST)?.to_str().ok().map(str::to_owned))
+fn authority(uri: &Uri, headers: &HeaderMap) -> Option<HeaderValue> {
+    match uri.authority() {
+        Some(authority) => authority.as_str().try_into().ok(),
+        None => headers.get(header::HOST).filter(|host| host.to_str().is_ok()).cloned(),
+    }
+}
+
+/// Returns what a service is told of the way that a request came.
+fn way<'r>(
+    found: &Found<'r, '_>,
+    peer: &'r Peer,
+    authority: Option<&'r HeaderValue>,
+    is_upgrade: bool,
+) -> Way<'r> {
+    Way {
+        prefix: found.prefix_value(),
+        client: peer.address_value(),
+        authority,
+        is_tls: peer.is_tls,
+        port: peer.local.port(),
+        ignored: &found.service.said.ignored,
+        is_upgrade,
+    }
 }
 
 /// Returns where a page without the slash at its end is: links on it lead elsewhere without.
-fn slash_after_ui<B>(found: &Found<'_>, request: &Request<B>) -> Option<String> {
+fn slash_after_ui(found: &Found<'_, '_>, method: &Method, uri: &Uri) -> Option<String> {
     let is_page =
         found.rest.is_empty() && (found.route.gateway == "ui" || found.route.gateway.starts_with("ui/"));
-    if !is_page || !matches!(*request.method(), Method::GET | Method::HEAD) {
+    if !is_page || !matches!(*method, Method::GET | Method::HEAD) {
         return None;
     }
-    let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
+    let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
     // The path begins with one slash and a service: it cannot lead to another host.
     Some(format!("{}/{query}", found.prefix))
 }

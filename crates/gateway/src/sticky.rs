@@ -70,7 +70,7 @@ impl Sticky {
     }
 
     /// Puts the instance of a user first, if there is one that takes requests.
-    pub(crate) async fn lead(&self, visit: &Visit, ends: &mut Vec<End>) {
+    pub(crate) async fn lead(&self, visit: &Visit, ends: &mut Vec<&End>) {
         let wanted = match self.known_here(visit) {
             Some(instance) => Some(instance),
             None => self.known_to_store(visit).await,
@@ -138,13 +138,13 @@ impl Sticky {
 
 /// Chooses the instance with the highest number that is made of user and instance: an instance that comes or goes moves
 /// its own users alone. `DefaultHasher` has no random seed of its own: all gateways of a version count alike.
-fn chosen(user: &str, ends: &[End]) -> Option<usize> {
+fn chosen(user: &str, ends: &[&End]) -> Option<usize> {
     let number = |end: &End| {
         let mut hasher = DefaultHasher::new();
         (user, &end.instance.id).hash(&mut hasher);
         hasher.finish()
     };
-    (0..ends.len()).max_by_key(|at| number(&ends[*at]))
+    (0..ends.len()).max_by_key(|at| number(ends[*at]))
 }
 
 #[cfg(test)]
@@ -158,7 +158,8 @@ mod tests {
     }
 
     async fn led(sticky: &Sticky, user: &str, ports: &[u16]) -> u16 {
-        let mut ends: Vec<_> = ports.iter().map(|port| end(*port, true)).collect();
+        let made: Vec<_> = ports.iter().map(|port| end(*port, true)).collect();
+        let mut ends: Vec<_> = made.iter().collect();
         sticky.lead(&visit(user), &mut ends).await;
         assert_eq!(ends.len(), ports.len());
         ends[0].instance.port

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hyper::http::uri::Authority;
+use hyper::header::HeaderValue;
 
 use crate::registry::Instance;
+use crate::said::Said;
 
 /// Services that nobody is led to: they have ways in of their own, or are called as the gateway's own paths and the first
 /// step of the old form are, and would take the requests of others.
@@ -25,6 +27,9 @@ pub(crate) struct Service {
     pub(crate) instances: Vec<Arc<Instance>>,
     /// The longest first: it is the more exact one.
     pub(crate) routes: Vec<Route>,
+    pub(crate) said: Said,
+    /// Whose turn it is among its instances.
+    turn: AtomicUsize,
 }
 
 /// A part of the gateway's paths, and where it leads on each instance that has it.
@@ -32,6 +37,8 @@ pub(crate) struct Service {
 pub(crate) struct Route {
     /// Without slashes at its ends, such as `api/v1`.
     pub(crate) gateway: String,
+    /// How the paths that it stands for begin in the new form, such as `/service/api/v1`; nothing when that is no header.
+    pub(crate) prefix: Option<HeaderValue>,
     pub(crate) ends: Vec<End>,
 }
 
@@ -41,8 +48,10 @@ pub(crate) struct End {
     pub(crate) instance: Arc<Instance>,
     /// Begins with a slash unless it is empty, and does not end with one.
     pub(crate) path: Arc<str>,
-    /// Host and port, as addresses have them; nothing when the host is none that can stand in one.
-    pub(crate) authority: Option<Authority>,
+    /// Scheme, host and port, such as `https://host:1234`; no address when the host is none.
+    pub(crate) origin: Arc<str>,
+    /// The same for the header `Host`; nothing when it is none.
+    pub(crate) host: Option<HeaderValue>,
 }
 
 impl End {
@@ -50,21 +59,32 @@ impl End {
     pub(crate) fn new(instance: Arc<Instance>, path: &str) -> Self {
         let (host, port) = (&instance.host, instance.port);
         let is_bare_v6 = host.contains(':') && !host.starts_with('[');
-        let authority = if is_bare_v6 { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-        Self { instance, path: path.into(), authority: authority.parse().ok() }
+        let host = if is_bare_v6 { format!("[{host}]") } else { host.clone() };
+        let (scheme, usual) = if instance.is_secure { ("https", 443) } else { ("http", 80) };
+        let origin = format!("{scheme}://{host}:{port}").into();
+        let host = if port == usual { host } else { format!("{host}:{port}") };
+        Self { instance, path: path.into(), origin, host: host.try_into().ok() }
     }
 }
 
 /// What a path leads to.
 #[derive(Debug)]
-pub(crate) struct Found<'t> {
+pub(crate) struct Found<'t, 'p> {
     pub(crate) service: &'t Service,
     pub(crate) id: &'t str,
     pub(crate) route: &'t Route,
     /// What of the path stands for the route, such as `/service/api/v1`.
-    pub(crate) prefix: String,
+    pub(crate) prefix: &'p str,
     /// The rest: empty, or it begins with a slash.
-    pub(crate) rest: String,
+    pub(crate) rest: &'p str,
+}
+
+impl Found<'_, '_> {
+    /// Returns the prefix as a header has it.
+    pub(crate) fn prefix_value(&self) -> Option<HeaderValue> {
+        let known = self.route.prefix.as_ref().filter(|known| known.as_bytes() == self.prefix.as_bytes());
+        known.cloned().or_else(|| self.prefix.try_into().ok())
+    }
 }
 
 /// Why a path leads nowhere.
@@ -87,10 +107,21 @@ impl Table {
         }
         for (id, service) in &mut services {
             if !WITHOUT_ROUTES.contains(&id.as_str()) {
-                service.make_routes();
+                service.make_routes(id);
+                service.said =
+                    Said::of(|key| service.says(key), |key, value| service.has_any(key, value));
             }
         }
         Self { services }
+    }
+
+    /// Goes on with the turns of the table before.
+    pub(crate) fn take_turns_of(&self, before: &Self) {
+        for (id, service) in &self.services {
+            if let Some(known) = before.services.get(id) {
+                service.turn.store(known.turn.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+        }
     }
 
     /// Returns the services by their ids.
@@ -99,7 +130,7 @@ impl Table {
     }
 
     /// Finds what a path leads to, in the new form `/service/api/v1/…` or the old one `/api/v1/service/…`.
-    pub(crate) fn find(&self, path: &str) -> Result<Found<'_>, NotFound> {
+    pub(crate) fn find<'t, 'p>(&'t self, path: &'p str) -> Result<Found<'t, 'p>, NotFound> {
         let found = self.new_form(path).or_else(|| self.old_form(path)).ok_or(NotFound::Nothing)?;
         if found.route.ends.iter().any(|end| end.instance.is_up) {
             Ok(found)
@@ -116,7 +147,7 @@ impl Table {
         Some((id, service))
     }
 
-    fn new_form(&self, path: &str) -> Option<Found<'_>> {
+    fn new_form<'t, 'p>(&'t self, path: &'p str) -> Option<Found<'t, 'p>> {
         let inner = path.strip_prefix('/')?;
         let (first, rest) = inner.split_at(inner.find('/')?);
         let (id, service) = self.service(first)?;
@@ -127,12 +158,12 @@ impl Table {
                 rest[1..].strip_prefix(route.gateway.as_str())?
             };
             let is_whole_step = rest.is_empty() || rest.starts_with('/');
-            let prefix = path[..path.len() - rest.len()].to_owned();
-            is_whole_step.then(|| Found { service, id, route, prefix, rest: rest.to_owned() })
+            let prefix = &path[..path.len() - rest.len()];
+            is_whole_step.then_some(Found { service, id, route, prefix, rest })
         })
     }
 
-    fn old_form(&self, path: &str) -> Option<Found<'_>> {
+    fn old_form<'t, 'p>(&'t self, path: &'p str) -> Option<Found<'t, 'p>> {
         let inner = path.strip_prefix('/')?;
         let mut slashes = inner.match_indices('/').map(|(at, _)| at).take(STEPS_BEFORE_MAX);
         slashes.find_map(|at| {
@@ -140,26 +171,35 @@ impl Table {
             let (name, rest) = after.split_at(after.find('/').unwrap_or(after.len()));
             let (id, service) = self.service(name)?;
             let route = service.routes.iter().find(|route| route.gateway == before)?;
-            let prefix = path[..path.len() - rest.len()].to_owned();
-            Some(Found { service, id, route, prefix, rest: rest.to_owned() })
+            let prefix = &path[..path.len() - rest.len()];
+            Some(Found { service, id, route, prefix, rest })
         })
     }
 }
 
 impl Service {
-    fn make_routes(&mut self) {
+    fn make_routes(&mut self, id: &str) {
         for instance in &self.instances {
             for (gateway, path) in routes_of(instance) {
                 let end = End::new(Arc::clone(instance), &path);
                 match self.routes.iter_mut().find(|route| route.gateway == gateway) {
                     Some(route) => route.ends.push(end),
-                    None => self.routes.push(Route { gateway, ends: vec![end] }),
+                    None => {
+                        let steps = if gateway.is_empty() { "" } else { "/" };
+                        let prefix = format!("/{id}{steps}{gateway}").try_into().ok();
+                        self.routes.push(Route { gateway, prefix, ends: vec![end] });
+                    }
                 }
             }
         }
         self.routes.sort_by(|one, other| {
             other.gateway.len().cmp(&one.gateway.len()).then_with(|| one.gateway.cmp(&other.gateway))
         });
+    }
+
+    /// Counts a request, and says which number it has.
+    pub(crate) fn next_turn(&self) -> usize {
+        self.turn.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Returns a value that instances say; the first that says it counts.
@@ -235,7 +275,7 @@ mod tests {
         let table = table();
         let found = table.find(path).ok()?;
         let ends = found.route.ends.iter().map(|end| format!("{}{}", end.instance.port, end.path));
-        Some((found.prefix, found.rest, ends.collect()))
+        Some((found.prefix.to_owned(), found.rest.to_owned(), ends.collect()))
     }
 
     #[test]
@@ -285,7 +325,7 @@ mod tests {
         fn path_that_is_found_is_its_prefix_and_its_rest(path in "(/(sample|SAMPLE|api|v1|v2|ui|down|%2e|\\.\\.|x|))*[a-z/%.;]{0,6}") {
             let table = table();
             if let Ok(found) = table.find(&path) {
-                proptest::prop_assert_eq!(format!("{}{}", found.prefix, found.rest), path);
+                proptest::prop_assert_eq!(format!("{}{}", found.prefix, found.rest), path.clone());
                 proptest::prop_assert!(found.rest.is_empty() || found.rest.starts_with('/'));
                 proptest::prop_assert!(found.prefix.to_ascii_lowercase().contains(found.id));
             }

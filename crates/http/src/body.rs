@@ -198,19 +198,19 @@ impl ResponseBody {
     /// Hands another body on as it comes, for instance that of an answer from elsewhere.
     pub fn stream<B>(body: B) -> Self
     where
-        B: Body<Data = Bytes> + Send + 'static,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        if body.is_end_stream() { Self::Empty } else { Self::Stream(Box::pin(Boxed(Box::pin(body)))) }
+        if body.is_end_stream() { Self::Empty } else { Self::Stream(Box::pin(Boxed(body))) }
     }
 }
 
 /// A body whose error is boxed.
-struct Boxed<B>(Pin<Box<B>>);
+struct Boxed<B>(B);
 
 impl<B> Body for Boxed<B>
 where
-    B: Body<Data = Bytes>,
+    B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
     type Data = Bytes;
@@ -220,7 +220,7 @@ where
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.0.as_mut().poll_frame(context).map_err(Into::into)
+        Pin::new(&mut self.0).poll_frame(context).map_err(Into::into)
     }
 
     fn is_end_stream(&self) -> bool {

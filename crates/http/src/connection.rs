@@ -34,21 +34,23 @@ pub(crate) struct Shared<H> {
     pub(crate) settings: Settings,
 }
 
-/// Serves one connection to its end; holds `held` as long, also when it has become one of another protocol.
+/// Serves one connection of the thread `worker` to its end; holds `held` as long, also when it has become one of another
+/// protocol.
 pub(crate) async fn serve<H: Handler>(
     shared: Arc<Shared<H>>,
     stream: TcpStream,
-    client: SocketAddr,
+    (client, worker): (SocketAddr, usize),
     held: impl Unpin + Send + 'static,
     told: watch::Receiver<Stage>,
 ) {
     stream.set_nodelay(true).ok();
     let local = stream.local_addr().unwrap_or(client);
+    let mut peer = Peer::new(client, local);
+    peer.worker = worker;
     let pace = Arc::new(Pace::new());
     let Transport::Tls(tls) = &shared.settings.transport else {
-        let peer = Arc::new(Peer { address: client, local, is_tls: false, certificate: None });
         let socket = Paced::new(stream, Arc::clone(&pace), false, held);
-        return drive(&shared, socket, &peer, &pace, told, false).await;
+        return drive(&shared, socket, &Arc::new(peer), &pace, told, false).await;
     };
     // Taken for each connection: a certificate that was read again is used from the next one on.
     let accepted = TlsAcceptor::from(tls.current()).accept(stream);
@@ -66,7 +68,7 @@ pub(crate) async fn serve<H: Handler>(
     let session = stream.get_ref().1;
     let is_http2 = session.alpn_protocol() == Some(b"h2");
     let certificate = session.peer_certificates().and_then(PeerCertificate::of);
-    let peer = Arc::new(Peer { address: client, local, is_tls: true, certificate });
+    let peer = Arc::new(peer.over_tls(certificate));
     let socket = Paced::new(stream, Arc::clone(&pace), is_http2, held);
     drive(&shared, socket, &peer, &pace, told, is_http2).await;
 }
@@ -156,6 +158,7 @@ async fn watched<H>(
     }
     loop {
         tokio::select! {
+            biased;
             ended = connection.as_mut() => return ended.map_err(|error| chain(&error)),
             () = look.as_mut() => {
                 match pace.overdue(limits, is_http2) {
@@ -189,9 +192,10 @@ async fn respond<H: Handler>(
     peer: Arc<Peer>,
     pace: &Arc<Pace>,
 ) -> Response<Answer> {
-    let (begun, in_flight) = (Instant::now(), InFlight::begin(pace));
+    let in_flight = InFlight::begin(pace);
     let is_head = request.method() == Method::HEAD;
     let line = shared.settings.access.is_some().then(|| Line {
+        begun: Instant::now(),
         method: request.method().clone(),
         target: request.uri().path_and_query().map_or("", |target| target.as_str()).to_owned(),
         version: request.version(),
@@ -208,7 +212,7 @@ async fn respond<H: Handler>(
     let tell = line.map(|line| {
         let shared = Arc::clone(shared);
         Box::new(move |bytes, is_cut| {
-            let Line { method, target, version } = line;
+            let Line { begun, method, target, version } = line;
             let taken = begun.elapsed();
             let access = Access {
                 peer: &peer,
@@ -238,6 +242,7 @@ fn without_body(mut response: Response<ResponseBody>) -> Response<ResponseBody> 
 }
 
 struct Line {
+    begun: Instant,
     method: Method,
     target: String,
     version: Version,

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 
+use hyper::header::HeaderValue;
 use rustls_pki_types::CertificateDer;
 use tender_certificate::CertificateInfo;
 
@@ -17,6 +18,32 @@ pub struct Peer {
     pub is_tls: bool,
     /// The certificate it proved to own, checked against the trusted authorities.
     pub certificate: Option<PeerCertificate>,
+    /// The number of the thread that answers it: what its requests need can be kept near; 0 when the server has no threads
+    /// of its own.
+    pub worker: usize,
+    address_value: OnceLock<HeaderValue>,
+}
+
+impl Peer {
+    /// Describes a connection without TLS.
+    #[must_use]
+    pub fn new(address: SocketAddr, local: SocketAddr) -> Self {
+        Self { address, local, is_tls: false, certificate: None, worker: 0, address_value: OnceLock::new() }
+    }
+
+    /// Describes one over TLS.
+    #[must_use]
+    pub fn over_tls(self, certificate: Option<PeerCertificate>) -> Self {
+        Self { is_tls: true, certificate, ..self }
+    }
+
+    /// Returns its address without the port, as headers have it.
+    pub fn address_value(&self) -> &HeaderValue {
+        self.address_value.get_or_init(|| {
+            let text = self.address.ip().to_canonical().to_string();
+            HeaderValue::try_from(text).expect("an address is written in digits, letters, dots and colons")
+        })
+    }
 }
 
 /// A certificate that a client proved to own, with the chain it sent.

@@ -6,6 +6,7 @@
 //! ```
 
 mod count;
+mod workers;
 
 use std::fmt;
 use std::future::Future;
@@ -28,6 +29,7 @@ use crate::limits::Limits;
 use crate::peer::Peer;
 use crate::tls::Tls;
 use count::{Count, Full};
+use workers::Workers;
 
 /// Answers requests.
 ///
@@ -57,6 +59,8 @@ pub struct Settings {
     pub transport: Transport,
     /// What a client may cost.
     pub limits: Limits,
+    /// How many threads of its own the server has; 0 when those of the runtime that it runs in answer.
+    pub threads: usize,
     /// Gets each request that was answered.
     pub access: Option<AccessSink>,
     /// Gets what else happens.
@@ -67,7 +71,7 @@ impl Settings {
     /// Makes settings with the usual limits that keep nothing of what happens.
     #[must_use]
     pub fn new(transport: Transport) -> Self {
-        Self { transport, limits: Limits::default(), access: None, events: Arc::new(|_| {}) }
+        Self { transport, limits: Limits::default(), threads: 0, access: None, events: Arc::new(|_| {}) }
     }
 }
 
@@ -126,6 +130,7 @@ impl Server {
         let (stage, _) = watch::channel(Stage::Open);
         let grace = self.settings.limits.grace;
         let count = Count::new(&self.settings.limits);
+        let workers = Workers::start(self.settings.threads);
         let shared = Arc::new(Shared { handler, settings: self.settings });
         let (accepted_by, mut accepted) = mpsc::channel::<(TcpStream, SocketAddr)>(64);
         let mut acceptors = Vec::new();
@@ -143,8 +148,10 @@ impl Server {
                     let Some((stream, client)) = connection else { break };
                     match count.take(client.ip()) {
                         Ok(held) => {
-                            let told = stage.subscribe();
-                            tokio::spawn(connection::serve(Arc::clone(&shared), stream, client, held, told));
+                            let (shared, told) = (Arc::clone(&shared), stage.subscribe());
+                            workers.give(stream, move |stream, worker| {
+                                connection::serve(shared, stream, (client, worker), held, told)
+                            });
                         }
                         Err(Full { limit, is_of_address }) => {
                             (shared.settings.events)(&Event::TooMany { client, limit, is_of_address });
@@ -156,7 +163,9 @@ impl Server {
         // What nobody has taken up is closed with the listeners.
         acceptors.iter().for_each(tokio::task::JoinHandle::abort);
         drop(accepted);
-        end(&stage, grace).await
+        let ended = end(&stage, grace).await;
+        workers.end();
+        ended
     }
 }
 

@@ -94,8 +94,13 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Listens as planned.
-    pub(crate) fn open(named: Named, plan: &Serving, limits: Limits) -> Result<Self, CommandError> {
+    /// Listens as planned; so many threads of its own answer, or those of the runtime when there are none.
+    pub(crate) fn open(
+        named: Named,
+        plan: &Serving,
+        limits: Limits,
+        threads: usize,
+    ) -> Result<Self, CommandError> {
         let events = http_events();
         let loaded = plan.tls.clone().map(|files| Tls::load(files, &events)).transpose();
         let tls = loaded.map_err(|fault| named.tls(fault))?;
@@ -103,7 +108,7 @@ impl Opened {
         let access = plan
             .has_access_log
             .then(|| Arc::new(|access: &Access<'_>| tell(&access.to_string())) as tender_http::AccessSink);
-        let settings = Settings { limits, access, events: Arc::clone(&events), transport };
+        let settings = Settings { limits, threads, access, events: Arc::clone(&events), transport };
         descriptors::allow(settings.limits.connections);
         let server = Server::bind(&plan.listen, settings).map_err(|fault| named.bind(fault))?;
         Ok(Self { named, server, tls, events })

@@ -13,18 +13,19 @@ const COOKIES: [&str; 4] = [COOKIE_NAME, PERSONAL_COOKIE_NAME, "jwtToken", "Ltpa
 const HEADERS: [&str; 2] = ["private-token", "x-saf-token"];
 
 /// How a service wants to know its users.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scheme<'s> {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Scheme {
     /// It gets what the client sent.
+    #[default]
     Bypass,
     /// It gets the token.
     ZoweJwt,
     /// It gets a user and a ticket for the application that it names.
-    PassTicket(Option<&'s str>),
+    PassTicket(Option<String>),
     /// It gets what the client's certificate says: all, or some of it with commas between.
-    X509(Option<&'s str>),
+    X509(Option<String>),
     /// It asks for something that this gateway does not make.
-    Other(&'s str),
+    Other(String),
 }
 
 /// What the gateway knows of whoever asks.
@@ -55,21 +56,22 @@ pub(crate) enum Outcome {
     Nothing(String),
 }
 
-impl<'s> Scheme<'s> {
+impl Scheme {
     /// Understands what a service says in its metadata.
-    pub(crate) fn of(says: impl Fn(&str) -> Option<&'s str>) -> Self {
+    pub(crate) fn of<'s>(says: impl Fn(&str) -> Option<&'s str>) -> Self {
+        let said = |key: &str| says(key).map(str::to_owned);
         match says("apiml.authentication.scheme").unwrap_or("bypass") {
             "bypass" | "" => Self::Bypass,
             "zoweJwt" => Self::ZoweJwt,
-            "httpBasicPassTicket" => Self::PassTicket(says("apiml.authentication.applid")),
-            "x509" => Self::X509(says("apiml.authentication.headers")),
-            other => Self::Other(other),
+            "httpBasicPassTicket" => Self::PassTicket(said("apiml.authentication.applid")),
+            "x509" => Self::X509(said("apiml.authentication.headers")),
+            other => Self::Other(other.to_owned()),
         }
     }
 
     /// Changes the headers of a request as the service wants them.
-    pub(crate) fn apply(self, headers: &mut HeaderMap, credentials: &Credentials<'_>) -> Outcome {
-        if self != Self::Bypass && credentials.token == Token::Bad {
+    pub(crate) fn apply(&self, headers: &mut HeaderMap, credentials: &Credentials<'_>) -> Outcome {
+        if *self != Self::Bypass && credentials.token == Token::Bad {
             strip(headers);
             return failed(headers, "ZWEAG102E The token is not valid");
         }
@@ -104,7 +106,7 @@ impl<'s> Scheme<'s> {
                     return failed(headers, "ZWEAG167E No client certificate was given");
                 };
                 strip(headers);
-                certify(headers, certificate, wanted);
+                certify(headers, certificate, wanted.as_deref());
                 Outcome::Done
             }
             Self::Other(name) => {
@@ -184,7 +186,7 @@ mod tests {
 
     fn peer() -> Peer {
         let address = "127.0.0.1:1".parse().unwrap();
-        Peer { address, local: address, is_tls: true, certificate: None }
+        Peer::new(address, address).over_tls(None)
     }
 
     fn sent() -> HeaderMap {
@@ -200,11 +202,11 @@ mod tests {
         headers
     }
 
-    fn of(scheme: &str) -> Scheme<'_> {
+    fn of(scheme: &str) -> Scheme {
         Scheme::of(|key| (key == "apiml.authentication.scheme").then_some(scheme))
     }
 
-    fn applied(scheme: Scheme<'_>, token: Token<'_>) -> (HeaderMap, Outcome) {
+    fn applied(scheme: Scheme, token: Token<'_>) -> (HeaderMap, Outcome) {
         let (mut headers, peer) = (sent(), peer());
         let outcome = scheme.apply(&mut headers, &Credentials { token, ticket: None, peer: &peer });
         (headers, outcome)
@@ -248,10 +250,10 @@ mod tests {
 
     #[test]
     fn service_that_wants_a_ticket_gets_it_in_place_of_the_token() {
-        let with = |application, ticket| {
+        let with = |application: Option<&str>, ticket| {
             let (mut headers, peer) = (sent(), peer());
             let credentials = Credentials { token: Token::Good("x"), ticket, peer: &peer };
-            let outcome = Scheme::PassTicket(application).apply(&mut headers, &credentials);
+            let outcome = Scheme::PassTicket(application.map(str::to_owned)).apply(&mut headers, &credentials);
             (headers, outcome)
         };
         let (headers, outcome) = with(Some("APPL"), Some(Ok(("user", "TICKET"))));

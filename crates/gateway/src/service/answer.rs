@@ -114,7 +114,7 @@ pub(super) fn failed(service: &str, failed: &Failed) -> Response<ResponseBody> {
 }
 
 /// Makes an address of the gateway of one that a service redirects to, if it is one of the service's own.
-pub(super) fn location(location: &str, found: &Found<'_>, own: &str) -> Option<HeaderValue> {
+pub(super) fn location(location: &str, found: &Found<'_, '_>, own: &str) -> Option<HeaderValue> {
     let (scheme, rest) = location.split_once("://")?;
     let usual = if scheme.eq_ignore_ascii_case("https") { 443 } else { 80 };
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));

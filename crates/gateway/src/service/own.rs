@@ -7,7 +7,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 use tender_http::{Peer, RequestBody, ResponseBody};
 
-use super::{Gateway, answer, authority, scheme};
+use super::{Gateway, answer, authority, origin};
 use crate::{auth, services};
 
 /// Discovery counts as lost when it was not heard of for this long.
@@ -110,8 +110,9 @@ impl Gateway {
         request: &Request<RequestBody>,
         peer: &Peer,
     ) -> Response<ResponseBody> {
-        let table = self.known().table;
-        let own = format!("{}://{}", scheme(peer), authority(request).unwrap_or_default());
+        let table = self.table();
+        let authority = authority(request.uri(), request.headers());
+        let own = authority.and_then(|authority| origin(&authority, peer)).unwrap_or_default();
         let api_id = request.uri().query().and_then(|query| {
             query.split('&').find_map(|pair| pair.strip_prefix("apiId=").map(str::to_owned))
         });
@@ -132,7 +133,7 @@ impl Gateway {
     }
 
     fn health(&self) -> Response<ResponseBody> {
-        let known = self.known();
+        let known = self.0.known.load();
         let count = |service: &str| {
             let instances = known.table.services().get(service).map(|service| &service.instances);
             instances.map_or(0, |instances| instances.iter().filter(|one| one.is_up).count())

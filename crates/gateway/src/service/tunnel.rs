@@ -2,18 +2,18 @@
 
 use std::sync::atomic::Ordering;
 
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use tender_http::ResponseBody;
 
 use super::Gateway;
+use crate::upstream::Lent;
 
 /// Makes an answer of what a service answered; on 101 the two connections are joined.
 pub(super) fn answer(
     gateway: &Gateway,
-    mut response: Response<Incoming>,
+    mut response: Response<Lent>,
     client: Option<OnUpgrade>,
 ) -> Response<ResponseBody> {
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {

@@ -105,7 +105,7 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
     let store = plan.store.open("cache").await.map_err(|fault| {
         NAMED.told("ZWECS151E", ReturnCode::Outside, "failed to open the store of", None, fault)
     })?;
-    let opened = Opened::open(NAMED, &plan.serving, tender_http::Limits::default())?;
+    let opened = Opened::open(NAMED, &plan.serving, tender_http::Limits::default(), 0)?;
     if plan.store == Place::Memory {
         tell("ZWECS701W entries are kept in memory alone: they end with this service and are not shared");
     }

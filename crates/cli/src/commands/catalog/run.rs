@@ -111,7 +111,7 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
         events: Arc::new(|event| tell(&discovery_line(event))),
     })
     .map_err(|fault| NAMED.outward(fault))?;
-    let opened = Opened::open(NAMED, &plan.serving, tender_http::Limits::default())?;
+    let opened = Opened::open(NAMED, &plan.serving, tender_http::Limits::default(), 0)?;
     if plan.is_open {
         tell("ZWEAC710W whoever reaches the catalog may read it: nobody logs in");
     }

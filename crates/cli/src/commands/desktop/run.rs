@@ -120,7 +120,7 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
         is_open: plan.is_open,
     });
     let desktop = desktop.map_err(|fault| NAMED.outward(fault))?;
-    let opened = Opened::open(NAMED, &plan.serving, tender_http::Limits::default())?;
+    let opened = Opened::open(NAMED, &plan.serving, tender_http::Limits::default(), 0)?;
     if plan.is_open {
         tell("ZWED0032W whoever reaches the desktop may use it: nobody logs in");
     }

@@ -61,7 +61,7 @@ fn check(plan: &Plan) -> Result<Outcome, CommandError> {
 }
 
 async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
-    let opened = Opened::open(NAMED, &plan.serving, Limits::default())?;
+    let opened = Opened::open(NAMED, &plan.serving, Limits::default(), 0)?;
     let discovery = Discovery::new(settings_of(&plan, &opened.addresses())?);
     // Whoever finds the port open finds what is defined in files.
     discovery.begin().await;

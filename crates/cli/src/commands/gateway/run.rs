@@ -76,6 +76,9 @@ pub(crate) struct Args {
     tell_instance: bool,
 }
 
+/// More processors are better used by the services behind it.
+const THREADS_MAX: usize = 16;
+
 /// Who checks passwords.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Checks {
@@ -165,7 +168,8 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
         tokio::spawn(Arc::clone(&auth.revocations).run(lost));
     }
     let limits = tender_http::Limits { body_bytes: u64::MAX, ..tender_http::Limits::default() };
-    let opened = Opened::open(NAMED, &serving, limits)?;
+    let threads = std::thread::available_parallelism().map_or(2, usize::from).min(THREADS_MAX);
+    let opened = Opened::open(NAMED, &serving, limits, threads)?;
     let gateway = Gateway::new(settings);
     let interval = Duration::from_secs(args.discovery_interval.max(1));
     follow(gateway.clone(), discovery, client, interval).await;

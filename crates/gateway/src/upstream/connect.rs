@@ -1,0 +1,71 @@
+//! New connections to instances.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Uri;
+use hyper::client::conn::http1;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use rustls::ClientConfig;
+use tender_http::BoxError;
+use tower_service::Service as _;
+
+use super::Unanswered;
+use super::body::SharedBody;
+use crate::resolver::{Reach, Resolver};
+
+/// Makes connections, TLS included, within a time.
+#[derive(Debug, Clone)]
+pub(super) struct Connector {
+    https: HttpsConnector<HttpConnector<Resolver>>,
+    timeout: Duration,
+}
+
+impl Connector {
+    pub(super) fn new(tls: &Arc<ClientConfig>, timeout: Duration) -> Self {
+        let mut http = HttpConnector::new_with_resolver(Resolver::new(Reach::Registered));
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_connect_timeout(Some(timeout));
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config((**tls).clone())
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
+        Self { https, timeout }
+    }
+
+    /// Connects to where an address leads; what comes and goes is worked on by a task of its own.
+    pub(super) async fn connect(&self, origin: Uri) -> Result<http1::SendRequest<SharedBody>, Unanswered> {
+        let connected = tokio::time::timeout(self.timeout, self.https.clone().call(origin)).await;
+        let io = match connected {
+            Ok(Ok(io)) => io,
+            Ok(Err(error)) => return Err(unreachable(error)),
+            Err(_) => {
+                let text = format!("no connection after {:?}", self.timeout);
+                return Err(unreachable(io::Error::new(io::ErrorKind::TimedOut, text).into()));
+            }
+        };
+        let (sender, connection) =
+            http1::handshake(io).await.map_err(|error| Unanswered::Unreachable(error.into()))?;
+        // How it ends, its requests are told.
+        tokio::spawn(async move { connection.with_upgrades().await.unwrap_or_default() });
+        Ok(sender)
+    }
+}
+
+fn unreachable(error: BoxError) -> Unanswered {
+    if is_tls(&*error) { Unanswered::Tls(error) } else { Unanswered::Unreachable(error) }
+}
+
+fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    if error.is::<rustls::Error>() {
+        return true;
+    }
+    // What an error of input and output holds is not among its causes.
+    let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    let held = held.map(|held| held as &(dyn std::error::Error + 'static));
+    held.or_else(|| error.source()).is_some_and(is_tls)
+}

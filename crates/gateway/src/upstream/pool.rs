@@ -1,0 +1,189 @@
+//! Connections that wait for the next request.
+//!
+//! ```text
+//!              take                          the answer has ended
+//!   waiting ─────────► lent with a request ─────────────────────────► waiting
+//!      │                      │
+//!      │ the other end        │ the answer is dropped before its end
+//!      │ closes, or too long  ▼
+//!      └──────────────────► gone
+//! ```
+//!
+//! There is a shelf for each thread that answers: a connection is worked on by the thread that uses it.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::client::conn::http1::SendRequest;
+use tender_http::Bytes;
+use tokio::time::{Instant, Sleep};
+
+use super::body::SharedBody;
+
+/// Shorter than what servers usually keep a connection for: the end of one would meet a request on its way.
+const IDLE_MAX: Duration = Duration::from_secs(4);
+/// How often it is looked whether connections have waited too long.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) sender: SendRequest<SharedBody>,
+    /// Says that an answer is late: set once for many requests, see [`super::within`].
+    pub(super) alarm: Pin<Box<Sleep>>,
+    /// Since when it waits.
+    since: Instant,
+}
+
+impl Kept {
+    pub(super) fn new(sender: SendRequest<SharedBody>, timeout: Duration) -> Self {
+        let now = Instant::now();
+        Self { sender, alarm: Box::pin(tokio::time::sleep_until(now + timeout)), since: now }
+    }
+}
+
+/// Connections of one thread, by where they lead.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    waiting: Mutex<Waiting>,
+    /// To one place, at most.
+    most: usize,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    /// The one that waits longest comes first.
+    by_origin: HashMap<Arc<str>, Vec<Kept>>,
+    is_swept: bool,
+}
+
+impl Shelf {
+    pub(super) fn new(most: usize) -> Self {
+        Self { waiting: Mutex::default(), most }
+    }
+
+    /// Takes the connection that was used last, if there is one that works.
+    pub(super) fn take(&self, origin: &str) -> Option<Kept> {
+        let mut waiting = self.waiting();
+        let kept = waiting.by_origin.get_mut(origin)?;
+        while let Some(one) = kept.pop() {
+            if one.sender.is_ready() {
+                return Some(one);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection for the next request.
+    fn keep(self: &Arc<Self>, origin: &Arc<str>, kept: Kept) {
+        let kept = Kept { since: Instant::now(), ..kept };
+        let mut waiting = self.waiting();
+        match waiting.by_origin.get_mut(origin) {
+            Some(others) if others.len() >= self.most => return,
+            Some(others) => others.push(kept),
+            None => drop(waiting.by_origin.insert(Arc::clone(origin), vec![kept])),
+        }
+        if !std::mem::replace(&mut waiting.is_swept, true) {
+            tokio::spawn(sweep(Arc::downgrade(self)));
+        }
+    }
+
+    /// Drops what has waited too long; says whether anything is left.
+    fn sweep(&self, now: Instant) -> bool {
+        let mut waiting = self.waiting();
+        waiting.by_origin.retain(|_, kept| {
+            kept.retain(|one| now - one.since < IDLE_MAX && one.sender.is_ready());
+            !kept.is_empty()
+        });
+        waiting.is_swept = !waiting.by_origin.is_empty();
+        waiting.is_swept
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().expect("no thread panics while it takes a connection or gives one back")
+    }
+}
+
+/// Looks now and then, as long as connections wait.
+async fn sweep(shelf: Weak<Shelf>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        let Some(shelf) = shelf.upgrade() else { return };
+        if !shelf.sweep(Instant::now()) {
+            return;
+        }
+    }
+}
+
+/// The body of an answer; with its end the connection is there for the next request.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    body: Incoming,
+    /// Nothing once it was given back.
+    kept: Option<Kept>,
+    origin: Arc<str>,
+    shelf: Arc<Shelf>,
+}
+
+impl Lent {
+    pub(super) fn new(body: Incoming, kept: Kept, origin: &Arc<str>, shelf: &Arc<Shelf>) -> Self {
+        Self { body, kept: Some(kept), origin: Arc::clone(origin), shelf: Arc::clone(shelf) }
+    }
+
+    fn give_back(&mut self) {
+        let Some(mut kept) = self.kept.take() else { return };
+        if kept.sender.is_ready() {
+            return self.shelf.keep(&self.origin, kept);
+        }
+        // The end of the answer, or of the request, is still being worked on.
+        if !kept.sender.is_closed() && tokio::runtime::Handle::try_current().is_ok() {
+            let (origin, shelf) = (Arc::clone(&self.origin), Arc::clone(&self.shelf));
+            tokio::spawn(async move {
+                if kept.sender.ready().await.is_ok() {
+                    shelf.keep(&origin, kept);
+                }
+            });
+        }
+    }
+}
+
+impl Body for Lent {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        let has_ended = match &polled {
+            Poll::Ready(None) => true,
+            Poll::Ready(Some(Ok(_))) => self.body.is_end_stream(),
+            Poll::Ready(Some(Err(_))) | Poll::Pending => false,
+        };
+        if has_ended {
+            self.give_back();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if self.body.is_end_stream() {
+            self.give_back();
+        }
+    }
+}
