@@ -212,7 +212,7 @@ impl Gateway {
         let user = self.user(&found, &headers);
         let visit = visit(&found, &user).filter(|_| ends.len() > 1);
         if let Some(visit) = &visit {
-            self.0.settings.sticky.lead(visit, &mut ends).await;
+            Box::pin(self.0.settings.sticky.lead(visit, &mut ends)).await;
         }
         let user = self.introduced(&said.scheme, user).await;
         headers::to_service(&mut headers, &way(&found, peer, authority.as_ref(), is_upgrade));
@@ -293,7 +293,8 @@ impl Gateway {
         user: Result<(Claims, String), Unaccepted>,
     ) -> Result<auth::Introduced, Unaccepted> {
         match &self.0.settings.auth {
-            Some(settings) => Ok(auth::introduced(settings, scheme, user?).await),
+            // Seldom needed, and large: every request would carry the space for it.
+            Some(settings) => Ok(Box::pin(auth::introduced(settings, scheme, user?)).await),
             None => Err(Unaccepted::None),
         }
     }
@@ -354,7 +355,8 @@ impl Handler for Gateway {
         {
             let (head, body) = request.into_parts();
             let tell = |event: &Event| self.tell(event);
-            return settings.answer(call, Asked { headers: &head.headers, peer, body, tell: &tell }).await;
+            let asked = Asked { headers: &head.headers, peer, body, tell: &tell };
+            return Box::pin(settings.answer(call, asked)).await;
         }
         if let Some(call) = own::call(request.method(), request.uri().path()) {
             return self.own(call, &request, peer);

@@ -117,7 +117,8 @@ impl Upstream {
             }
         }
         let origin = end.origin.parse().map_err(|error| Unanswered::Address(hyper::http::Error::from(error)))?;
-        let kept = Kept::new(self.connector.connect(origin).await?, timeout);
+        // Seldom needed, and large: every request would carry the space for it.
+        let kept = Kept::new(Box::pin(self.connector.connect(origin)).await?, timeout);
         match ask(kept, request, timeout, end, shelf).await {
             Asked::Answered(answer) => Ok(answer),
             Asked::Failed(why) => Err(why),

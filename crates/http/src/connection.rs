@@ -28,6 +28,9 @@ use crate::peer::{Peer, PeerCertificate};
 use crate::server::{Handler, Settings, Stage, Transport};
 use crate::tls;
 
+/// Header lines that hyper takes of a request by itself.
+const HEADERS_UNSAID: usize = 100;
+
 /// What all connections of a server share.
 pub(crate) struct Shared<H> {
     pub(crate) handler: H,
@@ -98,7 +101,10 @@ async fn drive<H: Handler>(
         // The pace has both times, idle and head; this one would count them together.
         builder.header_read_timeout(None);
         builder.half_close(false);
-        builder.max_headers(limits.headers);
+        // Said, it costs every request; what is not said is a hundred.
+        if limits.headers != HEADERS_UNSAID {
+            builder.max_headers(limits.headers);
+        }
         builder.max_buf_size(limits.head_bytes.max(8192));
         watched(builder.serve_connection(io, service).with_upgrades(), shared, pace, told, false).await
     };

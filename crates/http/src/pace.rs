@@ -18,13 +18,13 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Instant;
 
 use crate::limits::Limits;
 
@@ -49,37 +49,35 @@ pub(crate) enum Overdue {
 /// What a connection is doing.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    origin: Instant,
     requests: AtomicU32,
     is_in_head: AtomicBool,
-    /// Since when it is idle or in a head, in milliseconds since `origin`.
+    /// Since when it is idle or in a head, in milliseconds of the clock.
     since_ms: AtomicU64,
-    /// When the last request ended, in milliseconds since `origin`.
+    /// When the last request ended, in milliseconds of the clock.
     ended_ms: AtomicU64,
-    /// When a byte of an answer got to the socket last, in milliseconds since `origin`.
+    /// When a byte of an answer got to the socket last, in milliseconds of the clock.
     moved_ms: AtomicU64,
-    /// Answers that are not given to their end.
-    answers: Mutex<Vec<Arc<Owed>>>,
-    /// Since when no byte goes out, in milliseconds since `origin` plus one; 0 while bytes do.
+    /// Requests that are not answered to their end.
+    answers: Mutex<Vec<Weak<InFlight>>>,
+    /// Since when no byte goes out, in milliseconds of the clock plus one; 0 while bytes do.
     blocked_ms: AtomicU64,
 }
 
 impl Pace {
     pub(crate) fn new() -> Self {
+        Self::at(now_ms())
+    }
+
+    fn at(now_ms: u64) -> Self {
         Self {
-            origin: Instant::now(),
             requests: AtomicU32::new(0),
             is_in_head: AtomicBool::new(false),
-            since_ms: AtomicU64::new(0),
-            ended_ms: AtomicU64::new(0),
-            moved_ms: AtomicU64::new(0),
+            since_ms: AtomicU64::new(now_ms),
+            ended_ms: AtomicU64::new(now_ms),
+            moved_ms: AtomicU64::new(now_ms),
             answers: Mutex::default(),
             blocked_ms: AtomicU64::new(0),
         }
-    }
-
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn received(&self, is_http2: bool, now_ms: impl FnOnce() -> u64) {
@@ -116,7 +114,7 @@ impl Pace {
 
     /// A request is answered.
     pub(crate) fn end(&self) {
-        self.end_at(self.now_ms());
+        self.end_at(now_ms());
     }
 
     fn end_at(&self, now_ms: u64) {
@@ -128,7 +126,7 @@ impl Pace {
 
     /// Says what is too slow now.
     pub(crate) fn overdue(&self, limits: &Limits, is_http2: bool) -> Option<Overdue> {
-        self.overdue_at(limits, is_http2, self.now_ms())
+        self.overdue_at(limits, is_http2, now_ms())
     }
 
     fn overdue_at(&self, limits: &Limits, is_http2: bool, now_ms: u64) -> Option<Overdue> {
@@ -157,9 +155,13 @@ impl Pace {
 
     /// Returns since when the answer that waits longest for its client does not get on; nothing when none waits.
     fn owed_since_ms(&self) -> Option<u64> {
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let owed = answers.iter().filter(|owed| owed.bytes.load(Ordering::Relaxed) > 0);
-        owed.map(|owed| owed.since_ms.load(Ordering::Relaxed)).min()
+        // The last holder of a request takes the lock: nobody holds one here while it is taken.
+        let answers: Vec<_> = {
+            let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+            answers.iter().filter_map(Weak::upgrade).collect()
+        };
+        let owed = answers.iter().filter(|answer| answer.owed.load(Ordering::Relaxed) > 0);
+        owed.map(|answer| answer.since_ms.load(Ordering::Relaxed)).min()
     }
 
     /// Says how long may pass until somebody looks again.
@@ -169,44 +171,49 @@ impl Pace {
     }
 }
 
-/// What of an answer was taken from its maker and has not got to the socket.
-#[derive(Debug, Default)]
-struct Owed {
-    bytes: AtomicU64,
-    /// Since when it does not get on, in milliseconds since the origin of its pace.
-    since_ms: AtomicU64,
+/// Returns the milliseconds of a clock that only goes forward; it is some milliseconds late, and costs next to nothing.
+fn now_ms() -> u64 {
+    let now = clock_gettime(ClockId::MonotonicCoarse);
+    let ms = now.tv_sec.saturating_mul(1000).saturating_add(now.tv_nsec / 1_000_000);
+    ms.unsigned_abs()
 }
 
 /// A request from its head to the last byte of its answer.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     pace: Arc<Pace>,
-    owed: Arc<Owed>,
+    /// Bytes of the answer that were taken from its maker and have not got to the socket.
+    owed: AtomicU64,
+    /// Since when they do not get on, in milliseconds of the clock.
+    since_ms: AtomicU64,
 }
 
 impl InFlight {
     pub(crate) fn begin(pace: &Arc<Pace>) -> Arc<Self> {
         pace.begin();
-        let owed = Arc::<Owed>::default();
-        pace.answers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&owed));
-        Arc::new(Self { pace: Arc::clone(pace), owed })
+        let (owed, since_ms) = (AtomicU64::new(0), AtomicU64::new(0));
+        let request = Arc::new(Self { pace: Arc::clone(pace), owed, since_ms });
+        let mut answers = pace.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.push(Arc::downgrade(&request));
+        drop(answers);
+        request
     }
 
     /// Owes bytes of the answer to the client; the request lasts until they have got to the socket.
     pub(crate) fn owe(self: &Arc<Self>, bytes: Bytes) -> Piece {
-        self.owe_at(bytes.len() as u64, self.pace.now_ms());
+        self.owe_at(bytes.len() as u64, now_ms());
         Piece { bytes, of: Arc::clone(self) }
     }
 
     fn owe_at(&self, bytes: u64, now_ms: u64) {
-        if self.owed.bytes.fetch_add(bytes, Ordering::Relaxed) == 0 {
-            self.owed.since_ms.store(now_ms, Ordering::Relaxed);
+        if self.owed.fetch_add(bytes, Ordering::Relaxed) == 0 {
+            self.since_ms.store(now_ms, Ordering::Relaxed);
         }
     }
 
     fn given_at(&self, bytes: u64, now_ms: u64) {
-        self.owed.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.owed.since_ms.store(now_ms, Ordering::Relaxed);
+        self.owed.fetch_sub(bytes, Ordering::Relaxed);
+        self.since_ms.store(now_ms, Ordering::Relaxed);
         self.pace.moved_ms.store(now_ms, Ordering::Relaxed);
     }
 }
@@ -214,7 +221,7 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         let mut answers = self.pace.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = answers.iter().position(|one| Arc::ptr_eq(one, &self.owed)) {
+        if let Some(at) = answers.iter().position(|one| std::ptr::eq(one.as_ptr(), self)) {
             answers.swap_remove(at);
         }
         drop(answers);
@@ -241,7 +248,7 @@ impl Buf for Piece {
     fn advance(&mut self, count: usize) {
         self.bytes.advance(count);
         if count > 0 {
-            self.of.given_at(count as u64, self.of.pace.now_ms());
+            self.of.given_at(count as u64, now_ms());
         }
     }
 }
@@ -249,7 +256,7 @@ impl Buf for Piece {
 impl Drop for Piece {
     fn drop(&mut self) {
         // The client has gone, or does not want the rest.
-        self.of.owed.bytes.fetch_sub(self.bytes.len() as u64, Ordering::Relaxed);
+        self.of.owed.fetch_sub(self.bytes.len() as u64, Ordering::Relaxed);
     }
 }
 
@@ -268,13 +275,13 @@ impl<S, H> Paced<S, H> {
     }
 
     fn noted<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        self.pace.blocked(written.is_pending(), || self.pace.now_ms());
+        self.pace.blocked(written.is_pending(), || now_ms());
         written
     }
 
     fn sent(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if matches!(written, Poll::Ready(Ok(1..))) {
-            self.pace.sent(|| self.pace.now_ms());
+            self.pace.sent(|| now_ms());
         }
         self.noted(written)
     }
@@ -289,7 +296,7 @@ impl<S: AsyncRead + Unpin, H: Unpin> AsyncRead for Paced<S, H> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.socket).poll_read(context, buffer);
         if buffer.filled().len() > before {
-            self.pace.received(self.is_http2, || self.pace.now_ms());
+            self.pace.received(self.is_http2, || now_ms());
         }
         read
     }
@@ -344,7 +351,7 @@ mod tests {
 
     #[test]
     fn connection_is_overdue_by_what_it_is_doing() {
-        let (pace, limits) = (Pace::new(), limits());
+        let (pace, limits) = (Pace::at(0), limits());
         let overdue = |seconds: u64| pace.overdue_at(&limits, false, seconds * 1000);
         assert_eq!((overdue(99), overdue(100)), (None, Some(Overdue::Idle)));
         pace.received(false, || 100_000);
@@ -369,7 +376,7 @@ mod tests {
 
     #[test]
     fn answers_that_do_not_get_on_are_overdue_and_slow_ones_are_not() {
-        let (pace, limits) = (Arc::new(Pace::new()), limits());
+        let (pace, limits) = (Arc::new(Pace::at(0)), limits());
         let overdue = |seconds: u64| pace.overdue_at(&limits, true, seconds * 1000);
         let (stuck, moving) = (InFlight::begin(&pace), InFlight::begin(&pace));
         assert_eq!(overdue(10_000), None, "their makers are at work");
@@ -391,7 +398,7 @@ mod tests {
 
     #[test]
     fn http2_client_without_a_request_shows_that_it_lives_for_a_bounded_time() {
-        let (pace, limits) = (Pace::new(), limits());
+        let (pace, limits) = (Pace::at(0), limits());
         let overdue = |seconds: u64| pace.overdue_at(&limits, true, seconds * 1000);
         for second in [90, 180, 270, 360, 450] {
             pace.received(true, || second * 1000);

@@ -107,6 +107,7 @@ impl World {
         let settings = Settings {
             limits,
             transport,
+            threads: 2,
             events: Arc::new(move |event| told.lock().unwrap().push(event.to_string())),
             access: Some(Arc::new(move |access| asked.lock().unwrap().push(access.to_string()))),
         };
