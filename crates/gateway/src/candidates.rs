@@ -35,12 +35,17 @@ struct Failed {
 
 impl Candidates {
     /// Orders the ends of a route: one after the other by turns, those that failed last.
-    pub(crate) fn order<'e>(&self, turn: usize, ends: &'e [End]) -> Vec<&'e End> {
+    pub(crate) fn order<'e>(
+        &self,
+        turn: usize,
+        ends: &'e [End],
+        now: impl FnOnce() -> Instant,
+    ) -> Vec<&'e End> {
         let up = || ends.iter().filter(|end| end.instance.is_up);
         let turn = turn.checked_rem(up().count()).unwrap_or(0);
         let mut ordered: Vec<_> = up().skip(turn).chain(up().take(turn)).collect();
         if self.has_failed.load(Ordering::Relaxed) {
-            self.put_failed_last(&mut ordered, Instant::now());
+            self.put_failed_last(&mut ordered, now());
         }
         ordered
     }
@@ -110,9 +115,7 @@ pub(crate) mod tests {
     }
 
     fn ports(candidates: &Candidates, turn: usize, ends: &[End], now: Instant) -> Vec<u16> {
-        let mut ordered = candidates.order(turn, ends);
-        candidates.put_failed_last(&mut ordered, now);
-        ordered.iter().map(|end| end.instance.port).collect()
+        candidates.order(turn, ends, || now).iter().map(|end| end.instance.port).collect()
     }
 
     #[test]

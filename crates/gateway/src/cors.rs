@@ -25,12 +25,7 @@ pub(crate) enum Decision {
 }
 
 /// Decides about a request; `own` is the origin by which the client knows us.
-pub(crate) fn decide(
-    method: &Method,
-    headers: &HeaderMap,
-    own: Option<&str>,
-    policy: &Policy,
-) -> Decision {
+pub(crate) fn decide(method: &Method, headers: &HeaderMap, own: Option<&str>, policy: &Policy) -> Decision {
     let Some(origin) = headers.get(header::ORIGIN) else { return Decision::Pass };
     let Ok(text) = origin.to_str() else { return Decision::Refuse };
     if own.is_some_and(|own| own.eq_ignore_ascii_case(text)) {

@@ -101,8 +101,7 @@ fn request(
     let mut request = Request::new(outgoing.body.clone());
     *request.method_mut() = outgoing.method.clone();
     *request.uri_mut() = Uri::from(PathAndQuery::try_from(target)?);
-    let mut headers =
-        if is_last { std::mem::take(&mut outgoing.headers) } else { outgoing.headers.clone() };
+    let mut headers = if is_last { std::mem::take(&mut outgoing.headers) } else { outgoing.headers.clone() };
     if let Some(host) = &end.host {
         headers.insert(HOST, host.clone());
     }

@@ -88,12 +88,10 @@ pub(crate) struct Way<'a> {
 
 /// Makes the headers that a service gets of those that came.
 pub(crate) fn to_service(headers: &mut HeaderMap, way: &Way<'_>) {
-    let is_dropped = |name: &HeaderName| {
-        is_of_a_connection(name) || is_of_the_gateway(name) || is_not_for_services(name)
-    };
-    let mut dropped = named_by_connection(headers);
-    dropped.extend(headers.keys().filter(|name| is_dropped(name)).cloned());
-    for name in dropped.iter().chain(way.ignored) {
+    let is_dropped =
+        |name: &HeaderName| is_of_a_connection(name) || is_of_the_gateway(name) || is_not_for_services(name);
+    drop_from(headers, is_dropped);
+    for name in way.ignored {
         headers.remove(name);
     }
     headers.reserve(ADDED);
@@ -117,11 +115,7 @@ pub(crate) fn to_service(headers: &mut HeaderMap, way: &Way<'_>) {
 /// Takes from the headers of an answer what is not for the client, and adds what browsers are to keep to.
 pub(crate) fn to_client(headers: &mut HeaderMap, is_tls: bool, is_upgrade: bool) {
     if !is_upgrade {
-        let mut dropped = named_by_connection(headers);
-        dropped.extend(headers.keys().filter(|name| is_of_a_connection(name)).cloned());
-        for name in dropped {
-            headers.remove(name);
-        }
+        drop_from(headers, is_of_a_connection);
     }
     for (name, value) in FOR_BROWSERS.into_iter().chain(is_tls.then_some(OVER_TLS)) {
         headers.entry(name).or_insert(value);
@@ -137,7 +131,7 @@ pub(crate) fn is_upgrade(method: &Method, headers: &HeaderMap) -> bool {
     *method == Method::GET
         && is_websocket
         && wanted.next().is_none()
-        && named_by_connection(headers).contains(&header::UPGRADE)
+        && named_by_connection(headers).any(|name| name == header::UPGRADE)
 }
 
 /// Joins cookies, which HTTP/2 may bring one by one; HTTP/1.1 knows one list only.
@@ -153,20 +147,40 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
+/// Drops headers, and what the connection names as its own.
+fn drop_from(headers: &mut HeaderMap, is_dropped: impl Fn(&HeaderName) -> bool) {
+    let mut dropped = Vec::new();
+    for name in headers.keys().filter(|name| is_dropped(name)) {
+        if *name == header::CONNECTION {
+            dropped.extend(named_by_connection(headers));
+        }
+        dropped.push(name.clone());
+    }
+    for name in dropped {
+        headers.remove(name);
+    }
+}
+
 /// Returns what a connection names as its own; what is no name is on no header.
-fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+fn named_by_connection(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
     let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let names = values.flat_map(|value| value.split(','));
-    names.filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok()).collect()
+    let names = values.flat_map(|value| value.split(',')).map(str::trim);
+    // Usually it is one of these: no header, or one that is dropped in any case.
+    let names =
+        names.filter(|name| !name.eq_ignore_ascii_case("keep-alive") && !name.eq_ignore_ascii_case("close"));
+    names.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
 }
 
 /// Adds to a list that proxies before us may have begun.
 fn extend(headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue) {
+    if !headers.contains_key(&name) {
+        headers.insert(name, value.clone());
+        return;
+    }
     let before = headers.get_all(&name).iter().filter(|value| value.to_str().is_ok());
-    let before = before.map(HeaderValue::as_bytes);
-    let whole: Vec<_> = before.chain([value.as_bytes()]).collect();
-    let whole = if whole.len() == 1 { None } else { HeaderValue::from_bytes(&whole.join(&b", "[..])).ok() };
-    headers.insert(name, whole.unwrap_or_else(|| value.clone()));
+    let whole: Vec<_> = before.chain([value]).map(HeaderValue::as_bytes).collect();
+    let whole = HeaderValue::from_bytes(&whole.join(&b", "[..]));
+    headers.insert(name, whole.unwrap_or_else(|_| value.clone()));
 }
 
 #[cfg(test)]

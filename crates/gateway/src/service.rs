@@ -5,15 +5,15 @@ mod own;
 mod tunnel;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Uri};
-use tender_http::{Handler, Peer, RequestBody, ResponseBody, chain};
+use tender_http::{Handler, Peer, RequestBody, ResponseBody, Server, Serving, Stop, chain};
 use tokio::sync::Notify;
 
 use crate::auth::{self, Asked, AuthSettings, Claims, Credentials, Outcome, Scheme, Token, Unaccepted};
@@ -268,7 +268,7 @@ impl Gateway {
     /// Returns the ends of a route in the order in which they are tried.
     fn ends<'t>(&self, found: &Found<'t, '_>, headers: &HeaderMap) -> Result<Vec<&'t End>, String> {
         let Some(wanted) = headers.get(INSTANCE) else {
-            return Ok(self.0.candidates.order(found.service.next_turn(), &found.route.ends));
+            return Ok(self.0.candidates.order(found.service.next_turn(), &found.route.ends, Instant::now));
         };
         let wanted = String::from_utf8_lossy(wanted.as_bytes()).into_owned();
         let of_id = |end: &&End| end.instance.id == wanted && end.instance.is_up;
@@ -362,6 +362,10 @@ impl Handler for Gateway {
             return self.own(call, &request, peer);
         }
         self.route(request, peer).await
+    }
+
+    fn serve(self, server: Server, stop: Stop) -> Serving {
+        Box::pin(server.run(self, stop))
     }
 }
 

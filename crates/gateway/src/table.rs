@@ -108,8 +108,7 @@ impl Table {
         for (id, service) in &mut services {
             if !WITHOUT_ROUTES.contains(&id.as_str()) {
                 service.make_routes(id);
-                service.said =
-                    Said::of(|key| service.says(key), |key, value| service.has_any(key, value));
+                service.said = Said::of(|key| service.says(key), |key, value| service.has_any(key, value));
             }
         }
         Self { services }

@@ -2,6 +2,7 @@
 
 mod body;
 mod connect;
+mod driven;
 mod pool;
 
 use std::pin::pin;
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 
 pub(crate) use body::SharedBody;
 use connect::Connector;
+use driven::{Driven, quietly};
 pub(crate) use pool::Lent;
 use pool::{Kept, Shelf};
 
@@ -116,7 +118,8 @@ impl Upstream {
                 Asked::Unsent(back, _) => request = back,
             }
         }
-        let origin = end.origin.parse().map_err(|error| Unanswered::Address(hyper::http::Error::from(error)))?;
+        let origin =
+            end.origin.parse().map_err(|error| Unanswered::Address(hyper::http::Error::from(error)))?;
         // Seldom needed, and large: every request would carry the space for it.
         let kept = Kept::new(Box::pin(self.connector.connect(origin)).await?, timeout);
         match ask(kept, request, timeout, end, shelf).await {
@@ -136,10 +139,8 @@ async fn ask(
     shelf: &Arc<Shelf>,
 ) -> Asked {
     let body = request.body().clone();
-    let answered = {
-        let answer = kept.sender.try_send_request(request);
-        within(&mut kept.alarm, timeout, &body, answer).await
-    };
+    let answer = kept.sender.try_send_request(request);
+    let answered = within(&mut kept.alarm, &mut kept.connection, timeout, &body, answer).await;
     match answered {
         None => Asked::Failed(Unanswered::Late(timeout)),
         Some(Ok(answer)) => Asked::Answered(answer.map(|body| Lent::new(body, kept, &end.origin, shelf))),
@@ -161,6 +162,7 @@ async fn ask(
 /// when it goes off: setting it for each request would cost more than the rest of the waiting.
 async fn within<T>(
     alarm: &mut std::pin::Pin<Box<tokio::time::Sleep>>,
+    connection: &mut Driven,
     timeout: Duration,
     body: &SharedBody,
     answer: impl Future<Output = T>,
@@ -171,7 +173,8 @@ async fn within<T>(
     }
     let mut answer = pin!(answer);
     std::future::poll_fn(|context| {
-        if let Poll::Ready(answer) = answer.as_mut().poll(context) {
+        connection.work(context);
+        if let Poll::Ready(answer) = quietly(|context| answer.as_mut().poll(context)) {
             return Poll::Ready(Some(answer));
         }
         loop {

@@ -34,5 +34,5 @@ pub use hyper;
 pub use limits::Limits;
 pub use message::{Message, MessageType, Messages, chain};
 pub use peer::{Peer, PeerCertificate};
-pub use server::{Ended, Handler, Server, Settings, Transport};
+pub use server::{Ended, Handler, Server, Serving, Settings, Stop, Transport};
 pub use tls::{ClientAuth, Identity, Tls, TlsError, TlsFiles, TrustFile};

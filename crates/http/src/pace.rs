@@ -23,7 +23,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use rustix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_gettime};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::limits::Limits;
@@ -173,9 +173,8 @@ impl Pace {
 
 /// Returns the milliseconds of a clock that only goes forward; it is some milliseconds late, and costs next to nothing.
 fn now_ms() -> u64 {
-    let now = clock_gettime(ClockId::MonotonicCoarse);
-    let ms = now.tv_sec.saturating_mul(1000).saturating_add(now.tv_nsec / 1_000_000);
-    ms.unsigned_abs()
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE).expect("Linux has this clock");
+    u64::try_from(Duration::from(now).as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A request from its head to the last byte of its answer.

@@ -12,7 +12,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,7 +41,23 @@ pub trait Handler: Send + Sync + 'static {
         request: Request<RequestBody>,
         peer: &Arc<Peer>,
     ) -> impl Future<Output = Response<ResponseBody>> + Send;
+
+    /// Runs a server with this handler.
+    ///
+    /// All that a request goes through becomes one piece of machine code with the handler. A handler that defines this itself,
+    /// by [`Server::run`], has that made in its own crate and by the settings for it, instead of where it is used.
+    fn serve(self, server: Server, stop: Stop) -> Serving
+    where
+        Self: Sized,
+    {
+        Box::pin(server.run(self, stop))
+    }
 }
+
+/// Ready when a server is to end.
+pub type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// A server at work.
+pub type Serving = Pin<Box<dyn Future<Output = Ended> + Send>>;
 
 /// How bytes travel.
 #[derive(Debug, Clone)]

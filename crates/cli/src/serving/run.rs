@@ -144,7 +144,7 @@ impl Opened {
             ready::withdraw();
             stopping();
         };
-        let ended = server.run(handler, stopped).await;
+        let ended = handler.serve(server, Box::pin(stopped)).await;
         let mut outcome = Outcome::default();
         if !ended.is_clean {
             outcome.code = ReturnCode::Warning;

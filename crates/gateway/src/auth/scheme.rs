@@ -253,7 +253,8 @@ mod tests {
         let with = |application: Option<&str>, ticket| {
             let (mut headers, peer) = (sent(), peer());
             let credentials = Credentials { token: Token::Good("x"), ticket, peer: &peer };
-            let outcome = Scheme::PassTicket(application.map(str::to_owned)).apply(&mut headers, &credentials);
+            let outcome =
+                Scheme::PassTicket(application.map(str::to_owned)).apply(&mut headers, &credentials);
             (headers, outcome)
         };
         let (headers, outcome) = with(Some("APPL"), Some(Ok(("user", "TICKET"))));

@@ -14,6 +14,7 @@ use tower_service::Service as _;
 
 use super::Unanswered;
 use super::body::SharedBody;
+use super::driven::Driven;
 use crate::resolver::{Reach, Resolver};
 
 /// Makes connections, TLS included, within a time.
@@ -37,8 +38,11 @@ impl Connector {
         Self { https, timeout }
     }
 
-    /// Connects to where an address leads; what comes and goes is worked on by a task of its own.
-    pub(super) async fn connect(&self, origin: Uri) -> Result<http1::SendRequest<SharedBody>, Unanswered> {
+    /// Connects to where an address leads.
+    pub(super) async fn connect(
+        &self,
+        origin: Uri,
+    ) -> Result<(http1::SendRequest<SharedBody>, Driven), Unanswered> {
         let connected = tokio::time::timeout(self.timeout, self.https.clone().call(origin)).await;
         let io = match connected {
             Ok(Ok(io)) => io,
@@ -50,9 +54,7 @@ impl Connector {
         };
         let (sender, connection) =
             http1::handshake(io).await.map_err(|error| Unanswered::Unreachable(error.into()))?;
-        // How it ends, its requests are told.
-        tokio::spawn(async move { connection.with_upgrades().await.unwrap_or_default() });
-        Ok(sender)
+        Ok((sender, Driven::new(connection.with_upgrades())))
     }
 }
 

@@ -23,6 +23,7 @@ use tender_http::Bytes;
 use tokio::time::{Instant, Sleep};
 
 use super::body::SharedBody;
+use super::driven::{Driven, quietly};
 
 /// Shorter than what servers usually keep a connection for: the end of one would meet a request on its way.
 const IDLE_MAX: Duration = Duration::from_secs(4);
@@ -33,6 +34,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) sender: SendRequest<SharedBody>,
+    pub(super) connection: Driven,
     /// Says that an answer is late: set once for many requests, see [`super::within`].
     pub(super) alarm: Pin<Box<Sleep>>,
     /// Since when it waits.
@@ -40,9 +42,15 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn new(sender: SendRequest<SharedBody>, timeout: Duration) -> Self {
+    pub(super) fn new((sender, connection): (SendRequest<SharedBody>, Driven), timeout: Duration) -> Self {
         let now = Instant::now();
-        Self { sender, alarm: Box::pin(tokio::time::sleep_until(now + timeout)), since: now }
+        Self { sender, connection, alarm: Box::pin(tokio::time::sleep_until(now + timeout)), since: now }
+    }
+
+    /// Says whether a request can be sent, having looked whether the other end has closed.
+    fn is_ready(&mut self) -> bool {
+        self.connection.rest();
+        self.sender.is_ready()
     }
 }
 
@@ -70,12 +78,8 @@ impl Shelf {
     pub(super) fn take(&self, origin: &str) -> Option<Kept> {
         let mut waiting = self.waiting();
         let kept = waiting.by_origin.get_mut(origin)?;
-        while let Some(one) = kept.pop() {
-            if one.sender.is_ready() {
-                return Some(one);
-            }
-        }
-        None
+        // Whether the other end has closed it meanwhile is found before anything is sent.
+        kept.pop()
     }
 
     /// Keeps a connection for the next request.
@@ -96,7 +100,7 @@ impl Shelf {
     fn sweep(&self, now: Instant) -> bool {
         let mut waiting = self.waiting();
         waiting.by_origin.retain(|_, kept| {
-            kept.retain(|one| now - one.since < IDLE_MAX && one.sender.is_ready());
+            kept.retain_mut(|one| now - one.since < IDLE_MAX && one.is_ready());
             !kept.is_empty()
         });
         waiting.is_swept = !waiting.by_origin.is_empty();
@@ -134,19 +138,12 @@ impl Lent {
         Self { body, kept: Some(kept), origin: Arc::clone(origin), shelf: Arc::clone(shelf) }
     }
 
+    /// Gives the connection back if it can take another request: not while the end of this one is still being sent.
     fn give_back(&mut self) {
-        let Some(mut kept) = self.kept.take() else { return };
-        if kept.sender.is_ready() {
-            return self.shelf.keep(&self.origin, kept);
-        }
-        // The end of the answer, or of the request, is still being worked on.
-        if !kept.sender.is_closed() && tokio::runtime::Handle::try_current().is_ok() {
-            let (origin, shelf) = (Arc::clone(&self.origin), Arc::clone(&self.shelf));
-            tokio::spawn(async move {
-                if kept.sender.ready().await.is_ok() {
-                    shelf.keep(&origin, kept);
-                }
-            });
+        if let Some(mut kept) = self.kept.take()
+            && kept.is_ready()
+        {
+            self.shelf.keep(&self.origin, kept);
         }
     }
 }
@@ -159,7 +156,13 @@ impl Body for Lent {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
+        let mut polled = quietly(|context| Pin::new(&mut self.body).poll_frame(context));
+        if polled.is_pending()
+            && let Some(kept) = &mut self.kept
+        {
+            kept.connection.work(context);
+            polled = quietly(|context| Pin::new(&mut self.body).poll_frame(context));
+        }
         let has_ended = match &polled {
             Poll::Ready(None) => true,
             Poll::Ready(Some(Ok(_))) => self.body.is_end_stream(),

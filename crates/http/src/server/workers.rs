@@ -55,8 +55,11 @@ impl Workers {
     }
 
     /// Gives a connection to a thread; `serve` is told its number.
-    pub(super) fn give<F>(&self, stream: TcpStream, serve: impl FnOnce(TcpStream, usize) -> F + Send + 'static)
-    where
+    pub(super) fn give<F>(
+        &self,
+        stream: TcpStream,
+        serve: impl FnOnce(TcpStream, usize) -> F + Send + 'static,
+    ) where
         F: Future<Output = ()> + Send + 'static,
     {
         let fewest = self.workers.iter().enumerate();
