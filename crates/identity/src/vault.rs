@@ -174,7 +174,7 @@ pub(crate) struct Stamp {
     /// Device and number of the file; a number may be used again once the file is gone, hence the time.
     pub(crate) inode: (u64, u64),
     pub(crate) length: u64,
-    changed: (i64, u64),
+    changed: (i64, i64),
 }
 
 impl Stamp {
@@ -182,7 +182,8 @@ impl Stamp {
         Self {
             inode: (stat.st_dev, stat.st_ino),
             length: stat.st_size.unsigned_abs(),
-            changed: (stat.st_ctime, stat.st_ctime_nsec),
+            // Signed on some processors and not on others; it is below a thousand million.
+            changed: (stat.st_ctime, stat.st_ctime_nsec as i64),
         }
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
 mod certified;
+mod connections;
 mod discovery;
 mod faults;
 mod login;

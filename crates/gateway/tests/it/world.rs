@@ -138,6 +138,20 @@ impl Service {
         self.connections.lock().unwrap().iter().for_each(JoinHandle::abort);
     }
 
+    /// Closes its connections, and listens on; they are closed when this returns.
+    pub(crate) async fn hang_up(&self) {
+        let connections = std::mem::take(&mut *self.connections.lock().unwrap());
+        for connection in connections {
+            connection.abort();
+            connection.await.unwrap_or_default();
+        }
+    }
+
+    /// Returns how many connections were made to it since it hung up last.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.lock().unwrap().len()
+    }
+
     pub(crate) fn instance(&self, service: &str, metadata: &[(&str, &str)]) -> Instance {
         instance(service, self.address, metadata)
     }
