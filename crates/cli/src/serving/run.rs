@@ -139,7 +139,7 @@ impl Opened {
         }
         tell(&format!("ZWEAM000I {} started in {:.3} seconds", named.title, begun.elapsed().as_secs_f64()));
         ready::announce();
-        let stopped = async {
+        let stopped = async move {
             termination.wait().await;
             ready::withdraw();
             stopping();

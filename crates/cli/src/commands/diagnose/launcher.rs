@@ -1,24 +1,9 @@
 //! The messages of the launcher, of `zwe`'s range and our own, in order of their ids.
 
-use serde::Serialize;
-
-/// One message.
-#[derive(Debug, Serialize)]
-pub(super) struct Entry {
-    /// Its id.
-    pub(super) id: &'static str,
-    /// What it means.
-    pub(super) meaning: &'static str,
-    /// What to do.
-    pub(super) action: &'static str,
-}
-
-const fn entry(id: &'static str, meaning: &'static str, action: &'static str) -> Entry {
-    Entry { id, meaning, action }
-}
+use super::entry::{Entry, entry};
 
 /// Every message that is explained.
-pub(super) const CATALOGUE: &[Entry] = &[
+pub(super) const LAUNCHER: &[Entry] = &[
     entry("ZWEL0001I", "a component was started; READY is told by ZWEL0076I", "nothing to do"),
     entry("ZWEL0002I", "a component was stopped", "nothing to do"),
     entry(
