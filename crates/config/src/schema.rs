@@ -1,6 +1,7 @@
 //! Schemas of configurations and manifests: ours are part of the program, components bring their own.
 
 mod nearest;
+mod pattern;
 mod seal;
 mod translate;
 
@@ -155,6 +156,7 @@ impl Schema {
         let validator = jsonschema::options()
             .with_registry(registry())
             .offline()
+            .with_keyword("pattern", pattern::keyword)
             .build(&reference)
             .map_err(|fault| fault.to_string())?;
         let mut documents = all.to_vec();
