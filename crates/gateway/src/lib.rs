@@ -16,6 +16,8 @@ mod candidates;
 mod cors;
 mod fetch;
 mod forward;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod headers;
 mod registry;
 mod resolver;
