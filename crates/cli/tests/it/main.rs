@@ -15,6 +15,7 @@ mod exit_codes;
 mod faults;
 mod front_door;
 mod installation;
+mod network_faults;
 mod packages;
 mod pages;
 mod real_servers;
