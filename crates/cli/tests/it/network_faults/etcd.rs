@@ -182,7 +182,10 @@ fn gateway_does_not_start_without_the_store_that_knows_who_logged_out() {
     command.args(["gateway", "run", "--listen", &format!("{}:7554", address("gw1")), "--provider", &users]);
     command.arg("--key").arg(own.key).arg("--certificate").arg(own.certificate);
     command.args(["--trust", &super::site::Keys::get().authority(), "--store"]);
-    let output = command.arg(format!("etcd:{}", Shared::address())).output().unwrap();
+    command.arg(format!("etcd:{}", Shared::address())).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    wait_until("the gateway giving up", || child.try_wait().unwrap().is_some());
+    let output = child.wait_with_output().unwrap();
     crate::world::answer("gateway run", &output).ends(12).says("ZWEAG104E").says(&address("etcd"));
 }
 

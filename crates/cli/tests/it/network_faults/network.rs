@@ -10,18 +10,18 @@ const SITES: [(&str, &[&str]); 2] =
 const PREFIX: &str = "10.78.0";
 
 /// Returns the address of a host.
-pub(super) fn address(host: &str) -> String {
+pub(crate) fn address(host: &str) -> String {
     let place = SITES.iter().flat_map(|(_, hosts)| *hosts).position(|name| *name == host);
     format!("{PREFIX}.{}", place.unwrap_or_else(|| panic!("no host is called {host}")) + 1)
 }
 
 /// Returns the addresses of all hosts.
-pub(super) fn addresses() -> Vec<String> {
+pub(crate) fn addresses() -> Vec<String> {
     SITES.iter().flat_map(|(_, hosts)| *hosts).map(|host| address(host)).collect()
 }
 
 /// Two switches and the hosts on them; removed when dropped.
-pub(super) struct Network {
+pub(crate) struct Network {
     prefix: String,
 }
 
@@ -57,7 +57,7 @@ fn obstacle() -> Option<&'static str> {
 impl Network {
     /// Makes it; says on a machine that cannot, that the test was not run.
     #[expect(clippy::print_stderr, reason = "a test that is not run says so")]
-    pub(super) fn make() -> Option<Self> {
+    pub(crate) fn make() -> Option<Self> {
         static MADE: AtomicU32 = AtomicU32::new(0);
         if let Some(obstacle) = obstacle() {
             eprintln!("NOT RUN: {obstacle}");
@@ -92,36 +92,36 @@ impl Network {
     }
 
     /// Prepares a program on a host; what runs is the program itself, so that its process id is known.
-    pub(super) fn command(&self, host: &str, program: &str) -> Command {
+    pub(crate) fn command(&self, host: &str, program: &str) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.namespace(host), program]);
         command
     }
 
     /// Takes the cable of a host out of its switch: nothing arrives any more and nobody is told.
-    pub(super) fn unplug(&self, host: &str) {
+    pub(crate) fn unplug(&self, host: &str) {
         ip(&format!("-n {} link set {host} down", self.namespace("switch")));
     }
 
     /// Puts it back.
-    pub(super) fn plug(&self, host: &str) {
+    pub(crate) fn plug(&self, host: &str) {
         ip(&format!("-n {} link set {host} up", self.namespace("switch")));
     }
 
     /// Parts the sites.
-    pub(super) fn part(&self) {
+    pub(crate) fn part(&self) {
         self.unplug("trunk-a");
     }
 
     /// Joins them again.
-    pub(super) fn join(&self) {
+    pub(crate) fn join(&self) {
         self.plug("trunk-a");
     }
 
     /// Makes the way from and to a host long and bad: late, with losses and in another order; where the kernel has no
     /// `netem`, narrow with a long queue, which is late and loses, too. Returns what it is.
     #[expect(clippy::print_stderr, reason = "what another kernel would do better is said")]
-    pub(super) fn slow(&self, host: &str) -> &'static str {
+    pub(crate) fn slow(&self, host: &str) -> &'static str {
         let bad = "netem delay 80ms 20ms loss 2% reorder 5%";
         let narrow = "tbf rate 1mbit burst 4kb latency 300ms";
         if self.shape(host, bad).is_ok() {

@@ -13,21 +13,21 @@ use crate::world::{answer, wait_until};
 
 const SERVICE_PORT: u16 = 8443;
 /// How long gateways wait for an answer in tests that wait for the end of it.
-pub(super) const IMPATIENT: [&str; 2] = ["--timeout", "5"];
+pub(crate) const IMPATIENT: [&str; 2] = ["--timeout", "5"];
 
 /// A key with its certificate, as PEM.
 #[derive(Clone)]
-pub(super) struct Pair {
-    pub(super) key: PathBuf,
-    pub(super) certificate: PathBuf,
+pub(crate) struct Pair {
+    pub(crate) key: PathBuf,
+    pub(crate) certificate: PathBuf,
 }
 
 /// An authority and what it signed, made by the product itself.
-pub(super) struct Keys(tempfile::TempDir);
+pub(crate) struct Keys(tempfile::TempDir);
 
 impl Keys {
     /// Returns those of all tests of this process, for every host.
-    pub(super) fn get() -> &'static Self {
+    pub(crate) fn get() -> &'static Self {
         static KEYS: OnceLock<Keys> = OnceLock::new();
         KEYS.get_or_init(Self::make)
     }
@@ -71,12 +71,12 @@ impl Keys {
     }
 
     /// Has the same authority make a certificate for a day, so many seconds ago.
-    pub(super) fn made_before(&self, seconds: u32, name: &str) -> Pair {
+    pub(crate) fn made_before(&self, seconds: u32, name: &str) -> Pair {
         self.certificate(at(&format!("-{seconds}")), name, &["--days", "1"])
     }
 
     /// Renews one where it is.
-    pub(super) fn renew(&self, name: &str) {
+    pub(crate) fn renew(&self, name: &str) {
         let (instance, keys) = (self.at("instance"), self.at("keys"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_tender"));
         command.args(["certificate", "renew", "--instance", &instance, "--directory", &keys, "--name", name]);
@@ -89,11 +89,11 @@ impl Keys {
     }
 
     /// Returns the one for every host.
-    pub(super) fn own(&self) -> Pair {
+    pub(crate) fn own(&self) -> Pair {
         self.pair("localhost")
     }
 
-    pub(super) fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> String {
         self.at("keys/localhost/local_ca.cer")
     }
 }
@@ -106,19 +106,19 @@ fn at(offset: &str) -> Command {
 }
 
 /// How a service of a test is.
-pub(super) struct Service<'a> {
+pub(crate) struct Service<'a> {
     /// What its lease lasts without a heartbeat, in seconds.
-    pub(super) lease_s: u64,
+    pub(crate) lease_s: u64,
     /// What it shows to those who ask it.
-    pub(super) serves: Pair,
-    pub(super) metadata: Value,
+    pub(crate) serves: Pair,
+    pub(crate) metadata: Value,
     /// Its id.
-    pub(super) id: &'a str,
-    pub(super) port: u16,
+    pub(crate) id: &'a str,
+    pub(crate) port: u16,
     /// It is asked over TLS.
-    pub(super) is_secure: bool,
+    pub(crate) is_secure: bool,
     /// Where it registers: with the first that answers.
-    pub(super) discovery: &'a [&'a str],
+    pub(crate) discovery: &'a [&'a str],
 }
 
 impl Default for Service<'_> {
@@ -136,19 +136,19 @@ impl Default for Service<'_> {
 }
 
 /// A network with a directory for what programs keep.
-pub(super) struct Site {
+pub(crate) struct Site {
     // Programs end before it does: they are dropped by the test, in the order in which it started them, or before.
-    pub(super) network: Network,
+    pub(crate) network: Network,
     directory: tempfile::TempDir,
 }
 
 impl Site {
     /// Makes one, if this machine can.
-    pub(super) fn make() -> Option<Self> {
+    pub(crate) fn make() -> Option<Self> {
         Some(Self { network: Network::make()?, directory: tempfile::tempdir().unwrap() })
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
@@ -172,7 +172,7 @@ impl Site {
     }
 
     /// Starts a discovery service that tells the other what it is told.
-    pub(super) fn discovery(&self, host: &str) -> Client {
+    pub(crate) fn discovery(&self, host: &str) -> Client {
         let mut command = self.tender(host, "discovery", 7553, &Keys::get().own());
         command.args(["--ip-address", &address(host), "--eviction-interval", "1"]);
         command.args(["--peers", &format!("{},{}", discovery("ds1"), discovery("ds2"))]);
@@ -182,11 +182,11 @@ impl Site {
     }
 
     /// Starts a gateway that asks both discovery services.
-    pub(super) fn gateway(&self, host: &str, more: &[&str]) -> Client {
+    pub(crate) fn gateway(&self, host: &str, more: &[&str]) -> Client {
         self.gateway_showing(host, &Keys::get().own(), more)
     }
 
-    pub(super) fn gateway_showing(&self, host: &str, shows: &Pair, more: &[&str]) -> Client {
+    pub(crate) fn gateway_showing(&self, host: &str, shows: &Pair, more: &[&str]) -> Client {
         let mut command = self.tender(host, "gateway", 7554, shows);
         command.args(["--discovery", &discovery("ds1"), "--discovery", &discovery("ds2")]);
         command.args(["--discovery-interval", "1"]).args(more);
@@ -196,7 +196,7 @@ impl Site {
     }
 
     /// Starts an instance that registers itself; its name is that of its host and port.
-    pub(super) fn service(&self, host: &str, service: &Service<'_>) -> Client {
+    pub(crate) fn service(&self, host: &str, service: &Service<'_>) -> Client {
         let keys = Keys::get();
         let places: Vec<_> = service.discovery.iter().map(|host| discovery(host)).collect();
         let settings = json!({
@@ -213,7 +213,7 @@ impl Site {
     }
 
     /// Asks from a host with curl, as somebody who trusts the authority; returns status, and head and body.
-    pub(super) fn ask(&self, from: &str, url: &str, options: &[&str]) -> (u16, String) {
+    pub(crate) fn ask(&self, from: &str, url: &str, options: &[&str]) -> (u16, String) {
         let mut command = self.program(from, "curl");
         command.args(["-sSi", "-m", "30", "--connect-timeout", "2", "--path-as-is"]);
         command.args(["--cacert", &Keys::get().authority()]).args(options).arg(url);
@@ -224,13 +224,13 @@ impl Site {
     }
 
     /// Asks a gateway for a path.
-    pub(super) fn get(&self, gateway: &str, path: &str) -> (u16, String) {
+    pub(crate) fn get(&self, gateway: &str, path: &str) -> (u16, String) {
         self.ask("client", &url(gateway, path), &[])
     }
 
     /// Waits until each of these instances answers through each of these gateways.
     #[track_caller]
-    pub(super) fn await_instances(&self, gateways: &[&str], hosts: &[&str]) {
+    pub(crate) fn await_instances(&self, gateways: &[&str], hosts: &[&str]) {
         for (gateway, host) in
             gateways.iter().flat_map(|gateway| hosts.iter().map(move |host| (gateway, host)))
         {
@@ -239,13 +239,13 @@ impl Site {
     }
 
     /// Says whether an instance answers through a gateway.
-    pub(super) fn is_reached(&self, gateway: &str, host: &str) -> bool {
+    pub(crate) fn is_reached(&self, gateway: &str, host: &str) -> bool {
         let chosen = format!("X-InstanceId: {}:files:{SERVICE_PORT}", address(host));
         self.ask("client", &url(gateway, "/files/api/v1/who"), &["-H", &chosen]).0 == 200
     }
 
     /// Returns the ids of instances of a service as a discovery service tells them, in order.
-    pub(super) fn registered(&self, host: &str, service: &str) -> Vec<String> {
+    pub(crate) fn registered(&self, host: &str, service: &str) -> Vec<String> {
         let own = Keys::get().own();
         let (key, certificate) = (own.key.display().to_string(), own.certificate.display().to_string());
         let shown = ["--key", &key, "--cert", &certificate, "-H", "Accept: application/json"];
@@ -263,7 +263,7 @@ impl Site {
 
     /// Waits until a discovery service knows exactly the instances on these hosts.
     #[track_caller]
-    pub(super) fn await_registered(&self, discovery: &str, hosts: &[&str]) {
+    pub(crate) fn await_registered(&self, discovery: &str, hosts: &[&str]) {
         let mut expected: Vec<_> =
             hosts.iter().map(|host| format!("{}:files:{SERVICE_PORT}", address(host))).collect();
         expected.sort();
@@ -274,21 +274,21 @@ impl Site {
 }
 
 /// Returns the name of an instance as it answers it.
-pub(super) fn name(host: &str, port: u16) -> String {
+pub(crate) fn name(host: &str, port: u16) -> String {
     if port == SERVICE_PORT { host.to_owned() } else { format!("{host}-{port}") }
 }
 
 /// Returns the address of a discovery service.
-pub(super) fn discovery(host: &str) -> String {
+pub(crate) fn discovery(host: &str) -> String {
     format!("https://{}:7553/eureka", address(host))
 }
 
 /// Returns an address at a gateway.
-pub(super) fn url(gateway: &str, path: &str) -> String {
+pub(crate) fn url(gateway: &str, path: &str) -> String {
     format!("https://{}:7554{path}", address(gateway))
 }
 
 /// Returns a program beside this file.
-pub(super) fn script(name: &str) -> PathBuf {
+pub(crate) fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/network_faults").join(name)
 }
