@@ -65,6 +65,7 @@ impl Front {
             "instanceId": format!("h:{service}:{port}"), "app": service, "hostName": host, "ipAddr": "127.0.0.1",
             "status": "UP", "vipAddress": service, "port": { "$": port, "@enabled": "true" },
             "securePort": { "$": 0, "@enabled": "false" }, "dataCenterInfo": { "name": "MyOwn" }, "metadata": known,
+            "leaseInfo": { "durationInSecs": 100_000 },
         } });
         let url = format!("http://127.0.0.1:{}/eureka/apps/{service}", self.discovery);
         let text = document.to_string();

@@ -39,6 +39,7 @@ fn register(site: &Site, registered: &Registered<'_>) {
         "instanceId": format!("h:{service}:{port}"), "app": service, "hostName": host, "ipAddr": "10.78.0.3",
         "status": "UP", "vipAddress": service, "port": { "$": port, "@enabled": !is_secure },
         "securePort": { "$": port, "@enabled": is_secure }, "dataCenterInfo": { "name": "MyOwn" },
+        "leaseInfo": { "durationInSecs": 100_000 },
         "metadata": { "apiml.routes.api_v1.gatewayUrl": "api/v1", "apiml.routes.api_v1.serviceUrl": path },
     } });
     let own = Keys::get().own();
