@@ -1,5 +1,6 @@
 //! Network namespaces, one for each host, on the switches of two sites.
 
+use std::io::Write as _;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -43,6 +44,12 @@ fn ip(line: &str) {
     assert!(output.status.success(), "ip {line}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Says something that is read also when the test ends well: what macros print is kept back then.
+fn say(text: &str) {
+    let test = std::thread::current();
+    writeln!(std::io::stderr(), "{}: {text}", test.name().unwrap_or_default()).unwrap_or_default();
+}
+
 /// Says why this machine has no namespaces for tests, if it has none.
 fn obstacle() -> Option<&'static str> {
     if !rustix::process::geteuid().is_root() {
@@ -56,11 +63,10 @@ fn obstacle() -> Option<&'static str> {
 
 impl Network {
     /// Makes it; says on a machine that cannot, that the test was not run.
-    #[expect(clippy::print_stderr, reason = "a test that is not run says so")]
     pub(crate) fn make() -> Option<Self> {
         static MADE: AtomicU32 = AtomicU32::new(0);
         if let Some(obstacle) = obstacle() {
-            eprintln!("NOT RUN: {obstacle}");
+            say(&format!("NOT RUN: {obstacle}"));
             return None;
         }
         let number = MADE.fetch_add(1, Ordering::Relaxed);
@@ -120,7 +126,6 @@ impl Network {
 
     /// Makes the way from and to a host long and bad: late, with losses and in another order; where the kernel has no
     /// `netem`, narrow with a long queue, which is late and loses, too. Returns what it is.
-    #[expect(clippy::print_stderr, reason = "what another kernel would do better is said")]
     pub(crate) fn slow(&self, host: &str) -> &'static str {
         let bad = "netem delay 80ms 20ms loss 2% reorder 5%";
         let narrow = "tbf rate 1mbit burst 4kb latency 300ms";
@@ -128,7 +133,7 @@ impl Network {
             return bad;
         }
         self.shape(host, narrow).unwrap_or_else(|said| panic!("tc: {said}"));
-        eprintln!("this kernel has no netem: the network is slowed down by `{narrow}` instead");
+        say(&format!("this kernel has no netem: the network is slowed down by `{narrow}` instead"));
         narrow
     }
 
