@@ -51,17 +51,19 @@ fn discovery_frozen_stops_nothing_and_learns_afterwards_what_it_missed() {
 
 #[test]
 fn instance_frozen_under_load_is_passed_over_and_comes_back() {
-    frozen_instance_is_passed_over(true);
+    // One over each connection that there was, of either thread.
+    frozen_instance_is_passed_over(true, 12);
 }
 
 /// Its machine takes connections, and without a handshake nothing tells that nobody is behind them.
 #[test]
 #[ignore = "an instance that is late is never passed over: without TLS every other request waits for one that hangs until --timeout is over"]
 fn instance_frozen_without_tls_under_load_is_passed_over_and_comes_back() {
-    frozen_instance_is_passed_over(false);
+    // As many each time that it is tried again, and that is ever later.
+    frozen_instance_is_passed_over(false, 48);
 }
 
-fn frozen_instance_is_passed_over(is_secure: bool) {
+fn frozen_instance_is_passed_over(is_secure: bool, lost_max: u64) {
     let Some(site) = Site::make() else { return };
     let _discovery = [site.discovery("ds1"), site.discovery("ds2")];
     let _gateway = site.gateway("gw1", &IMPATIENT);
@@ -79,8 +81,7 @@ fn frozen_instance_is_passed_over(is_secure: bool) {
     load.await_more(200);
     let became = load.end();
     assert!(became.failed.keys().all(|failed| failed.starts_with(LATE)), "{became:?}");
-    // What was sent to it over connections that there were; one for each client at most, on each thread.
-    assert!(before <= 12, "{before}: {became:?}");
+    assert!(before <= lost_max, "{before}: {became:?}");
     let (status, answer) = site.ask("client", &url("gw1", "/files/api/v1/who"), &[]);
     assert_eq!(status, 200, "{answer}");
 }

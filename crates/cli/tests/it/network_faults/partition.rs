@@ -60,7 +60,7 @@ fn instance_cut_off_under_load_is_passed_over_and_comes_back() {
 fn instance_cut_off_under_load_costs_no_read() {
     let Some(site) = Site::make() else { return };
     let _discovery = [site.discovery("ds1"), site.discovery("ds2")];
-    let _gateway = site.gateway("gw1", &IMPATIENT);
+    let _gateway = site.gateway("gw1", &[]);
     let _services = [site.service("svc1", &Service::default()), site.service("svc2", &Service::default())];
     site.await_instances(&["gw1"], &["svc1", "svc2"]);
     let load = Load::start(&site, &Clients { gateways: &["gw1"], ..Clients::default() });
