@@ -178,14 +178,21 @@ fn gateway_does_not_start_without_the_store_that_knows_who_logged_out() {
     shared.lose();
     let users = format!("file:{}", shared.site.path("users").display());
     let own = super::site::Keys::get().own();
-    let mut command = shared.site.network.command("gw1", env!("CARGO_BIN_EXE_tender"));
-    command.args(["gateway", "run", "--listen", &format!("{}:7554", address("gw1")), "--provider", &users]);
+    // One that goes on all the same is ended, with another code.
+    let mut command = shared.site.network.command("gw1", "timeout");
+    command.args([
+        "60",
+        env!("CARGO_BIN_EXE_tender"),
+        "gateway",
+        "run",
+        "--listen",
+        &format!("{}:7554", address("gw1")),
+        "--provider",
+        &users,
+    ]);
     command.arg("--key").arg(own.key).arg("--certificate").arg(own.certificate);
     command.args(["--trust", &super::site::Keys::get().authority(), "--store"]);
-    command.arg(format!("etcd:{}", Shared::address())).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    wait_until("the gateway giving up", || child.try_wait().unwrap().is_some());
-    let output = child.wait_with_output().unwrap();
+    let output = command.arg(format!("etcd:{}", Shared::address())).output().unwrap();
     crate::world::answer("gateway run", &output).ends(12).says("ZWEAG104E").says(&address("etcd"));
 }
 
