@@ -1,7 +1,7 @@
 //! Discovery as its clients see it: real clients, unmodified, over real sockets.
 
 mod announcements;
-mod client;
+pub(crate) mod client;
 mod component;
 mod definitions;
 mod hostile;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 mod activation;
+mod attacks;
 mod authorisation;
 mod bad_input;
 mod commands;
@@ -15,6 +16,7 @@ mod exit_codes;
 mod faults;
 mod front_door;
 mod installation;
+mod network_faults;
 mod packages;
 mod pages;
 mod real_servers;
