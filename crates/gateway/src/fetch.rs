@@ -188,6 +188,7 @@ impl Fetcher {
             // All of it, without what was kept.
             self.tag = None;
         }
+        let asked_before = self.current;
         let fetched = self.fetch().await;
         let has_waited = begun.elapsed() >= WAITED && self.tag.is_some();
         match fetched {
@@ -200,7 +201,8 @@ impl Fetcher {
                 let count = instances.len();
                 let was_lost = std::mem::take(&mut self.is_lost);
                 let is_news = was_lost || !std::mem::replace(&mut self.has_answered, true);
-                if was_lost {
+                // Another may know less, for a while.
+                if was_lost || self.current != asked_before {
                     self.kept = Some((begun + KEPT, std::mem::take(&mut self.known)));
                 }
                 follower.replace(self.with_kept(&instances));

@@ -71,7 +71,7 @@ pub(crate) async fn send<'e>(
                 }
             }
             Err(why) => {
-                if !matches!(why, Unanswered::Body(_) | Unanswered::Late(_)) {
+                if !matches!(why, Unanswered::Body(_)) {
                     candidates.unreachable(id, Instant::now());
                 }
                 let was_sent = match &why {

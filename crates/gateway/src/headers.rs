@@ -86,6 +86,18 @@ pub(crate) struct Way<'a> {
     pub(crate) is_upgrade: bool,
 }
 
+/// Proxies that a request may have come through. More than any way has, and few enough for gateways that lead to each other.
+const PROXIES_MAX: usize = 16;
+
+/// Says whether a request came through so many proxies that it must have gone round.
+pub(crate) fn has_gone_round(headers: &HeaderMap) -> bool {
+    // Most requests come straight from their client.
+    headers.contains_key(FORWARDED_FOR) && {
+        let lists = headers.get_all(FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
+        lists.flat_map(|list| list.split(|byte| *byte == b',')).count() > PROXIES_MAX
+    }
+}
+
 /// Makes the headers that a service gets of those that came.
 pub(crate) fn to_service(headers: &mut HeaderMap, way: &Way<'_>) {
     let is_dropped =
@@ -239,6 +251,19 @@ mod tests {
                 && got.contains_key("x-csrf-zosmf-header")
         );
         assert!(!got.contains_key("host"));
+    }
+
+    #[test]
+    fn request_that_came_through_too_many_proxies_has_gone_round() {
+        let through = |count: usize| {
+            let mut headers = HeaderMap::new();
+            let list = vec!["10.0.0.1"; count - 1].join(", ");
+            headers.append(FORWARDED_FOR, list.try_into().unwrap());
+            headers.append(FORWARDED_FOR, HeaderValue::from_static("10.0.0.2"));
+            has_gone_round(&headers)
+        };
+        assert!(!has_gone_round(&HeaderMap::new()));
+        assert!(!through(PROXIES_MAX) && through(PROXIES_MAX + 1));
     }
 
     #[test]

@@ -35,4 +35,4 @@ pub use resolver::{Reach, Resolver, may_be_asked};
 pub use service::{Event, EventSink, Gateway, Settings};
 pub use sticky::Sticky;
 pub use table::Table;
-pub use upstream::UpstreamSettings;
+pub use upstream::{Guarded, UpstreamSettings};

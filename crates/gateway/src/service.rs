@@ -197,6 +197,9 @@ impl Gateway {
         if let Some(to) = slash_after_ui(&found, &method, &uri) {
             return answer::redirect(&to);
         }
+        if headers::has_gone_round(&headers) {
+            return answer::gone_round(found.id);
+        }
         let authority = authority(&uri, &headers);
         let said = &found.service.said;
         let allowed = match decided(&method, &headers, authority.as_ref(), peer, &said.cors) {
@@ -210,8 +213,8 @@ impl Gateway {
             Err(id) => return answer::unknown_instance(&id),
         };
         let user = self.user(&found, &headers);
-        let visit = visit(&found, &user).filter(|_| ends.len() > 1);
-        if let Some(visit) = &visit {
+        let visit = visit(&found, &user);
+        if let Some(visit) = visit.as_ref().filter(|_| ends.len() > 1) {
             Box::pin(self.0.settings.sticky.lead(visit, &mut ends)).await;
         }
         let user = self.introduced(&said.scheme, user).await;

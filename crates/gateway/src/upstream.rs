@@ -3,6 +3,7 @@
 mod body;
 mod connect;
 mod driven;
+mod guarded;
 mod pool;
 
 use std::pin::pin;
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 pub(crate) use body::SharedBody;
 use connect::Connector;
 use driven::{Driven, quietly};
+pub use guarded::Guarded;
 pub(crate) use pool::Lent;
 use pool::{Kept, Shelf};
 
@@ -37,6 +39,8 @@ pub struct UpstreamSettings {
     pub answer_timeout: Duration,
     /// How many idle connections each thread keeps to each.
     pub idle_per_instance: usize,
+    /// Where nobody is led.
+    pub guarded: Guarded,
 }
 
 impl UpstreamSettings {
@@ -48,6 +52,7 @@ impl UpstreamSettings {
             connect_timeout: Duration::from_secs(5),
             answer_timeout: Duration::from_secs(60),
             idle_per_instance: 1000,
+            guarded: Guarded::default(),
         }
     }
 }
@@ -94,7 +99,7 @@ enum Asked {
 impl Upstream {
     pub(crate) fn new(settings: &UpstreamSettings) -> Self {
         Self {
-            connector: Connector::new(&settings.tls, settings.connect_timeout),
+            connector: Connector::new(&settings.tls, settings.connect_timeout, settings.guarded.clone()),
             shelves: (0..SHELVES).map(|_| Arc::new(Shelf::new(settings.idle_per_instance))).collect(),
             answer_timeout: settings.answer_timeout,
         }

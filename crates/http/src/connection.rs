@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::header::CONTENT_LENGTH;
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, Version};
@@ -85,8 +85,17 @@ async fn drive<H: Handler>(
     is_http2: bool,
 ) {
     let service = service_fn(|request| {
-        let (shared, peer, pace) = (Arc::clone(shared), Arc::clone(peer), Arc::clone(pace));
-        async move { Ok::<_, std::convert::Infallible>(respond(&shared, request, peer, &pace).await) }
+        let (shared, peer, pace, stage) =
+            (Arc::clone(shared), Arc::clone(peer), Arc::clone(pace), told.clone());
+        async move {
+            let mut response = respond(&shared, request, peer, &pace).await;
+            let is_ending = *stage.borrow() != Stage::Open;
+            if is_ending && !is_http2 && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                // The client need not find out by asking again.
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, std::convert::Infallible>(response)
+        }
     });
     let (io, limits) = (TokioIo::new(socket), &shared.settings.limits);
     let ended = if is_http2 {
@@ -94,7 +103,7 @@ async fn drive<H: Handler>(
         builder.timer(TokioTimer::new());
         builder.max_concurrent_streams(limits.streams);
         builder.max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX));
-        watched(builder.serve_connection(io, service), shared, pace, told, true).await
+        watched(builder.serve_connection(io, service), shared, pace, told.clone(), true).await
     } else {
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new());
@@ -106,7 +115,8 @@ async fn drive<H: Handler>(
             builder.max_headers(limits.headers);
         }
         builder.max_buf_size(limits.head_bytes.max(8192));
-        watched(builder.serve_connection(io, service).with_upgrades(), shared, pace, told, false).await
+        watched(builder.serve_connection(io, service).with_upgrades(), shared, pace, told.clone(), false)
+            .await
     };
     if let Err(reason) = ended {
         (shared.settings.events)(&Event::Connection { client: peer.address, reason });
@@ -146,6 +156,9 @@ where
     }
 }
 
+/// For how long a connection without a request is kept when the server ends: one may be on its way.
+const DRAIN: Duration = Duration::from_secs(1);
+
 /// Drives a connection and ends it when it is overdue or the server ends.
 async fn watched<H>(
     connection: impl Served,
@@ -159,13 +172,19 @@ async fn watched<H>(
     let mut connection = pin!(connection);
     let mut look = pin!(tokio::time::sleep(interval));
     let mut is_closing = *told.borrow_and_update() != Stage::Open;
-    if is_closing {
+    let mut drain = pin!(tokio::time::sleep(DRAIN));
+    let mut is_draining = is_closing && !is_http2;
+    if is_closing && is_http2 {
         connection.as_mut().close();
     }
     loop {
         tokio::select! {
             biased;
             ended = connection.as_mut() => return ended.map_err(|error| chain(&error)),
+            () = drain.as_mut(), if is_draining => {
+                is_draining = false;
+                connection.as_mut().close();
+            }
             () = look.as_mut() => {
                 match pace.overdue(limits, is_http2) {
                     None => {}
@@ -183,7 +202,13 @@ async fn watched<H>(
             changed = told.changed() => match (changed.is_ok(), *told.borrow_and_update()) {
                 (true, Stage::Closing) => {
                     is_closing = true;
-                    connection.as_mut().close();
+                    if is_http2 {
+                        connection.as_mut().close();
+                    } else {
+                        // A request may be on its way.
+                        drain.as_mut().reset(tokio::time::Instant::now() + DRAIN);
+                        is_draining = true;
+                    }
                 }
                 (true, Stage::Open) => {}
                 (true, Stage::Cut) | (false, _) => return Err("the server ends".to_owned()),

@@ -149,10 +149,10 @@ impl Server {
         let workers = Workers::start(self.settings.threads);
         let shared = Arc::new(Shared { handler, settings: self.settings });
         let (accepted_by, mut accepted) = mpsc::channel::<(TcpStream, SocketAddr)>(64);
-        let mut acceptors = Vec::new();
+        let (ending, is_ending) = watch::channel(false);
         for listener in self.listeners {
             let (to, events) = (accepted_by.clone(), Arc::clone(&shared.settings.events));
-            acceptors.push(tokio::spawn(accept(listener, to, events)));
+            tokio::spawn(accept(listener, to, events, is_ending.clone()));
         }
         drop(accepted_by);
         let mut stop = pin!(stop);
@@ -176,9 +176,16 @@ impl Server {
                 }
             }
         }
-        // What nobody has taken up is closed with the listeners.
-        acceptors.iter().for_each(tokio::task::JoinHandle::abort);
-        drop(accepted);
+        // What waits at the listeners is taken up before they close.
+        ending.send_replace(true);
+        while let Some((stream, client)) = accepted.recv().await {
+            if let Ok(held) = count.take(client.ip()) {
+                let (shared, told) = (Arc::clone(&shared), stage.subscribe());
+                workers.give(stream, move |stream, worker| {
+                    connection::serve(shared, stream, (client, worker), held, told)
+                });
+            }
+        }
         let ended = end(&stage, grace).await;
         workers.end();
         ended
@@ -198,12 +205,22 @@ async fn end(stage: &watch::Sender<Stage>, grace: Duration) -> Ended {
     Ended { is_clean: false }
 }
 
-async fn accept(listener: TcpListener, to: mpsc::Sender<(TcpStream, SocketAddr)>, events: EventSink) {
+async fn accept(
+    listener: TcpListener,
+    to: mpsc::Sender<(TcpStream, SocketAddr)>,
+    events: EventSink,
+    mut is_ending: watch::Receiver<bool>,
+) {
     /// The process has no descriptors left, perhaps: there will be some when connections have ended.
     const PAUSE: Duration = Duration::from_millis(100);
     let mut is_told = false;
     loop {
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            biased;
+            _ = is_ending.changed() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
             Ok(connection) => {
                 is_told = false;
                 if to.send(connection).await.is_err() {
@@ -218,6 +235,16 @@ async fn accept(listener: TcpListener, to: mpsc::Sender<(TcpStream, SocketAddr)>
                 }
                 tokio::time::sleep(PAUSE).await;
             }
+        }
+    }
+    // Those that the system has made already would be reset.
+    let Ok(listener) = listener.into_std() else { return };
+    while let Ok((stream, client)) = listener.accept() {
+        let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+        if let Ok(stream) = stream
+            && to.send((stream, client)).await.is_err()
+        {
+            return;
         }
     }
 }

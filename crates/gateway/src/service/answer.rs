@@ -62,6 +62,14 @@ pub(super) fn no_instance(service: &str) -> Response<ResponseBody> {
     error("ZWEAG710E", "org.zowe.apiml.gateway.serviceUnavailable", text, StatusCode::SERVICE_UNAVAILABLE)
 }
 
+pub(super) fn gone_round(service: &str) -> Response<ResponseBody> {
+    let text = format!(
+        "The request came through too many proxies: the service `{}` leads back here",
+        escaped(service)
+    );
+    error("ZWEAG712E", "org.zowe.apiml.gateway.loopDetected", text, StatusCode::LOOP_DETECTED)
+}
+
 pub(super) fn unknown_instance(id: &str) -> Response<ResponseBody> {
     let text = format!("The instance `{}` of the header X-InstanceId is not up", escaped(id));
     error("ZWEAG711E", "org.zowe.apiml.gateway.instanceNotFound", text, StatusCode::NOT_FOUND)

@@ -1,20 +1,24 @@
 //! New connections to instances.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Uri;
 use hyper::client::conn::http1;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use tender_http::BoxError;
+use tokio::net::TcpStream;
 use tower_service::Service as _;
 
 use super::Unanswered;
 use super::body::SharedBody;
 use super::driven::Driven;
+use super::guarded::Guarded;
 use crate::resolver::{Reach, Resolver};
 
 /// Makes connections, TLS included, within a time.
@@ -22,20 +26,23 @@ use crate::resolver::{Reach, Resolver};
 pub(super) struct Connector {
     https: HttpsConnector<HttpConnector<Resolver>>,
     timeout: Duration,
+    guarded: Guarded,
 }
 
 impl Connector {
-    pub(super) fn new(tls: &Arc<ClientConfig>, timeout: Duration) -> Self {
+    pub(super) fn new(tls: &Arc<ClientConfig>, timeout: Duration, guarded: Guarded) -> Self {
         let mut http = HttpConnector::new_with_resolver(Resolver::new(Reach::Registered));
         http.enforce_http(false);
         http.set_nodelay(true);
         http.set_connect_timeout(Some(timeout));
+        // What was sent and is not taken in this time is lost: the machine is gone, not slow.
+        http.set_tcp_user_timeout(Some(timeout));
         let https = HttpsConnectorBuilder::new()
             .with_tls_config((**tls).clone())
             .https_or_http()
             .enable_http1()
             .wrap_connector(http);
-        Self { https, timeout }
+        Self { https, timeout, guarded }
     }
 
     /// Connects to where an address leads.
@@ -52,10 +59,22 @@ impl Connector {
                 return Err(unreachable(io::Error::new(io::ErrorKind::TimedOut, text).into()));
             }
         };
+        let (peer, local) = ends(&io).map_err(|error| Unanswered::Unreachable(error.into()))?;
+        let looked = self.guarded.look(peer, local).await;
+        looked.map_err(|refused| Unanswered::Unreachable(refused.into()))?;
         let (sender, connection) =
             http1::handshake(io).await.map_err(|error| Unanswered::Unreachable(error.into()))?;
         Ok((sender, Driven::new(connection.with_upgrades())))
     }
+}
+
+/// Returns the two addresses of a connection, the other end's first.
+fn ends(io: &MaybeHttpsStream<TokioIo<TcpStream>>) -> io::Result<(SocketAddr, SocketAddr)> {
+    let stream = match io {
+        MaybeHttpsStream::Http(stream) => stream.inner(),
+        MaybeHttpsStream::Https(stream) => stream.inner().get_ref().0.inner(),
+    };
+    Ok((stream.peer_addr()?, stream.local_addr()?))
 }
 
 fn unreachable(error: BoxError) -> Unanswered {

@@ -154,6 +154,11 @@ pub(super) const MEDIATION: &[Entry] = &[
         "the instance that the header X-InstanceId names is not up",
         "ask without the header, or for another instance",
     ),
+    entry(
+        "ZWEAG712E",
+        "a request came through so many proxies that it must have gone round",
+        "find the service that registers the address of a gateway, and correct its registration",
+    ),
     entry("ZWEAM000I", "a service has started", NOTHING),
     entry("ZWEAM002I", "where a service listens", NOTHING),
     entry("ZWEAM003W", "requests that took too long were cut off when a service ended", NOTHING),

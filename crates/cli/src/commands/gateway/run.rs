@@ -1,5 +1,6 @@
 //! `tender gateway run`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use tender_cache::Store;
 use tender_gateway::auth::provider::{CrossMemory, Dummy, PasswordFile};
 use tender_gateway::auth::{AuthSettings, Provider, Revocations, SigningKey};
-use tender_gateway::{Event, Gateway, Settings, Sticky, UpstreamSettings};
+use tender_gateway::{Event, Gateway, Guarded, Settings, Sticky, UpstreamSettings};
 use tender_http::hyper::Uri;
 use tender_package::{Message, Outcome, ReturnCode};
 use tender_xmem::ServerName;
@@ -150,6 +151,10 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
     let client = client(NAMED, &outward)?;
     let mut upstream = UpstreamSettings::new(Arc::new(client.clone()));
     upstream.answer_timeout = Duration::from_secs(args.timeout);
+    upstream.guarded = Guarded {
+        places: discovery.iter().filter_map(place).collect(),
+        own_ports: serving.listen.iter().map(SocketAddr::port).collect(),
+    };
     let mut settings = Settings::new(upstream);
     settings.allows_encoded_slashes = !args.no_encoded_slashes;
     settings.tells_instance = args.tell_instance;
@@ -174,6 +179,12 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
     let interval = Duration::from_secs(args.discovery_interval.max(1));
     follow(gateway.clone(), discovery, client, interval).await;
     opened.run(gateway, begun, Hooks::default()).await
+}
+
+/// Returns host and port of an address.
+fn place(address: &Uri) -> Option<(String, u16)> {
+    let usual = if address.scheme_str() == Some("https") { 443 } else { 80 };
+    Some((address.host()?.to_owned(), address.port_u16().unwrap_or(usual)))
 }
 
 fn store_failed(fault: Box<dyn std::error::Error + Send + Sync>) -> CommandError {

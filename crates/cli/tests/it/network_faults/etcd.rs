@@ -204,7 +204,6 @@ fn sticky(port: u16) -> Service<'static> {
 }
 
 #[test]
-#[ignore = "who comes while there is one instance is not remembered to be with it"]
 fn users_of_the_only_instance_stay_with_it_when_others_are_added() {
     let Some(shared) = Shared::make() else { return };
     let _discovery = [shared.site.discovery("ds1"), shared.site.discovery("ds2")];

@@ -57,7 +57,6 @@ fn instance_frozen_under_load_is_passed_over_and_comes_back() {
 
 /// Its machine takes connections, and without a handshake nothing tells that nobody is behind them.
 #[test]
-#[ignore = "an instance that is late is never passed over: without TLS every other request waits for one that hangs until --timeout is over"]
 fn instance_frozen_without_tls_under_load_is_passed_over_and_comes_back() {
     // As many each time that it is tried again, and that is ever later.
     frozen_instance_is_passed_over(false, 48);

@@ -19,7 +19,6 @@ fn gateways_replaced_one_after_the_other_under_load_fail_no_request() {
 /// Of clients that make a connection for each request, and of those that keep theirs: it is open when the gateway is told to
 /// end, and a request is on its way.
 #[test]
-#[ignore = "a gateway that is told to end closes connections at once that wait for a request, and those that wait to be taken"]
 fn gateways_replaced_one_after_the_other_under_load_drop_no_connection() {
     for keep in [false, true] {
         let clients = Clients { keep, count: 12, ..Clients::default() };
