@@ -32,6 +32,20 @@ pub enum EtcdError {
         /// What it said.
         reason: String,
     },
+    /// etcd does not know who asks: without a user, with one it has forgotten, or after the users were changed.
+    #[error("etcd does not know who asks for `{call}`: {reason}")]
+    NotLoggedIn {
+        /// The call.
+        call: &'static str,
+        /// What it said.
+        reason: String,
+    },
+    /// The lease to write under is gone.
+    #[error("the lease that `{call}` writes under is gone")]
+    NoLease {
+        /// The call.
+        call: &'static str,
+    },
     /// What was watched is no longer kept: everything must be read anew.
     #[error("etcd no longer keeps what happened since revision {revision}")]
     Compacted {
