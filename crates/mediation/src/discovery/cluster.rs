@@ -20,7 +20,7 @@ mod record;
 mod said;
 
 pub(crate) use journal::{Answer, Asked, Journal, Order, Told, Write};
-pub(crate) use record::{RecordError, key_prefix, read_key};
+pub(crate) use record::{key_prefix, read_key};
 
 /// Service and instance.
 pub(crate) type Key = (String, String);

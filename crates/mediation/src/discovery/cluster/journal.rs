@@ -28,6 +28,8 @@ struct Waiting {
     said: Said,
     /// Somebody else wrote: nothing is tried before more than this revision was seen.
     after: Option<i64>,
+    /// etcd does not take it as it is.
+    is_refused: bool,
 }
 
 /// What is being written.
@@ -220,6 +222,19 @@ impl Journal {
         self.gone(registry, key, now_ms)
     }
 
+    /// Takes that a key stands for nothing that is understood: who hears of the instance writes over it.
+    pub(crate) fn spoilt(&mut self, registry: &Registry, key: Key, revision: i64, lease: i64) {
+        self.saw(revision);
+        if self.known.get(&key).is_some_and(|known| known.revision >= revision) {
+            return;
+        }
+        self.know(&key, Known { revision, lease, ttl_s: 0, heard_by: String::new() });
+        let is_ours = registry.get(&key.0, &key.1).is_some_and(|entry| entry.kept() != Kept::Elsewhere);
+        if is_ours {
+            self.say(key, Said::announced());
+        }
+    }
+
     /// Takes all that etcd has to the registry, and what it has not: for who may have missed changes.
     pub(crate) fn all(
         &mut self,
@@ -228,14 +243,21 @@ impl Journal {
         revision: i64,
         now_ms: u64,
     ) -> Vec<Told> {
+        if revision < self.seen {
+            self.begin_anew(revision);
+        }
         let there: BTreeSet<Key> = all.iter().map(|asked| asked.key.clone()).collect();
-        let is_missed = |(key, known): &(&Key, &Known)| known.revision < revision && !there.contains(*key);
-        let missed: Vec<Key> = self.known.iter().filter(is_missed).map(|(key, _)| key.clone()).collect();
+        let missed: Vec<Key> = self.known.keys().filter(|key| !there.contains(*key)).cloned().collect();
         let mut told = Vec::new();
         for key in missed {
             told.extend(self.missed(registry, key, now_ms));
         }
         for asked in all {
+            if let Some(known) =
+                self.known.get_mut(&asked.key).filter(|known| known.revision > asked.revision)
+            {
+                known.revision = 0;
+            }
             told.extend(self.written(registry, asked, now_ms));
         }
         self.saw(revision);
@@ -290,6 +312,17 @@ impl Journal {
         None
     }
 
+    /// It is another etcd than before, or one that was set back: its revisions begin anew.
+    fn begin_anew(&mut self, revision: i64) {
+        self.seen = revision;
+        self.known.values_mut().for_each(|known| known.revision = 0);
+        for (key, sent) in std::mem::take(&mut self.sent) {
+            self.again(key, sent.said, None, false);
+        }
+        self.said.values_mut().for_each(|waiting| waiting.after = None);
+        self.has_news = true;
+    }
+
     /// Takes to the registry that a key went unseen. Whoever was heard of here meanwhile lives, or was cancelled: that its
     /// lease tells.
     fn missed(&mut self, registry: &mut Registry, key: Key, now_ms: u64) -> Option<Told> {
@@ -332,6 +365,7 @@ impl Journal {
     fn say(&mut self, key: Key, said: Said) {
         let waiting = self.said.entry(key).or_default();
         waiting.said = std::mem::take(&mut waiting.said).and(said);
+        waiting.is_refused = false;
         self.has_news = true;
     }
 

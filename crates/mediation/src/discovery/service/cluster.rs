@@ -18,11 +18,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tender_etcd::{Change, Client, EtcdError, Listed};
+use tender_etcd::{Change, Client, EtcdError, Listed, Record};
 use tokio::sync::watch;
 
 use super::{Discovery, Settings, announce};
-use crate::discovery::cluster::{Asked, Journal, RecordError, Told, key_prefix, read_key};
+use crate::discovery::cluster::{Asked, Journal, Told, key_prefix, read_key};
 use crate::discovery::event::{ClusterEvent, Event};
 use crate::discovery::registry::Refused;
 
@@ -30,8 +30,8 @@ use crate::discovery::registry::Refused;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two tries to reach etcd.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Instances that are read at once.
-const PAGE: u32 = 500;
+/// Instances that are read at once: of the largest as many as an answer may hold.
+const PAGE: u32 = 40;
 
 /// The etcd through which servers share one registry.
 #[derive(Debug, Clone)]
@@ -191,11 +191,7 @@ impl Discovery {
         let Listed { records, revision, .. } = cluster.client.snapshot(prefix.as_bytes(), PAGE).await?;
         let now_ms = self.0.state.clock.now_ms();
         let read = tokio::task::spawn_blocking(move || {
-            let read = |record: &tender_etcd::Record| {
-                let (pair, at) = ((&*record.key, &*record.value), (record.mod_revision, record.lease));
-                asked(&prefix, pair, at, now_ms).map_err(|reason| (record.key.clone(), reason))
-            };
-            records.iter().map(read).collect::<Vec<_>>()
+            records.into_iter().map(|record| asked(&prefix, record, now_ms)).collect::<Vec<_>>()
         });
         let (mut all, mut wrong) = (Vec::new(), Vec::new());
         for read in read.await.expect("reading records does not fail") {
@@ -209,9 +205,11 @@ impl Discovery {
             let mut locked = self.0.state.registry();
             let now_ms = self.0.state.clock.now_ms();
             let Some((registry, journal)) = locked.shared() else { return Ok(revision) };
-            (journal.all(registry, all, revision, now_ms), journal.waiting())
+            let told = journal.all(registry, all, revision, now_ms);
+            (told, journal.waiting())
         };
-        wrong.into_iter().for_each(|(key, reason)| self.tell_record(&key, reason));
+        let prefix = key_prefix(&cluster.prefix);
+        wrong.into_iter().for_each(|wrong| self.take_wrong(&prefix, wrong));
         self.find_etcd(instances, waiting);
         told.into_iter().for_each(|told| self.tell_shared(told));
         Ok(revision)
@@ -221,21 +219,18 @@ impl Discovery {
         for change in changes {
             let now_ms = self.0.state.clock.now_ms();
             let told = match change {
-                Change::Put(record) => {
-                    let (pair, at) = ((&*record.key, &*record.value), (record.mod_revision, record.lease));
-                    match asked(prefix, pair, at, now_ms) {
-                        Ok(asked) => {
-                            let mut locked = self.0.state.registry();
-                            locked
-                                .shared()
-                                .and_then(|(registry, journal)| journal.written(registry, asked, now_ms))
-                        }
-                        Err(reason) => {
-                            self.tell_record(&record.key, reason);
-                            None
-                        }
+                Change::Put(record) => match asked(prefix, record, now_ms) {
+                    Ok(asked) => {
+                        let mut locked = self.0.state.registry();
+                        locked
+                            .shared()
+                            .and_then(|(registry, journal)| journal.written(registry, asked, now_ms))
                     }
-                }
+                    Err(wrong) => {
+                        self.take_wrong(prefix, wrong);
+                        None
+                    }
+                },
                 Change::Deleted { key, revision } => read_key(prefix, &key).ok().and_then(|key| {
                     let mut locked = self.0.state.registry();
                     let (registry, journal) = locked.shared()?;
@@ -292,17 +287,30 @@ impl Discovery {
         }
     }
 
-    fn tell_record(&self, key: &[u8], reason: String) {
-        self.tell(&Event::Cluster(ClusterEvent::Record {
-            key: String::from_utf8_lossy(key).into_owned(),
-            reason,
-        }));
+    fn take_wrong(&self, prefix: &str, Wrong { record, reason }: Wrong) {
+        let key = String::from_utf8_lossy(&record.key).into_owned();
+        self.tell(&Event::Cluster(ClusterEvent::Record { key, reason }));
+        let Ok(key) = read_key(prefix, &record.key) else { return };
+        if let Some((registry, journal)) = self.0.state.registry().shared() {
+            journal.spoilt(registry, key, record.mod_revision, record.lease);
+        }
     }
 }
 
+/// A record that is not taken.
+struct Wrong {
+    record: Record,
+    reason: String,
+}
+
 /// Reads a record; what clients may not say is not taken from others either.
-fn asked(prefix: &str, pair: (&[u8], &[u8]), at: (i64, i64), now_ms: u64) -> Result<Asked, String> {
-    let asked = Asked::read(prefix, pair, at, now_ms).map_err(|error: RecordError| error.to_string())?;
-    announce::checked(asked.record.instance.clone()).map_err(|refusal| refusal.reason())?;
-    Ok(asked)
+fn asked(prefix: &str, record: Record, now_ms: u64) -> Result<Asked, Wrong> {
+    let (pair, at) = ((&*record.key, &*record.value), (record.mod_revision, record.lease));
+    let read = Asked::read(prefix, pair, at, now_ms).map_err(|error| error.to_string()).and_then(|asked| {
+        match announce::checked(asked.record.instance.clone()) {
+            Ok(_) => Ok(asked),
+            Err(refusal) => Err(refusal.reason()),
+        }
+    });
+    read.map_err(|reason| Wrong { record, reason })
 }

@@ -45,7 +45,9 @@ pub(crate) enum Answer {
     Conflict,
     /// The lease to write under is gone.
     NoLease,
-    /// Nobody knows whether it was carried out, or it was refused.
+    /// etcd does not take it.
+    Refused,
+    /// Nobody knows whether it was carried out.
     Failed,
 }
 
@@ -54,7 +56,8 @@ impl Journal {
     pub(crate) fn take(&mut self, registry: &Registry, most: usize) -> Vec<Order> {
         loop {
             let is_due = |(key, waiting): &(&Key, &Waiting)| {
-                waiting.after.is_none_or(|after| self.seen > after) && !self.sent.contains_key(*key)
+                let is_free = waiting.after.is_none_or(|after| self.seen > after);
+                is_free && !waiting.is_refused && !self.sent.contains_key(*key)
             };
             let due = self.said.iter().filter(is_due).take(most).map(|(key, _)| key.clone());
             let due: Vec<Key> = due.collect();
@@ -116,7 +119,7 @@ impl Journal {
         {
             known.lease = 0;
         }
-        self.again(order.key.clone(), said, is_conflict.then_some(seen));
+        self.again(order.key.clone(), said, is_conflict.then_some(seen), answer == Answer::Refused);
         self.has_news = true;
     }
 
@@ -127,10 +130,22 @@ impl Journal {
         self.has_news |= !self.said.is_empty();
     }
 
-    fn again(&mut self, key: Key, said: Said, after: Option<i64>) {
+    pub(super) fn again(&mut self, key: Key, said: Said, after: Option<i64>, is_refused: bool) {
+        // What was said since may be taken.
+        let is_same = !self.said.contains_key(&key);
         let waiting = self.said.entry(key).or_default();
         let later = std::mem::take(&mut waiting.said);
-        (waiting.said, waiting.after) = (said.and(later), after);
+        *waiting = Waiting { said: said.and(later), after, is_refused: is_refused && is_same };
+    }
+
+    /// Says whether there is something that etcd did not take.
+    pub(crate) fn has_refused(&self) -> bool {
+        self.said.values().any(|waiting| waiting.is_refused)
+    }
+
+    /// Has written again what etcd did not take.
+    pub(crate) fn retry_refused(&mut self) {
+        self.said.values_mut().for_each(|waiting| waiting.is_refused = false);
     }
 
     /// Takes the leases that are to be renewed.

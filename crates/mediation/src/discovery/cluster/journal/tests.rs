@@ -414,3 +414,57 @@ fn own_instance_is_nobody_elses_and_is_written_again_when_it_went() {
     settle(&mut servers, &mut etcd, 2_000_000);
     assert_eq!((servers[1].registry.count(), etcd.keys.len()), (1, 1));
 }
+
+#[test]
+fn etcd_that_begins_anew_has_everybody_again_who_is_heard_of() {
+    let (mut server, mut etcd) = with_one();
+    server.client(0, "2", 5, 1_000);
+    let mut servers = [server];
+    settle(&mut servers, &mut etcd, 1_000);
+    servers[0].client(3, "1", 0, 200_000);
+    // One more is on its way to the etcd that is lost.
+    servers[0].client(0, "3", 5, 200_000);
+    servers[0].work(0, &mut etcd, 200_000);
+    let mut other = Etcd { lease: 100, ..Etcd::default() };
+    servers[0].read_all(&other, 200_000);
+    settle(&mut servers, &mut other, 200_000);
+    let there: Vec<_> = other.keys.keys().map(|place| record::read_key(PREFIX, place).unwrap().1).collect();
+    assert_eq!(there, ["1", "3"], "2 was silent for longer than its lease");
+    assert_eq!((servers[0].registry.count(), servers[0].journal.waiting()), (2, 0));
+}
+
+#[test]
+fn what_is_refused_waits_until_it_is_tried_again_and_holds_up_nobody() {
+    let mut server = Server::new("a");
+    server.client(0, "1", 5, 1_000);
+    let orders = server.journal.take(&server.registry, 9);
+    server.journal.answered(&orders[0], Answer::Refused);
+    assert!(server.journal.has_refused() && server.journal.take(&server.registry, 9).is_empty());
+    server.client(0, "2", 5, 2_000);
+    assert_eq!(server.journal.take(&server.registry, 9).len(), 1);
+    server.journal.retry_refused();
+    assert_eq!(server.journal.take(&server.registry, 9).len(), 1);
+    assert_eq!(server.journal.waiting(), 2);
+    // What is said anew may be taken.
+    server.client(0, "3", 5, 3_000);
+    let orders = server.journal.take(&server.registry, 9);
+    server.client(0, "3", 6, 4_000);
+    server.journal.answered(&orders[0], Answer::Refused);
+    assert_eq!(server.journal.take(&server.registry, 9).len(), 1);
+}
+
+#[test]
+fn key_that_stands_for_nothing_is_written_over_by_who_hears_of_the_instance() {
+    let (server, mut etcd) = with_one();
+    let mut servers = [server, Server::new("b")];
+    settle(&mut servers, &mut etcd, 1_000);
+    etcd.set(record::key_of(PREFIX, &key("1")), Some(b"nothing".to_vec()), 0);
+    for server in &mut servers {
+        server.seen += 1;
+        server.journal.spoilt(&server.registry, key("1"), etcd.revision, 0);
+    }
+    settle(&mut servers, &mut etcd, 1_000);
+    let held = etcd.keys.values().next().unwrap();
+    assert!(Record::read(&key("1"), &held.value, 1).is_ok() && held.lease == 2);
+    assert_eq!(servers.map(|server| (server.registry.count(), server.journal.waiting())), [(1, 0), (1, 0)]);
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tender_etcd::{Client, Compare, EtcdError, Step};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::super::Discovery;
 use super::{Cluster, PAUSE};
@@ -12,34 +13,45 @@ use crate::discovery::event::{ClusterEvent, Event};
 
 /// Instances that are written at a time; etcd makes one write to its disk of them.
 const BATCH: usize = 64;
-/// After something was refused.
+/// After which what was refused is tried again.
 const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 
 impl Discovery {
     pub(super) async fn write_to_etcd(&self, cluster: &Cluster) {
-        let mut is_refused = false;
+        let (mut is_told, mut retry) = (false, None);
         loop {
             self.0.reach.wait().await;
             let news = self.0.state.news.notified();
-            let orders = {
+            let (orders, has_refused) = {
                 let mut locked = self.0.state.registry();
-                locked.shared().map(|(registry, journal)| journal.take(registry, BATCH)).unwrap_or_default()
+                let Some((registry, journal)) = locked.shared() else { return };
+                (journal.take(registry, BATCH), journal.has_refused())
             };
             if orders.is_empty() {
-                news.await;
+                is_told &= has_refused;
+                retry = has_refused.then(|| retry.unwrap_or_else(|| Instant::now() + REFUSED_PAUSE));
+                self.wait_for_news(news, &mut retry).await;
                 continue;
             }
             let (is_unreachable, refusal) = self.carry_out(&cluster.client, orders).await;
+            if let Some((order, reason)) = refusal.filter(|_| !is_told) {
+                let (app, id) = order.key;
+                self.tell(&Event::Cluster(ClusterEvent::Refuses { app, id, reason }));
+                is_told = true;
+            }
             if is_unreachable {
                 tokio::time::sleep(PAUSE).await;
             }
-            let was_refused = std::mem::replace(&mut is_refused, refusal.is_some());
-            if let Some((order, reason)) = refusal {
-                if !was_refused {
-                    let (app, id) = order.key;
-                    self.tell(&Event::Cluster(ClusterEvent::Refuses { app, id, reason }));
-                }
-                tokio::time::sleep(REFUSED_PAUSE).await;
+        }
+    }
+
+    /// Waits until something else is to be written, or what was refused is to be tried again.
+    async fn wait_for_news(&self, news: impl Future<Output = ()>, retry: &mut Option<Instant>) {
+        let Some(at) = *retry else { return news.await };
+        if tokio::time::timeout_at(at, news).await.is_err() {
+            *retry = None;
+            if let Some((_, journal)) = self.0.state.registry().shared() {
+                journal.retry_refused();
             }
         }
     }
@@ -62,10 +74,12 @@ impl Discovery {
                 Err(EtcdError::NoLease { .. }) => Answer::NoLease,
                 Err(error) => {
                     is_unreachable |= error.is_unreachable();
-                    if !error.is_unreachable() && refusal.is_none() {
-                        refusal = Some((order.clone(), tender_http::chain(&error)));
+                    if error.is_unreachable() {
+                        Answer::Failed
+                    } else {
+                        refusal.get_or_insert_with(|| (order.clone(), tender_http::chain(&error)));
+                        Answer::Refused
                     }
-                    Answer::Failed
                 }
             };
             if let Some((_, journal)) = self.0.state.registry().shared() {
