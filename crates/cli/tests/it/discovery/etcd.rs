@@ -130,6 +130,36 @@ fn instance_that_nobody_hears_of_goes_everywhere_though_the_service_that_took_it
 }
 
 #[test]
+fn many_that_are_silent_at_once_are_kept_for_all_unless_that_is_switched_off() {
+    let etcd = Etcd::start();
+    let (first, second) = (start(&etcd, &[]), start(&etcd, &["--no-self-preservation"]));
+    let lease = r#","leaseInfo":{"renewalIntervalInSecs":3,"durationInSecs":9}"#;
+    for number in 1..=4 {
+        first.register("kept", &format!("h:kept:{number}"), lease).is(204);
+    }
+    for number in 1..=4 {
+        second.register("left", &format!("h:left:{number}"), lease).is(204);
+    }
+    let said = first.await_line("ZWEAD101W");
+    assert!(said.contains("4 instances are silent at once"), "{said}");
+    // Whose leases began later.
+    for server in [&first, &second] {
+        for number in 1..=4 {
+            wait_status(server, &format!("h:left:{number}"), None);
+        }
+        for number in 1..=4 {
+            assert_eq!(server.status_of(&format!("h:kept:{number}")).as_deref(), Some("UP"));
+        }
+    }
+    second.ask("/", &[]).is(200).says("shared through etcd").says("elsewhere");
+    // With the service that heard of them they go.
+    drop(first);
+    for number in 1..=4 {
+        wait_status(&second, &format!("h:kept:{number}"), None);
+    }
+}
+
+#[test]
 fn etcd_that_is_away_stops_nobody_and_is_told_what_was_said_when_it_is_back() {
     let etcd = Etcd::start();
     let registry = format!("etcd:{}", etcd.address());
