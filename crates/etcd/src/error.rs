@@ -61,6 +61,20 @@ pub enum EtcdError {
 }
 
 impl EtcdError {
+    /// Returns it in one sentence with its innermost cause: those in between say the same in other words.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let Self::Unreachable { source, .. } = self else { return self.to_string() };
+        let mut cause: &dyn std::error::Error = &**source;
+        while let Some(next) = cause.source() {
+            cause = next;
+        }
+        match cause.downcast_ref::<tonic::Status>() {
+            Some(status) => format!("{self}: {}", status.message()),
+            None => format!("{self}: {cause}"),
+        }
+    }
+
     /// Says whether another try may succeed without anything else having changed.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {

@@ -130,9 +130,13 @@ async fn calls_fail_while_etcd_is_away_and_go_on_when_it_is_back() {
     let server = Server::start();
     let client = connect(&server).await;
     client.put(b"a", b"value", 0).await.unwrap();
+    let address = server.address();
     let away = server.kill();
     let error = in_time("a call fails", client.get(b"a")).await.unwrap_err();
     assert!(error.is_unreachable() && error.to_string().contains("127.0.0.1"), "{error:?}");
+    let error = in_time("it stays away", client.put(b"a", b"", 0)).await.unwrap_err();
+    let reason = format!("reach etcd at {}: Connection refused (os error 111)", address);
+    assert_eq!(error.reason(), reason);
     let _server = away.restart();
     let back = async {
         loop {

@@ -235,18 +235,25 @@ impl Journal {
         }
     }
 
-    /// Takes all that etcd has to the registry, and what it has not: for who may have missed changes.
+    /// Says whether a key stands for what it stood for when it was seen last.
+    pub(crate) fn is_unchanged(&self, key: &Key, revision: i64, lease: i64) -> bool {
+        self.known.get(key).is_some_and(|known| (known.revision, known.lease) == (revision, lease))
+    }
+
+    /// Takes all that etcd has to the registry, and what it has not: for who may have missed changes. Of what is
+    /// unchanged the keys are enough.
     pub(crate) fn all(
         &mut self,
         registry: &mut Registry,
         all: Vec<Asked>,
+        unchanged: Vec<Key>,
         revision: i64,
         now_ms: u64,
     ) -> Vec<Told> {
         if revision < self.seen {
             self.begin_anew(revision);
         }
-        let there: BTreeSet<Key> = all.iter().map(|asked| asked.key.clone()).collect();
+        let there: BTreeSet<Key> = all.iter().map(|asked| asked.key.clone()).chain(unchanged).collect();
         let missed: Vec<Key> = self.known.keys().filter(|key| !there.contains(*key)).cloned().collect();
         let mut told = Vec::new();
         for key in missed {

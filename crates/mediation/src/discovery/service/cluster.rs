@@ -22,7 +22,7 @@ use tender_etcd::{Change, Client, EtcdError, Listed, Record};
 use tokio::sync::watch;
 
 use super::{Discovery, Settings, announce};
-use crate::discovery::cluster::{Asked, Journal, Told, key_prefix, read_key};
+use crate::discovery::cluster::{Asked, Journal, Key, Told, key_prefix, read_key};
 use crate::discovery::event::{ClusterEvent, Event};
 use crate::discovery::registry::Refused;
 
@@ -143,10 +143,17 @@ impl Discovery {
     /// Reads what others registered, at the start, if etcd answers soon.
     pub(super) async fn read_shared(&self) {
         let Some(cluster) = &self.0.settings.cluster else { return };
-        match tokio::time::timeout(PATIENCE, self.read_all(cluster)).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => self.lose_etcd(&tender_http::chain(&error)),
-            Err(_) => self.lose_etcd(&format!("no answer came in {} seconds", PATIENCE.as_secs())),
+        let prefix = key_prefix(&cluster.prefix);
+        let read = async {
+            // However much there is to be read: whether it answers is known soon.
+            let answer = tokio::time::timeout(PATIENCE, cluster.client.count(prefix.as_bytes())).await;
+            answer
+                .map_err(|_| format!("no answer came in {} seconds", PATIENCE.as_secs()))?
+                .map_err(|error| error.reason())?;
+            self.read_all(cluster).await.map_err(|error| error.reason())
+        };
+        if let Err(reason) = read.await {
+            self.lose_etcd(&reason);
         }
     }
 
@@ -168,7 +175,7 @@ impl Discovery {
                 // Between reading and watching much was written: all is read again.
                 Err(EtcdError::Compacted { .. }) => {}
                 Err(error) => {
-                    self.lose_etcd(&tender_http::chain(&error));
+                    self.lose_etcd(&error.reason());
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -189,6 +196,7 @@ impl Discovery {
     async fn read_all(&self, cluster: &Cluster) -> Result<i64, EtcdError> {
         let prefix = key_prefix(&cluster.prefix);
         let Listed { records, revision, .. } = cluster.client.snapshot(prefix.as_bytes(), PAGE).await?;
+        let (unchanged, records) = self.partition(&prefix, records);
         let now_ms = self.0.state.clock.now_ms();
         let read = tokio::task::spawn_blocking(move || {
             records.into_iter().map(|record| asked(&prefix, record, now_ms)).collect::<Vec<_>>()
@@ -200,12 +208,12 @@ impl Discovery {
                 Err(other) => wrong.push(other),
             }
         }
-        let instances = all.len();
+        let instances = all.len() + unchanged.len();
         let (told, waiting) = {
             let mut locked = self.0.state.registry();
             let now_ms = self.0.state.clock.now_ms();
             let Some((registry, journal)) = locked.shared() else { return Ok(revision) };
-            let told = journal.all(registry, all, revision, now_ms);
+            let told = journal.all(registry, all, unchanged, revision, now_ms);
             (told, journal.waiting())
         };
         let prefix = key_prefix(&cluster.prefix);
@@ -213,6 +221,22 @@ impl Discovery {
         self.find_etcd(instances, waiting);
         told.into_iter().for_each(|told| self.tell_shared(told));
         Ok(revision)
+    }
+
+    /// Parts what stands for the same as before, of which nothing has to be read, from the rest.
+    fn partition(&self, prefix: &str, records: Vec<Record>) -> (Vec<Key>, Vec<Record>) {
+        let mut locked = self.0.state.registry();
+        let Some((_, journal)) = locked.shared() else { return (Vec::new(), records) };
+        let (mut unchanged, mut others) = (Vec::new(), Vec::new());
+        for record in records {
+            match read_key(prefix, &record.key) {
+                Ok(key) if journal.is_unchanged(&key, record.mod_revision, record.lease) => {
+                    unchanged.push(key)
+                }
+                _ => others.push(record),
+            }
+        }
+        (unchanged, others)
     }
 
     fn take_changes(&self, prefix: &str, changes: Vec<Change>) {

@@ -161,8 +161,11 @@ impl Server {
         let read = |(place, held): (&Vec<u8>, &Held)| {
             Asked::read(PREFIX, (place, &held.value), (held.revision, held.lease), now_ms).unwrap()
         };
-        let all = etcd.keys.iter().map(read).collect();
-        self.journal.all(&mut self.registry, all, etcd.revision, now_ms);
+        let all = etcd.keys.iter().map(read);
+        let is_unchanged = |asked: &Asked| self.journal.is_unchanged(&asked.key, asked.revision, asked.lease);
+        let (unchanged, all): (Vec<_>, Vec<_>) = all.partition(is_unchanged);
+        let unchanged = unchanged.into_iter().map(|asked| asked.key).collect();
+        self.journal.all(&mut self.registry, all, unchanged, etcd.revision, now_ms);
         self.seen = etcd.log.len();
     }
 

@@ -77,7 +77,7 @@ impl Discovery {
                     if error.is_unreachable() {
                         Answer::Failed
                     } else {
-                        refusal.get_or_insert_with(|| (order.clone(), tender_http::chain(&error)));
+                        refusal.get_or_insert_with(|| (order.clone(), error.reason()));
                         Answer::Refused
                     }
                 }
