@@ -1,8 +1,10 @@
 //! Services that share one registry through a real etcd: seen by clients of each, with services and etcd killed.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
@@ -219,6 +221,78 @@ fn etcd_that_is_away_stops_nobody_and_is_told_what_was_said_when_it_is_back() {
     third.register("later", "h:later:1", "").is(204);
     wait_status(&first, "h:later:1", Some("UP"));
     assert_eq!((first.stop(), second.stop(), third.stop()), (Some(0), Some(0), Some(0)));
+}
+
+/// A way to etcd that can be cut.
+struct Way {
+    port: u16,
+    is_cut: Arc<AtomicBool>,
+    streams: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Way {
+    fn to(etcd: &Etcd) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let this = Self {
+            port: listener.local_addr().unwrap().port(),
+            is_cut: Arc::default(),
+            streams: Arc::default(),
+        };
+        let target = etcd.address().trim_start_matches("http://").to_owned();
+        let (is_cut, streams) = (Arc::clone(&this.is_cut), Arc::clone(&this.streams));
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let Ok(server) = TcpStream::connect(&target) else { continue };
+                let mut kept = streams.lock().unwrap();
+                if is_cut.load(Ordering::SeqCst) {
+                    continue;
+                }
+                for (from, to) in [(&client, &server), (&server, &client)] {
+                    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                    std::thread::spawn(move || std::io::copy(&mut from, &mut to).ok());
+                }
+                kept.extend([client, server]);
+            }
+        });
+        this
+    }
+
+    fn cut(&self, is_cut: bool) {
+        let mut streams = self.streams.lock().unwrap();
+        self.is_cut.store(is_cut, Ordering::SeqCst);
+        for stream in streams.drain(..) {
+            stream.shutdown(Shutdown::Both).ok();
+        }
+    }
+}
+
+#[test]
+fn service_that_is_cut_off_keeps_its_clients_and_all_have_them_again_when_it_is_back() {
+    let etcd = Etcd::start();
+    let way = Way::to(&etcd);
+    let first = Server::plain(&["--registry", &format!("etcd:http://127.0.0.1:{}", way.port)]);
+    let second = start(&etcd, &[]);
+    for id in ["h:svc:1", "h:svc:2"] {
+        first.register("svc", id, SHORT_LEASE).is(204);
+        wait_status(&second, id, Some("UP"));
+    }
+    way.cut(true);
+    first.await_line("ZWEAD112W");
+    let heartbeat = || put(&first, "/eureka/apps/svc/h:svc:1");
+    wait_until("the end of both leases, which nobody can renew", || {
+        heartbeat();
+        ["h:svc:1", "h:svc:2"].iter().all(|id| second.status_of(id).is_none())
+    });
+    for id in ["h:svc:1", "h:svc:2"] {
+        assert_eq!(first.status_of(id).as_deref(), Some("UP"), "what was known last stays");
+    }
+    way.cut(false);
+    wait_until("who lives is there again, and nobody else", || {
+        heartbeat();
+        let there = [&first, &second].map(|one| ["h:svc:1", "h:svc:2"].map(|id| one.status_of(id).is_some()));
+        there == [[true, false]; 2]
+    });
+    assert_eq!(first.count("registrations_total"), 2, "it did not have to register again");
 }
 
 #[test]
