@@ -231,7 +231,7 @@ impl Discovery {
         for record in records {
             match read_key(prefix, &record.key) {
                 Ok(key) if journal.is_unchanged(&key, record.mod_revision, record.lease) => {
-                    unchanged.push(key)
+                    unchanged.push(key);
                 }
                 _ => others.push(record),
             }
