@@ -2,6 +2,7 @@
 
 pub(crate) mod keys;
 pub(crate) mod lease;
+pub(crate) mod renewal;
 pub(crate) mod watch;
 
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use tonic_prost::ProstCodec;
 
 use crate::error::EtcdError;
 use crate::message::auth::{AuthenticateRequest, AuthenticateResponse};
+
+type Token = MetadataValue<tonic::metadata::Ascii>;
 
 /// A message may hold many keys: etcd itself answers with as much as was asked for.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -76,7 +79,9 @@ pub struct Client {
     connection: Arc<Mutex<Connection>>,
     endpoints: String,
     call_timeout: Duration,
-    token: Option<MetadataValue<tonic::metadata::Ascii>>,
+    user: Option<(String, String)>,
+    /// What etcd gave for name and password; it forgets it when it starts anew or when nobody shows it for a while.
+    token: Arc<Mutex<Option<Token>>>,
 }
 
 /// The connection to the member that answers.
@@ -103,41 +108,78 @@ impl std::fmt::Debug for Client {
 impl Client {
     /// Makes ready to talk to a cluster; with a user it talks at once, otherwise with the first call.
     pub async fn connect(settings: &Settings) -> Result<Self, EtcdError> {
+        let client = Self::new(settings)?;
+        client.token("Authenticate").await?;
+        Ok(client)
+    }
+
+    /// Makes ready to talk to a cluster with the first call, whether it is there or not.
+    ///
+    /// Errors: only for addresses and certificates that are none.
+    pub fn new(settings: &Settings) -> Result<Self, EtcdError> {
         if settings.endpoints.is_empty() {
             return Err(EtcdError::NoEndpoint);
         }
         let members: Result<Vec<_>, _> =
             settings.endpoints.iter().map(|endpoint| prepared(endpoint, settings)).collect();
-        let mut client = Self {
+        Ok(Self {
             members: Arc::new(members?),
             connection: Arc::new(Mutex::new(Connection { channel: None, number: 0, member: 0 })),
             endpoints: settings.endpoints.join(", "),
             call_timeout: Duration::from_millis(settings.call_timeout_ms),
-            token: None,
-        };
-        if let Some((name, password)) = settings.user.clone() {
-            let request = AuthenticateRequest { name, password };
-            let answer: AuthenticateResponse =
-                client.call("Authenticate", "/etcdserverpb.Auth/Authenticate", request).await?;
-            client.token = answer.token.parse().ok();
-        }
-        Ok(client)
+            user: settings.user.clone(),
+            token: Arc::default(),
+        })
     }
 
-    /// Asks once and takes one answer.
+    /// Returns what shows who asks, for a cluster that wants to know.
+    async fn token(&self, call: &'static str) -> Result<Option<Token>, EtcdError> {
+        let Some((name, password)) = &self.user else { return Ok(None) };
+        let mut token = self.token.lock().await;
+        if token.is_none() {
+            let message = AuthenticateRequest { name: name.clone(), password: password.clone() };
+            let until = Instant::now() + self.call_timeout;
+            let answer: AuthenticateResponse =
+                self.ask(call, "/etcdserverpb.Auth/Authenticate", Request::new(message), until).await?;
+            *token = answer.token.parse().ok();
+        }
+        Ok(token.clone())
+    }
+
+    /// Asks once and takes one answer; who asks is shown anew when etcd has forgotten it.
     async fn call<Q, A>(&self, call: &'static str, path: &'static str, message: Q) -> Result<A, EtcdError>
     where
-        Q: prost::Message + Default + 'static,
+        Q: prost::Message + Default + Clone + 'static,
         A: prost::Message + Default + 'static,
     {
         // The time limit of the request is for the member to keep; this one holds when it is frozen.
         let until = Instant::now() + self.call_timeout;
+        let answer = self.ask(call, path, self.request(call, message.clone()).await?, until).await;
+        match answer {
+            // It was refused before anything was done.
+            Err(EtcdError::NotLoggedIn { .. }) if self.user.is_some() => {
+                self.ask(call, path, self.request(call, message).await?, until).await
+            }
+            other => other,
+        }
+    }
+
+    async fn ask<Q, A>(
+        &self,
+        call: &'static str,
+        path: &'static str,
+        mut request: Request<Q>,
+        until: Instant,
+    ) -> Result<A, EtcdError>
+    where
+        Q: prost::Message + Default + 'static,
+        A: prost::Message + Default + 'static,
+    {
         let late = |_| Err(Status::deadline_exceeded("no answer in time"));
         let mut ready = match timeout_at(until, self.ready(call)).await {
             Ok(ready) => ready?,
             Err(_) => return Err(self.understood(call, Status::deadline_exceeded("no connection in time"))),
         };
-        let mut request = self.request(message);
         request.set_timeout(self.call_timeout);
         let codec = ProstCodec::<Q, A>::default();
         let answer = ready.grpc.unary(request, PathAndQuery::from_static(path), codec);
@@ -196,17 +238,22 @@ impl Client {
         }
     }
 
-    fn request<T>(&self, message: T) -> Request<T> {
+    async fn request<T>(&self, call: &'static str, message: T) -> Result<Request<T>, EtcdError> {
         let mut request = Request::new(message);
-        if let Some(token) = &self.token {
-            request.metadata_mut().insert("authorization", token.clone());
+        if let Some(token) = self.token(call).await? {
+            request.metadata_mut().insert("authorization", token);
         }
-        request
+        Ok(request)
     }
 
     /// Understands what went wrong; a connection that is broken is not used again.
     async fn failed(&self, call: &'static str, number: u64, status: Status) -> EtcdError {
         let error = self.understood(call, status);
+        if matches!(error, EtcdError::NotLoggedIn { .. })
+            && let Ok(mut token) = self.token.try_lock()
+        {
+            *token = None;
+        }
         if error.is_unreachable() {
             let mut connection = self.connection.lock().await;
             if connection.number == number {
@@ -222,6 +269,8 @@ impl Client {
             Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown | Code::Internal => {
                 EtcdError::Unreachable { endpoints: self.endpoints.clone(), source: Box::new(status) }
             }
+            Code::Unauthenticated => EtcdError::NotLoggedIn { call, reason: status.message().to_owned() },
+            Code::NotFound if status.message().contains("lease not found") => EtcdError::NoLease { call },
             _ => EtcdError::Refused { call, reason: status.message().to_owned() },
         }
     }

@@ -32,6 +32,20 @@ pub enum EtcdError {
         /// What it said.
         reason: String,
     },
+    /// etcd does not know who asks: without a user, with one it has forgotten, or after the users were changed.
+    #[error("etcd does not know who asks for `{call}`: {reason}")]
+    NotLoggedIn {
+        /// The call.
+        call: &'static str,
+        /// What it said.
+        reason: String,
+    },
+    /// The lease to write under is gone.
+    #[error("the lease that `{call}` writes under is gone")]
+    NoLease {
+        /// The call.
+        call: &'static str,
+    },
     /// What was watched is no longer kept: everything must be read anew.
     #[error("etcd no longer keeps what happened since revision {revision}")]
     Compacted {
@@ -47,6 +61,20 @@ pub enum EtcdError {
 }
 
 impl EtcdError {
+    /// Returns it in one sentence with its innermost cause: those in between say the same in other words.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let Self::Unreachable { source, .. } = self else { return self.to_string() };
+        let mut cause: &dyn std::error::Error = &**source;
+        while let Some(next) = cause.source() {
+            cause = next;
+        }
+        match cause.downcast_ref::<tonic::Status>() {
+            Some(status) => format!("{self}: {}", status.message()),
+            None => format!("{self}: {cause}"),
+        }
+    }
+
     /// Says whether another try may succeed without anything else having changed.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {

@@ -12,6 +12,7 @@ mod message;
 
 pub use client::keys::{Compare, Done, Listed, Order, Record, Step, prefix_end};
 pub use client::lease::KeptLease;
+pub use client::renewal::{Renewals, Renewed};
 pub use client::watch::{Change, Watch};
 pub use client::{Client, Settings, Tls};
 pub use error::EtcdError;

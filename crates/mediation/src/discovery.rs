@@ -5,6 +5,7 @@
 //!        static definitions (YAML) ───────┘
 //! ```
 
+mod cluster;
 mod event;
 mod instance;
 pub mod json;
@@ -16,9 +17,9 @@ mod snapshot;
 pub mod statics;
 pub mod xml;
 
-pub use event::{Event, EventSink};
+pub use event::{ClusterEvent, Event, EventSink};
 pub use instance::{Action, DataCenter, Instance, Lease, Port, ReadError, Status};
 pub use registry::{Entry, Evicted, Heartbeat, Policy, Refused, Registered, Registry, View};
 pub use rules::{Forbidden, Rules};
-pub use service::{Access, Discovery, Others, Own, PeerError, Settings};
+pub use service::{Access, Cluster, Discovery, Others, Own, PeerError, Settings};
 pub use snapshot::{Document, Edition, Form, Part};

@@ -3,6 +3,7 @@
 mod environment;
 mod fault;
 mod plan;
+mod registry;
 mod run;
 
 use clap::Subcommand;

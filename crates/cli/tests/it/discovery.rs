@@ -4,6 +4,7 @@ mod announcements;
 pub(crate) mod client;
 mod component;
 mod definitions;
+mod etcd;
 mod hostile;
 mod node;
 mod peers;

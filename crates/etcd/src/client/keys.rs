@@ -126,6 +126,11 @@ impl Client {
 
     /// Lists all keys that begin so as they were at one moment, however many there are; `page` of them are fetched at once.
     pub async fn list_all(&self, prefix: &[u8], page: u32) -> Result<Vec<Record>, EtcdError> {
+        Ok(self.snapshot(prefix, page).await?.records)
+    }
+
+    /// Lists the same, with the revision of that moment: a watch from the next one on misses nothing.
+    pub async fn snapshot(&self, prefix: &[u8], page: u32) -> Result<Listed, EtcdError> {
         let mut records: Vec<Record> = Vec::new();
         let (mut key, mut revision) = (prefix_begin(prefix), 0);
         loop {
@@ -144,7 +149,7 @@ impl Client {
             records.extend(listed.records);
             match records.last() {
                 Some(last) if !is_last => key = [last.key.as_slice(), &[0]].concat(),
-                _ => return Ok(records),
+                _ => return Ok(Listed { count: records.len() as u64, records, revision }),
             }
         }
     }

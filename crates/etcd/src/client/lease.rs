@@ -106,7 +106,8 @@ async fn keep_by_one_member(
     ask.send(KeepAliveRequest { id }).await.map_err(|_| lost())?;
     let path = PathAndQuery::from_static("/etcdserverpb.Lease/LeaseKeepAlive");
     let codec = ProstCodec::<KeepAliveRequest, KeepAliveResponse>::default();
-    let answers = ready.grpc.streaming(client.request(ReceiverStream::new(asked)), path, codec).await;
+    let answers =
+        ready.grpc.streaming(client.request(CALL, ReceiverStream::new(asked)).await?, path, codec).await;
     let mut answers = match answers {
         Ok(answers) => answers.into_inner(),
         Err(status) => return Err(client.failed(CALL, ready.number, status).await),

@@ -4,6 +4,7 @@ use http::uri::PathAndQuery;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
+use tonic::metadata::MetadataValue;
 use tonic_prost::ProstCodec;
 
 use super::Client;
@@ -53,7 +54,10 @@ impl Client {
         ask.try_send(WatchRequest { ask: Some(WatchAsk::Create(create)) }).ok();
         let path = PathAndQuery::from_static("/etcdserverpb.Watch/Watch");
         let codec = ProstCodec::<WatchRequest, WatchResponse>::default();
-        let answers = ready.grpc.streaming(self.request(ReceiverStream::new(asked)), path, codec).await;
+        let mut request = self.request(CALL, ReceiverStream::new(asked)).await?;
+        // A member that has lost the others ends the watch: it would be silent, and nobody could tell why.
+        request.metadata_mut().insert("hasleader", MetadataValue::from_static("true"));
+        let answers = ready.grpc.streaming(request, path, codec).await;
         let (client, connection) = (self.clone(), ready.number);
         match answers {
             Ok(answers) => {
@@ -78,6 +82,10 @@ impl Watch {
             };
             if answer.compact_revision > 0 {
                 return Err(EtcdError::Compacted { revision: self.next_revision });
+            }
+            if answer.canceled && answer.cancel_reason.contains("no leader") {
+                let status = tonic::Status::unavailable(answer.cancel_reason);
+                return Err(self.client.failed(CALL, self.connection, status).await);
             }
             if answer.canceled {
                 return Err(EtcdError::Refused { call: CALL, reason: answer.cancel_reason });

@@ -4,10 +4,11 @@
 
 mod server;
 
+use std::process::Command;
 use std::time::Duration;
 
 use server::Server;
-use tender_etcd::{Change, Client, Compare, EtcdError, Order, Settings, Step};
+use tender_etcd::{Change, Client, Compare, EtcdError, Order, Renewed, Settings, Step};
 
 /// Longer than anything here takes.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -129,9 +130,13 @@ async fn calls_fail_while_etcd_is_away_and_go_on_when_it_is_back() {
     let server = Server::start();
     let client = connect(&server).await;
     client.put(b"a", b"value", 0).await.unwrap();
+    let address = server.address();
     let away = server.kill();
     let error = in_time("a call fails", client.get(b"a")).await.unwrap_err();
     assert!(error.is_unreachable() && error.to_string().contains("127.0.0.1"), "{error:?}");
+    let error = in_time("it stays away", client.put(b"a", b"", 0)).await.unwrap_err();
+    let reason = format!("reach etcd at {}: Connection refused (os error 111)", address);
+    assert_eq!(error.reason(), reason);
     let _server = away.restart();
     let back = async {
         loop {
@@ -170,4 +175,60 @@ async fn address_that_is_none_and_user_that_is_unknown_are_refused() {
         "{refused:?}"
     );
     assert!(!format!("{settings:?}").contains("wrong"));
+}
+
+#[tokio::test]
+async fn leases_are_renewed_over_one_connection_and_one_that_is_gone_is_told() {
+    let server = Server::start();
+    let client = connect(&server).await;
+    let (first, second) = (client.grant(30).await.unwrap(), client.grant(30).await.unwrap());
+    let mut renewals = client.renew(&[first].into()).await.unwrap();
+    assert_eq!(in_time("first", renewals.next()).await.unwrap(), Renewed { id: first, ttl_s: Some(30) });
+    renewals.ask(4711);
+    renewals.ask(second);
+    assert_eq!(in_time("unknown", renewals.next()).await.unwrap(), Renewed { id: 4711, ttl_s: None });
+    assert_eq!(in_time("second", renewals.next()).await.unwrap(), Renewed { id: second, ttl_s: Some(30) });
+    let gone = client.put(b"a", b"", 4711).await.unwrap_err();
+    assert!(matches!(gone, EtcdError::NoLease { .. }), "{gone:?}");
+    let _gone = server.kill();
+    let error = in_time("the loss is told", renewals.next()).await.unwrap_err();
+    assert!(error.is_unreachable(), "{error:?}");
+}
+
+#[tokio::test]
+async fn user_is_shown_again_to_an_etcd_that_was_started_anew() {
+    let server = Server::start();
+    // The user must be there before anybody is asked who he is.
+    for (call, body) in [
+        ("auth/user/add", r#"{"name":"root","password":"secret"}"#),
+        ("auth/user/grant", r#"{"user":"root","role":"root"}"#),
+        ("auth/enable", "{}"),
+    ] {
+        let mut curl = Command::new("curl");
+        curl.args(["-fsS", "-m", "30", "-d", body]).arg(format!("{}/v3/{call}", server.address()));
+        assert!(curl.status().unwrap().success(), "{call}");
+    }
+    let user = Some(("root".to_owned(), "secret".to_owned()));
+    let client = Client::new(&Settings { user, ..Settings::new(vec![server.address()]) }).unwrap();
+    client.put(b"a", b"value", 0).await.unwrap();
+    let stranger = connect(&server).await;
+    let refused = stranger.put(b"a", b"other", 0).await.unwrap_err();
+    assert!(!refused.is_unreachable(), "{refused:?}");
+    // The tokens of before are forgotten.
+    let _server = server.kill().restart();
+    let back = async {
+        loop {
+            match client.get(b"a").await {
+                Ok(record) => return record,
+                Err(error) => assert!(error.is_unreachable(), "{error:?}"),
+            }
+        }
+    };
+    assert_eq!(in_time("etcd is back", back).await.unwrap().value, b"value");
+    client.put(b"a", b"changed", 0).await.unwrap();
+    let lease = client.grant(30).await.unwrap();
+    let mut renewals = client.renew(&[lease].into()).await.unwrap();
+    assert_eq!(in_time("renewed", renewals.next()).await.unwrap().ttl_s, Some(30));
+    let mut watch = client.watch(b"a", 1).await.unwrap();
+    assert_eq!(in_time("changes", watch.next()).await.unwrap().len(), 2);
 }

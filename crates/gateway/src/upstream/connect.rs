@@ -72,7 +72,7 @@ impl Connector {
 fn ends(io: &MaybeHttpsStream<TokioIo<TcpStream>>) -> io::Result<(SocketAddr, SocketAddr)> {
     let stream = match io {
         MaybeHttpsStream::Http(stream) => stream.inner(),
-        MaybeHttpsStream::Https(stream) => stream.inner().get_ref().0.inner(),
+        MaybeHttpsStream::Https(stream) => stream.inner().get_ref().0.inner().inner(),
     };
     Ok((stream.peer_addr()?, stream.local_addr()?))
 }

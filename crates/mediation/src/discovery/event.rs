@@ -1,11 +1,15 @@
 //! What happens to a registry that an administrator may want to know.
 
+mod cluster;
+
 use std::fmt;
 use std::sync::Arc;
 
 use tender_config::Problem;
 
 use super::rules::Forbidden;
+
+pub use cluster::ClusterEvent;
 
 /// Where events go.
 pub type EventSink = Arc<dyn Fn(&Event) + Send + Sync>;
@@ -80,6 +84,8 @@ pub enum Event {
         /// Where it is.
         address: String,
     },
+    /// Something about the registry that servers share.
+    Cluster(ClusterEvent),
     /// Another server does not take something that it was told.
     PeerRefuses {
         /// Where it is.
@@ -140,6 +146,7 @@ impl fmt::Display for Event {
                 write!(f, "{address} is not told what is new until it answers: {reason}")
             }
             Self::PeerFound { address } => write!(f, "{address} is told again what is new"),
+            Self::Cluster(event) => event.fmt(f),
             Self::PeerRefuses { address, code } => {
                 write!(f, "{address} does not take an instance that it was told of: {code}")
             }

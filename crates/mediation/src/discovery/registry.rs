@@ -12,6 +12,8 @@
 //! Source: the registry of the Eureka protocol; where it is more exact than the Java server (the length of a lease, who
 //! is taken away), [`Policy`] can make it the same.
 
+mod adopt;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -53,6 +55,17 @@ impl Default for Policy {
     }
 }
 
+/// By what it is known that an instance is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// By its heartbeats, which arrive here.
+    Here,
+    /// By heartbeats that arrive at another server, which says when it is gone.
+    Elsewhere,
+    /// By the server itself, which keeps it: it says nothing about the network.
+    Own,
+}
+
 /// An instance that is registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -60,8 +73,16 @@ pub struct Entry {
     pub instance: Arc<Instance>,
     /// It has sent a heartbeat since it was registered.
     is_renewed: bool,
-    /// The server itself keeps it: it says nothing about the network.
-    is_own: bool,
+    kept: Kept,
+    /// When it was heard of here last; 0 for never.
+    heard_ms: u64,
+}
+
+impl Entry {
+    /// Returns by what it is known that it is there.
+    pub(crate) fn kept(&self) -> Kept {
+        self.kept
+    }
 }
 
 /// What became of a registration.
@@ -271,10 +292,11 @@ impl Registry {
         if let Some(entry) =
             self.applications.get_mut(&instance.app).and_then(|ids| ids.get_mut(&instance.id))
         {
-            if entry.is_own {
+            if entry.kept == Kept::Own {
                 return Registered::Own;
             }
             if entry.instance.dirty_ms > instance.dirty_ms {
+                entry.heard_ms = now_ms;
                 Arc::make_mut(&mut entry.instance).lease.renewed_ms = now_ms;
                 return Registered::Kept;
             }
@@ -282,7 +304,7 @@ impl Registry {
         if let Some(limit) = self.limit_for(&instance) {
             return Registered::Full(limit);
         }
-        self.put(instance, false, now_ms)
+        self.put(instance, Kept::Here, now_ms)
     }
 
     /// Says which limit an announcement would go over; makes room by forgetting what is gone.
@@ -306,7 +328,7 @@ impl Registry {
     }
 
     /// Puts an instance in the place of what is there.
-    fn put(&mut self, mut instance: Instance, is_own: bool, now_ms: u64) -> Registered {
+    fn put(&mut self, mut instance: Instance, kept: Kept, now_ms: u64) -> Registered {
         let stored = self.get(&instance.app, &instance.id).map(|entry| &entry.instance);
         let known = stored.map(|stored| (stored.status, stored.lease.up_ms, stored.weight()));
         if instance.overridden != Status::Unknown {
@@ -328,7 +350,8 @@ impl Registry {
         self.bytes = self.bytes - known.map_or(0, |(.., weight)| weight) + instance.weight();
         self.changed(&instance, now_ms);
         let ids = self.applications.entry(instance.app.clone()).or_default();
-        ids.insert(instance.id.clone(), Entry { instance, is_renewed: false, is_own });
+        let heard_ms = if kept == Kept::Here { now_ms } else { 0 };
+        ids.insert(instance.id.clone(), Entry { instance, is_renewed: false, kept, heard_ms });
         if known.is_some() {
             return Registered::Replaced;
         }
@@ -358,10 +381,15 @@ impl Registry {
         }
         Arc::make_mut(&mut entry.instance).lease.renewed_ms = now_ms;
         entry.is_renewed = true;
+        if entry.has_come(is_replication, now_ms) {
+            entry.kept = Kept::Here;
+        }
+        entry.heard_ms = now_ms;
+        let is_expected = entry.kept == Kept::Here;
         let older = is_replication && dirty_ms.is_some_and(|dirty_ms| dirty_ms < stored_ms);
         let answer = if older { Heartbeat::Older(Arc::clone(&entry.instance)) } else { Heartbeat::Renewed };
         self.renewals.turn(now_ms);
-        self.renewals.now += 1;
+        self.renewals.now += u64::from(is_expected);
         Ok(answer)
     }
 
@@ -373,7 +401,7 @@ impl Registry {
     pub fn keep(&mut self, instance: Instance, now_ms: u64) {
         let is_ruled = self.ruling(&instance.app, &instance.id, now_ms).is_some();
         if let Ok(entry) = entry_of(&mut self.applications, &instance.app, &instance.id)
-            && entry.is_own
+            && entry.kept == Kept::Own
             && (is_ruled || entry.instance.status == instance.status)
         {
             Arc::make_mut(&mut entry.instance).lease.renewed_ms = now_ms;
@@ -389,12 +417,12 @@ impl Registry {
             // It is another that takes the place, or the same anew: what the former was does not bind it.
             Arc::make_mut(&mut entry.instance).status = instance.status;
         }
-        self.put(instance, true, now_ms);
+        self.put(instance, Kept::Own, now_ms);
     }
 
     /// Takes an instance away that the server itself kept; one that others announced under its name stays.
     pub fn release(&mut self, app: &str, id: &str, now_ms: u64) {
-        if self.get(app, id).is_some_and(|entry| entry.is_own) {
+        if self.get(app, id).is_some_and(|entry| entry.kept == Kept::Own) {
             self.remove(&app_key(app), id, now_ms);
         }
     }
@@ -461,6 +489,7 @@ impl Registry {
         };
         let entries = self.applications.values().flat_map(BTreeMap::values);
         let over: Vec<(String, String)> = entries
+            .filter(|entry| entry.kept != Kept::Elsewhere)
             .filter(is_over)
             .map(|entry| (entry.instance.app.clone(), entry.instance.id.clone()))
             .collect();
@@ -474,7 +503,8 @@ impl Registry {
     /// Says whether so few heartbeats arrive that it is more likely the network that is broken.
     pub fn is_preserving(&mut self, now_ms: u64) -> bool {
         self.renewals.turn(now_ms);
-        let entries = self.applications.values().flat_map(BTreeMap::values).filter(|entry| !entry.is_own);
+        let entries = self.applications.values().flat_map(BTreeMap::values);
+        let entries = entries.filter(|entry| entry.kept == Kept::Here);
         let expected: f64 =
             entries.map(|entry| 60.0 / entry.instance.lease.renewal_interval_s.max(1) as f64).sum();
         let arrived = self.renewals.before.max(self.renewals.now) as f64;
@@ -513,7 +543,14 @@ impl Registry {
             }
             is_kept
         });
-        self.overrides.retain(|_, one| one.used_ms.saturating_add(override_ms) >= now_ms);
+        let applications = &self.applications;
+        // Nobody asks here for what another server asks for.
+        let is_elsewhere = |(app, id): &(String, String)| {
+            let entry = applications.get(app).and_then(|ids| ids.get(id));
+            entry.is_some_and(|entry| entry.kept == Kept::Elsewhere)
+        };
+        self.overrides
+            .retain(|key, one| one.used_ms.saturating_add(override_ms) >= now_ms || is_elsewhere(key));
         self.changes.len() != before
     }
 

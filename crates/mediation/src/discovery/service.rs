@@ -9,6 +9,7 @@
 mod announce;
 mod answer;
 mod clock;
+mod cluster;
 mod counters;
 mod guard;
 mod negotiate;
@@ -32,6 +33,7 @@ use arc_swap::ArcSwap;
 use tender_http::hyper::{Request, Response};
 use tender_http::{Handler, Peer, RequestBody, ResponseBody};
 
+pub use cluster::Cluster;
 pub use guard::Access;
 pub use own::Own;
 pub use peers::{Others, PeerError};
@@ -40,6 +42,7 @@ use super::event::{Event, EventSink};
 use super::registry::Policy;
 use super::rules::Rules;
 use answer::Answer;
+use cluster::Reach;
 use counters::Kind;
 use guard::Denied;
 use peers::Peers;
@@ -62,7 +65,9 @@ pub struct Settings {
     pub eviction_interval: Duration,
     /// How often it is looked whether static definitions have changed.
     pub watch_interval: Duration,
-    /// Other servers that are told what clients tell this one.
+    /// The etcd through which servers share one registry.
+    pub cluster: Option<Cluster>,
+    /// Other servers that are told what clients tell this one; those that share the registry are none.
     pub others: Option<Others>,
     /// The instance by which the server itself is in its registry.
     pub own: Option<Own>,
@@ -89,6 +94,7 @@ impl Default for Settings {
             directories: Vec::new(),
             eviction_interval: Duration::from_secs(10),
             watch_interval: Duration::from_secs(2),
+            cluster: None,
             others: None,
             own: None,
             events: Arc::new(|_| {}),
@@ -107,16 +113,24 @@ struct Inner {
     statics: Statics,
     rules: ArcSwap<Rules>,
     peers: Option<Peers>,
+    reach: Reach,
 }
 
 impl Discovery {
     /// Makes it, with an empty registry.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let state = State::new(settings.policy);
+        let state = State::new(settings.policy, |started_ms| cluster::journal(&settings, started_ms));
         let rules = ArcSwap::from_pointee(settings.rules.clone());
         let peers = settings.others.clone().map(|others| Peers::new(others, settings.own.as_ref()));
-        Self(Arc::new(Inner { settings, state, statics: Statics::default(), rules, peers }))
+        Self(Arc::new(Inner {
+            settings,
+            state,
+            statics: Statics::default(),
+            rules,
+            peers,
+            reach: Reach::default(),
+        }))
     }
 
     /// Lets nobody wait for changes any more, so that a server can end.
@@ -168,10 +182,8 @@ impl Discovery {
             Call::ServerStatus => answer::json(&self.0.state.server_status()),
             Call::Overrides => answer::json(&serde_json::json!(self.0.state.overrides())),
             Call::Page => self.page().await,
-            Call::Health => answer::json(&serde_json::json!({ "status": "UP" })),
-            Call::Info => answer::json(&serde_json::json!({
-                "build": { "name": "tender-discovery", "version": env!("CARGO_PKG_VERSION") }
-            })),
+            Call::Health => answer::json(&self.health()),
+            Call::Info => answer::json(&self.info()),
             Call::Metrics => self.metrics(),
             Call::Statics => answer::body("application/json", self.statics_document()),
             Call::ReadStatics => answer::json(&self.read_statics_again().await),

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use tender_certificate::PasswordError;
 use tender_config::Report;
+use tender_etcd::EtcdError;
 use tender_package::ReturnCode;
 
 use super::NAMED;
@@ -28,4 +29,23 @@ pub(super) fn rules_without_certificates(rules: &Path) -> CommandError {
     );
     let hint = "leave --rules out, or serve TLS without --plain and --verify DISABLED";
     RuntimeFault::new("ZWEAD106E", ReturnCode::Refused, text).with_hint(hint).into()
+}
+
+/// An etcd that cannot be reached whatever its state is: addresses or certificates are none.
+pub(super) fn registry(fault: EtcdError) -> CommandError {
+    NAMED.told("ZWEAD117E", ReturnCode::Refused, "failed to share the registry of", None, fault)
+}
+
+/// A password for etcd that cannot be had.
+pub(super) fn registry_password(fault: PasswordError) -> CommandError {
+    NAMED.told("ZWEAM509E", ReturnCode::Refused, "failed to get the password for etcd of", None, fault)
+}
+
+/// TLS with an etcd that nobody vouches for.
+pub(super) fn registry_without_trust() -> CommandError {
+    let text = "failed to share the registry of the discovery service: etcd is reached over TLS, and no authorities are \
+                configured that its certificate is trusted by";
+    RuntimeFault::new("ZWEAM507E", ReturnCode::Refused, text.to_owned())
+        .with_hint("give --registry-trust with the authorities of etcd")
+        .into()
 }

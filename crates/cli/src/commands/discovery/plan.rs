@@ -10,9 +10,13 @@ use tender_mediation::discovery::{Policy, statics};
 
 use super::NAMED;
 use super::environment as names;
+use super::registry::{self, Shared};
 use crate::serving::environment::Environment;
 use crate::serving::neighbours::address;
 use crate::serving::options::{self, PlanError, Serving};
+
+/// Bytes that an instance may say of itself where etcd has to take it: that takes 1.5 MiB at once, as it is set up by itself.
+const SHARED_INSTANCE_BYTES_MAX: usize = 1 << 20;
 
 /// Options of `tender discovery run` that say how it is run.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -34,7 +38,10 @@ pub(crate) struct Options {
     /// A file that says which certificate may register which service
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
-    /// Addresses of other discovery services, with `,` between them, such as https://host:7553/eureka
+    #[command(flatten)]
+    registry: registry::Options,
+    /// Addresses of other discovery services, with `,` between them, such as https://host:7553/eureka; with --registry etcd
+    /// only of those that do not share it
     #[arg(long, value_name = "URL", value_delimiter = ',')]
     peers: Vec<String>,
     /// End a lease that was renewed only after twice its time, as the Java server does
@@ -56,6 +63,7 @@ pub(super) struct Plan {
     pub(super) login: Option<(String, Password)>,
     pub(super) directories: Vec<PathBuf>,
     pub(super) rules: Option<PathBuf>,
+    pub(super) registry: Option<Shared>,
     pub(super) peers: Vec<Uri>,
     pub(super) policy: Policy,
     pub(super) eviction_interval: Duration,
@@ -72,20 +80,28 @@ impl Options {
         let address = address.unwrap_or_else(|| own.unwrap_or(Ipv4Addr::LOCALHOST.into()).to_string());
         let usual = Policy::default();
         let preserving_part = if self.no_self_preservation { 0.0 } else { usual.preserving_part };
+        let registry = self.registry.plan(environment)?;
+        let instance_bytes_max =
+            if registry.is_some() { SHARED_INSTANCE_BYTES_MAX } else { usual.instance_bytes_max };
+        let policy =
+            Policy { is_double_lease: self.double_lease, preserving_part, instance_bytes_max, ..usual };
         Ok(Plan {
             serving,
             address,
             login,
             directories: self.directories(environment),
             rules: self.rules.clone().or_else(|| environment.text(names::RULES).map(PathBuf::from)),
-            peers: self.peers(environment)?,
-            policy: Policy { is_double_lease: self.double_lease, preserving_part, ..usual },
+            peers: self.peers(environment, registry.is_some())?,
+            registry,
+            policy,
             eviction_interval: Duration::from_secs(self.eviction_interval.max(1)),
         })
     }
 
-    fn peers(&self, environment: &Environment<'_>) -> Result<Vec<Uri>, PlanError> {
-        let (texts, from) = match environment.set(names::PEERS) {
+    /// Returns the peers; those of the list of the whole installation share the registry, where it is shared.
+    fn peers(&self, environment: &Environment<'_>, is_shared: bool) -> Result<Vec<Uri>, PlanError> {
+        let all = if is_shared { None } else { environment.set(names::ALL_PEERS) };
+        let (texts, from) = match environment.set(names::CHOSEN_PEERS).or(all) {
             _ if !self.peers.is_empty() => (self.peers.clone(), "--peers".to_owned()),
             Some(set) => (set.text.split(',').map(|text| text.trim().to_owned()).collect(), set.name),
             None => return Ok(Vec::new()),
@@ -144,6 +160,11 @@ mod tests {
         assert_eq!(plan("", &list.concat()).unwrap().peers.len(), 2);
         let made = plan("--peers https://c:3/eureka", &list.concat()).unwrap();
         assert_eq!(made.peers, [Uri::from_static("https://c:3/eureka")]);
+        // Services that share a registry do not tell each other of it, and who does not share it is told.
+        let shared = plan("--registry etcd:http://e:2379", &list.concat()).unwrap();
+        assert!(shared.registry.is_some() && shared.peers.is_empty());
+        let mixed = plan("--registry etcd:http://e:2379 --peers https://c:3/eureka", &list.concat()).unwrap();
+        assert_eq!(mixed.peers, [Uri::from_static("https://c:3/eureka")]);
         let wrong = plan("--peers somewhere", &today).unwrap_err().to_string();
         assert!(wrong.contains("`somewhere` of --peers is no address of a discovery service"), "{wrong}");
         assert_eq!(plan("", &today[1..]).unwrap().serving.listen[0].port(), 1, "as version 1 has it");

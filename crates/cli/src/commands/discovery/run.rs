@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tender_http::Limits;
-use tender_mediation::discovery::{Access, Discovery, Event, Others, Own, Rules, Settings};
+use tender_mediation::discovery::{Access, ClusterEvent, Discovery, Event, Others, Own, Rules, Settings};
 use tender_package::{Message, Outcome};
 
 use super::plan::{Options, Plan};
@@ -20,11 +20,14 @@ use crate::serving::run::{self, Hooks, Opened, carry_out, tell};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  tender discovery run --keystore keystore.p12 --keystore-password-file password --trust truststore.p12\n  \
-                  tender discovery run --plain --listen 127.0.0.1:8761 --definitions 'api-defs;more-defs'\n\n\
+                  tender discovery run --plain --listen 127.0.0.1:8761 --definitions 'api-defs;more-defs'\n  \
+                  tender discovery run … --registry etcd:https://etcd1:2379,https://etcd2:2379\n\n\
                   What is not said comes from the variables that a launcher gives components: ZWE_configs_port,\n\
                   ZWE_haInstance_hostname, ZWE_zowe_certificate_*, ZWE_zowe_verifyCertificates,\n\
-                  ZWE_STATIC_DEFINITIONS_DIR, ZWE_DISCOVERY_SERVICES_LIST (the peers: they are told what clients\n\
-                  tell here), and those of version 1. SIGHUP reads certificates and static definitions again,\n\
+                  ZWE_STATIC_DEFINITIONS_DIR, ZWE_configs_registry (with it services share one registry),\n\
+                  ZWE_DISCOVERY_SERVICES_LIST (the peers: they are told what clients tell here, unless the registry is\n\
+                  shared), and those of version 1. While etcd is away clients are served with what was known last.\n\
+                  SIGHUP reads certificates and static definitions again,\n\
                   SIGTERM ends it.\n\n\
                   Ends with 0 when it was stopped, 4 when requests had to be cut off, 12 when the port is taken, 16 when\n\
                   it is not configured well or the certificate has ended, 24 for a wrong word, 28 when a file is missing."
@@ -47,9 +50,13 @@ fn check(plan: &Plan) -> Result<Outcome, CommandError> {
     let mut outcome = Outcome::default();
     run::check(NAMED, &plan.serving, &mut outcome)?;
     rules_of(plan)?;
+    let cluster = plan.registry.as_ref().map(|shared| shared.open(&plan.serving)).transpose()?;
     let mut say = |text: String| outcome.say(Message::with_id("ZWEAM007I", text));
     if let Some((user, _)) = &plan.login {
         say(format!("for the user `{user}`"));
+    }
+    if let (Some(shared), Some(_)) = (&plan.registry, cluster) {
+        say(format!("with the registry that services share through {}", shared.description()));
     }
     for address in &plan.peers {
         say(format!("with what {address} knows, and telling it what is new"));
@@ -92,6 +99,7 @@ fn settings_of(plan: &Plan, addresses: &[SocketAddr]) -> Result<Settings, Comman
         is_secure: serving.tls.is_some(),
     };
     Ok(Settings {
+        cluster: plan.registry.as_ref().map(|shared| shared.open(serving)).transpose()?,
         others: others_of(plan)?,
         policy: plan.policy,
         access,
@@ -154,5 +162,18 @@ fn line(event: &Event) -> String {
         Event::PeerLost { .. } => format!("ZWEAD108W {event}"),
         Event::PeerFound { .. } => format!("ZWEAD109I {event}"),
         Event::PeerRefuses { .. } => format!("ZWEAD110W {event}"),
+        Event::Cluster(event) => cluster_line(event),
     }
+}
+
+fn cluster_line(event: &ClusterEvent) -> String {
+    let id = match event {
+        ClusterEvent::Read { .. } => "ZWEAD111I",
+        ClusterEvent::Lost { .. } => "ZWEAD112W",
+        ClusterEvent::Found { .. } => "ZWEAD113I",
+        ClusterEvent::Gone { .. } => "ZWEAD114I",
+        ClusterEvent::Record { .. } => "ZWEAD115W",
+        ClusterEvent::Refuses { .. } => "ZWEAD116W",
+    };
+    format!("{id} {event}")
 }

@@ -8,7 +8,7 @@ use super::server::Server;
 use crate::packages::python;
 use crate::world::wait_until;
 
-const CLIENT: &str = r#"
+pub(super) const CLIENT: &str = r#"
 import asyncio, signal, sys
 import py_eureka_client.eureka_client as eureka
 

@@ -142,3 +142,22 @@ fn certificate_is_replaced_while_the_service_runs() {
     server.curl("/eureka/apps", &["--cacert", &at("second.cer")]).unwrap().is(200);
     assert_eq!(server.stop(), Some(0));
 }
+
+#[test]
+fn registry_that_cannot_be_shared_is_named_with_the_way_on() {
+    run("--plain --registry etcd:nonsense")
+        .ends(24)
+        .says("`nonsense` is no address such as https://HOST:2379");
+    run("--plain --registry etcd:http://me:secret@h:2379").ends(24).says("--registry-user");
+    run("--plain --registry etcd:https://h:2379").ends(16).says("ZWEAM507E").says("--registry-trust");
+    run("--plain --registry etcd:http://h:2379 --registry-user me").ends(24).says("--registry-password-file");
+    run("--plain --registry etcd:http://h:2379 --registry-user me --registry-password-file /nonexistent")
+        .ends(16)
+        .says("ZWEAM509E")
+        .says("/nonexistent");
+    run("--plain --registry etcd:https://h:2379 --registry-trust /nonexistent").ends(28).says("/nonexistent");
+    // Whether etcd is there is not for --check to say: a start does without it.
+    run("--plain --registry etcd:http://h:2379 --registry-prefix /mine --check")
+        .ends(0)
+        .says("with the registry that services share through etcd at http://h:2379, below /mine");
+}

@@ -30,7 +30,17 @@ pub(super) enum Refusal {
 
 impl Refusal {
     pub(super) fn answer(&self) -> Answer {
-        let (status, reason) = match self {
+        let (status, reason) = self.status_and_reason();
+        answer::refused(status, &reason)
+    }
+
+    /// Says why.
+    pub(super) fn reason(&self) -> String {
+        self.status_and_reason().1
+    }
+
+    fn status_and_reason(&self) -> (StatusCode, String) {
+        match self {
             Self::Body(fault @ BodyFault::TooLarge { .. }) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, fault.to_string())
             }
@@ -57,8 +67,7 @@ impl Refusal {
                 );
                 (StatusCode::BAD_REQUEST, reason)
             }
-        };
-        answer::refused(status, &reason)
+        }
     }
 }
 

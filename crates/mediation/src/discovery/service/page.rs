@@ -7,7 +7,9 @@ use tender_http::hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, X_CONTENT
 
 use super::Discovery;
 use super::answer::{self, Answer};
-use crate::discovery::Instance;
+use super::cluster::Shared;
+use crate::discovery::registry::Kept;
+use crate::discovery::{Entry, Instance};
 
 const HEAD: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>Discovery service</title>\n\
                     <style>body{font-family:sans-serif;margin:2em}table{border-collapse:collapse}\
@@ -24,10 +26,13 @@ impl Discovery {
         let now_ms = state.clock.now_ms();
         let (instances, is_preserving) = {
             let mut registry = state.registry();
-            (registry.all().cloned().collect::<Vec<_>>(), registry.is_preserving(now_ms))
+            let is_here = |entry: &Entry| entry.kept() != Kept::Elsewhere;
+            let listed = registry.entries().map(|entry| (Arc::clone(&entry.instance), is_here(entry)));
+            (listed.collect::<Vec<_>>(), registry.is_preserving(now_ms))
         };
         let bytes = instances.len() * ROW_BYTES;
-        let page = state.made(bytes, move || written(&instances, is_preserving, now_ms)).await;
+        let shared = self.shared();
+        let page = state.made(bytes, move || written(&instances, shared, is_preserving, now_ms)).await;
         let mut answer = answer::body("text/html; charset=utf-8", page.into_bytes());
         let headers = answer.headers_mut();
         let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
@@ -37,26 +42,46 @@ impl Discovery {
     }
 }
 
-fn written(instances: &[Arc<Instance>], is_preserving: bool, now_ms: u64) -> String {
+/// Writes it of instances, each with whether it is heard of here.
+fn written(
+    instances: &[(Arc<Instance>, bool)],
+    shared: Option<Shared>,
+    is_preserving: bool,
+    now_ms: u64,
+) -> String {
     let mut out = HEAD.to_owned();
     let mut add = |text: fmt::Arguments<'_>| out.write_fmt(text).expect("writing to a string cannot fail");
     let heartbeats =
         if is_preserving { "fewer heartbeats than expected arrive" } else { "heartbeats arrive as expected" };
-    add(format_args!("<p>{} instances; {heartbeats}.</p>\n<table>\n<thead><tr>", instances.len()));
+    add(format_args!("<p>{} instances; {heartbeats}.</p>\n", instances.len()));
+    match shared {
+        Some(shared) if shared.is_reached() => {
+            add(format_args!("<p>The registry is shared through etcd.</p>\n"));
+        }
+        Some(shared) => add(format_args!(
+            "<p>etcd, through which the registry is shared, does not answer: what others registered is {} s old.</p>\n",
+            shared.age_s()
+        )),
+        None => {}
+    }
+    add(format_args!("<table>\n<thead><tr>"));
     for head in ["Service", "Instance", "Status", "Address", "Last heartbeat"] {
         add(format_args!("<th scope=\"col\">{head}</th>"));
     }
     add(format_args!("</tr></thead>\n<tbody>\n"));
-    for instance in instances {
+    for (instance, is_here) in instances {
         let port = if instance.secure_port.is_enabled { instance.secure_port } else { instance.port };
+        let heard = match is_here {
+            true => format!("{} s ago", now_ms.saturating_sub(instance.lease.renewed_ms) / 1000),
+            false => "elsewhere".to_owned(),
+        };
         add(format_args!(
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}:{}</td><td>{} s ago</td></tr>\n",
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}:{}</td><td>{heard}</td></tr>\n",
             Escaped(&instance.app),
             Escaped(&instance.id),
             instance.status.name(),
             Escaped(&instance.host),
             port.number,
-            now_ms.saturating_sub(instance.lease.renewed_ms) / 1000,
         ));
     }
     add(format_args!("</tbody>\n</table>\n</body>\n</html>\n"));

@@ -106,7 +106,7 @@ impl Discovery {
             let is_preserving = registry.is_preserving(state.clock.now_ms());
             (registry.count(), registry.version(), is_preserving)
         };
-        let gauges = [
+        let mut gauges = vec![
             ("instances", "Instances registered", count as u64),
             ("version", "State of the registry", version),
             (
@@ -115,6 +115,21 @@ impl Discovery {
                 u64::from(is_preserving),
             ),
         ];
+        if let Some(shared) = self.shared() {
+            gauges.extend([
+                (
+                    "shared_reached",
+                    "etcd, through which the registry is shared, answers",
+                    u64::from(shared.is_reached()),
+                ),
+                (
+                    "shared_age_seconds",
+                    "So old is what others registered, as far as it is known",
+                    shared.age_s(),
+                ),
+                ("shared_waiting", "Instances of which etcd is still to be told", shared.waiting as u64),
+            ]);
+        }
         let text = state.counters.text(&gauges);
         answer::body("text/plain; version=0.0.4; charset=utf-8", text.into_bytes())
     }

@@ -1,13 +1,16 @@
 //! What the service knows: one registry behind one short lock, and the documents written of it.
 
+mod noted;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
 use super::clock::Clock;
 use super::counters::{Counters, Kind};
+use crate::discovery::cluster::Journal;
 use crate::discovery::registry::View;
 use crate::discovery::snapshot::{Document, Edition, Form, LARGE, Part, Slot};
 use crate::discovery::{Policy, Registry};
@@ -18,7 +21,9 @@ const WRITING_MAX: usize = 4;
 /// What the service knows.
 #[derive(Debug)]
 pub(super) struct State {
-    registry: Mutex<Registry>,
+    held: Mutex<Held>,
+    /// Wakes who writes the registry to etcd.
+    pub(super) news: Notify,
     pub(super) clock: Clock,
     pub(super) counters: Counters,
     /// The registry's version as of the last lock that was given back, readable without it.
@@ -33,9 +38,19 @@ pub(super) struct State {
     started_ms: u64,
 }
 
+/// What is behind the lock.
+#[derive(Debug)]
+struct Held {
+    registry: Registry,
+    /// What etcd has and is to be told, where the registry is shared through it.
+    journal: Option<Journal>,
+}
+
 /// The registry while it is locked; its version is told when this is given back.
+///
+/// What is done to it by these methods is noted for etcd, too; methods of the registry itself are not.
 pub(super) struct Locked<'s> {
-    registry: MutexGuard<'s, Registry>,
+    held: MutexGuard<'s, Held>,
     state: &'s State,
 }
 
@@ -43,31 +58,36 @@ impl std::ops::Deref for Locked<'_> {
     type Target = Registry;
 
     fn deref(&self) -> &Registry {
-        &self.registry
+        &self.held.registry
     }
 }
 
 impl std::ops::DerefMut for Locked<'_> {
     fn deref_mut(&mut self) -> &mut Registry {
-        &mut self.registry
+        &mut self.held.registry
     }
 }
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        let version = self.registry.version();
+        let version = self.held.registry.version();
         if self.state.version.swap(version, Ordering::AcqRel) != version {
             self.state.changed.send_modify(|_| {});
+        }
+        if self.held.journal.as_mut().is_some_and(Journal::take_news) {
+            self.state.news.notify_waiters();
         }
     }
 }
 
 impl State {
-    pub(super) fn new(policy: Policy) -> Self {
+    /// Makes it empty; `shared` makes what is to be shared through etcd, told when this starts.
+    pub(super) fn new(policy: Policy, shared: impl FnOnce(u64) -> Option<Journal>) -> Self {
         let clock = Clock::start();
         let started_ms = clock.now_ms();
         Self {
-            registry: Mutex::new(Registry::new(policy)),
+            held: Mutex::new(Held { registry: Registry::new(policy), journal: shared(started_ms) }),
+            news: Notify::new(),
             clock,
             counters: Counters::default(),
             version: AtomicU64::new(0),
@@ -82,8 +102,8 @@ impl State {
     /// Locks the registry; nothing may be awaited or written out meanwhile.
     pub(super) fn registry(&self) -> Locked<'_> {
         // Every change of the registry is whole before the next begins: a panic in between leaves a state that can be used.
-        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        Locked { registry, state: self }
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        Locked { held, state: self }
     }
 
     /// Waits until a document is no longer of the newest state, at most until a deadline; says whether it is so. Nobody

@@ -19,13 +19,20 @@ impl Discovery {
     pub async fn begin(&self) {
         self.read_statics().await;
         self.renew_own();
+        self.read_shared().await;
         self.fetch_from_peers().await;
     }
 
     /// Goes on until it is dropped: ends leases, renews its own, reads static definitions again when they change,
-    /// tells other servers what is new.
+    /// tells other servers what is new, and shares the registry with those of its cluster.
     pub async fn tasks(self) {
-        tokio::join!(self.end_leases(), self.renew(), self.watch_statics(), self.tell_peers());
+        tokio::join!(
+            self.end_leases(),
+            self.renew(),
+            self.watch_statics(),
+            self.tell_peers(),
+            self.share_registry()
+        );
     }
 
     async fn end_leases(&self) {
@@ -34,6 +41,11 @@ impl Discovery {
         let mut is_preserving = false;
         loop {
             timer.tick().await;
+            self.0.state.forget();
+            if self.0.settings.cluster.is_some() {
+                // Leases end in etcd.
+                continue;
+            }
             let now_ms = self.0.state.clock.now_ms();
             let Evicted { instances, preserved } = self.0.state.registry().evict(now_ms);
             self.0.state.counters.add(Kind::Evictions, instances.len() as u64);
@@ -44,7 +56,6 @@ impl Discovery {
                 is_preserving = preserved > 0;
                 self.tell(&Event::Preserving { silent: preserved });
             }
-            self.0.state.forget();
         }
     }
 
