@@ -71,6 +71,33 @@ pub(super) const MEDIATION: &[Entry] = &[
         "another discovery service refuses what it is told",
         "its rules for registrations must allow the certificate of this one",
     ),
+    entry("ZWEAD111I", "the registry that hosts share was read", NOTHING),
+    entry(
+        "ZWEAD112W",
+        "etcd, over which hosts share the registry, does not answer; the last known registry stays in use",
+        "see whether etcd runs and has a majority of its members; it is asked again by itself",
+    ),
+    entry("ZWEAD113I", "etcd answers again", NOTHING),
+    entry(
+        "ZWEAD114I",
+        "an instance is gone: its lease in etcd ended, or another service took it back",
+        NOTHING,
+    ),
+    entry(
+        "ZWEAD115W",
+        "something in etcd is no registration, and is not used",
+        "see who writes below the registry's prefix",
+    ),
+    entry(
+        "ZWEAD116W",
+        "etcd refuses a registration",
+        "the message says why: often its size, or what the user may write",
+    ),
+    entry(
+        "ZWEAD117E",
+        "the registry cannot be shared as asked for",
+        "the message says what is wrong with the options",
+    ),
     entry(
         "ZWEAD701E",
         "a file with static definitions cannot be read",
