@@ -79,11 +79,11 @@ struct Figures {
 pub(super) fn measure(workspace: &Workspace, seconds: u32) -> Result<String, Failure> {
     let tender = build_tender(workspace)?;
     let work = work_dir(workspace, "gateway")?;
-    let [backend_port] = free_ports()?;
-    let _backend = backend(&work, backend_port)?;
+    let [backend_port, registry_port] = free_ports()?;
+    let _backend = backend(&work, backend_port, registry_port)?;
     make_certificate(&work)?;
     let proxies =
-        [nginx(&work, backend_port)?, haproxy(&work, backend_port)?, ours(&tender, &work, backend_port)?];
+        [nginx(&work, backend_port)?, haproxy(&work, backend_port)?, ours(&tender, &work, registry_port)?];
     let mut text = String::from(
         "| requests | connections | proxy | requests a second | per processor second | of nginx | p50 ms | p99 ms | p99 of nginx |\n\
          |---|---:|---|---:|---:|---:|---:|---:|---:|\n",
@@ -205,8 +205,8 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     fs::write(path, text).map_err(Failure::file("write", path))
 }
 
-/// Serves two files and, to our gateway, a registry that names itself.
-fn backend(work: &Path, port: u16) -> Result<Served, Failure> {
+/// Serves two files and, to our gateway, a registry that names itself: at another port, for no gateway leads to discovery.
+fn backend(work: &Path, port: u16, registry_port: u16) -> Result<Served, Failure> {
     let www = work.join("www");
     fs::create_dir_all(&www).map_err(Failure::file("make", &www))?;
     write(&www.join("1k"), &"x".repeat(1024))?;
@@ -220,7 +220,7 @@ fn backend(work: &Path, port: u16) -> Result<Served, Failure> {
     let config = format!(
         "daemon off;\nworker_processes 1;\npid {work}/backend.pid;\nerror_log stderr;\nevents {{ worker_connections 8192; }}\n\
          http {{\n access_log off;\n keepalive_requests 100000000;\n keepalive_timeout 600s;\n client_body_temp_path {work}/backend-body;\n \
-         server {{\n  listen 127.0.0.1:{port} backlog=8192;\n  root {www};\n  \
+         server {{\n  listen 127.0.0.1:{port} backlog=8192;\n  listen 127.0.0.1:{registry_port};\n  root {www};\n  \
          location = /eureka/apps {{ default_type application/json; alias {www}/apps; }}\n }}\n}}\n",
         work = work.display(),
         www = www.display(),
@@ -313,12 +313,12 @@ fn haproxy(work: &Path, backend: u16) -> Result<Proxy, Failure> {
     Ok(Proxy { name: "HAProxy", plain_port, tls_port, plain, tls: None })
 }
 
-fn ours(tender: &Path, work: &Path, backend: u16) -> Result<Proxy, Failure> {
+fn ours(tender: &Path, work: &Path, registry: u16) -> Result<Proxy, Failure> {
     let [plain_port, tls_port] = free_ports()?;
     let command = |port: u16| {
         let mut command = Command::new(tender);
         command.args(["gateway", "run", "--listen", &format!("127.0.0.1:{port}")]);
-        command.arg("--discovery").arg(format!("http://127.0.0.1:{backend}/eureka"));
+        command.arg("--discovery").arg(format!("http://127.0.0.1:{registry}/eureka"));
         command
     };
     let mut plain = command(plain_port);
