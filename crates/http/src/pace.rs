@@ -274,13 +274,13 @@ impl<S, H> Paced<S, H> {
     }
 
     fn noted<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        self.pace.blocked(written.is_pending(), || now_ms());
+        self.pace.blocked(written.is_pending(), now_ms);
         written
     }
 
     fn sent(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if matches!(written, Poll::Ready(Ok(1..))) {
-            self.pace.sent(|| now_ms());
+            self.pace.sent(now_ms);
         }
         self.noted(written)
     }
@@ -295,7 +295,7 @@ impl<S: AsyncRead + Unpin, H: Unpin> AsyncRead for Paced<S, H> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.socket).poll_read(context, buffer);
         if buffer.filled().len() > before {
-            self.pace.received(self.is_http2, || now_ms());
+            self.pace.received(self.is_http2, now_ms);
         }
         read
     }
