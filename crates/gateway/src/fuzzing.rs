@@ -17,7 +17,7 @@ pub fn found<'p>(table: &Table, path: &'p str) -> Option<(&'p str, &'p str)> {
 /// Makes the headers that a service gets of those that `client` sent.
 pub fn to_service(headers: &mut HeaderMap, client: &HeaderValue, ignored: &[HeaderName]) {
     let way = Way {
-        prefix: Some(HeaderValue::from_static("/service/api/v1")),
+        prefix: HeaderValue::from_static("/service/api/v1"),
         client,
         authority: None,
         is_tls: true,

@@ -5,6 +5,7 @@
 
 use hyper::Method;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use tender_http::FORWARDED_PREFIX;
 
 /// Says whether a header belongs to one connection.
 fn is_of_a_connection(name: &HeaderName) -> bool {
@@ -54,7 +55,6 @@ fn is_not_for_services(name: &HeaderName) -> bool {
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
-const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// What browsers are to keep to, unless the service knows better.
@@ -73,7 +73,7 @@ const ADDED: usize = 6;
 #[derive(Debug)]
 pub(crate) struct Way<'a> {
     /// The part of the path that stood for the route.
-    pub(crate) prefix: Option<HeaderValue>,
+    pub(crate) prefix: HeaderValue,
     /// The address of the client.
     pub(crate) client: &'a HeaderValue,
     /// Host and port as the client knows us.
@@ -113,9 +113,7 @@ pub(crate) fn to_service(headers: &mut HeaderMap, way: &Way<'_>) {
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     }
     extend(headers, FORWARDED_FOR, way.client);
-    if let Some(prefix) = &way.prefix {
-        headers.insert(FORWARDED_PREFIX, prefix.clone());
-    }
+    headers.insert(FORWARDED_PREFIX, way.prefix.clone());
     if let Some(authority) = way.authority {
         headers.insert(FORWARDED_HOST, authority.clone());
     }
@@ -205,7 +203,7 @@ mod tests {
         static IGNORED: [HeaderName; 2] =
             [HeaderName::from_static("x-unwanted"), HeaderName::from_static("other")];
         Way {
-            prefix: Some(HeaderValue::from_static("/a/api/v1")),
+            prefix: HeaderValue::from_static("/a/api/v1"),
             client: &CLIENT,
             authority: Some(&AUTHORITY),
             is_tls: true,

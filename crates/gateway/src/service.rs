@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Uri};
-use tender_http::{Handler, Peer, RequestBody, ResponseBody, Server, Serving, Stop, chain};
+use tender_http::{Handler, Peer, PeerCertificate, RequestBody, ResponseBody, Server, Serving, Stop, chain};
 use tokio::sync::Notify;
 
 use crate::auth::{self, Asked, AuthSettings, Claims, Credentials, Outcome, Scheme, Token, Unaccepted};
@@ -218,8 +218,9 @@ impl Gateway {
             Box::pin(self.0.settings.sticky.lead(visit, &mut ends)).await;
         }
         let user = self.introduced(&said.scheme, user).await;
+        let certificate = peer.certificate_of(&headers);
         headers::to_service(&mut headers, &way(&found, peer, authority.as_ref(), is_upgrade));
-        let nothing = introduce(&said.scheme, &user, &mut headers, peer);
+        let nothing = introduce(&said.scheme, &user, &mut headers, certificate);
         // Path and query as they came, without what stood for the route.
         let target = uri.path_and_query().map_or("", |target| target.as_str());
         let outgoing = Outgoing {
@@ -402,7 +403,7 @@ fn introduce(
     scheme: &Scheme,
     user: &Result<auth::Introduced, Unaccepted>,
     headers: &mut HeaderMap,
-    peer: &Peer,
+    certificate: Option<&PeerCertificate>,
 ) -> Option<String> {
     let credentials = Credentials {
         token: match user {
@@ -411,7 +412,7 @@ fn introduce(
             Err(_) => Token::Bad,
         },
         ticket: user.as_ref().ok().and_then(auth::Introduced::ticket),
-        peer,
+        certificate,
     };
     match scheme.apply(headers, &credentials) {
         Outcome::Done => None,

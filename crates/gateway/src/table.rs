@@ -81,9 +81,11 @@ pub(crate) struct Found<'t, 'p> {
 
 impl Found<'_, '_> {
     /// Returns the prefix as a header has it.
-    pub(crate) fn prefix_value(&self) -> Option<HeaderValue> {
+    pub(crate) fn prefix_value(&self) -> HeaderValue {
         let known = self.route.prefix.as_ref().filter(|known| known.as_bytes() == self.prefix.as_bytes());
-        known.cloned().or_else(|| self.prefix.try_into().ok())
+        // A path has no control characters: it was checked.
+        let made = || HeaderValue::from_bytes(self.prefix.as_bytes());
+        known.cloned().unwrap_or_else(|| made().unwrap_or(HeaderValue::from_static("/")))
     }
 }
 

@@ -33,6 +33,6 @@ pub use event::{Event, EventSink, calmed};
 pub use hyper;
 pub use limits::Limits;
 pub use message::{Message, MessageType, Messages, chain};
-pub use peer::{Peer, PeerCertificate};
+pub use peer::{FORWARDED_PREFIX, Peer, PeerCertificate, is_passed_on};
 pub use server::{Ended, Handler, Server, Serving, Settings, Stop, Transport};
 pub use tls::{ClientAuth, Identity, Tls, TlsError, TlsFiles, TrustFile};

@@ -3,9 +3,18 @@
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 
-use hyper::header::HeaderValue;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use rustls_pki_types::CertificateDer;
 use tender_certificate::CertificateInfo;
+
+/// What a gateway says to a service of the path that a request came by. No request passes one without it.
+pub const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+
+/// Says whether a request has come through a gateway.
+#[must_use]
+pub fn is_passed_on(headers: &HeaderMap) -> bool {
+    headers.contains_key(FORWARDED_PREFIX)
+}
 
 /// The other end of a connection.
 #[derive(Debug)]
@@ -35,6 +44,16 @@ impl Peer {
     #[must_use]
     pub fn over_tls(self, certificate: Option<PeerCertificate>) -> Self {
         Self { is_tls: true, certificate, ..self }
+    }
+
+    /// Returns the certificate of whoever asks.
+    ///
+    /// Nothing when the request has come through a gateway: the certificate is the gateway's own, and says nothing of the one
+    /// who asks. Otherwise whoever has a service registered where others are asked would have them take everybody for the
+    /// gateway.
+    #[must_use]
+    pub fn certificate_of(&self, headers: &HeaderMap) -> Option<&PeerCertificate> {
+        self.certificate.as_ref().filter(|_| !is_passed_on(headers))
     }
 
     /// Returns its address without the port, as headers have it.
@@ -80,5 +99,22 @@ impl PeerCertificate {
     /// Returns whom it names, `?` when that cannot be read.
     pub fn subject(&self) -> &str {
         self.info().map_or("?", |info| info.subject.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificate_of_a_gateway_is_not_that_of_whoever_asks_through_it() {
+        let address = SocketAddr::from(([10, 0, 0, 1], 1));
+        let certificate = PeerCertificate::of(&[CertificateDer::from(vec![1])]);
+        let peer = Peer::new(address, address).over_tls(certificate);
+        let mut headers = HeaderMap::new();
+        assert!(peer.certificate_of(&headers).is_some());
+        headers.insert(FORWARDED_PREFIX, HeaderValue::from_static("/evil/api/v1"));
+        assert!(peer.certificate_of(&headers).is_none());
+        assert!(Peer::new(address, address).certificate_of(&HeaderMap::new()).is_none());
     }
 }

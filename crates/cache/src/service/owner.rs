@@ -11,15 +11,13 @@
 //! a service id alone is anybody's. And a gateway that is not named as one is refused: all of its clients would share what
 //! is its own.
 
-use tender_http::PeerCertificate;
 use tender_http::hyper::HeaderMap;
+use tender_http::{PeerCertificate, is_passed_on};
 
 use crate::entry::Owner;
 
 const NAME: &str = "X-Certificate-DistinguishedName";
 const SERVICE: &str = "X-CS-Service-ID";
-/// What a gateway adds to each request that it sends on.
-const PASSED_ON: &str = "X-Forwarded-Prefix";
 
 /// Who may speak for whom.
 #[derive(Debug, Clone, Default)]
@@ -58,7 +56,7 @@ impl OwnerRules {
         let caller = match info {
             _ if self.believes_everybody => Caller::Believed,
             _ if is_gateway => Caller::Gateway,
-            Some(info) if headers.contains_key(PASSED_ON) => {
+            Some(info) if is_passed_on(headers) => {
                 return Err(NoOwner::UnknownGateway { subject: info.subject.clone() });
             }
             Some(info) => Caller::Service(&info.subject),

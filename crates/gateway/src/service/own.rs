@@ -77,7 +77,9 @@ impl Gateway {
                     tender_http::Message::method_not_allowed(request.method().as_str(), request.uri().path());
                 message.answer(StatusCode::METHOD_NOT_ALLOWED)
             }
-            Call::Refresh if peer.is_tls && peer.certificate.is_none() => answer::no_certificate(),
+            Call::Refresh if peer.is_tls && peer.certificate_of(request.headers()).is_none() => {
+                answer::no_certificate()
+            }
             Call::Refresh => {
                 self.0.refresh.notify_one();
                 answer::of_headers(StatusCode::OK, hyper::HeaderMap::new())
@@ -91,7 +93,7 @@ impl Gateway {
 
     /// Answers whoever may not see what is registered: that takes a certificate that is trusted, or a log-in.
     fn stranger(&self, request: &Request<RequestBody>, peer: &Peer) -> Option<Response<ResponseBody>> {
-        if peer.certificate.is_some() {
+        if peer.certificate_of(request.headers()).is_some() {
             return None;
         }
         match &self.0.settings.auth {

@@ -4,6 +4,7 @@
 //! gateway's own. So whoever registers a service could lead everybody to them. And a request that is led to the gateway
 //! itself goes round.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 /// Places that are asked by the gateway itself, and by nobody through it.
@@ -16,12 +17,19 @@ pub struct Guarded {
 }
 
 /// Says why a connection is not used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Refused {
     #[error("{address} is the gateway itself")]
     Itself { address: SocketAddr },
     #[error("{address} is `{host}`, which is asked by the gateway alone")]
     Place { address: SocketAddr, host: String },
+    #[error("{address} may be `{host}`, which is asked by the gateway alone, and cannot be looked up now")]
+    Unknown {
+        address: SocketAddr,
+        host: String,
+        #[source]
+        source: io::Error,
+    },
 }
 
 impl Guarded {
@@ -35,7 +43,9 @@ impl Guarded {
         }
         for (host, _) in self.places.iter().filter(|(_, other)| *other == port) {
             let bare = host.trim_start_matches('[').trim_end_matches(']');
-            let Ok(found) = tokio::net::lookup_host((bare, port)).await else { continue };
+            let found = tokio::net::lookup_host((bare, port)).await;
+            let found =
+                found.map_err(|source| Refused::Unknown { address: peer, host: host.clone(), source })?;
             let mut addresses = found.map(|address| address.ip().to_canonical());
             if addresses.any(|ip| ip == peer_ip || (is_here && is_of_this_machine(ip))) {
                 return Err(Refused::Place { address: peer, host: host.clone() });
@@ -55,8 +65,12 @@ mod tests {
     use super::*;
 
     async fn refused(peer: &str, local: &str) -> bool {
-        let places =
-            vec![("localhost".to_owned(), 7553), ("192.0.2.7".to_owned(), 7553), ("[::1]".to_owned(), 7600)];
+        let places = vec![
+            ("localhost".to_owned(), 7553),
+            ("192.0.2.7".to_owned(), 7553),
+            ("[::1]".to_owned(), 7600),
+            ("no such host".to_owned(), 7700),
+        ];
         let guarded = Guarded { places, own_ports: vec![7554] };
         guarded.look(peer.parse().unwrap(), local.parse().unwrap()).await.is_err()
     }
@@ -72,6 +86,8 @@ mod tests {
             ("10.0.0.1:7553", "10.0.0.1:40000"),
             ("192.0.2.7:7553", "10.0.0.1:40000"),
             ("[::1]:7600", "[::1]:40000"),
+            // Whether it leads there cannot be said.
+            ("10.0.0.2:7700", "10.0.0.1:40000"),
         ] {
             assert!(refused(peer, local).await, "{peer}");
         }

@@ -112,3 +112,17 @@ async fn ticket_is_made_for_an_application_that_has_a_name() {
     let answer = of(r#"{"applicationName":"OTHER"}"#).await;
     assert!(answer.contains(" 503") && answer.contains("ZWEAG104E"), "{answer}");
 }
+
+#[tokio::test]
+async fn certificate_of_a_gateway_in_between_opens_nothing_to_its_clients() {
+    let world = World::new();
+    let login = world.ask("login", &["-u", "user:user"]).await;
+    let bearer = format!("Authorization: Bearer {}", token(&login));
+    let prefix = "X-Forwarded-Prefix: /evil/api/v1";
+    for (path, body) in [("refresh", ""), ("ticket", r#"{"applicationName":"APPL"}"#)] {
+        let through = world.ask(path, &["-H", &bearer, "-H", prefix, "-d", body]).await;
+        assert!(through.contains(" 403") && through.contains("ZWEAG167E"), "{path}: {through}");
+    }
+    let straight = world.ask("ticket", &["-H", &bearer, "-d", r#"{"applicationName":"APPL"}"#]).await;
+    assert!(straight.contains("TICKET-user"), "{straight}");
+}

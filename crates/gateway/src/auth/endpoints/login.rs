@@ -78,7 +78,7 @@ impl AuthSettings {
                 "Tokens are not refreshed here: it is not configured",
             ));
         }
-        if asked.peer.certificate.is_none() {
+        if asked.peer.certificate_of(asked.headers).is_none() {
             return Err(super::no_certificate());
         }
         let claims = self.caller(asked.headers)?;

@@ -29,7 +29,7 @@ struct AccessWanted {
 impl AuthSettings {
     /// Makes a ticket; for services, which show a certificate beside the token of their user.
     pub(super) async fn ticket(&self, asked: Asked<'_>) -> Answered {
-        if asked.peer.certificate.is_none() {
+        if asked.peer.certificate_of(asked.headers).is_none() {
             return Err(no_certificate());
         }
         let token = user(self, asked.headers, super::OWN_SERVICE, super::now_s());

@@ -52,7 +52,7 @@ impl Access {
     pub(super) fn check(&self, peer: &Peer, headers: &HeaderMap) -> Result<(), Denied> {
         match self {
             Self::Open => Ok(()),
-            Self::Certificate if peer.certificate.is_some() => Ok(()),
+            Self::Certificate if peer.certificate_of(headers).is_some() => Ok(()),
             Self::Certificate => Err(Denied::NoCertificate),
             Self::Basic { authorization } => {
                 let shown = headers.get(AUTHORIZATION).map(|value| value.as_bytes()).unwrap_or_default();
