@@ -21,6 +21,19 @@ async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, future).await.unwrap_or_else(|_| panic!("not in time: {what}"))
 }
 
+/// Waits until etcd answers again and returns what it has under a key; until then it cannot be reached, and nothing else.
+async fn once_back(client: &Client, key: &[u8]) -> Vec<u8> {
+    let back = async {
+        loop {
+            match client.get(key).await {
+                Ok(record) => return record,
+                Err(error) => assert!(error.is_unreachable(), "{error:?}"),
+            }
+        }
+    };
+    in_time("etcd is back", back).await.unwrap().value
+}
+
 #[tokio::test]
 async fn keys_are_written_listed_and_deleted() {
     let server = Server::start();
@@ -138,15 +151,7 @@ async fn calls_fail_while_etcd_is_away_and_go_on_when_it_is_back() {
     let reason = format!("reach etcd at {}: Connection refused (os error 111)", address);
     assert_eq!(error.reason(), reason);
     let _server = away.restart();
-    let back = async {
-        loop {
-            match client.get(b"a").await {
-                Ok(record) => return record,
-                Err(error) => assert!(error.is_unreachable(), "{error:?}"),
-            }
-        }
-    };
-    assert_eq!(in_time("etcd is back", back).await.unwrap().value, b"value");
+    assert_eq!(once_back(&client, b"a").await, b"value");
 }
 
 #[tokio::test]
@@ -216,15 +221,7 @@ async fn user_is_shown_again_to_an_etcd_that_was_started_anew() {
     assert!(!refused.is_unreachable(), "{refused:?}");
     // The tokens of before are forgotten.
     let _server = server.kill().restart();
-    let back = async {
-        loop {
-            match client.get(b"a").await {
-                Ok(record) => return record,
-                Err(error) => assert!(error.is_unreachable(), "{error:?}"),
-            }
-        }
-    };
-    assert_eq!(in_time("etcd is back", back).await.unwrap().value, b"value");
+    assert_eq!(once_back(&client, b"a").await, b"value");
     client.put(b"a", b"changed", 0).await.unwrap();
     let lease = client.grant(30).await.unwrap();
     let mut renewals = client.renew(&[lease].into()).await.unwrap();
