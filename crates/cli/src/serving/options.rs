@@ -78,6 +78,8 @@ pub(crate) enum PlanError {
     NoTrust,
     #[error("without TLS everybody who reaches {address} could read and change what passes")]
     OpenToAll { address: SocketAddr },
+    #[error("{given} needs {missing}, too")]
+    Half { given: &'static str, missing: &'static str },
 }
 
 /// Reads a setting from the variables of a launcher; a password in an address does not show when it is none.

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::process::Command;
+use std::process::Command;
 
-use crate::world::World;
+use crate::world::{World, faketime_library};
 
 /// What the principal says of its levels.
 fn levels(world: &World) -> serde_json::Value {
@@ -345,15 +346,6 @@ fn clock_in_the_past_or_far_future_refuses_the_package() {
     }
     world.start_agent("vm01", &[]);
     world.run("principal", "servmgr srvlvl send 720 one vm01 '(test'").ends(0);
-}
-
-/// Finds the library of Debian's `faketime`.
-fn faketime_library() -> String {
-    let output =
-        Command::new("sh").args(["-c", "ls /usr/lib/*/faketime/libfaketimeMT.so.1"]).output().unwrap();
-    let path = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    assert!(!path.is_empty(), "Debian's `faketime` is missing: apt-get install faketime");
-    path
 }
 
 #[test]

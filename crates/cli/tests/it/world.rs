@@ -263,3 +263,13 @@ pub(crate) fn free_ports() -> u16 {
     }
     panic!("no four ports in a row are free on loopback");
 }
+
+/// Finds the library of Debian's `faketime`, which is loaded into a program: the wrapper around it fails when a process that was
+/// killed had its number before.
+pub(crate) fn faketime_library() -> String {
+    let output =
+        Command::new("sh").args(["-c", "ls /usr/lib/*/faketime/libfaketimeMT.so.1"]).output().unwrap();
+    let path = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    assert!(!path.is_empty(), "Debian's `faketime` is missing: apt-get install faketime");
+    path
+}

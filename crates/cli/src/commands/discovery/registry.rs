@@ -109,10 +109,24 @@ impl Options {
         Ok(Some(Shared {
             members,
             prefix: prefix.unwrap_or_else(|| PREFIX.to_owned()),
-            login: user.zip(password),
+            login: both((user, "a user for etcd"), (password, "its password"))?,
             trust: path(&self.registry_trust, names::REGISTRY_TRUST),
-            identity: key.zip(certificate).map(|(key, certificate)| Identity::Pem { key, certificate }),
+            identity: both((key, "a key to show to etcd"), (certificate, "its certificate"))?
+                .map(|(key, certificate)| Identity::Pem { key, certificate }),
         }))
+    }
+}
+
+/// Returns both of what is of no use alone; nothing when there is neither.
+fn both<A, B>(
+    (one, name): (Option<A>, &'static str),
+    (other, other_name): (Option<B>, &'static str),
+) -> Result<Option<(A, B)>, PlanError> {
+    match (one, other) {
+        (Some(one), Some(other)) => Ok(Some((one, other))),
+        (Some(_), None) => Err(PlanError::Half { given: name, missing: other_name }),
+        (None, Some(_)) => Err(PlanError::Half { given: other_name, missing: name }),
+        (None, None) => Ok(None),
     }
 }
 
@@ -184,6 +198,23 @@ mod tests {
             let error = wrong.parse::<Place>().unwrap_err();
             assert!(error.contains(said) && !error.contains("secret"), "{wrong}: {error}");
         }
+    }
+
+    #[test]
+    fn half_of_what_belongs_together_is_refused_instead_of_left_out() {
+        let half = |variable: &'static str| {
+            let look_up = move |name: &str| match name {
+                "ZWE_configs_registry" => Some("etcd:http://a:2379".to_owned()),
+                name if name == variable => Some("x".to_owned()),
+                _ => None,
+            };
+            Options::default().plan(&Environment::new(NAMED.component, &look_up))
+        };
+        for variable in ["User", "Password", "Key", "Certificate"] {
+            let variable: &'static str = format!("ZWE_configs_registry{variable}").leak();
+            assert!(matches!(half(variable), Err(PlanError::Half { .. })), "{variable}");
+        }
+        assert!(half("ZWE_configs_registryPrefix").is_ok());
     }
 
     #[test]

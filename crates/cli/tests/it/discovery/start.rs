@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::server::{Keys, Server};
 use crate::installation::signal;
-use crate::world::{Answer, answer, wait_until, words};
+use crate::world::{Answer, answer, faketime_library, wait_until, words};
 
 fn run(line: &str) -> Answer {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tender"));
@@ -62,8 +62,10 @@ fn both_families_are_listened_at_on_one_port() {
 fn certificate_that_has_ended_is_refused_with_its_end() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name).display().to_string();
-    let made = Command::new("faketime")
-        .args(["2020-01-01", "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"])
+    let made = Command::new("openssl")
+        .env("LD_PRELOAD", faketime_library())
+        .env("FAKETIME", "@2020-01-01 00:00:00")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"])
         .args(["-subj", "/CN=old", "-keyout", &at("key"), "-out", &at("cer")])
         .output()
         .unwrap();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::network::{Network, address, addresses};
 use crate::discovery::client::Client;
-use crate::world::{answer, wait_until};
+use crate::world::{answer, faketime_library, wait_until};
 
 const SERVICE_PORT: u16 = 8443;
 /// How long gateways wait for an answer in tests that wait for the end of it.
@@ -100,8 +100,8 @@ impl Keys {
 
 /// Prepares `tender …` at a time that lies as far from now as is said.
 fn at(offset: &str) -> Command {
-    let mut command = Command::new("faketime");
-    command.args(["-m", "-f", offset, env!("CARGO_BIN_EXE_tender")]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tender"));
+    command.env("LD_PRELOAD", faketime_library()).env("FAKETIME", offset);
     command
 }
 
