@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::process::Command;
-use std::process::Command;
 
 use crate::world::{World, faketime_library};
 
