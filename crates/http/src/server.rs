@@ -4,6 +4,9 @@
 //!   open ──── told to end ───► closing: no new connection, no new request ──── grace is over ───► cut
 //!                                  └─────────── all requests are answered ──────────────────────► ended
 //! ```
+//!
+//! What clients have done already counts: connections that the system made are taken up, and one of HTTP/1.1 that waits for its
+//! next request is kept for a moment, because that may be on its way. Its answer says that the connection ends with it.
 
 mod count;
 mod workers;

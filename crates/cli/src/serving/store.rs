@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use tender_cache::{DiskStore, EtcdStore, MemoryStore, RedisStore, Store, StoreError};
+use tender_http::hyper::Uri;
 
 /// A store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,11 +31,30 @@ pub(crate) fn shown(text: &str) -> String {
     }
 }
 
+/// Reads the addresses of the members of an etcd, with `,` between them.
+pub(crate) fn members(list: &str) -> Result<Vec<String>, String> {
+    let is_address = |text: &str| {
+        let uri: Option<Uri> = text.parse().ok();
+        uri.is_some_and(|uri| {
+            let has_host = uri.host().is_some_and(|host| !host.is_empty());
+            has_host && matches!(uri.scheme_str(), Some("http" | "https"))
+        })
+    };
+    let members: Vec<_> = list.split(',').map(|one| one.trim().to_owned()).collect();
+    // What stands before `@` could be a password, and is not shown.
+    if list.contains('@') {
+        return Err("an address of etcd names no user".to_owned());
+    }
+    match members.iter().find(|one| !is_address(one)) {
+        None => Ok(members),
+        Some(wrong) => Err(format!("`{wrong}` is no address such as http://HOST:2379")),
+    }
+}
+
 impl FromStr for Place {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let endpoints = |list: &str| list.split(',').map(|one| one.trim().to_owned()).collect();
         match text.split_once(':') {
             None if text == "memory" || text == "inMemory" => Ok(Self::Memory),
             Some(("disk", path)) if !path.is_empty() => Ok(Self::Disk(path.into())),
@@ -42,7 +62,7 @@ impl FromStr for Place {
                 Err("etcd is reached without TLS so far: give etcd:http://HOST:2379 on a network of its own"
                     .to_owned())
             }
-            Some(("etcd", list)) if !list.is_empty() => Ok(Self::Etcd(endpoints(list))),
+            Some(("etcd", list)) => members(list).map(Self::Etcd),
             Some(("rediss", _)) => {
                 Err("Redis is reached without TLS so far: give redis://HOST:6379 on a network of its own"
                     .to_owned())
@@ -80,7 +100,9 @@ mod tests {
         let two = vec!["http://a:2379".to_owned(), "http://b:2379".to_owned()];
         assert_eq!("etcd:http://a:2379,http://b:2379".parse(), Ok(Place::Etcd(two)));
         assert_eq!("redis://h:6379".parse(), Ok(Place::Redis("redis://h:6379".to_owned())));
-        for wrong in ["", "disk", "disk:", "etcd:", "vsam", "memory:x"] {
+        for wrong in
+            ["", "disk", "disk:", "etcd:", "etcd:h:2379", "etcd:http://u:p@h:2379", "vsam", "memory:x"]
+        {
             assert!(wrong.parse::<Place>().is_err(), "{wrong}");
         }
         for encrypted in ["etcd:https://a:2379", "rediss://h:6379"] {

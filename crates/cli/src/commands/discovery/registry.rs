@@ -5,7 +5,6 @@ use std::str::FromStr;
 
 use tender_certificate::{Bundle, Password};
 use tender_etcd::{Client, Settings, Tls};
-use tender_http::hyper::Uri;
 use tender_http::{ClientAuth, Identity, TlsFiles, TrustFile};
 use tender_mediation::discovery::Cluster;
 
@@ -14,6 +13,7 @@ use super::{NAMED, fault};
 use crate::error::CommandError;
 use crate::serving::environment::Environment;
 use crate::serving::options::{PlanError, Serving, read};
+use crate::serving::store::members;
 
 const PREFIX: &str = "/tender/registry";
 const WANTED: &str = "registry: memory or etcd:https://HOST:2379[,https://…]";
@@ -57,26 +57,12 @@ impl FromStr for Place {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let is_address = |text: &str| {
-            let uri: Option<Uri> = text.parse().ok();
-            uri.is_some_and(|uri| {
-                let has_host = uri.host().is_some_and(|host| !host.is_empty());
-                has_host && matches!(uri.scheme_str(), Some("http" | "https")) && !text.contains('@')
-            })
-        };
         match text.split_once(':') {
             None if text == "memory" => Ok(Self::Memory),
-            Some(("etcd", list)) => {
-                let members: Vec<_> = list.split(',').map(|one| one.trim().to_owned()).collect();
-                match members.iter().find(|one| !is_address(one)) {
-                    None => Ok(Self::Etcd(members)),
-                    Some(wrong) if wrong.contains('@') => {
-                        Err("an address names no user: give --registry-user and --registry-password-file"
-                            .to_owned())
-                    }
-                    Some(wrong) => Err(format!("`{wrong}` is no address such as https://HOST:2379")),
-                }
+            Some(("etcd", list)) if list.contains('@') => {
+                Err("an address names no user: give --registry-user and --registry-password-file".to_owned())
             }
+            Some(("etcd", list)) => members(list).map(Self::Etcd),
             _ => Err("give memory or etcd:https://HOST:2379".to_owned()),
         }
     }
