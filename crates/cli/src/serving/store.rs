@@ -47,7 +47,7 @@ pub(crate) fn members(list: &str) -> Result<Vec<String>, String> {
     }
     match members.iter().find(|one| !is_address(one)) {
         None => Ok(members),
-        Some(wrong) => Err(format!("`{wrong}` is no address such as http://HOST:2379")),
+        Some(wrong) => Err(format!("`{wrong}` is no address such as https://HOST:2379")),
     }
 }
 

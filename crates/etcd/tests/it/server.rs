@@ -1,5 +1,6 @@
 //! A real etcd of a test's own.
 
+use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -59,12 +60,25 @@ impl Place {
         });
         let server = Server { process, place: self };
         let deadline = Instant::now() + Duration::from_secs(60);
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, server.place.ports[0])).is_err() {
-            assert!(Instant::now() < deadline, "etcd does not listen");
+        while !is_healthy(server.place.ports[0]) {
+            assert!(Instant::now() < deadline, "etcd does not answer");
             std::thread::park_timeout(Duration::from_millis(20));
         }
         server
     }
+}
+
+/// Says whether etcd has a leader and answers: it listens long before.
+fn is_healthy(port: u16) -> bool {
+    let asked = || {
+        let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        connection.set_read_timeout(Some(Duration::from_secs(10)))?;
+        connection.write_all(b"GET /health HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer)?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    asked().is_ok_and(|answer| answer.starts_with("HTTP/1.0 200"))
 }
 
 /// Below the ports that the system gives to connections, so that no client takes one in between.
