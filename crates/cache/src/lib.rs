@@ -18,5 +18,5 @@ pub use service::{Caching, OwnerRules, StoreEvent, StoreEventSink};
 pub use store::disk::DiskStore;
 pub use store::etcd::EtcdStore;
 pub use store::memory::MemoryStore;
-pub use store::redis::RedisStore;
+pub use store::redis::{RedisSettings, RedisStore};
 pub use store::{Created, Store, StoreError};

@@ -1,5 +1,6 @@
 //! What all commands have alike that serve HTTP until a signal ends them.
 
+pub(crate) mod access;
 pub(crate) mod environment;
 pub(crate) mod fault;
 pub(crate) mod neighbours;

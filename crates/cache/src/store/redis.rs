@@ -13,7 +13,8 @@ use std::sync::LazyLock;
 
 use async_trait::async_trait;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{RedisError, Script};
+use redis::{ClientTlsConfig, IntoConnectionInfo as _, RedisError, Script, TlsCertificates};
+use tender_etcd::Tls;
 
 use super::{Created, Store, StoreError};
 use crate::entry::{Entry, Owner};
@@ -81,6 +82,46 @@ static DELETE_ALL: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
+/// How to reach a Redis.
+#[derive(Clone)]
+pub struct RedisSettings {
+    /// `redis://HOST:PORT`, or `rediss://HOST:PORT` for TLS.
+    pub url: String,
+    /// Name and password, instead of those in the address.
+    pub user: Option<(String, String)>,
+    /// Certificates, for an address that begins with `rediss`.
+    pub tls: Option<Tls>,
+}
+
+impl RedisSettings {
+    /// Returns what is enough for an address that says everything.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), user: None, tls: None }
+    }
+
+    fn client(&self) -> Result<redis::Client, RedisError> {
+        let mut info = self.url.as_str().into_connection_info()?;
+        if let Some((name, password)) = &self.user {
+            let settings = info.redis_settings().clone().set_username(name).set_password(password);
+            info = info.set_redis_settings(settings);
+        }
+        let Some(tls) = &self.tls else { return redis::Client::open(info) };
+        let own = tls.identity.clone();
+        let certificates = TlsCertificates {
+            client_tls: own.map(|(client_cert, client_key)| ClientTlsConfig { client_cert, client_key }),
+            root_cert: Some(tls.authorities.clone()),
+        };
+        redis::Client::build_with_tls(info, certificates)
+    }
+}
+
+// Neither passwords nor keys may show.
+impl std::fmt::Debug for RedisSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedisSettings").field("url", &without_password(&self.url)).finish_non_exhaustive()
+    }
+}
+
 /// A store in Redis.
 #[derive(Clone)]
 pub struct RedisStore {
@@ -96,11 +137,11 @@ impl std::fmt::Debug for RedisStore {
 }
 
 impl RedisStore {
-    /// Connects to a server, as in `redis://user:password@host:6379/0`; a connection that breaks is made anew by itself.
-    pub async fn connect(url: &str, prefix: &str) -> Result<Self, StoreError> {
-        let shown = without_password(url);
+    /// Connects to a server; a connection that breaks is made anew by itself.
+    pub async fn connect(settings: &RedisSettings, prefix: &str) -> Result<Self, StoreError> {
+        let shown = without_password(&settings.url);
         let wrong = |source: RedisError| StoreError::Redis { address: shown.clone(), source };
-        let client = redis::Client::open(url).map_err(wrong)?;
+        let client = settings.client().map_err(wrong)?;
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(std::time::Duration::from_secs(2)))
             .set_response_timeout(Some(std::time::Duration::from_secs(5)))

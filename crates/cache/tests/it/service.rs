@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::Value;
-use tender_cache::{Caching, Eviction, Limits, MemoryStore, OwnerRules, RedisStore, Store, StoreEventSink};
+use tender_cache::{
+    Caching, Eviction, Limits, MemoryStore, OwnerRules, RedisSettings, RedisStore, Store, StoreEventSink,
+};
 use tender_http::{ClientAuth, EventSink, Identity, Server, Settings, Tls, TlsFiles, Transport, TrustFile};
 use tokio::sync::oneshot;
 
@@ -208,7 +210,7 @@ async fn whoever_has_no_certificate_may_ask_how_the_service_is_and_no_more() {
 #[tokio::test]
 async fn store_that_is_gone_is_told_and_nothing_else_breaks() {
     let redis = Redis::start();
-    let store = RedisStore::connect(&redis.url(), "cache").await.unwrap();
+    let store = RedisStore::connect(&RedisSettings::new(redis.url()), "cache").await.unwrap();
     let world = World::new(Arc::new(store), Limits::default());
     world.send("a", "POST", r#"{"key":"k","value":"v"}"#).await.is(201, "");
     drop(redis);

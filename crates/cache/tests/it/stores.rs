@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use tender_cache::{
-    Created, DiskStore, Entry, EtcdStore, Limits, MemoryStore, Owner, RedisStore, Store, StoreError,
+    Created, DiskStore, Entry, EtcdStore, Limits, MemoryStore, Owner, RedisSettings, RedisStore, Store,
+    StoreError,
 };
 use tender_etcd::{Client, Settings};
 
@@ -40,9 +41,9 @@ async fn store_in_etcd_holds_the_contract() {
 #[tokio::test]
 async fn store_in_redis_holds_the_contract() {
     let server = Redis::start();
-    let url = &server.url();
+    let settings = &RedisSettings::new(server.url());
     contract::hold(|name| async move {
-        Arc::new(RedisStore::connect(url, name).await.unwrap()) as Arc<dyn Store>
+        Arc::new(RedisStore::connect(settings, name).await.unwrap()) as Arc<dyn Store>
     })
     .await;
 }
@@ -61,16 +62,16 @@ async fn store_in_etcd_is_shared_and_says_so_when_etcd_is_gone() {
 #[tokio::test]
 async fn store_in_redis_is_shared_and_says_so_when_redis_is_gone() {
     let server = Redis::start();
-    let url = server.url();
-    let one = RedisStore::connect(&url, "cache").await.unwrap();
-    let two = RedisStore::connect(&url, "cache").await.unwrap();
+    let settings = RedisSettings::new(server.url());
+    let one = RedisStore::connect(&settings, "cache").await.unwrap();
+    let two = RedisStore::connect(&settings, "cache").await.unwrap();
     is_shared(&one, &two).await;
     drop(server);
     let error = one.get(&Owner::new("a").unwrap(), "key").await.unwrap_err();
     assert!(
         matches!(&error, StoreError::Redis { address, .. } if address.ends_with("/0") || address.contains("127.0.0.1"))
     );
-    let error = RedisStore::connect(&url, "cache").await.unwrap_err();
+    let error = RedisStore::connect(&settings, "cache").await.unwrap_err();
     assert!(matches!(error, StoreError::Redis { .. }), "{error:?}");
 }
 

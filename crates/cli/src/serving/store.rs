@@ -1,15 +1,69 @@
 //! Which store a service shares with others, from a word.
 //!
 //! ```text
-//! memory │ disk:FILE │ etcd:http://HOST:2379[,http://…] │ redis://[USER:PASSWORD@]HOST:6379
+//! memory │ disk:FILE │ etcd:https://HOST:2379[,https://…] │ rediss://HOST:6379
 //! ```
+//!
+//! With `http:` and `redis:` it is reached without TLS.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use tender_cache::{DiskStore, EtcdStore, MemoryStore, RedisStore, Store, StoreError};
+use tender_cache::{DiskStore, EtcdStore, MemoryStore, RedisSettings, RedisStore, Store, StoreError};
+use tender_etcd::{Client, Settings, Tls};
 use tender_http::hyper::Uri;
+
+use super::Named;
+use super::access::{Access, Given, Variables};
+use super::environment::Environment;
+use super::options::{PlanError, Serving};
+use crate::error::CommandError;
+
+/// Options that say how the store is reached.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[group(skip)]
+pub(crate) struct Options {
+    /// Authorities that the certificate of the store is trusted by, as PEM [default: those of --trust]
+    #[arg(long, value_name = "FILE")]
+    store_trust: Option<PathBuf>,
+    /// The key to show to the store, as PEM [default: the service's own]
+    #[arg(long, value_name = "FILE", requires = "store_certificate")]
+    store_key: Option<PathBuf>,
+    /// The certificate to show to the store, as PEM [default: the service's own]
+    #[arg(long, value_name = "FILE", requires = "store_key")]
+    store_certificate: Option<PathBuf>,
+    /// The user to log in to the store as
+    #[arg(long, value_name = "USER", requires = "store_password_file")]
+    store_user: Option<String>,
+    /// A file whose first line is the password of that user
+    #[arg(long, value_name = "FILE", requires = "store_user")]
+    store_password_file: Option<PathBuf>,
+}
+
+impl Options {
+    /// Says how a store is reached.
+    pub(crate) fn plan(
+        &self,
+        variables: Variables,
+        environment: &Environment<'_>,
+    ) -> Result<Access, PlanError> {
+        let given = Given {
+            trust: self.store_trust.clone(),
+            key: self.store_key.clone(),
+            certificate: self.store_certificate.clone(),
+            user: self.store_user.clone(),
+            password_file: self.store_password_file.clone(),
+        };
+        Access::plan(&given, variables, environment)
+    }
+}
+
+/// What is read before a store is opened.
+pub(crate) struct Keys {
+    user: Option<(String, String)>,
+    tls: Option<Tls>,
+}
 
 /// A store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +105,12 @@ pub(crate) fn members(list: &str) -> Result<Vec<String>, String> {
     }
 }
 
+/// Says whether an address is reached over TLS.
+pub(crate) fn is_encrypted(address: &str) -> bool {
+    let scheme = address.split(':').next().unwrap_or_default();
+    ["https", "rediss"].iter().any(|one| scheme.eq_ignore_ascii_case(one))
+}
+
 impl FromStr for Place {
     type Err = String;
 
@@ -58,33 +118,51 @@ impl FromStr for Place {
         match text.split_once(':') {
             None if text == "memory" || text == "inMemory" => Ok(Self::Memory),
             Some(("disk", path)) if !path.is_empty() => Ok(Self::Disk(path.into())),
-            Some(("etcd", list)) if list.contains("https:") => {
-                Err("etcd is reached without TLS so far: give etcd:http://HOST:2379 on a network of its own"
+            Some(("etcd", list)) if list.contains('@') => {
+                Err("an address of etcd names no user: give --store-user and --store-password-file"
                     .to_owned())
             }
             Some(("etcd", list)) => members(list).map(Self::Etcd),
-            Some(("rediss", _)) => {
-                Err("Redis is reached without TLS so far: give redis://HOST:6379 on a network of its own"
-                    .to_owned())
+            Some(("redis" | "rediss", address)) if address.contains('#') => {
+                Err("an address of Redis ends before `#`: certificates are always checked".to_owned())
             }
-            Some(("redis", _)) => Ok(Self::Redis(text.to_owned())),
-            _ => Err("give memory, disk:FILE, etcd:http://HOST:2379 or redis://HOST:6379".to_owned()),
+            Some(("redis" | "rediss", _)) => Ok(Self::Redis(text.to_owned())),
+            _ => Err("give memory, disk:FILE, etcd:https://HOST:2379 or rediss://HOST:6379".to_owned()),
         }
     }
 }
 
 impl Place {
+    /// Reads what it is reached with: a password, authorities, a key.
+    pub(crate) fn keys(
+        &self,
+        named: Named,
+        access: &Access,
+        serving: &Serving,
+    ) -> Result<Keys, CommandError> {
+        let (what, has_tls) = match self {
+            Self::Memory | Self::Disk(_) => return Ok(Keys { user: None, tls: None }),
+            Self::Etcd(members) => ("etcd", members.iter().any(|member| is_encrypted(member))),
+            Self::Redis(url) => ("Redis", is_encrypted(url)),
+        };
+        let tls = has_tls.then(|| access.tls(named, serving, what, "--store-trust")).transpose()?;
+        Ok(Keys { user: access.login(named, what)?, tls })
+    }
+
     /// Opens it; services that share it name it alike.
-    pub(crate) async fn open(&self, name: &str) -> Result<Arc<dyn Store>, StoreError> {
+    pub(crate) async fn open(&self, name: &str, keys: Keys) -> Result<Arc<dyn Store>, StoreError> {
+        let Keys { user, tls } = keys;
         Ok(match self {
             Self::Memory => Arc::new(MemoryStore::new()),
             Self::Disk(path) => Arc::new(DiskStore::open(path)?),
             Self::Etcd(endpoints) => {
-                let client =
-                    tender_etcd::Client::connect(&tender_etcd::Settings::new(endpoints.clone())).await?;
-                Arc::new(EtcdStore::new(client, &format!("/tender/{name}")))
+                let settings = Settings { user, tls, ..Settings::new(endpoints.clone()) };
+                Arc::new(EtcdStore::new(Client::connect(&settings).await?, &format!("/tender/{name}")))
             }
-            Self::Redis(url) => Arc::new(RedisStore::connect(url, &format!("tender:{name}")).await?),
+            Self::Redis(url) => {
+                let settings = RedisSettings { url: url.clone(), user, tls };
+                Arc::new(RedisStore::connect(&settings, &format!("tender:{name}")).await?)
+            }
         })
     }
 }
@@ -100,13 +178,30 @@ mod tests {
         let two = vec!["http://a:2379".to_owned(), "http://b:2379".to_owned()];
         assert_eq!("etcd:http://a:2379,http://b:2379".parse(), Ok(Place::Etcd(two)));
         assert_eq!("redis://h:6379".parse(), Ok(Place::Redis("redis://h:6379".to_owned())));
-        for wrong in
-            ["", "disk", "disk:", "etcd:", "etcd:h:2379", "etcd:http://u:p@h:2379", "vsam", "memory:x"]
-        {
+        assert_eq!("rediss://h:6379".parse(), Ok(Place::Redis("rediss://h:6379".to_owned())));
+        assert_eq!("etcd:https://a:2379".parse(), Ok(Place::Etcd(vec!["https://a:2379".to_owned()])));
+        for wrong in [
+            "",
+            "disk",
+            "disk:",
+            "etcd:",
+            "etcd:h:2379",
+            "etcd:http://u:p@h:2379",
+            "vsam",
+            "memory:x",
+            "rediss://h:6379/#insecure",
+        ] {
             assert!(wrong.parse::<Place>().is_err(), "{wrong}");
         }
-        for encrypted in ["etcd:https://a:2379", "rediss://h:6379"] {
-            assert!(encrypted.parse::<Place>().unwrap_err().contains("without TLS"), "{encrypted}");
+    }
+
+    #[test]
+    fn scheme_says_whether_a_store_is_reached_over_tls() {
+        for encrypted in ["https://a:2379", "HTTPS://a", "rediss://h:6379"] {
+            assert!(is_encrypted(encrypted), "{encrypted}");
+        }
+        for open in ["http://https:1", "redis://h:6379", "redis://rediss"] {
+            assert!(!is_encrypted(open), "{open}");
         }
     }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::installation::{Installation, script, signal};
 use crate::world::{copy, free_ports, wait_until};
 
+mod stores;
 mod zowe_cli;
 
 /// A process that ends with this value.
@@ -197,7 +198,7 @@ fn service_that_is_not_configured_well_says_so_and_how_to_go_on() {
     let (code, said) = tender(&["cache", "run", "--plain", "--listen", &address]);
     assert!(code == Some(12) && said.contains(&address), "{code:?} {said}");
     let (code, said) = tender(&["cache", "run", "--plain", "--store", "vsam"]);
-    assert!(code == Some(24) && said.contains("redis://"), "{code:?} {said}");
+    assert!(code == Some(24) && said.contains("rediss://"), "{code:?} {said}");
 }
 
 const MANIFEST: &str = "\

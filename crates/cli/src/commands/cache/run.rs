@@ -9,10 +9,11 @@ use tender_package::{Message, Outcome, ReturnCode};
 use crate::commands::Shell;
 use crate::error::CommandError;
 use crate::serving::Named;
+use crate::serving::access::{Access, Variables};
 use crate::serving::environment::{Environment, Names};
 use crate::serving::options::{Options, PlanError, Serving, read};
 use crate::serving::run::{Hooks, Opened, carry_out, check, tell};
-use crate::serving::store::Place;
+use crate::serving::store::{self, Place};
 
 const NAMED: Named = Named {
     component: "caching-service",
@@ -26,6 +27,14 @@ const SIZE: Names = &["ZWE_configs_storage_size", "ZWE_components_{}_storage_siz
 const EVICTION: Names =
     &["ZWE_configs_storage_evictionStrategy", "ZWE_components_{}_storage_evictionStrategy"];
 
+const STORE_ACCESS: Variables = Variables {
+    trust: &["ZWE_configs_storage_trust", "ZWE_components_{}_storage_trust"],
+    key: &["ZWE_configs_storage_key", "ZWE_components_{}_storage_key"],
+    certificate: &["ZWE_configs_storage_certificate", "ZWE_components_{}_storage_certificate"],
+    user: &["ZWE_configs_storage_user", "ZWE_components_{}_storage_user"],
+    password: &["ZWE_configs_storage_password"],
+};
+
 /// Options of `tender cache run`.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -33,7 +42,8 @@ const EVICTION: Names =
                         --store disk:cache.redb --gateway 'CN=gateway.example.com'\n  \
                         tender cache run --plain --store redis://127.0.0.1:6379\n\n\
                         What is not said comes from the variables that a launcher gives components: ZWE_configs_port,\n\
-                        ZWE_configs_storage_mode, _size and _evictionStrategy, ZWE_zowe_certificate_*. SIGHUP reads\n\
+                        ZWE_configs_storage_mode, _size and _evictionStrategy, ZWE_zowe_certificate_*; how the store is\n\
+                        reached from _storage_trust, _key, _certificate, _user and _password. SIGHUP reads\n\
                         certificates again, SIGTERM ends it.\n\n\
                         Ends with 0 when it was stopped, 4 when requests had to be cut off, 12 when the port is taken or the\n\
                         store does not answer, 16 when it is not configured well or the certificate has ended, 24 for a wrong\n\
@@ -42,9 +52,11 @@ const EVICTION: Names =
 pub(crate) struct Args {
     #[command(flatten)]
     options: Options,
-    /// Where entries are kept: memory, disk:FILE, etcd:URL,URL… or redis://HOST:PORT
+    /// Where entries are kept: memory, disk:FILE, etcd:URL,URL… or rediss://HOST:PORT
     #[arg(long, value_name = "STORE")]
     store: Option<Place>,
+    #[command(flatten)]
+    access: store::Options,
     /// Entries there may be, of all owners together
     #[arg(long, value_name = "NUMBER")]
     size: Option<u64>,
@@ -59,6 +71,7 @@ pub(crate) struct Args {
 struct Plan {
     serving: Serving,
     store: Place,
+    access: Access,
     limits: Limits,
     owners: OwnerRules,
 }
@@ -71,7 +84,7 @@ impl Args {
 
     fn plan(self, environment: &Environment<'_>) -> Result<Plan, PlanError> {
         let serving = self.options.plan(NAMED, environment, false)?;
-        let store = read(environment, STORE, "store: memory, disk:FILE, etcd:URL or redis://HOST:PORT")?;
+        let store = read(environment, STORE, "store: memory, disk:FILE, etcd:URL or rediss://HOST:PORT")?;
         let size = read(environment, SIZE, "number of entries")?;
         let eviction = read(environment, EVICTION, "eviction strategy; there are reject and removeOldest")?;
         let usual = Limits::default();
@@ -85,7 +98,8 @@ impl Args {
             // Nobody can show a certificate then, and somebody must say whose an entry is.
             believes_everybody: serving.tls.is_none() || !serving.verify.checks_chain(),
         };
-        Ok(Plan { serving, store: self.store.or(store).unwrap_or(Place::Memory), limits, owners })
+        let access = self.access.plan(STORE_ACCESS, environment)?;
+        Ok(Plan { serving, store: self.store.or(store).unwrap_or(Place::Memory), access, limits, owners })
     }
 }
 
@@ -102,7 +116,8 @@ impl Plan {
 }
 
 async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
-    let store = plan.store.open("cache").await.map_err(|fault| {
+    let keys = plan.store.keys(NAMED, &plan.access, &plan.serving)?;
+    let store = plan.store.open("cache", keys).await.map_err(|fault| {
         NAMED.told("ZWECS151E", ReturnCode::Outside, "failed to open the store of", None, fault)
     })?;
     let opened = Opened::open(NAMED, &plan.serving, tender_http::Limits::default(), 0)?;

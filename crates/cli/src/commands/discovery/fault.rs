@@ -35,17 +35,3 @@ pub(super) fn rules_without_certificates(rules: &Path) -> CommandError {
 pub(super) fn registry(fault: EtcdError) -> CommandError {
     NAMED.told("ZWEAD117E", ReturnCode::Refused, "failed to share the registry of", None, fault)
 }
-
-/// A password for etcd that cannot be had.
-pub(super) fn registry_password(fault: PasswordError) -> CommandError {
-    NAMED.told("ZWEAM509E", ReturnCode::Refused, "failed to get the password for etcd of", None, fault)
-}
-
-/// TLS with an etcd that nobody vouches for.
-pub(super) fn registry_without_trust() -> CommandError {
-    let text = "failed to share the registry of the discovery service: etcd is reached over TLS, and no authorities are \
-                configured that its certificate is trusted by";
-    RuntimeFault::new("ZWEAM507E", ReturnCode::Refused, text.to_owned())
-        .with_hint("give --registry-trust with the authorities of etcd")
-        .into()
-}

@@ -17,12 +17,13 @@ use tender_xmem::ServerName;
 use crate::commands::Shell;
 use crate::error::CommandError;
 use crate::serving::Named;
+use crate::serving::access::{Access, Variables};
 use crate::serving::environment::{Environment, Names};
 use crate::serving::neighbours;
 use crate::serving::options::{Options, PlanError, Serving, read};
 use crate::serving::outward::{client, discovery_line, follow, outward};
 use crate::serving::run::{Hooks, Opened, carry_out, check, tell};
-use crate::serving::store::Place;
+use crate::serving::store::{self, Place};
 
 const NAMED: Named =
     Named { component: "gateway", title: "gateway", port: 7554, port_names: &["GATEWAY_PORT"] };
@@ -30,14 +31,23 @@ const NAMED: Named =
 const PROVIDER: Names = &["ZWE_configs_provider", "ZWE_components_gateway_provider"];
 const STORE: Names = &["ZWE_configs_revocations", "ZWE_components_gateway_revocations"];
 
+const STORE_ACCESS: Variables = Variables {
+    trust: &["ZWE_configs_revocationsTrust", "ZWE_components_gateway_revocationsTrust"],
+    key: &["ZWE_configs_revocationsKey", "ZWE_components_gateway_revocationsKey"],
+    certificate: &["ZWE_configs_revocationsCertificate", "ZWE_components_gateway_revocationsCertificate"],
+    user: &["ZWE_configs_revocationsUser", "ZWE_components_gateway_revocationsUser"],
+    password: &["ZWE_configs_revocationsPassword"],
+};
+
 /// Options of `tender gateway run`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  tender gateway run --keystore keystore.p12 --keystore-password-file password --trust truststore.p12 \\\n    \
-                        --discovery https://localhost:7553/eureka --provider xmem --store etcd:http://127.0.0.1:2379\n  \
+                        --discovery https://localhost:7553/eureka --provider xmem --store etcd:https://localhost:2379\n  \
                         tender gateway run --plain --discovery http://127.0.0.1:8761/eureka --provider file:users\n\n\
                         What is not said comes from the variables that a launcher gives components: ZWE_configs_port,\n\
-                        _provider and _revocations (the store), ZWE_DISCOVERY_SERVICES_LIST, ZWE_zowe_certificate_*, ZWE_zowe_verifyCertificates. Tokens are signed\n\
+                        _provider and _revocations (the store; how it is reached: _revocationsTrust, _revocationsKey,\n\
+                        _revocationsCertificate, _revocationsUser, _revocationsPassword), ZWE_DISCOVERY_SERVICES_LIST, ZWE_zowe_certificate_*, ZWE_zowe_verifyCertificates. Tokens are signed\n\
                         with the key of the certificate: gateways that share it, and a store, know each other's tokens.\n\
                         SIGHUP reads certificates again, SIGTERM ends it.\n\n\
                         Ends with 0 when it was stopped, 4 when requests had to be cut off, 12 when the port is taken or the\n\
@@ -63,9 +73,11 @@ pub(crate) struct Args {
     #[arg(long)]
     allow_token_refresh: bool,
     /// Where tokens that were logged out are kept, for other gateways and after a restart: etcd:URL,URL… or
-    /// redis://HOST:PORT [default: memory]
+    /// rediss://HOST:PORT [default: memory]
     #[arg(long, value_name = "STORE")]
     store: Option<Place>,
+    #[command(flatten)]
+    access: store::Options,
     /// Seconds that a service has to begin its answer
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
@@ -109,6 +121,7 @@ struct Plan {
     discovery: Vec<Uri>,
     provider: Checks,
     store: Place,
+    access: Access,
     args: Args,
 }
 
@@ -122,12 +135,13 @@ impl Args {
         let serving = self.options.plan(NAMED, environment, false)?;
         let discovery = neighbours::discovery(&self.discovery, &serving, environment)?;
         let provider = read(environment, PROVIDER, "provider: xmem, xmem:SERVER, file:FILE, dummy or none")?;
-        let store = read(environment, STORE, "store: memory, etcd:http://HOST:2379 or redis://HOST:6379")?;
+        let store = read(environment, STORE, "store: memory, etcd:https://HOST:2379 or rediss://HOST:6379")?;
         Ok(Plan {
             serving,
             discovery,
             provider: self.provider.clone().or(provider).unwrap_or(Checks::Nobody),
             store: self.store.clone().or(store).unwrap_or(Place::Memory),
+            access: self.access.plan(STORE_ACCESS, environment)?,
             args: self,
         })
     }
@@ -146,7 +160,7 @@ impl Plan {
 }
 
 async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
-    let Plan { serving, discovery, provider, store, args } = plan;
+    let Plan { serving, discovery, provider, store, access, args } = plan;
     let outward = outward(NAMED, &serving)?;
     let client = client(NAMED, &outward)?;
     let mut upstream = UpstreamSettings::new(Arc::new(client.clone()));
@@ -159,7 +173,8 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
     settings.allows_encoded_slashes = !args.no_encoded_slashes;
     settings.tells_instance = args.tell_instance;
     settings.events = Arc::new(|event| tell(&line(event)));
-    let store = shared_store(&store, &provider).await?;
+    let keys = store.keys(NAMED, &access, &serving)?;
+    let store = shared_store(&store, keys, &provider).await?;
     settings.sticky = Arc::new(Sticky::new(store.clone()));
     settings.auth = auth(&args, &provider, store, outward.identity.as_ref())?;
     if let Some(auth) = &settings.auth {
@@ -192,9 +207,13 @@ fn store_failed(fault: Box<dyn std::error::Error + Send + Sync>) -> CommandError
 }
 
 /// Opens what gateways share, if they do.
-async fn shared_store(place: &Place, provider: &Checks) -> Result<Option<Arc<dyn Store>>, CommandError> {
+async fn shared_store(
+    place: &Place,
+    keys: store::Keys,
+    provider: &Checks,
+) -> Result<Option<Arc<dyn Store>>, CommandError> {
     if *place != Place::Memory {
-        return place.open("gateway").await.map(Some).map_err(|fault| store_failed(fault.into()));
+        return place.open("gateway", keys).await.map(Some).map_err(|fault| store_failed(fault.into()));
     }
     if *provider != Checks::Nobody {
         tell(

@@ -225,7 +225,7 @@ fn etcd_that_is_away_stops_nobody_and_is_told_what_was_said_when_it_is_back() {
 
 /// A way to etcd that can be cut.
 struct Way {
-    port: u16,
+    pub(crate) port: u16,
     is_cut: Arc<AtomicBool>,
     streams: Arc<Mutex<Vec<TcpStream>>>,
 }
@@ -364,9 +364,9 @@ fn server_that_does_not_share_the_registry_is_a_peer_of_those_that_do() {
 }
 
 /// An etcd of another kind than the others.
-struct Special {
+pub(crate) struct Special {
     child: Child,
-    port: u16,
+    pub(crate) port: u16,
     _directory: tempfile::TempDir,
 }
 
@@ -395,7 +395,7 @@ impl Special {
     }
 
     /// Starts one that speaks TLS and lets in nobody but its user.
-    fn guarded() -> Self {
+    pub(crate) fn guarded() -> Self {
         let keys = Keys::get();
         let own = ["--cert-file", &keys.at("localhost.cer"), "--key-file", &keys.at("localhost.key")];
         let this = Self::start("https", server::free_ports(), &own);

@@ -11,10 +11,10 @@ use serde_json::Value;
 use crate::world::{answer, wait_until};
 
 /// Keys and certificates made by the product itself, once for all tests of this process.
-pub(super) struct Keys(tempfile::TempDir);
+pub(crate) struct Keys(tempfile::TempDir);
 
 impl Keys {
-    pub(super) fn get() -> &'static Self {
+    pub(crate) fn get() -> &'static Self {
         static KEYS: OnceLock<Keys> = OnceLock::new();
         KEYS.get_or_init(|| {
             let directory = tempfile::tempdir().unwrap();
@@ -33,11 +33,11 @@ impl Keys {
         })
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join("keys/localhost").join(name)
     }
 
-    pub(super) fn at(&self, name: &str) -> String {
+    pub(crate) fn at(&self, name: &str) -> String {
         self.path(name).display().to_string()
     }
 }
