@@ -46,7 +46,14 @@ pub enum Event {
         /// Why, down to the cause.
         reason: String,
     },
-    /// A log-in could not be decided: whoever checks passwords does not answer.
+    /// The gateway may not make tickets for an application.
+    NoTicket {
+        /// Which.
+        application: String,
+        /// Why, down to the cause.
+        reason: String,
+    },
+    /// Somebody asked who is to be let in, or what he may do, and whoever knows it does not answer.
     NobodyChecks {
         /// Why, down to the cause.
         reason: String,
@@ -67,7 +74,10 @@ impl fmt::Display for Event {
                 write!(f, "no instance of `{service}` answered: {reason}")
             }
             Self::NobodyChecks { reason } => {
-                write!(f, "nobody could say whether a password is right: {reason}")
+                write!(f, "whoever checks passwords and rights does not answer: {reason}")
+            }
+            Self::NoTicket { application, reason } => {
+                write!(f, "no ticket for application `{application}`: {reason}")
             }
             Self::NotShared { reason } => {
                 write!(f, "other gateways do not know yet of a token that ended: {reason}")

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::installation::{Installation, script, signal};
 use crate::world::{copy, free_ports, wait_until};
 
+mod cross_memory;
 mod stores;
 mod zowe_cli;
 

@@ -210,7 +210,13 @@ fn denied(why: &Denied) -> Refused {
             StatusCode::NOT_IMPLEMENTED,
             "ZWEAG104E",
             key("org.zowe.apiml.security.authenticationServiceUnavailable"),
-            "The service that checks passwords does not do this; the provider xmem does",
+            "The service that checks passwords does not do this; the provider xmem does, for the class of its ZWES.AUTH.CLASS",
+        ),
+        Denied::NotPermitted { .. } => error(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "ZWEAG104E",
+            key("org.zowe.apiml.security.authenticationServiceUnavailable"),
+            "The gateway may not ask for this; its log says why",
         ),
         Denied::Unavailable { .. } => error(
             StatusCode::SERVICE_UNAVAILABLE,

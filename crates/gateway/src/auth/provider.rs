@@ -72,6 +72,12 @@ pub enum Denied {
     /// It does not make tickets, or knows nothing of what users may do.
     #[error("the provider does not do this")]
     NotOffered,
+    /// It answers, and refuses this to the gateway itself.
+    #[error("the gateway may not ask for this: {reason}")]
+    NotPermitted {
+        /// Why.
+        reason: String,
+    },
     /// Nobody could say.
     #[error("nobody can say: {reason}")]
     Unavailable {

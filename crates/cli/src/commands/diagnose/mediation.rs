@@ -143,7 +143,7 @@ pub(super) const MEDIATION: &[Entry] = &[
     entry(
         "ZWEAG141E",
         "no ticket could be made",
-        "see that the cross-memory server runs, and that the service names its application (`apiml.authentication.applid`)",
+        "see that the cross-memory server runs, that the service names its application (`apiml.authentication.applid`), and that the gateway's user has UPDATE to FACILITY ZWES.IS.SRV.TICKET and to PTKTDATA IRRPTAUTH.<application>.<user>",
     ),
     entry(
         "ZWEAG167E",

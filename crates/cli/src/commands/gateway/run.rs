@@ -262,6 +262,7 @@ fn auth(
 fn line(event: &Event) -> String {
     match event {
         Event::Unanswered { .. } => format!("ZWEAG708E {event}"),
+        Event::NoTicket { .. } => format!("ZWEAG141E {event}"),
         Event::NobodyChecks { .. } | Event::NotShared { .. } => format!("ZWEAG104E {event}"),
         Event::Discovery(event) => discovery_line(event),
     }

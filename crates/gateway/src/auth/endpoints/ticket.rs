@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Answered, Asked, Refused, empty, error, no_certificate, refused};
 use crate::auth::provider::Access;
 use crate::auth::{AuthSettings, Denied, user};
-use crate::service::json_answer;
+use crate::service::{Event, json_answer};
 
 /// The longest name of an application, in characters.
 const APPLICATION_MAX: usize = 8;
@@ -50,7 +50,11 @@ impl AuthSettings {
         })?;
         let ticket = self.provider.ticket(&claims.sub, &application).await.map_err(|why| match why {
             Denied::Unavailable { .. } => refused(&why, tell),
-            why => no_ticket(&why),
+            Denied::NotPermitted { reason } => {
+                tell(&Event::NoTicket { application: application.clone(), reason });
+                no_ticket("the gateway may not make one for this application; its log says why")
+            }
+            why => no_ticket(&why.to_string()),
         })?;
         Ok(json_answer(&json!({
             "token": token, "userId": claims.sub, "applicationName": application, "ticket": ticket,
@@ -82,7 +86,7 @@ impl AuthSettings {
     }
 }
 
-fn no_ticket(why: &Denied) -> Refused {
+fn no_ticket(why: &str) -> Refused {
     error(
         StatusCode::INTERNAL_SERVER_ERROR,
         "ZWEAG141E",

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tender_xmem::client::{Client, Options, ServiceError};
-use tender_xmem::code::AuthCode;
+use tender_xmem::code::{AuthCode, CmsCode};
 use tender_xmem::handshake::ServerName;
 use tender_xmem::service::{Auth, AuthAnswer, Level, Secret, Ticket, TicketAnswer};
 
@@ -52,7 +52,7 @@ impl CrossMemory {
             Ok(TicketAnswer::Evaluated {}) => Err(Denied::Unavailable {
                 reason: "the cross-memory server answers another question".to_owned(),
             }),
-            Err(error) => Err(unavailable(&error)),
+            Err(error) => Err(of_ticket(&error)),
         }
     }
 
@@ -67,6 +67,15 @@ impl CrossMemory {
                 ) =>
             {
                 Ok(false)
+            }
+            // Of the class that it was told, the server answers questions, and of no other.
+            Err(ServiceError::Service { code, .. })
+                if matches!(
+                    AuthCode::from_number(code),
+                    Some(AuthCode::ClassNotRead | AuthCode::ClassNotAllowed)
+                ) =>
+            {
+                Err(Denied::NotOffered)
             }
             Err(error) => Err(unavailable(&error)),
         }
@@ -86,6 +95,16 @@ impl CrossMemory {
 
 fn unavailable(error: &dyn std::error::Error) -> Denied {
     Denied::Unavailable { reason: tender_http::chain(error) }
+}
+
+/// Says why there is no ticket: the rules are in the way, or the server is not there.
+fn of_ticket(error: &ServiceError) -> Denied {
+    let is_refused = match error {
+        ServiceError::Call { source, .. } => source.code() == Some(CmsCode::PermissionDenied),
+        ServiceError::Service { .. } => true,
+        _ => false,
+    };
+    if is_refused { Denied::NotPermitted { reason: tender_http::chain(error) } } else { unavailable(error) }
 }
 
 fn level(name: &str) -> Option<Level> {
