@@ -21,6 +21,8 @@ const PARTS: &[(&str, &[&str])] = &[
     ("discovery", &["discovery", "run", "--plain"]),
     ("gateway", &["gateway", "run", "--plain"]),
     ("caching service", &["cache", "run", "--plain"]),
+    ("catalog", &["catalog", "run", "--plain"]),
+    ("desktop", &["desktop", "run", "--plain"]),
 ];
 
 /// Measures, and makes a table of it.
@@ -31,7 +33,9 @@ pub(super) fn measure(workspace: &Workspace) -> Result<String, Failure> {
     let (mut all_ms, mut all_mib) = (0.0, 0.0);
     // They stay up while the others start: the gateway finds discovery.
     let mut running = Vec::new();
-    let mut discovery = String::new();
+    let (mut discovery, mut gateway) = (String::new(), String::new());
+    let plugins = work.join("plugins");
+    std::fs::create_dir_all(&plugins).map_err(Failure::file("create", &plugins))?;
     for (name, words) in PARTS {
         let mut starts = Vec::new();
         let mut served = None;
@@ -41,8 +45,13 @@ pub(super) fn measure(workspace: &Workspace) -> Result<String, Failure> {
             let mut command = Command::new(&tender);
             command.args(*words).args(["--listen", &format!("127.0.0.1:{port}")]);
             match *name {
-                "gateway" => drop(command.args(["--discovery", &discovery])),
                 "discovery" => discovery = format!("http://127.0.0.1:{port}/eureka"),
+                "gateway" => {
+                    gateway = format!("http://127.0.0.1:{port}");
+                    command.args(["--discovery", &discovery]);
+                }
+                "catalog" => drop(command.args(["--discovery", &discovery, "--gateway", &gateway])),
+                "desktop" => drop(command.args(["--gateway", &gateway, "--plugins"]).arg(&plugins)),
                 _ => {}
             }
             let log = work.join(format!("{name}-{round}.log"));
