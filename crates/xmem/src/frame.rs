@@ -7,6 +7,8 @@ use crate::code::CmsCode;
 
 /// Bytes of a header.
 pub const HEADER_BYTES: usize = 48;
+/// The same in words of eight bytes.
+pub(crate) const HEADER_WORDS: usize = HEADER_BYTES / 8;
 /// First four bytes of every frame, read as a little-endian number (`TNXM`).
 pub const MAGIC: u32 = 0x4D58_4E54;
 /// Version of the protocol: both ends must have the same.
@@ -254,18 +256,28 @@ impl Header {
     #[must_use]
     pub fn encode(&self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
-        bytes[0..4].copy_from_slice(&MAGIC.to_le_bytes());
-        bytes[4..6].copy_from_slice(&VERSION.to_le_bytes());
-        bytes[6..8].copy_from_slice(&self.kind.number().to_le_bytes());
-        bytes[8..16].copy_from_slice(&self.sequence.to_le_bytes());
-        bytes[16..18].copy_from_slice(&self.service.to_le_bytes());
-        bytes[18..20].copy_from_slice(&self.flags.bits().to_le_bytes());
-        bytes[20..24].copy_from_slice(&self.code.to_le_bytes());
-        bytes[24..28].copy_from_slice(&self.detail.to_le_bytes());
-        bytes[28..32].copy_from_slice(&self.length.to_le_bytes());
-        bytes[32..40].copy_from_slice(&self.actor.to_le_bytes());
-        bytes[40..48].copy_from_slice(&self.reference.to_le_bytes());
+        for (chunk, word) in bytes.as_chunks_mut().0.iter_mut().zip(self.to_words()) {
+            *chunk = word.to_le_bytes();
+        }
         bytes
+    }
+
+    /// The 48 bytes as six numbers, each of eight of them with the lowest first.
+    ///
+    /// Put together from fields in registers: what is written to memory in small pieces and read back in one has to wait until
+    /// everything written before has reached the other processor.
+    #[inline]
+    pub(crate) fn to_words(self) -> [u64; HEADER_WORDS] {
+        let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        let half = |low: u16, high: u16| u32::from(low) | u32::from(high) << 16;
+        [
+            pair(MAGIC, half(VERSION, self.kind.number())),
+            self.sequence,
+            pair(half(self.service, self.flags.bits()), self.code),
+            pair(self.detail, self.length),
+            self.actor,
+            self.reference,
+        ]
     }
 
     /// Reads a header from the first 48 bytes.
@@ -278,33 +290,41 @@ impl Header {
         let Some(bytes) = bytes.first_chunk::<HEADER_BYTES>() else {
             return Err(FrameError::Short { bytes: bytes.len() });
         };
-        let magic = u32::from_le_bytes(field(bytes, 0));
+        let mut words = [0; HEADER_WORDS];
+        for (word, chunk) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = u64::from_le_bytes(*chunk);
+        }
+        Self::of_words(words)
+    }
+
+    /// Reads a header from what [`Header::to_words`] makes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Header::decode`].
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves of a word")]
+    pub(crate) fn of_words(words: [u64; HEADER_WORDS]) -> Result<Self, FrameError> {
+        let pair = |word: u64| (word as u32, (word >> 32) as u32);
+        let half = |half: u32| (half as u16, (half >> 16) as u16);
+        let [first, sequence, third, fourth, actor, reference] = words;
+        let (magic, rest) = pair(first);
         if magic != MAGIC {
             return Err(FrameError::Magic { found: magic });
         }
-        let version = u16::from_le_bytes(field(bytes, 4));
+        let (version, number) = half(rest);
         if version != VERSION {
             return Err(FrameError::Version { found: version });
         }
-        let number = u16::from_le_bytes(field(bytes, 6));
         let kind = Kind::from_number(number).ok_or(FrameError::Kind { found: number })?;
-        let bits = u16::from_le_bytes(field(bytes, 18));
+        let (rest, code) = pair(third);
+        let (service, bits) = half(rest);
         let flags = Flags::from_bits(bits).ok_or(FrameError::Flags { found: bits })?;
-        let length = u32::from_le_bytes(field(bytes, 28));
+        let (detail, length) = pair(fourth);
         if length as usize > PAYLOAD_BYTES_MAX {
             return Err(FrameError::Length { length, allowed: PAYLOAD_BYTES_MAX });
         }
-        Ok(Self {
-            kind,
-            sequence: u64::from_le_bytes(field(bytes, 8)),
-            service: u16::from_le_bytes(field(bytes, 16)),
-            flags,
-            code: u32::from_le_bytes(field(bytes, 20)),
-            detail: u32::from_le_bytes(field(bytes, 24)),
-            length,
-            actor: u64::from_le_bytes(field(bytes, 32)),
-            reference: u64::from_le_bytes(field(bytes, 40)),
-        })
+        Ok(Self { kind, sequence, service, flags, code, detail, length, actor, reference })
     }
 
     /// Reads a whole packet: the header and the payload that follows it, which must have exactly the announced length
@@ -325,13 +345,6 @@ impl Header {
         }
         Ok((header, payload))
     }
-}
-
-/// `N` bytes from `offset`, which is inside for every field of the header.
-fn field<const N: usize>(bytes: &[u8; HEADER_BYTES], offset: usize) -> [u8; N] {
-    let mut field = [0; N];
-    field.copy_from_slice(&bytes[offset..offset + N]);
-    field
 }
 
 #[cfg(test)]

@@ -2,12 +2,14 @@
 
 use super::memory::{AtomicU64, Lane, Ordering, fence};
 use super::{LINE_BYTES, RingError};
-use crate::frame::{Flags, HEADER_BYTES, Header};
+use crate::frame::{Flags, HEADER_WORDS, Header};
 
 const WORD_BYTES: usize = 8;
 /// Words of a line before the header.
 const PREFIX_WORDS: usize = 2;
 const LINE_WORDS: usize = LINE_BYTES / WORD_BYTES;
+/// More lines than this are not taken in advance.
+const READY_LINES_MAX: usize = 4;
 
 /// What became of a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +76,7 @@ fn payload_runs<L: Lane>(lane: &L, position: u64, count: usize) -> [&[AtomicU64]
 }
 
 /// Writes word by word; both are of one length.
+#[inline]
 fn store(words: &[AtomicU64], chunks: &[[u8; WORD_BYTES]]) {
     for (word, chunk) in words.iter().zip(chunks) {
         word.store(u64::from_ne_bytes(*chunk), Ordering::Relaxed);
@@ -81,6 +84,7 @@ fn store(words: &[AtomicU64], chunks: &[[u8; WORD_BYTES]]) {
 }
 
 /// Reads word by word, each once; both are of one length.
+#[inline]
 fn load(words: &[AtomicU64], chunks: &mut [[u8; WORD_BYTES]]) {
     for (word, chunk) in words.iter().zip(chunks) {
         *chunk = word.load(Ordering::Relaxed).to_ne_bytes();
@@ -103,6 +107,7 @@ impl<L: Lane> Producer<L> {
     /// # Errors
     ///
     /// [`RingError::TooLarge`], and [`RingError::Corrupt`] when the reader's position is not possible.
+    #[inline]
     pub fn push(&mut self, mut header: Header, payload: &[u8], processor: u32) -> Result<Pushed, RingError> {
         let max = self.payload_bytes_max();
         let too_large = RingError::TooLarge { bytes: payload.len(), max };
@@ -117,7 +122,7 @@ impl<L: Lane> Producer<L> {
         }
         // The stamp behind this record first: who finds this record's stamp looks there next.
         self.word(bytes_to_words(bytes)).store(0, Ordering::Relaxed);
-        let (encoded, (whole, rest)) = (header.encode(), payload.as_chunks::<WORD_BYTES>());
+        let (encoded, (whole, rest)) = (header.to_words(), payload.as_chunks::<WORD_BYTES>());
         let [before, behind] = payload_runs(&self.lane, self.tail, whole.len());
         let (to_the_end, from_the_beginning) = whole.split_at(before.len());
         store(before, to_the_end);
@@ -128,11 +133,28 @@ impl<L: Lane> Producer<L> {
             self.word(LINE_WORDS + whole.len()).store(u64::from_ne_bytes(chunk), Ordering::Relaxed);
         }
         // The reader looks at the first line all the time: it is taken from it once, for header and stamp together.
-        store(first_line(&self.lane, self.tail), encoded.as_chunks::<WORD_BYTES>().0);
+        for (word, value) in first_line(&self.lane, self.tail).iter().zip(encoded) {
+            word.store(value.to_le(), Ordering::Relaxed);
+        }
         let stamp = lines as u64 | u64::from(processor) << 32;
         self.word(0).store(stamp, Ordering::Release);
         self.tail += bytes;
-        Ok(if self.must_wake() { Pushed::Asleep } else { Pushed::Awake })
+        let pushed = if self.must_wake() { Pushed::Asleep } else { Pushed::Awake };
+        self.make_ready(lines);
+        Ok(pushed)
+    }
+
+    /// Takes the lines behind the next record's first from the reader's processor, now that there is time: one more record like
+    /// the last is likely. The first itself the reader looks at, and would take back.
+    fn make_ready(&self, lines: usize) {
+        let lines = lines.min(READY_LINES_MAX);
+        let capacity = (self.lane.words() * WORD_BYTES) as u64;
+        // What the reader has not read yet, as far as that is known, is not touched.
+        if capacity - (self.tail - self.head) > ((lines + 1) * LINE_BYTES) as u64 {
+            for line in 1..=lines {
+                self.word(line * LINE_WORDS).store(0, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Whether the reader sleeps; its flag is taken down, so that it is woken once.
@@ -190,6 +212,7 @@ impl<L: Lane> Consumer<L> {
     /// # Errors
     ///
     /// [`RingError::Corrupt`] when stamp, header and length are not possible together.
+    #[inline]
     pub fn pop(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Popped>, RingError> {
         let stamp = self.word(0).load(Ordering::Acquire);
         if stamp == 0 {
@@ -201,9 +224,11 @@ impl<L: Lane> Consumer<L> {
         if count == 0 || count >= capacity {
             return Err(RingError::Corrupt { what: "a record has an impossible size" });
         }
-        let mut bytes = [0; HEADER_BYTES];
-        load(first_line(&self.lane, self.head), bytes.as_chunks_mut::<WORD_BYTES>().0);
-        let header = Header::decode(&bytes)
+        let mut words = [0; HEADER_WORDS];
+        for (value, word) in words.iter_mut().zip(first_line(&self.lane, self.head)) {
+            *value = u64::from_le(word.load(Ordering::Relaxed));
+        }
+        let header = Header::of_words(words)
             .map_err(|_| RingError::Corrupt { what: "a record does not begin with a header" })?;
         let length = header.length as usize;
         if header.flags.contains(Flags::MEMFD) || lines(length) != count {
