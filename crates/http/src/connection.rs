@@ -1,11 +1,12 @@
 //! One connection: handshake, requests, end.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -17,6 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 
 use crate::access::Access;
@@ -35,6 +37,8 @@ const HEADERS_UNSAID: usize = 100;
 pub(crate) struct Shared<H> {
     pub(crate) handler: H,
     pub(crate) settings: Settings,
+    /// Every answer is the last of its connection.
+    pub(crate) is_ending: AtomicBool,
 }
 
 /// Serves one connection of the thread `worker` to its end; holds `held` as long, also when it has become one of another
@@ -85,12 +89,13 @@ async fn drive<H: Handler>(
     is_http2: bool,
 ) {
     let service = service_fn(|request| {
-        let (shared, peer, pace, stage) =
-            (Arc::clone(shared), Arc::clone(peer), Arc::clone(pace), told.clone());
+        let (shared, peer, pace) = (Arc::clone(shared), Arc::clone(peer), Arc::clone(pace));
         async move {
             let mut response = respond(&shared, request, peer, &pace).await;
-            let is_ending = *stage.borrow() != Stage::Open;
-            if is_ending && !is_http2 && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            if shared.is_ending.load(Ordering::Relaxed)
+                && !is_http2
+                && response.status() != StatusCode::SWITCHING_PROTOCOLS
+            {
                 // The client need not find out by asking again.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -103,20 +108,20 @@ async fn drive<H: Handler>(
         builder.timer(TokioTimer::new());
         builder.max_concurrent_streams(limits.streams);
         builder.max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX));
-        watched(builder.serve_connection(io, service), shared, pace, told.clone(), true).await
+        watched(builder.serve_connection(io, service), shared, pace, told, true).await
     } else {
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new());
         // The pace has both times, idle and head; this one would count them together.
         builder.header_read_timeout(None);
         builder.half_close(false);
+        builder.writev(false);
         // Said, it costs every request; what is not said is a hundred.
         if limits.headers != HEADERS_UNSAID {
             builder.max_headers(limits.headers);
         }
         builder.max_buf_size(limits.head_bytes.max(8192));
-        watched(builder.serve_connection(io, service).with_upgrades(), shared, pace, told.clone(), false)
-            .await
+        watched(builder.serve_connection(io, service).with_upgrades(), shared, pace, told, false).await
     };
     if let Err(reason) = ended {
         (shared.settings.events)(&Event::Connection { client: peer.address, reason });
@@ -171,6 +176,7 @@ async fn watched<H>(
     let interval = Pace::interval(limits);
     let mut connection = pin!(connection);
     let mut look = pin!(tokio::time::sleep(interval));
+    let mut seen = told.clone();
     let mut is_closing = *told.borrow_and_update() != Stage::Open;
     let mut drain = pin!(tokio::time::sleep(DRAIN));
     let mut is_draining = is_closing && !is_http2;
@@ -178,14 +184,20 @@ async fn watched<H>(
         connection.as_mut().close();
     }
     loop {
-        tokio::select! {
-            biased;
-            ended = connection.as_mut() => return ended.map_err(|error| chain(&error)),
-            () = drain.as_mut(), if is_draining => {
+        seen.mark_unchanged();
+        let turn = {
+            let mut changed = pin!(told.changed());
+            let drain = is_draining.then_some(drain.as_mut());
+            let rest = (look.as_mut(), drain, changed.as_mut());
+            next(connection.as_mut(), rest, &seen).await
+        };
+        match turn {
+            Turn::Ended(ended) => return ended.map_err(|error| chain(&error)),
+            Turn::Drained => {
                 is_draining = false;
                 connection.as_mut().close();
             }
-            () = look.as_mut() => {
+            Turn::Look => {
                 match pace.overdue(limits, is_http2) {
                     None => {}
                     // A second time: it did not react to the first.
@@ -199,7 +211,7 @@ async fn watched<H>(
                 }
                 look.as_mut().reset(tokio::time::Instant::now() + interval);
             }
-            changed = told.changed() => match (changed.is_ok(), *told.borrow_and_update()) {
+            Turn::Told(is_there) => match (is_there, *told.borrow_and_update()) {
                 (true, Stage::Closing) => {
                     is_closing = true;
                     if is_http2 {
@@ -215,6 +227,54 @@ async fn watched<H>(
             },
         }
     }
+}
+
+/// What a connection is to be woken for.
+enum Turn {
+    Ended(hyper::Result<()>),
+    Drained,
+    Look,
+    /// The server says something, or is gone.
+    Told(bool),
+}
+
+/// Drives a connection until something is to be decided.
+///
+/// Everything wakes the same task. What has not gone off since it was asked last is not asked again, or all of it would be for
+/// every packet that comes.
+async fn next<C: Served, T>(
+    mut connection: Pin<&mut C>,
+    (mut look, mut drain, mut changed): (Pin<&mut Sleep>, Option<Pin<&mut Sleep>>, Pin<&mut T>),
+    seen: &watch::Receiver<Stage>,
+) -> Turn
+where
+    T: Future<Output = Result<(), watch::error::RecvError>>,
+{
+    let mut asked_by: Option<Waker> = None;
+    poll_fn(|context| {
+        if let Poll::Ready(ended) = connection.as_mut().poll(context) {
+            return Poll::Ready(Turn::Ended(ended));
+        }
+        let is_new = !asked_by.as_ref().is_some_and(|waker| waker.will_wake(context.waker()));
+        if is_new {
+            asked_by = Some(context.waker().clone());
+        }
+        if let Some(drain) = &mut drain
+            && drain.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(Turn::Drained);
+        }
+        if (is_new || look.is_elapsed()) && look.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Turn::Look);
+        }
+        if (is_new || !matches!(seen.has_changed(), Ok(false)))
+            && let Poll::Ready(told) = changed.as_mut().poll(context)
+        {
+            return Poll::Ready(Turn::Told(told.is_ok()));
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 async fn respond<H: Handler>(

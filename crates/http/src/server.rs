@@ -17,6 +17,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::{Request, Response};
@@ -150,7 +151,8 @@ impl Server {
         let grace = self.settings.limits.grace;
         let count = Count::new(&self.settings.limits);
         let workers = Workers::start(self.settings.threads);
-        let shared = Arc::new(Shared { handler, settings: self.settings });
+        let is_ending = AtomicBool::new(false);
+        let shared = Arc::new(Shared { handler, settings: self.settings, is_ending });
         let (accepted_by, mut accepted) = mpsc::channel::<(TcpStream, SocketAddr)>(64);
         let (ending, is_ending) = watch::channel(false);
         for listener in self.listeners {
@@ -189,6 +191,7 @@ impl Server {
                 });
             }
         }
+        shared.is_ending.store(true, Ordering::Relaxed);
         let ended = end(&stage, grace).await;
         workers.end();
         ended
