@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpSocket};
 
+use crate::inherited;
+
 /// Connections that may wait to be taken.
 const BACKLOG: u32 = 4096;
 
@@ -89,10 +91,17 @@ pub(crate) fn places(addresses: &[SocketAddr]) -> Vec<Place> {
     places
 }
 
-/// Begins to listen.
-pub(crate) fn listen(place: Place) -> Result<TcpListener, BindError> {
+/// Begins to listen, or goes on at what listens there already.
+pub(crate) fn listen(
+    place: Place,
+    inherited: &mut Vec<std::net::TcpListener>,
+) -> Result<TcpListener, BindError> {
     let Place { address, is_ipv6_alone } = place;
+    let found = inherited::find(inherited, address, is_ipv6_alone);
     let open = || {
+        if let Some(listener) = found {
+            return TcpListener::from_std(listener);
+        }
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         if is_ipv6_alone {
             rustix::net::sockopt::set_ipv6_v6only(&socket, true)?;
@@ -160,7 +169,7 @@ mod tests {
     async fn port_that_is_taken_names_its_holder() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
-        let error = listen(only(address)).unwrap_err();
+        let error = listen(only(address), &mut Vec::new()).unwrap_err();
         let BindError::Taken { holder: Some(holder), .. } = &error else { panic!("{error}") };
         assert_eq!(u32::try_from(holder.pid).unwrap(), std::process::id());
         assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
@@ -168,7 +177,7 @@ mod tests {
 
     #[tokio::test]
     async fn address_of_another_machine_is_told_apart() {
-        let error = listen(only("192.0.2.1:0".parse().unwrap())).unwrap_err();
+        let error = listen(only("192.0.2.1:0".parse().unwrap()), &mut Vec::new()).unwrap_err();
         assert!(matches!(error, BindError::NotHere { .. }), "{error}");
     }
 
@@ -197,7 +206,8 @@ mod tests {
             let port = probe.local_addr().unwrap().port();
             drop(probe);
             let addresses = [SocketAddr::from(([0, 0, 0, 0], port)), SocketAddr::from(([0_u16; 8], port))];
-            let listening: Result<Vec<_>, _> = places(&addresses).into_iter().map(listen).collect();
+            let listening: Result<Vec<_>, _> =
+                places(&addresses).into_iter().map(|place| listen(place, &mut Vec::new())).collect();
             match listening {
                 Ok(listening) => return assert_eq!(listening.len(), 2),
                 Err(BindError::Taken { holder, .. })

@@ -16,6 +16,7 @@ mod body;
 mod connection;
 pub mod descriptors;
 mod event;
+mod inherited;
 mod limits;
 mod message;
 mod pace;

@@ -1,6 +1,13 @@
 //! Telling whoever started this process that it is ready, as `sd_notify` does.
 
-use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
+
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags,
+    SocketType,
+};
 
 /// Says that the server answers; nothing happens when nobody wants to know.
 pub fn announce() {
@@ -12,7 +19,18 @@ pub fn withdraw() {
     tell("STOPPING=1");
 }
 
+/// Gives sockets that listen to be kept for the next run.
+pub(crate) fn keep<'s>(sockets: impl Iterator<Item = BorrowedFd<'s>>) {
+    for socket in sockets {
+        tell_with("FDSTORE=1\nFDNAME=listen", &[socket]);
+    }
+}
+
 fn tell(state: &str) {
+    tell_with(state, &[]);
+}
+
+fn tell_with(state: &str, descriptors: &[BorrowedFd<'_>]) {
     let Some(address) = std::env::var_os("NOTIFY_SOCKET") else { return };
     let address = address.to_string_lossy();
     let target = match address.strip_prefix('@') {
@@ -22,7 +40,13 @@ fn tell(state: &str) {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None);
     if let (Ok(target), Ok(socket)) = (target, socket) {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        if !descriptors.is_empty() {
+            ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
+        }
+        let text = [IoSlice::new(state.as_bytes())];
         // It is for the other's convenience: nothing here depends on it.
-        rustix::net::sendto(&socket, state.as_bytes(), SendFlags::empty(), &target).ok();
+        rustix::net::sendmsg_addr(&socket, &target, &text, &mut ancillary, SendFlags::empty()).ok();
     }
 }

@@ -15,6 +15,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,8 +30,10 @@ use crate::address::{self, BindError};
 use crate::body::{RequestBody, ResponseBody};
 use crate::connection::{self, Shared};
 use crate::event::{Event, EventSink};
+use crate::inherited;
 use crate::limits::Limits;
 use crate::peer::Peer;
+use crate::ready;
 use crate::tls::Tls;
 use count::{Count, Full};
 use workers::Workers;
@@ -134,9 +137,18 @@ impl Server {
     ///
     /// Errors: [`BindError`] names the address and who has it; then none is listened at. Must be called in a runtime.
     pub fn bind(addresses: &[SocketAddr], settings: Settings) -> Result<Self, BindError> {
+        // What is at no address of these is closed with the end of this.
+        let mut inherited = inherited::take();
+        let places = address::places(addresses).into_iter();
         let listeners =
-            address::places(addresses).into_iter().map(address::listen).collect::<Result<_, _>>()?;
+            places.map(|place| address::listen(place, &mut inherited)).collect::<Result<_, _>>()?;
         Ok(Self { listeners, settings })
+    }
+
+    /// Has whoever started this process keep the sockets for its next run: until that comes connections wait, and are not
+    /// refused.
+    pub fn keep(&self) {
+        ready::keep(self.listeners.iter().map(TcpListener::as_fd));
     }
 
     /// Returns where it listens, in the order asked for; a port that was 0 is the one it got.

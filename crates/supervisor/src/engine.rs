@@ -460,7 +460,7 @@ fn survives(group: &ComponentCgroup, files: (u64, u64)) -> Result<bool, String> 
         shared: &BTreeMap::new(),
         markers: &[],
         output: child_output.as_fd(),
-        third: None,
+        more: &[],
         cgroup: Some(descriptor.as_fd()),
         files,
     };

@@ -136,6 +136,7 @@ pub fn run(spec: &ScriptSpec) -> Result<ScriptResult, ScriptError> {
     let start = |source: io::Error| ScriptError::Start { command: name(spec), source };
     let (output, child_output) = spawn::output_pipe().map_err(start)?;
     let third = if spec.takes_third { Some(spawn::output_pipe().map_err(start)?) } else { None };
+    let child_third = third.as_ref().map(|(_, child)| child.as_fd());
     let number = SCRIPTS.fetch_add(1, Ordering::Relaxed);
     let marker = format!(
         "{}-{number}-{}",
@@ -149,7 +150,7 @@ pub fn run(spec: &ScriptSpec) -> Result<ScriptResult, ScriptError> {
         shared: &BTreeMap::new(),
         markers: &[(MARKER, &marker)],
         output: child_output.as_fd(),
-        third: third.as_ref().map(|(_, child)| child.as_fd()),
+        more: child_third.as_slice(),
         cgroup: None,
         files: spawn::files_limit(),
     };

@@ -138,6 +138,7 @@ impl Opened {
             tell(&format!("ZWEAM002I {} listens at {address}", named.title));
         }
         tell(&format!("ZWEAM000I {} started in {:.3} seconds", named.title, begun.elapsed().as_secs_f64()));
+        server.keep();
         ready::announce();
         let stopped = async move {
             termination.wait().await;

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
@@ -227,8 +228,8 @@ services:
         serviceRelativeUrl: /
 ";
 
-#[test]
-fn launcher_runs_all_three_and_the_gateway_leads_to_a_component_of_the_level() {
+/// Makes an installation of the three and a component behind them, at ports from the one that is returned on.
+fn installation() -> (Installation, u16) {
     let here = Installation::new();
     let components = here.path("product/components");
     for name in ["discovery", "gateway", "caching-service"] {
@@ -254,6 +255,12 @@ fn launcher_runs_all_three_and_the_gateway_leads_to_a_component_of_the_level() {
         here.tender(&format!("component verify {name}")).ends(0);
     }
     here.tender("config set components.gateway.provider=dummy").ends(0);
+    (here, ports)
+}
+
+#[test]
+fn launcher_runs_all_three_and_the_gateway_leads_to_a_component_of_the_level() {
+    let (here, ports) = installation();
     here.tender("start").ends(0);
     for name in ["discovery", "gateway", "caching-service", "files"] {
         here.await_state(name, "READY");
@@ -287,5 +294,47 @@ fn launcher_runs_all_three_and_the_gateway_leads_to_a_component_of_the_level() {
     wait_until("another gateway leads to the component", || {
         trusted(&[&page]).0 == 200 && here.pid("gateway") != pid
     });
+    here.tender("stop").ends(0);
+}
+
+#[test]
+fn gateway_restarted_under_load_refuses_no_connection() {
+    let (here, ports) = installation();
+    here.tender("start").ends(0);
+    let keys = here.path("instance/keystore/localhost");
+    let authority = keys.join("local_ca.cer").display().to_string();
+    let page = format!("https://localhost:{}/files/api/v1/hello.txt", ports + 1);
+    let ask = || curl(&["--cacert", &authority, &page]);
+    wait_until("the gateway leads to the component", || ask().0 == 200);
+    let (is_over, asked) = (AtomicBool::new(false), AtomicU32::new(0));
+    let client = || {
+        let mut failed = Vec::new();
+        while !is_over.load(Ordering::Relaxed) {
+            let answer = ask();
+            asked.fetch_add(1, Ordering::Relaxed);
+            if answer.0 != 200 {
+                failed.push(answer);
+            }
+        }
+        failed
+    };
+    let failed: Vec<_> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..4).map(|_| scope.spawn(client)).collect();
+        for _ in 0..3 {
+            let (before, pid) = (asked.load(Ordering::Relaxed), here.pid("gateway"));
+            wait_until("clients ask", || asked.load(Ordering::Relaxed) > before + 40);
+            here.tender("restart gateway").ends(0);
+            here.await_state("gateway", "READY");
+            assert_ne!(here.pid("gateway"), pid);
+        }
+        let before = asked.load(Ordering::Relaxed);
+        wait_until("clients ask", || asked.load(Ordering::Relaxed) > before + 40);
+        is_over.store(true, Ordering::Relaxed);
+        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+    });
+    assert!(failed.is_empty(), "{failed:?}");
+    // Who stops it does not want clients to wait for it.
+    here.tender("stop gateway").ends(0);
+    assert_eq!(ask().0, 0);
     here.tender("stop").ends(0);
 }

@@ -5,6 +5,7 @@ use std::os::fd::AsFd as _;
 
 use rustix::process::{Pid, Signal};
 
+use super::notify::DESCRIPTORS_MAX;
 use super::unit::{Owner, Run};
 use super::{Containment, Engine, Key, Mode};
 use crate::clock;
@@ -20,6 +21,8 @@ use crate::process::{cgroup::Controllers, signal};
 
 /// Time between two looks at a tree that is being killed.
 const LOOK_MS: u64 = 20;
+/// Clients are refused, instead of kept waiting, when the next run of their component comes later than this.
+const STORED_WAIT_MS: u64 = 5000;
 
 impl Engine {
     /// Has every event decided, and carries out what follows.
@@ -59,6 +62,10 @@ impl Engine {
         if to != State::Waiting {
             unit.wait = super::unit::Waiting::Nothing;
         }
+        // Clients would wait at a socket that nobody will take them from.
+        if matches!(to, State::Stopped | State::Failed) {
+            unit.stored.clear();
+        }
         let reply = Reply::Event {
             component: unit.name().to_owned(),
             from,
@@ -73,6 +80,12 @@ impl Engine {
         let Some(unit) = self.units.get(&id) else { return };
         let text = of_notice(notice, unit.name(), unit.pid().or(unit.last_pid), &unit.life);
         let name = unit.name().to_owned();
+        if let Notice::RetryIn { wait_ms, .. } = notice
+            && *wait_ms > STORED_WAIT_MS
+            && let Some(unit) = self.units.get_mut(&id)
+        {
+            unit.stored.clear();
+        }
         if *notice == Notice::KillFollows {
             self.tell_waiting(id, &text);
             if self.mode == Mode::ShuttingDown && !self.exit.forced.contains(&name) {
@@ -106,6 +119,11 @@ impl Engine {
         if let Some(watchdog_us) = &watchdog_us {
             markers.push(("WATCHDOG_USEC", watchdog_us));
         }
+        let stored: Vec<_> = unit.stored.iter().map(std::os::fd::AsFd::as_fd).collect();
+        let count = stored.len().to_string();
+        if !stored.is_empty() {
+            markers.push(("LISTEN_FDS", &count));
+        }
         markers.push((MARKER, &marker));
         let limits = unit.component.limits;
         let mut program = Program {
@@ -115,7 +133,7 @@ impl Engine {
             shared: &unit.shared,
             markers: &markers,
             output: child_pipe.as_fd(),
-            third: None,
+            more: &stored,
             cgroup: group.as_ref().map(|group| group.as_fd()),
             files: limits.files.map_or(self.files, |files| (files, files)),
         };
@@ -129,7 +147,9 @@ impl Engine {
             }
             other => other?,
         };
-        drop(child_pipe);
+        drop((child_pipe, stored));
+        // It has them; what it goes on using it gives again.
+        unit.stored.clear();
         unit.memory_kills = unit.group.as_ref().and_then(|group| group.memory_kills()).unwrap_or(0);
         unit.status = None;
         self.register(id, spawned, pipe);
@@ -319,7 +339,7 @@ impl Engine {
             shared: &unit.shared,
             markers: &[("MAINPID", &server), (MARKER, &marker)],
             output: nothing.as_fd(),
-            third: None,
+            more: &[],
             cgroup: None,
             files: self.files,
         };
@@ -341,13 +361,15 @@ impl Engine {
 
     /// Takes what a component says of itself.
     pub(super) fn take_notifications(&mut self, id: u32) {
-        while let Some(said) =
+        while let Some((said, descriptors)) =
             self.units.get(&id).and_then(|unit| unit.notify.as_ref()).and_then(|notify| notify.receive())
         {
             let Some(unit) = self.units.get_mut(&id) else { return };
             let uses = |probe: Option<&crate::plan::Probe>| probe == Some(&crate::plan::Probe::Notify);
             let is_for_ready = uses(unit.component.readiness.as_ref().map(|ready| &ready.probe));
             let is_for_health = uses(unit.component.health.as_ref().map(|health| &health.probe));
+            let room = DESCRIPTORS_MAX.saturating_sub(unit.stored.len());
+            unit.stored.extend(descriptors.into_iter().take(room));
             if said.status.is_some() {
                 unit.status = said.status;
             }

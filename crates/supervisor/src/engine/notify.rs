@@ -15,6 +15,8 @@ use crate::console::socket;
 
 /// A message is not longer, in bytes.
 const MESSAGE_BYTES_MAX: usize = 4 << 10;
+/// Descriptors that come with one message, and that are kept for one component.
+pub(super) const DESCRIPTORS_MAX: usize = 16;
 
 /// A socket of one component.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub(super) struct Notification {
     pub(super) is_alive: bool,
     pub(super) status: Option<String>,
     pub(super) main_pid: Option<i32>,
+    /// What came with it is to be kept for the next run.
+    pub(super) is_storing: bool,
 }
 
 impl NotifySocket {
@@ -61,12 +65,13 @@ impl NotifySocket {
         &self.address
     }
 
-    /// Takes the next message, if there is one; those of other users are passed over.
-    pub(super) fn receive(&self) -> Option<Notification> {
+    /// Takes the next message and the descriptors to be kept, if there is one; those of other users are passed over.
+    pub(super) fn receive(&self) -> Option<(Notification, Vec<OwnedFd>)> {
         let own = rustix::process::geteuid();
         loop {
             let mut bytes = [0; MESSAGE_BYTES_MAX];
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
+            let mut space =
+                [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX), ScmCredentials(1))];
             let mut ancillary = RecvAncillaryBuffer::new(&mut space);
             let received = rustix::net::recvmsg(
                 &self.socket,
@@ -76,11 +81,20 @@ impl NotifySocket {
             );
             // An empty socket says AGAIN; whatever else it says is over with the next message.
             let length = received.ok()?.bytes;
-            let is_trusted = ancillary.drain().any(|message| {
-                matches!(message, RecvAncillaryMessage::ScmCredentials(of) if of.uid == own || of.uid.is_root())
-            });
+            let (mut is_trusted, mut descriptors) = (false, Vec::new());
+            for message in ancillary.drain() {
+                match message {
+                    RecvAncillaryMessage::ScmCredentials(of) => {
+                        is_trusted |= of.uid == own || of.uid.is_root();
+                    }
+                    RecvAncillaryMessage::ScmRights(fds) => descriptors.extend(fds),
+                    _ => {}
+                }
+            }
             if is_trusted {
-                return Some(Notification::parse(&bytes[..length]));
+                let said = Notification::parse(&bytes[..length]);
+                descriptors.truncate(if said.is_storing { DESCRIPTORS_MAX } else { 0 });
+                return Some((said, descriptors));
             }
         }
     }
@@ -109,6 +123,7 @@ impl Notification {
                 Some(("READY", "1")) => notification.is_ready = true,
                 Some(("STOPPING", "1")) => notification.is_stopping = true,
                 Some(("WATCHDOG", "1")) => notification.is_alive = true,
+                Some(("FDSTORE", "1")) => notification.is_storing = true,
                 Some(("STATUS", text)) => {
                     notification.status = Some(crate::output::lines::visible(text.as_bytes()));
                 }
@@ -155,7 +170,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for deep in ["s", &"d".repeat(110)] {
             let socket = NotifySocket::open(&dir.path().join(deep), "redis").unwrap();
-            assert_eq!(socket.receive(), None);
+            assert!(socket.receive().is_none());
             let sender = UnixDatagram::unbound().unwrap();
             match socket.address().strip_prefix('@') {
                 Some(name) => {
@@ -165,7 +180,26 @@ mod tests {
                 }
                 None => drop(sender.send_to(b"READY=1", socket.address()).unwrap()),
             }
-            assert!(socket.receive().unwrap().is_ready);
+            assert!(socket.receive().unwrap().0.is_ready);
+        }
+    }
+
+    #[test]
+    fn descriptors_are_kept_only_when_the_message_says_so() {
+        use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+        let dir = tempfile::tempdir().unwrap();
+        let socket = NotifySocket::open(dir.path(), "gateway").unwrap();
+        let sender = UnixDatagram::unbound().unwrap();
+        let address = SocketAddrUnix::new(socket.address()).unwrap();
+        let file = fs::File::open("/dev/null").unwrap();
+        for (text, kept) in [("READY=1", 0), ("FDSTORE=1\nFDNAME=listen", 2)] {
+            let fds = [file.as_fd(), file.as_fd()];
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+            let mut ancillary = SendAncillaryBuffer::new(&mut space);
+            assert!(ancillary.push(SendAncillaryMessage::ScmRights(&fds)));
+            let text = [io::IoSlice::new(text.as_bytes())];
+            rustix::net::sendmsg_addr(&sender, &address, &text, &mut ancillary, SendFlags::empty()).unwrap();
+            assert_eq!(socket.receive().unwrap().1.len(), kept);
         }
     }
 }

@@ -16,7 +16,7 @@ use super::sys::{self, Image, Pointers, Trouble, TroubleStep};
 /// The mask of every component: what it writes is for its owner and group.
 const UMASK: u32 = 0o027;
 /// The number from which descriptors are free: below stand the streams of a child.
-const FIRST_FREE: i32 = 10;
+const FIRST_FREE: i32 = 20;
 
 /// A program and what it gets.
 #[derive(Debug)]
@@ -31,8 +31,8 @@ pub(crate) struct Program<'p> {
     pub(crate) markers: &'p [(&'p str, &'p str)],
     /// Takes standard output and standard error, in the order of writing.
     pub(crate) output: BorrowedFd<'p>,
-    /// Becomes descriptor 3.
-    pub(crate) third: Option<BorrowedFd<'p>>,
+    /// Become descriptor 3 and those that follow.
+    pub(crate) more: &'p [BorrowedFd<'p>],
     pub(crate) cgroup: Option<BorrowedFd<'p>>,
     /// Soft and hard number of open files.
     pub(crate) files: (u64, u64),
@@ -112,8 +112,8 @@ impl Program<'_> {
         rustix::io::ioctl_fionbio(&report, true).map_err(system)?;
         let child_report = Lifted::new(child_report.as_fd()).map_err(SpawnError::System)?;
         let nothing = File::open("/dev/null").map_err(SpawnError::System)?;
-        let mut streams = Vec::with_capacity(4);
-        for stream in [nothing.as_fd(), self.output, self.output].into_iter().chain(self.third) {
+        let mut streams = Vec::with_capacity(3 + self.more.len());
+        for stream in [nothing.as_fd(), self.output, self.output].iter().chain(self.more).copied() {
             streams.push(Lifted::new(stream).map_err(SpawnError::System)?);
         }
         let streams: Vec<BorrowedFd<'_>> = streams.iter().map(Lifted::as_fd).collect();
