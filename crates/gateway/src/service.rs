@@ -373,7 +373,14 @@ impl Handler for Gateway {
             return Box::pin(settings.answer(call, asked)).await;
         }
         if let Some(call) = own::call(request.method(), request.uri().path()) {
-            return self.own(call, &request, peer);
+            let (head, body) = request.into_parts();
+            // Seldom needed, and large: every request would carry the space for it.
+            if matches!(call, own::Call::Services(_))
+                && let Some(refusal) = Box::pin(self.refusal_of(&head.headers, peer)).await
+            {
+                return refusal;
+            }
+            return self.own(call, &Request::from_parts(head, body), peer);
         }
         self.route(request, peer).await
     }

@@ -108,6 +108,11 @@ pub trait Provider: Debug + Send + Sync {
         Err(Denied::NotOffered)
     }
 
+    /// Says whether it knows what users may do. Where it does not, whoever is logged in may see what is registered.
+    fn knows_rights(&self) -> bool {
+        false
+    }
+
     /// Says whether a user may do something.
     async fn allows(&self, _user: &str, _access: Access<'_>) -> Result<bool, Denied> {
         Err(Denied::NotOffered)

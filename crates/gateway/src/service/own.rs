@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::json;
 use tender_http::{Peer, RequestBody, ResponseBody};
 
@@ -82,27 +82,28 @@ impl Gateway {
             }
             Call::Refresh => {
                 self.0.refresh.notify_one();
-                answer::of_headers(StatusCode::OK, hyper::HeaderMap::new())
+                answer::of_headers(StatusCode::OK, HeaderMap::new())
             }
-            Call::Services(id) => match self.stranger(request, peer) {
-                Some(refused) => refused,
-                None => self.services(id.as_deref(), request, peer),
-            },
+            Call::Services(id) => self.services(id.as_deref(), request, peer),
         }
     }
 
-    /// Answers whoever may not see what is registered: that takes a certificate that is trusted, or a log-in.
-    fn stranger(&self, request: &Request<RequestBody>, peer: &Peer) -> Option<Response<ResponseBody>> {
-        if peer.certificate_of(request.headers()).is_some() {
+    /// Answers whoever may not see what is registered: that takes a certificate that is trusted, or a log-in of a user who may.
+    pub(super) async fn refusal_of(
+        &self,
+        headers: &HeaderMap,
+        peer: &Peer,
+    ) -> Option<Response<ResponseBody>> {
+        if peer.certificate_of(headers).is_some() {
             return None;
         }
-        match &self.0.settings.auth {
-            Some(settings) => {
-                let user = auth::user(settings, request.headers(), "gateway", auth::now_s());
-                user.err().map(|why| *auth::unaccepted(&why))
+        // Nobody can log in: then a certificate is asked for where there is TLS.
+        let Some(settings) = &self.0.settings.auth else { return peer.is_tls.then(answer::no_certificate) };
+        match auth::user(settings, headers, "gateway", auth::now_s()) {
+            Ok((claims, _)) => {
+                settings.hidden_from(&claims.sub, &|event| self.tell(event)).await.map(|refused| *refused)
             }
-            // Nobody can log in: then a certificate is asked for where there is TLS.
-            None => peer.is_tls.then(answer::no_certificate),
+            Err(why) => Some(*auth::unaccepted(&why)),
         }
     }
 

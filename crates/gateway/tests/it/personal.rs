@@ -35,8 +35,12 @@ impl Provider for Full {
     }
 
     async fn allows(&self, user: &str, access: Access<'_>) -> Result<bool, Denied> {
-        assert_eq!((access.class, access.level), ("ZOWE", "UPDATE"));
+        assert!(access.class == "ZOWE" && matches!(access.level, "READ" | "UPDATE"), "{access:?}");
         Ok(user == "user")
+    }
+
+    fn knows_rights(&self) -> bool {
+        true
     }
 }
 
@@ -195,6 +199,19 @@ async fn ticket_and_refresh_need_a_certificate_and_check_answers_for_a_user() {
     let other = call(&world, "POST", "login", &basic("other"), "").await;
     let cookie = other.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
     call(&world, "POST", "check", &format!("Cookie: {cookie}\r\n"), wanted).await.is(401, "ZWEAG711E");
+}
+
+#[tokio::test]
+async fn services_are_listed_for_users_who_may_see_them() {
+    let service = Service::start(|_| Reply::Echo).await;
+    let world = World::with([service.instance("a", &[])], |all| all.auth = Some(settings(Full)));
+    for (user, status, said) in [("user", 200, "serviceId"), ("other", 403, "ZWEAT403E")] {
+        let login = call(&world, "POST", "login", &basic(user), "").await;
+        let cookie = login.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+        for path in ["/gateway/api/v1/services", "/gateway/services/a"] {
+            world.ask("GET", path, &format!("Cookie: {cookie}\r\n")).await.is(status, said);
+        }
+    }
 }
 
 #[tokio::test]

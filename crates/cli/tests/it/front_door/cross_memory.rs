@@ -46,6 +46,12 @@ echo "may read: $(may ZOWE SAMPLE.RESOURCE READ)"
 echo "may update: $(may ZOWE SAMPLE.RESOURCE UPDATE)"
 echo "may other: $(may ZOWE OTHER.RESOURCE READ)"
 echo "class that is not asked about: $(may FACILITY ZWES.IS READ)"
+services() { code -H "Cookie: $COOKIE" $BASE/gateway/api/v1/services; }
+echo "services: $(services)"
+"$TENDER" saf rdefine zowe apiml.services 'uacc(none)'
+"$TENDER" saf permit apiml.services 'class(zowe) id(alice) access(read)'
+for _ in $(seq 100); do [ "$(services)" = 403 ] || break; done
+echo "services when permitted: $(services)"
 OWN="--cert keys/localhost.cer --key keys/localhost.key"
 ticket() { ask $OWN -H "Cookie: $COOKIE" -d "{\"applicationName\":\"$1\"}" $AUTH/ticket; }
 TICKET=$(ticket TSTAPPL | sed -n 's/.*"ticket": *"\([A-Z0-9]*\)".*/\1/p')
@@ -126,6 +132,9 @@ GATEWAY=$!
         .says("may update: 401")
         .says("may other: 401")
         .says("class that is not asked about: 501")
+        .says("services: 403")
+        // None is registered, which has an answer of its own.
+        .says("services when permitted: 404")
         .says("ticket: good")
         .says("ticket again: refused")
         .says("ticket for another: {")

@@ -95,6 +95,30 @@ fn no_ticket(why: &str) -> Refused {
     )
 }
 
+/// To see what is registered.
+const LISTING: Access<'static> = Access { class: "ZOWE", resource: "APIML.SERVICES", level: "READ" };
+
+impl AuthSettings {
+    /// Says why a user may not see what is registered; nothing when he may. Source: the reference's 3.12.
+    pub(crate) async fn hidden_from(&self, user: &str, tell: &(dyn Fn(&Event) + Sync)) -> Option<Refused> {
+        if !self.provider.knows_rights() {
+            return None;
+        }
+        match self.provider.allows(user, LISTING).await {
+            Ok(true) => None,
+            Ok(false) => Some(error(
+                StatusCode::FORBIDDEN,
+                "ZWEAT403E",
+                "org.zowe.apiml.security.forbidden",
+                &format!(
+                    "`{user}` may not see services; that takes READ to APIML.SERVICES in the class ZOWE"
+                ),
+            )),
+            Err(why) => Some(refused(&why, tell)),
+        }
+    }
+}
+
 /// Says that a user may not.
 pub(super) fn unauthorized(user: &str, access: Access<'_>) -> Refused {
     let Access { class, resource, level } = access;
