@@ -25,6 +25,7 @@ pub use provider::{Denied, Provider, Verified};
 pub use revocation::Revocations;
 pub(crate) use scheme::{Credentials, FAILURE, Outcome, Scheme, Token};
 
+use crate::service::Event;
 use jwt::TokenFault;
 
 /// How users log in.
@@ -95,6 +96,7 @@ pub(crate) async fn introduced(
     settings: &AuthSettings,
     scheme: &Scheme,
     (claims, mut token): (Claims, String),
+    tell: &(dyn Fn(&Event) + Sync),
 ) -> Introduced {
     if *scheme == Scheme::ZoweJwt && claims.is_personal() {
         // The service could use the personal one elsewhere, for months.
@@ -102,7 +104,7 @@ pub(crate) async fn introduced(
     }
     let ticket = match scheme {
         Scheme::PassTicket(Some(application)) => {
-            Some(settings.provider.ticket(&claims.sub, application).await.map_err(|why| why.to_string()))
+            Some(settings.ticket_for(&claims.sub, application, tell).await.map_err(|why| why.outside()))
         }
         _ => None,
     };

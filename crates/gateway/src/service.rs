@@ -46,7 +46,7 @@ pub enum Event {
         /// Why, down to the cause.
         reason: String,
     },
-    /// The gateway may not make tickets for an application.
+    /// The gateway could not make a ticket for an application, which is not for users to mend.
     NoTicket {
         /// Which.
         application: String,
@@ -308,7 +308,10 @@ impl Gateway {
     ) -> Result<auth::Introduced, Unaccepted> {
         match &self.0.settings.auth {
             // Seldom needed, and large: every request would carry the space for it.
-            Some(settings) => Ok(Box::pin(auth::introduced(settings, scheme, user?)).await),
+            Some(settings) => {
+                let tell = |event: &Event| self.tell(event);
+                Ok(Box::pin(auth::introduced(settings, scheme, user?, &tell)).await)
+            }
             None => Err(Unaccepted::None),
         }
     }

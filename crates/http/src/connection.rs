@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::task::coop::has_budget_remaining;
 use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 
@@ -115,7 +116,6 @@ async fn drive<H: Handler>(
         // The pace has both times, idle and head; this one would count them together.
         builder.header_read_timeout(None);
         builder.half_close(false);
-        builder.writev(false);
         // Said, it costs every request; what is not said is a hundred.
         if limits.headers != HEADERS_UNSAID {
             builder.max_headers(limits.headers);
@@ -256,9 +256,6 @@ where
             return Poll::Ready(Turn::Ended(ended));
         }
         let is_new = !asked_by.as_ref().is_some_and(|waker| waker.will_wake(context.waker()));
-        if is_new {
-            asked_by = Some(context.waker().clone());
-        }
         if let Some(drain) = &mut drain
             && drain.as_mut().poll(context).is_ready()
         {
@@ -271,6 +268,10 @@ where
             && let Poll::Ready(told) = changed.as_mut().poll(context)
         {
             return Poll::Ready(Turn::Told(told.is_ok()));
+        }
+        // A task that has had its share of this turn is told to come again instead of being heard: then all are asked again.
+        if is_new && has_budget_remaining() {
+            asked_by = Some(context.waker().clone());
         }
         Poll::Pending
     })

@@ -8,21 +8,41 @@
 //! Connections that are made between the two runs wait and are not refused. Source: sd_listen_fds(3), sd_pid_notify_with_fds(3).
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use listenfd::ListenFd;
 use rustix::io::FdFlags;
+use rustix::net::sockopt;
 
-/// Returns what this process was started with; nothing when it was returned before.
-pub(crate) fn take() -> Vec<TcpListener> {
-    static IS_TAKEN: AtomicBool = AtomicBool::new(false);
-    if IS_TAKEN.swap(true, Ordering::Relaxed) {
-        return Vec::new();
-    }
+static INHERITED: Mutex<Vec<TcpListener>> = Mutex::new(Vec::new());
+
+/// Takes over the sockets that this process was started with; to be called before it has threads, since it reads and changes
+/// the environment.
+pub fn inherit() {
     let mut given = ListenFd::from_env();
     // What is no socket that listens for TCP is not for a server of HTTP.
     let listeners = (0..given.len()).filter_map(|at| given.take_tcp_listener(at).ok().flatten());
-    listeners.filter(|one| rustix::io::fcntl_setfd(one, FdFlags::CLOEXEC).is_ok()).collect()
+    let usable = listeners.filter(|one| {
+        // Connections have the last two from their listener.
+        rustix::io::fcntl_setfd(one, FdFlags::CLOEXEC).is_ok()
+            && sockopt::set_socket_keepalive(one, true).is_ok()
+            && sockopt::set_tcp_nodelay(one, true).is_ok()
+    });
+    all().extend(usable);
+}
+
+/// Returns what was taken over; nothing the next time.
+pub(crate) fn take() -> Vec<TcpListener> {
+    std::mem::take(&mut *all())
+}
+
+fn all() -> std::sync::MutexGuard<'static, Vec<TcpListener>> {
+    INHERITED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns the name under which the socket at an address is kept: whoever keeps it takes no colon.
+pub(crate) fn name(address: SocketAddr) -> String {
+    format!("listen-{address}").replace(':', ".")
 }
 
 /// Takes the one at an address out of many.
@@ -31,8 +51,7 @@ pub(crate) fn find(
     address: SocketAddr,
     is_ipv6_alone: bool,
 ) -> Option<TcpListener> {
-    let is_alone =
-        |one: &TcpListener| address.is_ipv6() && rustix::net::sockopt::ipv6_v6only(one).unwrap_or_default();
+    let is_alone = |one: &TcpListener| address.is_ipv6() && sockopt::ipv6_v6only(one).unwrap_or_default();
     let is_it = |one: &TcpListener| one.local_addr().ok() == Some(address) && is_alone(one) == is_ipv6_alone;
     let at = inherited.iter().position(is_it)?;
     let listener = inherited.swap_remove(at);

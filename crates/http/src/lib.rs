@@ -32,6 +32,7 @@ pub use body::{BodyFault, BoxError, RequestBody, ResponseBody};
 pub use bytes::Bytes;
 pub use event::{Event, EventSink, calmed};
 pub use hyper;
+pub use inherited::inherit;
 pub use limits::Limits;
 pub use message::{Message, MessageType, Messages, chain};
 pub use peer::{FORWARDED_PREFIX, Peer, PeerCertificate, is_passed_on};

@@ -19,11 +19,14 @@ pub fn withdraw() {
     tell("STOPPING=1");
 }
 
-/// Gives sockets that listen to be kept for the next run.
-pub(crate) fn keep<'s>(sockets: impl Iterator<Item = BorrowedFd<'s>>) {
-    for socket in sockets {
-        tell_with("FDSTORE=1\nFDNAME=listen", &[socket]);
-    }
+/// Gives a socket that listens to be kept for the next run.
+pub(crate) fn keep(name: &str, socket: BorrowedFd<'_>) {
+    tell_with(&format!("FDSTORE=1\nFDNAME={name}"), &[socket]);
+}
+
+/// Says that a socket need not be kept any longer.
+pub(crate) fn keep_no_longer(name: &str) {
+    tell(&format!("FDSTOREREMOVE=1\nFDNAME={name}"));
 }
 
 fn tell(state: &str) {

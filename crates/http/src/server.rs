@@ -137,18 +137,25 @@ impl Server {
     ///
     /// Errors: [`BindError`] names the address and who has it; then none is listened at. Must be called in a runtime.
     pub fn bind(addresses: &[SocketAddr], settings: Settings) -> Result<Self, BindError> {
-        // What is at no address of these is closed with the end of this.
         let mut inherited = inherited::take();
         let places = address::places(addresses).into_iter();
         let listeners =
             places.map(|place| address::listen(place, &mut inherited)).collect::<Result<_, _>>()?;
+        // Nobody takes connections from the others any more: clients are to be refused.
+        for unused in inherited.iter().filter_map(|one| one.local_addr().ok()) {
+            ready::keep_no_longer(&inherited::name(unused));
+        }
         Ok(Self { listeners, settings })
     }
 
     /// Has whoever started this process keep the sockets for its next run: until that comes connections wait, and are not
     /// refused.
     pub fn keep(&self) {
-        ready::keep(self.listeners.iter().map(TcpListener::as_fd));
+        for listener in &self.listeners {
+            if let Ok(address) = listener.local_addr() {
+                ready::keep(&inherited::name(address), listener.as_fd());
+            }
+        }
     }
 
     /// Returns where it listens, in the order asked for; a port that was 0 is the one it got.

@@ -13,6 +13,7 @@ mod act;
 mod clients;
 mod environment;
 mod journal;
+mod kept;
 mod members;
 mod notify;
 mod operator;
@@ -80,6 +81,8 @@ pub fn run(plan: Plan, options: Options) -> Result<Exit, SuperviseError> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Key {
     Unit(u32, Timer),
+    /// Sockets of a component are not kept any longer.
+    Kept(u32),
     /// A component floods: its output is read again then.
     Flood(u32),
     /// What a client waits for is over.
@@ -294,6 +297,7 @@ impl Engine {
             Key::Unit(id, Timer::Look) => self.look_again(id),
             Key::Unit(id, timer) => self.push(id, Event::Due(timer)),
             Key::Flood(id) => self.end_flood(id),
+            Key::Kept(id) => self.drop_sockets(id),
             Key::Client(id) => self.wait_overdue(id),
             Key::Planner => self.planner_overdue(),
             Key::Journal => self.write_journal(),

@@ -183,6 +183,11 @@ impl Life {
         self.state == State::Stopping && self.then == Then::Start
     }
 
+    /// Says whether another run follows when it has stopped.
+    pub(crate) fn comes_back(&self) -> bool {
+        self.then != Then::Rest
+    }
+
     /// Decides what follows from an event: changes this life, and returns what is to be done in this order.
     pub(crate) fn decide(&mut self, rules: Rules<'_>, event: Event, moment: Moment) -> Vec<Action> {
         let mut step = Step { life: self, rules, moment, actions: Vec::new() };

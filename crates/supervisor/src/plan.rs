@@ -229,11 +229,20 @@ pub struct Stop {
     /// A program that runs before the signal, within the same grace time.
     #[serde(default)]
     pub pre_stop: Option<Vec<String>>,
+    /// Sockets that it gives to be kept (`FDSTORE=1`) are handed to its next run (`LISTEN_FDS`).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub keeps_sockets: bool,
+}
+
+/// What most do not say is not written: a plan made before it could be said has the same fingerprints.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl Default for Stop {
     fn default() -> Self {
-        Self { signal: "TERM".to_owned(), grace_ms: 20_000, pre_stop: None }
+        Self { signal: "TERM".to_owned(), grace_ms: 20_000, pre_stop: None, keeps_sockets: false }
     }
 }
 

@@ -1,10 +1,11 @@
 //! How a server that keeps something for services is reached: who asks, and which certificates are trusted and shown.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use tender_certificate::{Bundle, Password};
+use tender_certificate::{Bundle, BundleError, Password};
 use tender_etcd::Tls;
-use tender_http::{ClientAuth, Identity, TlsFiles, TrustFile};
+use tender_http::{ClientAuth, Identity, TlsError, TlsFiles, TrustFile};
 use tender_package::ReturnCode;
 
 use super::Named;
@@ -22,9 +23,10 @@ pub(crate) struct Given {
     pub(crate) password_file: Option<PathBuf>,
 }
 
-/// The variables that say what the command line does not.
+/// The variables that say what the command line does not, and what its options begin with.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Variables {
+    pub(crate) option: &'static str,
     pub(crate) trust: Names,
     pub(crate) key: Names,
     pub(crate) certificate: Names,
@@ -33,8 +35,9 @@ pub(crate) struct Variables {
 }
 
 /// How a server is reached.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Access {
+    variables: Variables,
     login: Option<(String, Password)>,
     /// What is trusted and shown; what is missing is the service's own.
     trust: Option<PathBuf>,
@@ -42,11 +45,12 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// Says how; half of a log-in or of a certificate is refused.
+    /// Says how; half of a log-in or of a certificate is refused, and certificates for what is reached without TLS.
     pub(crate) fn plan(
         given: &Given,
         variables: Variables,
         environment: &Environment<'_>,
+        has_tls: bool,
     ) -> Result<Self, PlanError> {
         let path =
             |own: &Option<PathBuf>, names| own.clone().or_else(|| environment.text(names).map(PathBuf::from));
@@ -55,12 +59,31 @@ impl Access {
         let user = given.user.clone().or_else(|| environment.text(variables.user));
         let key = path(&given.key, variables.key);
         let certificate = path(&given.certificate, variables.certificate);
-        Ok(Self {
-            login: both((user, "a user to log in as"), (password, "the user's password"))?,
+        let named = |end: &str, names| variables.named(end, names);
+        let access = Self {
+            variables,
+            login: both(
+                (user, named("user", variables.user)),
+                (password, named("password-file", variables.password)),
+            )?,
             trust: path(&given.trust, variables.trust),
-            identity: both((key, "a key to show"), (certificate, "its certificate"))?
-                .map(|(key, certificate)| Identity::Pem { key, certificate }),
-        })
+            identity: both(
+                (key, named("key", variables.key)),
+                (certificate, named("certificate", variables.certificate)),
+            )?
+            .map(|(key, certificate)| Identity::Pem { key, certificate }),
+        };
+        let unused = match (&access.trust, &access.identity) {
+            (Some(_), _) => named("trust", variables.trust),
+            (None, Some(_)) => named("certificate", variables.certificate),
+            (None, None) => return Ok(access),
+        };
+        if has_tls { Ok(access) } else { Err(PlanError::Unencrypted { given: unused }) }
+    }
+
+    /// Says whether a password is shown.
+    pub(crate) fn has_login(&self) -> bool {
+        self.login.is_some()
     }
 
     /// Returns name and password; `what` is the server as a sentence names it.
@@ -73,23 +96,18 @@ impl Access {
         Ok(Some((user.clone(), password.expose().to_owned())))
     }
 
-    /// Reads the authorities, and the key with its certificate; `option` is what says the authorities.
-    pub(crate) fn tls(
-        &self,
-        named: Named,
-        serving: &Serving,
-        what: &str,
-        option: &str,
-    ) -> Result<Tls, CommandError> {
+    /// Reads the authorities, and the key with its certificate.
+    pub(crate) fn tls(&self, named: Named, serving: &Serving, what: &str) -> Result<Tls, CommandError> {
+        let doing = format!("failed to set up TLS with {what} for");
         let own = serving.tls.as_ref();
         let trust = match (&self.trust, own) {
             (Some(file), _) => vec![TrustFile { file: file.clone(), password: None }],
             (None, Some(own)) if !own.trust.is_empty() => own.trust.clone(),
             (None, _) => {
+                let option = self.variables.named("trust", self.variables.trust);
                 let hint = format!("give {option} with the authorities of {what}");
                 let fault =
                     format!("no authorities are configured that the certificate of {what} is trusted by");
-                let doing = format!("failed to set up TLS with {what} for");
                 return Err(named.told("ZWEAM507E", ReturnCode::Refused, &doing, Some(&hint), fault));
             }
         };
@@ -98,12 +116,16 @@ impl Access {
         let nobody = Identity::Pem { key: PathBuf::new(), certificate: PathBuf::new() };
         let files =
             TlsFiles { identity: identity.clone().unwrap_or(nobody), trust, client_auth: ClientAuth::None };
-        let roots = files.roots().map_err(|fault| named.tls(fault))?;
+        let failed = |fault: TlsError| {
+            let code = if is_missing(&fault) { ReturnCode::Unknown } else { ReturnCode::Refused };
+            named.told("ZWEAM400E", code, &doing, None, fault)
+        };
+        let roots = files.roots().map_err(failed)?;
         let mut authorities = Bundle::default();
         roots.certificates().iter().for_each(|one| authorities.add_trusted("authority", one.clone()));
         let identity = match identity {
             Some(_) => {
-                let key = files.key().map_err(|fault| named.tls(fault))?;
+                let key = files.key().map_err(failed)?;
                 Some((key.chain_pem().into_bytes(), key.key_pem().as_bytes().to_vec()))
             }
             None => None,
@@ -112,10 +134,24 @@ impl Access {
     }
 }
 
+impl Variables {
+    /// Names a setting as the command line does, and as a launcher does.
+    fn named(self, end: &str, names: Names) -> String {
+        let variable = names.first().copied().unwrap_or_default();
+        format!("{}-{end} (or {variable})", self.option)
+    }
+}
+
+/// Says whether a file is not there.
+fn is_missing(fault: &TlsError) -> bool {
+    let TlsError::Store { source, .. } = fault else { return false };
+    matches!(&**source, BundleError::Read { source, .. } if source.kind() == ErrorKind::NotFound)
+}
+
 /// Returns both of what is of no use alone; nothing when there is neither.
 fn both<A, B>(
-    (one, name): (Option<A>, &'static str),
-    (other, other_name): (Option<B>, &'static str),
+    (one, name): (Option<A>, String),
+    (other, other_name): (Option<B>, String),
 ) -> Result<Option<(A, B)>, PlanError> {
     match (one, other) {
         (Some(one), Some(other)) => Ok(Some((one, other))),
@@ -129,15 +165,30 @@ fn both<A, B>(
 mod tests {
     use super::*;
 
-    const VARIABLES: Variables =
-        Variables { trust: &["T"], key: &["K"], certificate: &["C"], user: &["U"], password: &["P"] };
+    const VARIABLES: Variables = Variables {
+        option: "--x",
+        trust: &["T"],
+        key: &["K"],
+        certificate: &["C"],
+        user: &["U"],
+        password: &["P"],
+    };
 
     fn planned(given: &Given, variables: &[(&str, &str)]) -> Result<Access, PlanError> {
         let look_up = |name: &str| {
             let found = variables.iter().find(|(own, _)| *own == name);
             found.map(|(_, text)| (*text).to_owned())
         };
-        Access::plan(given, VARIABLES, &Environment::new("x", &look_up))
+        Access::plan(given, VARIABLES, &Environment::new("x", &look_up), true)
+    }
+
+    #[test]
+    fn certificates_for_what_is_reached_without_tls_are_refused() {
+        let trust = Given { trust: Some("/t".into()), ..Given::default() };
+        let nothing = Environment::new("x", &|_| None);
+        let error = Access::plan(&trust, VARIABLES, &nothing, false).unwrap_err();
+        assert!(error.to_string().contains("--x-trust (or T)"), "{error}");
+        assert!(Access::plan(&Given::default(), VARIABLES, &nothing, false).is_ok());
     }
 
     #[test]

@@ -14,7 +14,9 @@ impl Named {
     /// A plan that cannot be made.
     pub(crate) fn plan(self, fault: PlanError) -> CommandError {
         let (id, code, hint) = match &fault {
-            PlanError::Value { .. } | PlanError::Half { .. } => ("ZWEAO400E", ReturnCode::Syntax, None),
+            PlanError::Value { .. } | PlanError::Half { .. } | PlanError::Unencrypted { .. } => {
+                ("ZWEAO400E", ReturnCode::Syntax, None)
+            }
             PlanError::NoKey => (
                 "ZWEAM508E",
                 ReturnCode::Refused,

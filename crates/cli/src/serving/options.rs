@@ -79,7 +79,11 @@ pub(crate) enum PlanError {
     #[error("without TLS everybody who reaches {address} could read and change what passes")]
     OpenToAll { address: SocketAddr },
     #[error("{given} needs {missing}, too")]
-    Half { given: &'static str, missing: &'static str },
+    Half { given: String, missing: String },
+    #[error(
+        "{given} is for TLS, and an address is given that is reached without: https: and rediss: are with"
+    )]
+    Unencrypted { given: String },
 }
 
 /// Reads a setting from the variables of a launcher; a password in an address does not show when it is none.

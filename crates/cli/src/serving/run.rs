@@ -48,7 +48,11 @@ where
 {
     let begun = Instant::now();
     let plan = plan(&Environment::of_process(named.component)).map_err(|fault| named.plan(fault))?;
-    if shell.is_check { check(&plan) } else { with_threads(named, serve(plan, begun)) }
+    if shell.is_check {
+        return check(&plan);
+    }
+    tender_http::inherit();
+    with_threads(named, serve(plan, begun))
 }
 
 /// Runs something with the threads of a service.

@@ -6,6 +6,7 @@
 //!
 //! With `http:` and `redis:` it is reached without TLS.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use super::Named;
 use super::access::{Access, Given, Variables};
 use super::environment::Environment;
 use super::options::{PlanError, Serving};
+use super::run::tell;
 use crate::error::CommandError;
 
 /// Options that say how the store is reached.
@@ -45,9 +47,16 @@ impl Options {
     /// Says how a store is reached.
     pub(crate) fn plan(
         &self,
+        place: &Place,
         variables: Variables,
         environment: &Environment<'_>,
     ) -> Result<Access, PlanError> {
+        let has_tls = match place {
+            // Nothing is reached, and what says how is for another day.
+            Place::Memory | Place::Disk(_) => true,
+            Place::Etcd(members) => are_encrypted(members),
+            Place::Redis(url) => is_encrypted(url),
+        };
         let given = Given {
             trust: self.store_trust.clone(),
             key: self.store_key.clone(),
@@ -55,7 +64,7 @@ impl Options {
             user: self.store_user.clone(),
             password_file: self.store_password_file.clone(),
         };
-        Access::plan(&given, variables, environment)
+        Access::plan(&given, variables, environment, has_tls)
     }
 }
 
@@ -99,14 +108,35 @@ pub(crate) fn members(list: &str) -> Result<Vec<String>, String> {
     if list.contains('@') {
         return Err("an address of etcd names no user".to_owned());
     }
+    let first = members.first().is_some_and(|one| is_encrypted(one));
     match members.iter().find(|one| !is_address(one)) {
+        None if members.iter().any(|one| is_encrypted(one) != first) => {
+            Err("addresses of one etcd all begin with https:, or none does".to_owned())
+        }
         None => Ok(members),
         Some(wrong) => Err(format!("`{wrong}` is no address such as https://HOST:2379")),
     }
 }
 
+/// Says whether addresses are reached over TLS: all are, or none is.
+pub(crate) fn are_encrypted(addresses: &[String]) -> bool {
+    addresses.iter().all(|address| is_encrypted(address))
+}
+
+/// Says so when a password goes over a network that others may hear.
+pub(crate) fn warn_of_clear_text(access: &Access, what: &str, has_tls: bool, addresses: &[String]) {
+    let is_here = |address: &String| {
+        let uri: Option<Uri> = address.parse().ok();
+        let host = uri.as_ref().and_then(Uri::host).unwrap_or_default().trim_matches(['[', ']']);
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    };
+    if access.has_login() && !has_tls && !addresses.iter().all(is_here) {
+        tell(&format!("ZWEAM501W the password for {what} goes over the network without TLS"));
+    }
+}
+
 /// Says whether an address is reached over TLS.
-pub(crate) fn is_encrypted(address: &str) -> bool {
+fn is_encrypted(address: &str) -> bool {
     let scheme = address.split(':').next().unwrap_or_default();
     ["https", "rediss"].iter().any(|one| scheme.eq_ignore_ascii_case(one))
 }
@@ -140,12 +170,14 @@ impl Place {
         access: &Access,
         serving: &Serving,
     ) -> Result<Keys, CommandError> {
-        let (what, has_tls) = match self {
+        let (what, addresses) = match self {
             Self::Memory | Self::Disk(_) => return Ok(Keys { user: None, tls: None }),
-            Self::Etcd(members) => ("etcd", members.iter().any(|member| is_encrypted(member))),
-            Self::Redis(url) => ("Redis", is_encrypted(url)),
+            Self::Etcd(members) => ("etcd", members.as_slice()),
+            Self::Redis(url) => ("Redis", std::slice::from_ref(url)),
         };
-        let tls = has_tls.then(|| access.tls(named, serving, what, "--store-trust")).transpose()?;
+        let has_tls = are_encrypted(addresses);
+        let tls = has_tls.then(|| access.tls(named, serving, what)).transpose()?;
+        warn_of_clear_text(access, what, has_tls, addresses);
         Ok(Keys { user: access.login(named, what)?, tls })
     }
 

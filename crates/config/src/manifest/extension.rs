@@ -112,11 +112,13 @@ pub struct Stop {
     pub grace_ms: u64,
     /// A program that runs before the signal, relative to the component.
     pub pre_stop: Option<Vec<String>>,
+    /// Sockets that it gives to be kept are handed to its next run.
+    pub keeps_sockets: bool,
 }
 
 impl Default for Stop {
     fn default() -> Self {
-        Self { signal: "TERM".to_owned(), grace_ms: 20_000, pre_stop: None }
+        Self { signal: "TERM".to_owned(), grace_ms: 20_000, pre_stop: None, keeps_sockets: false }
     }
 }
 
@@ -261,6 +263,7 @@ struct StopShape {
     signal: Option<String>,
     grace: Option<Json>,
     pre_stop: Option<Command>,
+    keep_sockets: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -333,6 +336,7 @@ impl StopShape {
             signal: self.signal.unwrap_or(default.signal),
             grace_ms: time(self.grace.as_ref(), "stop.grace", default.grace_ms)?,
             pre_stop: self.pre_stop.map(Command::into_words),
+            keeps_sockets: self.keep_sockets,
         })
     }
 }

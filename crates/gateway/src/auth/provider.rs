@@ -86,6 +86,27 @@ pub enum Denied {
     },
 }
 
+impl Denied {
+    /// Returns what may be told outside: what is wrong inside is for the log.
+    #[must_use]
+    pub fn outside(&self) -> String {
+        match self {
+            Self::NotPermitted { .. } => "the gateway may not ask for this; its log says why".to_owned(),
+            Self::Unavailable { .. } => "nobody can say; the log of the gateway says why".to_owned(),
+            _ => self.to_string(),
+        }
+    }
+
+    /// Returns what an administrator should know.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::NotPermitted { reason } | Self::Unavailable { reason } => Some(reason),
+            _ => None,
+        }
+    }
+}
+
 /// What somebody wants to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Access<'a> {

@@ -68,6 +68,7 @@ pub(crate) fn component(
             signal: extension.stop.signal.clone(),
             grace_ms: extension.stop.grace_ms,
             pre_stop,
+            keeps_sockets: extension.stop.keeps_sockets,
         },
         limits: limits(extension.limits),
         fingerprint: String::new(),

@@ -5,7 +5,6 @@ use std::os::fd::AsFd as _;
 
 use rustix::process::{Pid, Signal};
 
-use super::notify::DESCRIPTORS_MAX;
 use super::unit::{Owner, Run};
 use super::{Containment, Engine, Key, Mode};
 use crate::clock;
@@ -21,8 +20,6 @@ use crate::process::{cgroup::Controllers, signal};
 
 /// Time between two looks at a tree that is being killed.
 const LOOK_MS: u64 = 20;
-/// Clients are refused, instead of kept waiting, when the next run of their component comes later than this.
-const STORED_WAIT_MS: u64 = 5000;
 
 impl Engine {
     /// Has every event decided, and carries out what follows.
@@ -36,6 +33,7 @@ impl Engine {
             for action in actions {
                 self.act(id, action);
             }
+            self.look_after_sockets(id);
         }
     }
 
@@ -62,10 +60,6 @@ impl Engine {
         if to != State::Waiting {
             unit.wait = super::unit::Waiting::Nothing;
         }
-        // Clients would wait at a socket that nobody will take them from.
-        if matches!(to, State::Stopped | State::Failed) {
-            unit.stored.clear();
-        }
         let reply = Reply::Event {
             component: unit.name().to_owned(),
             from,
@@ -80,12 +74,6 @@ impl Engine {
         let Some(unit) = self.units.get(&id) else { return };
         let text = of_notice(notice, unit.name(), unit.pid().or(unit.last_pid), &unit.life);
         let name = unit.name().to_owned();
-        if let Notice::RetryIn { wait_ms, .. } = notice
-            && *wait_ms > STORED_WAIT_MS
-            && let Some(unit) = self.units.get_mut(&id)
-        {
-            unit.stored.clear();
-        }
         if *notice == Notice::KillFollows {
             self.tell_waiting(id, &text);
             if self.mode == Mode::ShuttingDown && !self.exit.forced.contains(&name) {
@@ -119,9 +107,9 @@ impl Engine {
         if let Some(watchdog_us) = &watchdog_us {
             markers.push(("WATCHDOG_USEC", watchdog_us));
         }
-        let stored: Vec<_> = unit.stored.iter().map(std::os::fd::AsFd::as_fd).collect();
-        let count = stored.len().to_string();
-        if !stored.is_empty() {
+        let kept: Vec<_> = unit.kept.iter().map(std::os::fd::AsFd::as_fd).collect();
+        let count = kept.len().to_string();
+        if !kept.is_empty() {
             markers.push(("LISTEN_FDS", &count));
         }
         markers.push((MARKER, &marker));
@@ -133,7 +121,7 @@ impl Engine {
             shared: &unit.shared,
             markers: &markers,
             output: child_pipe.as_fd(),
-            more: &stored,
+            more: &kept,
             cgroup: group.as_ref().map(|group| group.as_fd()),
             files: limits.files.map_or(self.files, |files| (files, files)),
         };
@@ -147,11 +135,11 @@ impl Engine {
             }
             other => other?,
         };
-        drop((child_pipe, stored));
-        // It has them; what it goes on using it gives again.
-        unit.stored.clear();
+        drop((child_pipe, kept));
         unit.memory_kills = unit.group.as_ref().and_then(|group| group.memory_kills()).unwrap_or(0);
         unit.status = None;
+        // It has them; what it goes on using it gives again.
+        self.drop_sockets(id);
         self.register(id, spawned, pipe);
         Ok(())
     }
@@ -368,8 +356,6 @@ impl Engine {
             let uses = |probe: Option<&crate::plan::Probe>| probe == Some(&crate::plan::Probe::Notify);
             let is_for_ready = uses(unit.component.readiness.as_ref().map(|ready| &ready.probe));
             let is_for_health = uses(unit.component.health.as_ref().map(|health| &health.probe));
-            let room = DESCRIPTORS_MAX.saturating_sub(unit.stored.len());
-            unit.stored.extend(descriptors.into_iter().take(room));
             if said.status.is_some() {
                 unit.status = said.status;
             }
@@ -382,6 +368,7 @@ impl Engine {
             if let Some(pid) = said.main_pid {
                 self.follow(id, pid);
             }
+            self.keep_sockets(id, descriptors);
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::console::socket;
 /// A message is not longer, in bytes.
 const MESSAGE_BYTES_MAX: usize = 4 << 10;
 /// Descriptors that come with one message, and that are kept for one component.
-pub(super) const DESCRIPTORS_MAX: usize = 16;
+pub(super) const DESCRIPTORS_MAX: usize = crate::process::spawn::MORE_MAX;
 
 /// A socket of one component.
 #[derive(Debug)]

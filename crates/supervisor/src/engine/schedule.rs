@@ -227,7 +227,9 @@ impl Engine {
                 unit.life = std::mem::replace(&mut old.life, Life::new());
                 unit.life.runs = runs;
                 unit.last_exit = old.last_exit.take();
-                unit.stored = std::mem::take(&mut old.stored);
+                if unit.component.stop.keeps_sockets && unit.notify.is_some() {
+                    unit.kept = std::mem::take(&mut old.kept);
+                }
                 std::mem::swap(&mut unit.output, &mut old.output);
                 // Limits are set anew with the first process.
                 let notify = unit.notify.as_ref().map(|notify| {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use super::kept;
 use super::pump::lost;
 use super::unit::Unit;
 use super::{Containment, Engine};
@@ -74,7 +75,7 @@ impl Engine {
                 .then(|| group.and_then(|group| group.cpu_ms()).unwrap_or_else(|| cpu_ms(&tree))),
             memory_bytes: has_process
                 .then(|| group.and_then(|group| group.memory_bytes()).unwrap_or_else(|| memory_bytes(&tree))),
-            ports: listening.ports(&tree),
+            ports: ports(listening.ports(&tree), unit),
             last_exit: unit.last_exit.clone(),
             reason,
             conditions,
@@ -140,6 +141,12 @@ impl Listening {
         }
         ports.into_iter().collect()
     }
+}
+
+/// Adds what is kept for the next run: it is the component's own, too.
+fn ports(of_tree: Vec<u16>, unit: &Unit) -> Vec<u16> {
+    let all: BTreeSet<u16> = of_tree.into_iter().chain(kept::ports(&unit.kept)).collect();
+    all.into_iter().collect()
 }
 
 /// Reads a line of `/proc/net/tcp`: inode and port of a socket that listens.

@@ -30,7 +30,7 @@ pub(super) struct Unit {
     pub(super) group: Option<ComponentCgroup>,
     pub(super) notify: Option<NotifySocket>,
     /// What it gave to be kept for its next run: sockets that go on listening in between.
-    pub(super) stored: Vec<OwnedFd>,
+    pub(super) kept: Vec<OwnedFd>,
     /// A probe that waits for its answer.
     pub(super) question: Option<Question>,
     pub(super) ready_pattern: Option<Regex>,
@@ -135,7 +135,7 @@ impl Unit {
             output: Output::new(&path, log),
             group: None,
             notify,
-            stored: Vec::new(),
+            kept: Vec::new(),
             question: None,
             ready_pattern,
             last_exit: None,

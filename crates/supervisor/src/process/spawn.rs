@@ -16,7 +16,9 @@ use super::sys::{self, Image, Pointers, Trouble, TroubleStep};
 /// The mask of every component: what it writes is for its owner and group.
 const UMASK: u32 = 0o027;
 /// The number from which descriptors are free: below stand the streams of a child.
-const FIRST_FREE: i32 = 20;
+const FIRST_FREE: i32 = 3 + MORE_MAX as i32;
+/// Descriptors that a program gets beside its three streams, at most.
+pub(crate) const MORE_MAX: usize = 16;
 
 /// A program and what it gets.
 #[derive(Debug)]

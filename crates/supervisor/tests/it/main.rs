@@ -4,6 +4,7 @@
 
 mod console;
 mod faults;
+mod kept;
 mod lifecycle;
 mod order;
 mod output;

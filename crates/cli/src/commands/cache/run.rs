@@ -28,6 +28,7 @@ const EVICTION: Names =
     &["ZWE_configs_storage_evictionStrategy", "ZWE_components_{}_storage_evictionStrategy"];
 
 const STORE_ACCESS: Variables = Variables {
+    option: "--store",
     trust: &["ZWE_configs_storage_trust", "ZWE_components_{}_storage_trust"],
     key: &["ZWE_configs_storage_key", "ZWE_components_{}_storage_key"],
     certificate: &["ZWE_configs_storage_certificate", "ZWE_components_{}_storage_certificate"],
@@ -98,8 +99,9 @@ impl Args {
             // Nobody can show a certificate then, and somebody must say whose an entry is.
             believes_everybody: serving.tls.is_none() || !serving.verify.checks_chain(),
         };
-        let access = self.access.plan(STORE_ACCESS, environment)?;
-        Ok(Plan { serving, store: self.store.or(store).unwrap_or(Place::Memory), access, limits, owners })
+        let store = self.store.or(store).unwrap_or(Place::Memory);
+        let access = self.access.plan(&store, STORE_ACCESS, environment)?;
+        Ok(Plan { serving, store, access, limits, owners })
     }
 }
 

@@ -216,7 +216,7 @@ pub(super) const MEDIATION: &[Entry] = &[
     entry(
         "ZWEAM507E",
         "there is no authority to trust others by",
-        "give `--trust`, or `--verify DISABLED` to trust everybody",
+        "give `--trust`, or `--verify DISABLED` to trust everybody; for etcd and Redis `--store-trust` or `--registry-trust`",
     ),
     entry(
         "ZWEAM508E",

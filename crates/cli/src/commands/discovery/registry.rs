@@ -12,7 +12,7 @@ use crate::error::CommandError;
 use crate::serving::access::{Access, Given, Variables};
 use crate::serving::environment::Environment;
 use crate::serving::options::{PlanError, Serving, read};
-use crate::serving::store::{is_encrypted, members};
+use crate::serving::store::{are_encrypted, members, warn_of_clear_text};
 
 const PREFIX: &str = "/tender/registry";
 const WANTED: &str = "registry: memory or etcd:https://HOST:2379[,https://…]";
@@ -88,6 +88,7 @@ impl Options {
             password_file: self.registry_password_file.clone(),
         };
         let variables = Variables {
+            option: "--registry",
             trust: names::REGISTRY_TRUST,
             key: names::REGISTRY_KEY,
             certificate: names::REGISTRY_CERTIFICATE,
@@ -95,11 +96,8 @@ impl Options {
             password: names::REGISTRY_PASSWORD,
         };
         let prefix = self.registry_prefix.clone().or_else(|| environment.text(names::REGISTRY_PREFIX));
-        Ok(Some(Shared {
-            members,
-            prefix: prefix.unwrap_or_else(|| PREFIX.to_owned()),
-            access: Access::plan(&given, variables, environment)?,
-        }))
+        let access = Access::plan(&given, variables, environment, are_encrypted(&members))?;
+        Ok(Some(Shared { members, prefix: prefix.unwrap_or_else(|| PREFIX.to_owned()), access }))
     }
 }
 
@@ -111,8 +109,9 @@ impl Shared {
 
     /// Makes ready to reach it, having read keys, authorities and the password.
     pub(super) fn open(&self, serving: &Serving) -> Result<Cluster, CommandError> {
-        let tls = self.members.iter().any(|member| is_encrypted(member));
-        let tls = tls.then(|| self.access.tls(NAMED, serving, "etcd", "--registry-trust")).transpose()?;
+        let has_tls = are_encrypted(&self.members);
+        let tls = has_tls.then(|| self.access.tls(NAMED, serving, "etcd")).transpose()?;
+        warn_of_clear_text(&self.access, "etcd", has_tls, &self.members);
         let user = self.access.login(NAMED, "etcd")?;
         let settings = Settings { tls, user, ..Settings::new(self.members.clone()) };
         let client = Client::new(&settings).map_err(fault::registry)?;
@@ -127,14 +126,15 @@ mod tests {
     #[test]
     fn registry_is_named_by_a_word() {
         assert_eq!("memory".parse(), Ok(Place::Memory));
-        let two = vec!["http://a:2379".to_owned(), "https://b:2379".to_owned()];
-        assert_eq!("etcd:http://a:2379, https://b:2379".parse(), Ok(Place::Etcd(two)));
+        let two = vec!["https://a:2379".to_owned(), "https://b:2379".to_owned()];
+        assert_eq!("etcd:https://a:2379, https://b:2379".parse(), Ok(Place::Etcd(two)));
         for (wrong, said) in [
             ("", "give memory"),
             ("redis://h:1", "give memory"),
             ("etcd:", "`` is no address"),
             ("etcd:h:2379", "`h:2379` is no address"),
             ("etcd:http://a:2379,", "`` is no address"),
+            ("etcd:http://a:2379,https://b:2379", "all begin with https"),
             ("etcd:http://user:secret@a:2379", "--registry-user"),
         ] {
             let error = wrong.parse::<Place>().unwrap_err();

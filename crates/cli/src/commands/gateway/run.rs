@@ -32,6 +32,7 @@ const PROVIDER: Names = &["ZWE_configs_provider", "ZWE_components_gateway_provid
 const STORE: Names = &["ZWE_configs_revocations", "ZWE_components_gateway_revocations"];
 
 const STORE_ACCESS: Variables = Variables {
+    option: "--store",
     trust: &["ZWE_configs_revocationsTrust", "ZWE_components_gateway_revocationsTrust"],
     key: &["ZWE_configs_revocationsKey", "ZWE_components_gateway_revocationsKey"],
     certificate: &["ZWE_configs_revocationsCertificate", "ZWE_components_gateway_revocationsCertificate"],
@@ -136,12 +137,13 @@ impl Args {
         let discovery = neighbours::discovery(&self.discovery, &serving, environment)?;
         let provider = read(environment, PROVIDER, "provider: xmem, xmem:SERVER, file:FILE, dummy or none")?;
         let store = read(environment, STORE, "store: memory, etcd:https://HOST:2379 or rediss://HOST:6379")?;
+        let store = self.store.clone().or(store).unwrap_or(Place::Memory);
         Ok(Plan {
             serving,
             discovery,
             provider: self.provider.clone().or(provider).unwrap_or(Checks::Nobody),
-            store: self.store.clone().or(store).unwrap_or(Place::Memory),
-            access: self.access.plan(STORE_ACCESS, environment)?,
+            access: self.access.plan(&store, STORE_ACCESS, environment)?,
+            store,
             args: self,
         })
     }

@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Answered, Asked, Refused, empty, error, no_certificate, refused};
+use super::{Answered, Asked, Refused, denied, empty, error, no_certificate, refused};
 use crate::auth::provider::Access;
 use crate::auth::{AuthSettings, Denied, user};
 use crate::service::{Event, json_answer};
@@ -48,17 +48,28 @@ impl AuthSettings {
                 "`applicationName` must have 1 to 8 letters and digits",
             )
         })?;
-        let ticket = self.provider.ticket(&claims.sub, &application).await.map_err(|why| match why {
-            Denied::Unavailable { .. } => refused(&why, tell),
-            Denied::NotPermitted { reason } => {
-                tell(&Event::NoTicket { application: application.clone(), reason });
-                no_ticket("the gateway may not make one for this application; its log says why")
-            }
-            why => no_ticket(&why.to_string()),
+        let ticket = self.ticket_for(&claims.sub, &application, tell).await.map_err(|why| match why {
+            Denied::Unavailable { .. } => denied(&why),
+            why => no_ticket(&why.outside()),
         })?;
         Ok(json_answer(&json!({
             "token": token, "userId": claims.sub, "applicationName": application, "ticket": ticket,
         })))
+    }
+
+    /// Makes a ticket; an administrator is told when that is not for users to mend.
+    pub(crate) async fn ticket_for(
+        &self,
+        user: &str,
+        application: &str,
+        tell: &(dyn Fn(&Event) + Sync),
+    ) -> Result<String, Denied> {
+        let made = self.provider.ticket(user, application).await;
+        if let Some(reason) = made.as_ref().err().and_then(Denied::reason) {
+            let (application, reason) = (application.to_owned(), reason.to_owned());
+            tell(&Event::NoTicket { application, reason });
+        }
+        made
     }
 
     /// Says whether the user may do something with a resource: 204, or 401.
@@ -106,17 +117,20 @@ impl AuthSettings {
         }
         match self.provider.allows(user, LISTING).await {
             Ok(true) => None,
-            Ok(false) => Some(error(
-                StatusCode::FORBIDDEN,
-                "ZWEAT403E",
-                "org.zowe.apiml.security.forbidden",
-                &format!(
-                    "`{user}` may not see services; that takes READ to APIML.SERVICES in the class ZOWE"
-                ),
-            )),
+            Ok(false) => Some(forbidden(&format!(
+                "`{user}` may not see services; that takes READ to APIML.SERVICES in the class ZOWE"
+            ))),
+            // It answers for the class that it was told, and that is another.
+            Err(Denied::NotOffered) => Some(forbidden(&format!(
+                "Nobody can say whether `{user}` may see services: ZWES.AUTH.CLASS of the cross-memory server is not ZOWE"
+            ))),
             Err(why) => Some(refused(&why, tell)),
         }
     }
+}
+
+fn forbidden(text: &str) -> Refused {
+    error(StatusCode::FORBIDDEN, "ZWEAT403E", "org.zowe.apiml.security.forbidden", text)
 }
 
 /// Says that a user may not.

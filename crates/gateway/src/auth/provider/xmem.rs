@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tender_xmem::client::{Client, Options, ServiceError};
-use tender_xmem::code::{AuthCode, CmsCode};
+use tender_xmem::code::{AuthCode, CmsCode, TicketCode};
 use tender_xmem::handshake::ServerName;
 use tender_xmem::service::{Auth, AuthAnswer, Level, Secret, Ticket, TicketAnswer};
 
@@ -97,14 +97,17 @@ fn unavailable(error: &dyn std::error::Error) -> Denied {
     Denied::Unavailable { reason: tender_http::chain(error) }
 }
 
-/// Says why there is no ticket: the rules are in the way, or the server is not there.
+/// Says why there is no ticket: the rules are in the way, there were too many, or nobody can say.
 fn of_ticket(error: &ServiceError) -> Denied {
-    let is_refused = match error {
-        ServiceError::Call { source, .. } => source.code() == Some(CmsCode::PermissionDenied),
-        ServiceError::Service { .. } => true,
-        _ => false,
-    };
-    if is_refused { Denied::NotPermitted { reason: tender_http::chain(error) } } else { unavailable(error) }
+    match error {
+        ServiceError::Call { source, .. } if source.code() == Some(CmsCode::PermissionDenied) => {
+            Denied::NotPermitted { reason: tender_http::chain(error) }
+        }
+        ServiceError::Service { code, .. } if TicketCode::from_number(*code) == Some(TicketCode::TooMany) => {
+            Denied::TooMany
+        }
+        _ => unavailable(error),
+    }
 }
 
 fn level(name: &str) -> Option<Level> {
