@@ -9,6 +9,7 @@ mod hostile;
 mod node;
 mod peers;
 mod python;
+mod quorum;
 mod registry;
 pub(crate) mod server;
 mod start;

@@ -15,7 +15,7 @@ use crate::packages::python;
 use crate::world::{free_ports, wait_until};
 
 #[path = "../../../../etcd/tests/it/server.rs"]
-mod server;
+pub(super) mod server;
 
 use server::Server as Etcd;
 
