@@ -20,7 +20,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     Table::new(read(document.as_bytes()).expect("the document is a registry"))
 });
 
-const NEVER: [&str; 13] = [
+const NEVER: [&str; 14] = [
     "connection",
     "keep-alive",
     "te",
@@ -32,6 +32,7 @@ const NEVER: [&str; 13] = [
     "proxy-connection",
     "client-cert",
     "forwarded",
+    "host",
     "x-certificate-distinguishedname",
     "x-zowe-auth-failure",
 ];

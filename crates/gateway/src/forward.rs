@@ -102,9 +102,8 @@ fn request(
     *request.method_mut() = outgoing.method.clone();
     *request.uri_mut() = Uri::from(PathAndQuery::try_from(target)?);
     let mut headers = if is_last { std::mem::take(&mut outgoing.headers) } else { outgoing.headers.clone() };
-    match &end.host {
-        Some(host) => drop(headers.insert(HOST, host.clone())),
-        None => drop(headers.remove(HOST)),
+    if let Some(host) = &end.host {
+        headers.insert(HOST, host.clone());
     }
     *request.headers_mut() = headers;
     Ok(request)

@@ -38,12 +38,17 @@ fn is_of_the_gateway(name: &HeaderName) -> bool {
     )
 }
 
-/// Says whether a header is not for services: the client's dates, and what concerns origins, which the gateway decides. Whom the
-/// client takes us for gives way to whom the service is asked as.
+/// Says whether a header is not for services: whom the client takes us for, its dates, and what concerns origins, which the
+/// gateway decides.
 fn is_not_for_services(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
-        "access-control-request-headers" | "access-control-request-method" | "date" | "expires" | "origin"
+        "access-control-request-headers"
+            | "access-control-request-method"
+            | "date"
+            | "expires"
+            | "host"
+            | "origin"
     )
 }
 
@@ -232,6 +237,7 @@ mod tests {
             ("x-csrf-zosmf-header", "true"),
         ]);
         let got = sent_on(&sent, &way());
+        assert!(!got.contains_key("host"));
         assert_eq!(got["x-forwarded-for"], "192.0.2.1, 10.0.0.1");
         assert_eq!(got["x-forwarded-prefix"], "/a/api/v1");
         assert_eq!(
