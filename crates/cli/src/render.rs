@@ -8,6 +8,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table as TextTable, pres
 use tender_package::{Message, Outcome, Severity, Table};
 
 use crate::error::CommandError;
+use crate::serving::store::shown;
 
 /// What a screen has that says nothing else.
 const COLUMNS_USUAL: u16 = 80;
@@ -115,7 +116,9 @@ fn width() -> Option<u16> {
 
 /// Writes what the parser of the command line says: help as it is, an error with its number.
 pub(crate) fn usage(fault: &clap::Error) -> io::Result<()> {
+    // What was typed is repeated, and a password may stand in an address.
     let text = fault.render().to_string();
+    let text: String = text.split_inclusive(['\'', '`', ' ', '\n']).map(shown).collect();
     match text.strip_prefix("error: ") {
         Some(error) => write!(io::stderr().lock(), "{} {error}", crate::error::WORDS_ID),
         None => fault.print(),

@@ -68,10 +68,29 @@ impl Options {
     }
 }
 
-/// What is read before a store is opened.
+/// What is read before a server is reached: a password, authorities, a key.
 pub(crate) struct Keys {
-    user: Option<(String, String)>,
-    tls: Option<Tls>,
+    pub(crate) user: Option<(String, String)>,
+    pub(crate) tls: Option<Tls>,
+}
+
+impl Keys {
+    /// Reads them for a server, which is called what a sentence calls it, at its addresses.
+    pub(crate) fn read(
+        named: Named,
+        serving: &Serving,
+        access: &Access,
+        (what, addresses): (&str, &[String]),
+    ) -> Result<Self, CommandError> {
+        let has_tls = are_encrypted(addresses);
+        let tls = has_tls.then(|| access.tls(named, serving, what)).transpose()?;
+        // A password may stand in the address itself.
+        let has_password = access.has_login() || addresses.iter().any(|address| address.contains('@'));
+        if has_password && !has_tls && !addresses.iter().all(|address| is_of_this_machine(address)) {
+            tell(&format!("ZWEAM501W the password for {what} goes over the network without TLS"));
+        }
+        Ok(Self { user: access.login(named, what)?, tls })
+    }
 }
 
 /// A store.
@@ -123,16 +142,11 @@ pub(crate) fn are_encrypted(addresses: &[String]) -> bool {
     addresses.iter().all(|address| is_encrypted(address))
 }
 
-/// Says so when a password goes over a network that others may hear.
-pub(crate) fn warn_of_clear_text(access: &Access, what: &str, has_tls: bool, addresses: &[String]) {
-    let is_here = |address: &String| {
-        let uri: Option<Uri> = address.parse().ok();
-        let host = uri.as_ref().and_then(Uri::host).unwrap_or_default().trim_matches(['[', ']']);
-        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-    };
-    if access.has_login() && !has_tls && !addresses.iter().all(is_here) {
-        tell(&format!("ZWEAM501W the password for {what} goes over the network without TLS"));
-    }
+/// Says whether an address leads to no other machine.
+fn is_of_this_machine(address: &str) -> bool {
+    let uri: Option<Uri> = address.parse().ok();
+    let host = uri.as_ref().and_then(Uri::host).unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Says whether an address is reached over TLS.
@@ -175,10 +189,7 @@ impl Place {
             Self::Etcd(members) => ("etcd", members.as_slice()),
             Self::Redis(url) => ("Redis", std::slice::from_ref(url)),
         };
-        let has_tls = are_encrypted(addresses);
-        let tls = has_tls.then(|| access.tls(named, serving, what)).transpose()?;
-        warn_of_clear_text(access, what, has_tls, addresses);
-        Ok(Keys { user: access.login(named, what)?, tls })
+        Keys::read(named, serving, access, (what, addresses))
     }
 
     /// Opens it; services that share it name it alike.
@@ -234,6 +245,18 @@ mod tests {
         }
         for open in ["http://https:1", "redis://h:6379", "redis://rediss"] {
             assert!(!is_encrypted(open), "{open}");
+        }
+    }
+
+    #[test]
+    fn address_of_this_machine_is_told_from_others() {
+        for here in ["http://localhost:2379", "redis://u:p@127.0.0.1:6379", "http://[::1]:2379"] {
+            assert!(is_of_this_machine(here), "{here}");
+        }
+        for elsewhere in
+            ["http://localhost.example.com:1", "redis://h", "redis://127.0.0.1@h:6379", "nonsense"]
+        {
+            assert!(!is_of_this_machine(elsewhere), "{elsewhere}");
         }
     }
 

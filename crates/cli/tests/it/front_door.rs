@@ -201,6 +201,11 @@ fn service_that_is_not_configured_well_says_so_and_how_to_go_on() {
     assert!(code == Some(12) && said.contains(&address), "{code:?} {said}");
     let (code, said) = tender(&["cache", "run", "--plain", "--store", "vsam"]);
     assert!(code == Some(24) && said.contains("rediss://"), "{code:?} {said}");
+    for store in ["redis://user:secret@h:1/#insecure", "etcd:http://user:secret@h:1", "vsam://user:secret@h"]
+    {
+        let (code, said) = tender(&["cache", "run", "--plain", "--store", store]);
+        assert!(code == Some(24) && !said.contains("secret"), "{code:?} {said}");
+    }
 }
 
 const MANIFEST: &str = "\

@@ -12,7 +12,7 @@ use crate::error::CommandError;
 use crate::serving::access::{Access, Given, Variables};
 use crate::serving::environment::Environment;
 use crate::serving::options::{PlanError, Serving, read};
-use crate::serving::store::{are_encrypted, members, warn_of_clear_text};
+use crate::serving::store::{Keys, are_encrypted, members};
 
 const PREFIX: &str = "/tender/registry";
 const WANTED: &str = "registry: memory or etcd:https://HOST:2379[,https://…]";
@@ -109,10 +109,7 @@ impl Shared {
 
     /// Makes ready to reach it, having read keys, authorities and the password.
     pub(super) fn open(&self, serving: &Serving) -> Result<Cluster, CommandError> {
-        let has_tls = are_encrypted(&self.members);
-        let tls = has_tls.then(|| self.access.tls(NAMED, serving, "etcd")).transpose()?;
-        warn_of_clear_text(&self.access, "etcd", has_tls, &self.members);
-        let user = self.access.login(NAMED, "etcd")?;
+        let Keys { user, tls } = Keys::read(NAMED, serving, &self.access, ("etcd", &self.members))?;
         let settings = Settings { tls, user, ..Settings::new(self.members.clone()) };
         let client = Client::new(&settings).map_err(fault::registry)?;
         Ok(Cluster { client, prefix: self.prefix.clone() })
