@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use tender_certificate::CheckStatus;
 use tender_certificate::service::{ServiceError, ServiceTarget, verify_service};
 use tender_certificate::tls::TlsError;
-use tender_gateway::{Instance, Reach, may_be_asked};
+use tender_gateway::Instance;
 use tender_http::Bytes;
+use tender_http::{Reach, may_be_asked};
 
 use crate::document::{self, Context, Unusable};
 use crate::known::Written;

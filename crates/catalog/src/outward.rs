@@ -10,8 +10,8 @@ use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tender_certificate::KeyEntry;
 use tender_certificate::tls::{Roots, TlsError, VerifyMode, client_config};
-use tender_gateway::{Reach, Resolver};
 use tender_http::{BoxError, Bytes};
+use tender_http::{Reach, Resolver};
 
 /// How others are reached, and by what they are trusted.
 #[derive(Debug, Clone)]

@@ -12,7 +12,8 @@ use hyper::header::{ALLOW, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use serde_json::json;
 use tender_certificate::tls::TlsError;
-use tender_gateway::{DiscoveryEvent, Follower, Instance, Reach};
+use tender_gateway::{DiscoveryEvent, Follower, Instance};
+use tender_http::Reach;
 use tender_http::{Handler, Message, Peer, RequestBody, ResponseBody};
 
 use crate::kept::Documents;

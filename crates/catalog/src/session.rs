@@ -14,7 +14,7 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue,
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use serde::Deserialize;
 use tender_certificate::tls::TlsError;
-use tender_gateway::Reach;
+use tender_http::Reach;
 use tender_http::{Bytes, Message, RequestBody, ResponseBody, chain};
 
 use crate::outward::{Asker, Outward, Told};

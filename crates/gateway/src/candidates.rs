@@ -13,7 +13,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
+
 use crate::table::End;
+
+/// Ends of a route in the order in which they are tried; a few of them need no memory of their own.
+pub(crate) type Ends<'e> = SmallVec<[&'e End; 4]>;
 
 /// How long an instance is passed over after it could not be reached once.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -35,15 +40,10 @@ struct Failed {
 
 impl Candidates {
     /// Orders the ends of a route: one after the other by turns, those that failed last.
-    pub(crate) fn order<'e>(
-        &self,
-        turn: usize,
-        ends: &'e [End],
-        now: impl FnOnce() -> Instant,
-    ) -> Vec<&'e End> {
+    pub(crate) fn order<'e>(&self, turn: usize, ends: &'e [End], now: impl FnOnce() -> Instant) -> Ends<'e> {
         let up = || ends.iter().filter(|end| end.instance.is_up);
         let turn = turn.checked_rem(up().count()).unwrap_or(0);
-        let mut ordered: Vec<_> = up().skip(turn).chain(up().take(turn)).collect();
+        let mut ordered: Ends<'e> = up().skip(turn).chain(up().take(turn)).collect();
         if self.has_failed.load(Ordering::Relaxed) {
             self.put_failed_last(&mut ordered, now());
         }

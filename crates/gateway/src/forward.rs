@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 use hyper::header::{HOST, HeaderMap};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri};
+use tender_http::ResponseBody;
 
 use crate::candidates::Candidates;
 use crate::table::End;
-use crate::upstream::{Lent, SharedBody, Unanswered, Upstream};
+use crate::upstream::{SharedBody, Unanswered, Upstream};
 
 /// Tries of one request at most.
 const TRIES_MAX: usize = 6;
@@ -49,8 +50,8 @@ pub(crate) async fn send<'e>(
     upstream: &Upstream,
     candidates: &Candidates,
     ends: &[&'e End],
-    mut outgoing: Outgoing<'_>,
-) -> Result<(Response<Lent>, &'e End), Failed> {
+    outgoing: &mut Outgoing<'_>,
+) -> Result<(Response<ResponseBody>, &'e End), Failed> {
     let only_reads = matches!(outgoing.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
     let tries = ends.len().min(TRIES_MAX);
     let mut number = 0;
@@ -58,7 +59,7 @@ pub(crate) async fn send<'e>(
         let end = ends[number];
         let is_last = number + 1 >= tries;
         let id = &end.instance.id;
-        let outcome = match request(end, &mut outgoing, is_last) {
+        let outcome = match request(end, outgoing, is_last) {
             Ok(request) => upstream.send(end, request, outgoing.timeout, outgoing.worker).await,
             Err(error) => Err(Unanswered::Address(error)),
         };

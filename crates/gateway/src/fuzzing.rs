@@ -2,7 +2,7 @@
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::headers::{self, Way};
+use crate::headers::{self, Seen, Way};
 use crate::table::Table;
 use crate::target;
 
@@ -25,7 +25,8 @@ pub fn to_service(headers: &mut HeaderMap, client: &HeaderValue, ignored: &[Head
         ignored,
         is_upgrade: false,
     };
-    headers::to_service(headers, &way);
+    let seen = Seen::of(headers);
+    headers::to_service(headers, seen, &way);
 }
 
 /// Takes from the headers of an answer what is not for the client.

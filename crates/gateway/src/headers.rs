@@ -7,6 +7,46 @@ use hyper::Method;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use tender_http::FORWARDED_PREFIX;
 
+/// Which of the headers that decide about a request it has.
+///
+/// One look through all of them is cheaper than a search for each, which most requests have not.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Seen(u8);
+
+impl Seen {
+    pub(crate) const CONNECTION: Self = Self(1);
+    pub(crate) const COOKIE: Self = Self(1 << 1);
+    pub(crate) const FORWARDED_FOR: Self = Self(1 << 2);
+    pub(crate) const INSTANCE: Self = Self(1 << 3);
+    pub(crate) const ORIGIN: Self = Self(1 << 4);
+    pub(crate) const UPGRADE: Self = Self(1 << 5);
+
+    /// Looks through headers.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        headers.keys().fold(Self::default(), |seen, name| Self(seen.0 | Self::by(name).0))
+    }
+
+    /// Says whether such a header is there.
+    pub(crate) fn has(self, header: Self) -> bool {
+        self.0 & header.0 != 0
+    }
+
+    fn by(name: &HeaderName) -> Self {
+        match name.as_str() {
+            "connection" => Self::CONNECTION,
+            "cookie" => Self::COOKIE,
+            "origin" => Self::ORIGIN,
+            "upgrade" => Self::UPGRADE,
+            "x-forwarded-for" => Self::FORWARDED_FOR,
+            "x-instanceid" => Self::INSTANCE,
+            _ => Self::default(),
+        }
+    }
+}
+
+/// Chooses an instance by its id.
+pub(crate) const INSTANCE: HeaderName = HeaderName::from_static("x-instanceid");
+
 /// Says whether a header belongs to one connection.
 fn is_of_a_connection(name: &HeaderName) -> bool {
     matches!(
@@ -90,16 +130,16 @@ pub(crate) struct Way<'a> {
 const PROXIES_MAX: usize = 16;
 
 /// Says whether a request came through so many proxies that it must have gone round.
-pub(crate) fn has_gone_round(headers: &HeaderMap) -> bool {
+pub(crate) fn has_gone_round(headers: &HeaderMap, seen: Seen) -> bool {
     // Most requests come straight from their client.
-    headers.contains_key(FORWARDED_FOR) && {
+    seen.has(Seen::FORWARDED_FOR) && {
         let lists = headers.get_all(FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
         lists.flat_map(|list| list.split(|byte| *byte == b',')).count() > PROXIES_MAX
     }
 }
 
 /// Makes the headers that a service gets of those that came.
-pub(crate) fn to_service(headers: &mut HeaderMap, way: &Way<'_>) {
+pub(crate) fn to_service(headers: &mut HeaderMap, seen: Seen, way: &Way<'_>) {
     let is_dropped =
         |name: &HeaderName| is_of_a_connection(name) || is_of_the_gateway(name) || is_not_for_services(name);
     drop_from(headers, is_dropped);
@@ -107,12 +147,18 @@ pub(crate) fn to_service(headers: &mut HeaderMap, way: &Way<'_>) {
         headers.remove(name);
     }
     headers.reserve(ADDED);
-    join_cookies(headers);
+    if seen.has(Seen::COOKIE) {
+        join_cookies(headers);
+    }
     if way.is_upgrade {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     }
-    extend(headers, FORWARDED_FOR, way.client);
+    if seen.has(Seen::FORWARDED_FOR) {
+        extend(headers, FORWARDED_FOR, way.client);
+    } else {
+        headers.insert(FORWARDED_FOR, way.client.clone());
+    }
     headers.insert(FORWARDED_PREFIX, way.prefix.clone());
     if let Some(authority) = way.authority {
         headers.insert(FORWARDED_HOST, authority.clone());
@@ -135,11 +181,13 @@ pub(crate) fn to_client(headers: &mut HeaderMap, is_tls: bool, is_upgrade: bool)
 /// Says whether a request asks for a `WebSocket`.
 ///
 /// No other protocol is passed on: in a tunnel of another HTTP a client could ask for what it likes, in the gateway's name.
-pub(crate) fn is_upgrade(method: &Method, headers: &HeaderMap) -> bool {
+pub(crate) fn is_upgrade(method: &Method, headers: &HeaderMap, seen: Seen) -> bool {
+    if !seen.has(Seen::UPGRADE) || *method != Method::GET {
+        return false;
+    }
     let mut wanted = headers.get_all(header::UPGRADE).iter();
     let is_websocket = wanted.next().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    *method == Method::GET
-        && is_websocket
+    is_websocket
         && wanted.next().is_none()
         && named_by_connection(headers).any(|name| name == header::UPGRADE)
 }
@@ -159,9 +207,12 @@ fn join_cookies(headers: &mut HeaderMap) {
 
 /// Drops headers, and what the connection names as its own.
 fn drop_from(headers: &mut HeaderMap, is_dropped: impl Fn(&HeaderName) -> bool) {
-    let named: Vec<_> = named_by_connection(headers).collect();
+    let mut named = Vec::new();
     // There are few, so that looking again from the beginning costs less than a list of them.
     while let Some(name) = headers.keys().find(|name| is_dropped(name)).cloned() {
+        if name == header::CONNECTION {
+            named.extend(named_by_connection(headers));
+        }
         headers.remove(name);
     }
     for name in named {
@@ -181,12 +232,8 @@ fn named_by_connection(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> 
     names.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
 }
 
-/// Adds to a list that proxies before us may have begun.
+/// Adds to a list that proxies before us have begun.
 fn extend(headers: &mut HeaderMap, name: HeaderName, value: &HeaderValue) {
-    if !headers.contains_key(&name) {
-        headers.insert(name, value.clone());
-        return;
-    }
     let before = headers.get_all(&name).iter().filter(|value| value.to_str().is_ok());
     let whole: Vec<_> = before.chain([value]).map(HeaderValue::as_bytes).collect();
     let whole = HeaderValue::from_bytes(&whole.join(&b", "[..]));
@@ -223,7 +270,7 @@ mod tests {
 
     fn sent_on(sent: &HeaderMap, way: &Way<'_>) -> HeaderMap {
         let mut headers = sent.clone();
-        to_service(&mut headers, way);
+        to_service(&mut headers, Seen::of(sent), way);
         headers
     }
 
@@ -258,9 +305,9 @@ mod tests {
             let list = vec!["10.0.0.1"; count - 1].join(", ");
             headers.append(FORWARDED_FOR, list.try_into().unwrap());
             headers.append(FORWARDED_FOR, HeaderValue::from_static("10.0.0.2"));
-            has_gone_round(&headers)
+            has_gone_round(&headers, Seen::of(&headers))
         };
-        assert!(!has_gone_round(&HeaderMap::new()));
+        assert!(!has_gone_round(&HeaderMap::new(), Seen::default()));
         assert!(!through(PROXIES_MAX) && through(PROXIES_MAX + 1));
     }
 
@@ -311,6 +358,7 @@ mod tests {
             ("upgrade", "websocket"),
             ("sec-websocket-key", "x"),
         ]);
+        let is_upgrade = |method: &Method, sent: &HeaderMap| is_upgrade(method, sent, Seen::of(sent));
         assert!(is_upgrade(&Method::GET, &sent) && !is_upgrade(&Method::POST, &sent));
         let got = sent_on(&sent, &Way { is_upgrade: true, ..way() });
         assert_eq!(

@@ -14,13 +14,12 @@
 pub mod auth;
 mod candidates;
 mod cors;
-mod fetch;
+mod discovery;
 mod forward;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod headers;
 mod registry;
-mod resolver;
 mod said;
 mod service;
 mod services;
@@ -29,9 +28,11 @@ mod table;
 mod target;
 mod upstream;
 
-pub use fetch::{DiscoveryEvent, FetchError, Fetcher, FetcherSettings, Follower};
+pub use discovery::{
+    DiscoveryEvent, Entry, FetchError, Fetcher, FetcherSettings, Follower, Registration, RegistrationEvent,
+    RegistrationSettings,
+};
 pub use registry::{Instance, ReadError, read};
-pub use resolver::{Reach, Resolver, may_be_asked};
 pub use service::{Event, EventSink, Gateway, Settings};
 pub use sticky::Sticky;
 pub use table::Table;

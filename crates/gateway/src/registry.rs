@@ -6,8 +6,7 @@ use std::net::IpAddr;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer};
 use serde_json::Value;
-
-use crate::resolver::may_be_asked;
+use tender_http::may_be_asked;
 
 /// One process of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,18 +10,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Uri};
+use smallvec::smallvec;
 use tender_http::{Handler, Peer, PeerCertificate, RequestBody, ResponseBody, Server, Serving, Stop, chain};
 use tokio::sync::Notify;
 
 use crate::auth::{self, Asked, AuthSettings, Claims, Credentials, Outcome, Scheme, Token, Unaccepted};
-use crate::candidates::Candidates;
+use crate::candidates::{Candidates, Ends};
 use crate::cors::{self, Decision};
-use crate::fetch::{DiscoveryEvent, Follower};
+use crate::discovery::{DiscoveryEvent, Follower};
 use crate::forward::{self, Failed, Outgoing};
-use crate::headers::{self, Way};
+use crate::headers::{self, INSTANCE, Seen, Way};
 use crate::registry::Instance;
 use crate::sticky::{Sticky, Visit};
 use crate::table::{End, Found, NotFound, Table};
@@ -29,9 +30,6 @@ use crate::target;
 use crate::upstream::{SharedBody, Unanswered, Upstream, UpstreamSettings};
 
 pub(crate) use answer::json as json_answer;
-
-/// Chooses an instance by its id.
-const INSTANCE: HeaderName = HeaderName::from_static("x-instanceid");
 
 /// Where events go.
 pub type EventSink = Arc<dyn Fn(&Event) + Send + Sync>;
@@ -195,65 +193,79 @@ impl Gateway {
     }
 
     /// Answers a request for a service.
-    async fn route(&self, mut request: Request<RequestBody>, peer: &Peer) -> Response<ResponseBody> {
-        let table = self.table();
-        let is_upgrade = headers::is_upgrade(request.method(), request.headers());
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "what waits is made where it stays instead of being moved there"
+    )]
+    fn route<'r>(
+        &'r self,
+        table: &'r Table,
+        mut request: Request<RequestBody>,
+        seen: Seen,
+        peer: &'r Peer,
+    ) -> impl Future<Output = Response<ResponseBody>> + Send + use<'r> {
+        let is_upgrade = headers::is_upgrade(request.method(), request.headers(), seen);
         let upgrade = is_upgrade.then(|| hyper::upgrade::on(&mut request));
         let (Parts { method, uri, mut headers, .. }, body) = request.into_parts();
-        let found = match self.find(&table, uri.path()) {
-            Ok(found) => found,
-            Err(refused) => return *refused,
-        };
-        if let Some(to) = slash_after_ui(&found, &method, &uri) {
-            return answer::redirect(&to);
-        }
-        if headers::has_gone_round(&headers) {
-            return answer::gone_round(found.id);
-        }
-        let authority = authority(&uri, &headers);
-        let said = &found.service.said;
-        let allowed = match decided(&method, &headers, authority.as_ref(), peer, &said.cors) {
-            Decision::Pass => None,
-            Decision::Allow(allowed) => Some(allowed),
-            Decision::Refuse => return answer::foreign_origin(),
-            Decision::Answer(status, headers) => return answer::of_headers(status, headers),
-        };
-        let mut ends = match self.ends(&found, &headers) {
-            Ok(ends) => ends,
-            Err(id) => return answer::unknown_instance(&id),
-        };
-        let user = self.user(&found, &headers);
-        let visit = visit(&found, &user);
-        if let Some(visit) = visit.as_ref().filter(|_| ends.len() > 1) {
-            Box::pin(self.0.settings.sticky.lead(visit, &mut ends)).await;
-        }
-        let user = self.introduced(&said.scheme, user).await;
-        let certificate = peer.certificate_of(&headers);
-        headers::to_service(&mut headers, &way(&found, peer, authority.as_ref(), is_upgrade));
-        let nothing = introduce(&said.scheme, &user, &mut headers, certificate);
-        // Path and query as they came, without what stood for the route.
-        let target = uri.path_and_query().map_or("", |target| target.as_str());
-        let outgoing = Outgoing {
-            method,
-            headers,
-            body: SharedBody::new(body.with_limit(self.0.settings.body_bytes)),
-            rest: target.get(found.prefix.len()..).unwrap_or_default(),
-            timeout: said.timeout,
-            worker: peer.worker,
-        };
-        match forward::send(&self.0.upstream, &self.0.candidates, &ends, outgoing).await {
-            Ok((response, end)) => {
-                if let Some(visit) = visit {
-                    self.0.settings.sticky.answered(visit, &end.instance.id, said.sticky_for);
-                }
-                let mut answer = tunnel::answer(self, response, upgrade);
-                self.finish(&mut answer, (&found, end), peer, authority.as_ref(), allowed);
-                if let Some(reason) = nothing.and_then(|reason| reason.parse().ok()) {
-                    answer.headers_mut().insert(auth::FAILURE, reason);
-                }
-                answer
+        let body = SharedBody::new(body.with_limit(self.0.settings.body_bytes));
+        async move {
+            let found = match self.find(table, uri.path()) {
+                Ok(found) => found,
+                Err(refused) => return *refused,
+            };
+            if let Some(to) = slash_after_ui(&found, &method, &uri) {
+                return answer::redirect(&to);
             }
-            Err(failed) => self.failed(found.id, &failed),
+            if headers::has_gone_round(&headers, seen) {
+                return answer::gone_round(found.id);
+            }
+            let authority = authority(&uri, &headers);
+            let said = &found.service.said;
+            let asker = (&headers, seen, authority.as_ref(), peer);
+            let allowed = match decided(&method, asker, &said.cors) {
+                Decision::Pass => None,
+                Decision::Allow(allowed) => Some(allowed),
+                Decision::Refuse => return answer::foreign_origin(),
+                Decision::Answer(status, headers) => return answer::of_headers(status, headers),
+            };
+            let mut ends = match self.ends(&found, &headers, seen) {
+                Ok(ends) => ends,
+                Err(id) => return answer::unknown_instance(&id),
+            };
+            let user = self.user(&found, &headers);
+            let visit = visit(&found, &user);
+            if let Some(visit) = visit.as_ref().filter(|_| ends.len() > 1) {
+                Box::pin(self.0.settings.sticky.lead(visit, &mut ends)).await;
+            }
+            let user = self.introduced(&said.scheme, user).await;
+            let certificate = peer.certificate_of(&headers);
+            headers::to_service(&mut headers, seen, &way(&found, peer, authority.as_ref(), is_upgrade));
+            let nothing = introduce(&said.scheme, &user, &mut headers, certificate);
+            // Path and query as they came, without what stood for the route.
+            let target = uri.path_and_query().map_or("", |target| target.as_str());
+            let mut outgoing = Outgoing {
+                method,
+                headers,
+                body,
+                rest: target.get(found.prefix.len()..).unwrap_or_default(),
+                timeout: said.timeout,
+                worker: peer.worker,
+            };
+            match forward::send(&self.0.upstream, &self.0.candidates, &ends, &mut outgoing).await {
+                Ok((response, end)) => {
+                    if let Some(visit) = visit {
+                        self.0.settings.sticky.answered(visit, &end.instance.id, said.sticky_for);
+                    }
+                    let mut answer = tunnel::answer(self, response, upgrade);
+                    self.finish(&mut answer, (&found, end), peer, authority.as_ref(), allowed);
+                    if let Some(reason) = nothing.and_then(|reason| reason.parse().ok()) {
+                        answer.headers_mut().insert(auth::FAILURE, reason);
+                    }
+                    answer
+                }
+                Err(failed) => self.failed(found.id, &failed),
+            }
         }
     }
 
@@ -280,13 +292,13 @@ impl Gateway {
     }
 
     /// Returns the ends of a route in the order in which they are tried.
-    fn ends<'t>(&self, found: &Found<'t, '_>, headers: &HeaderMap) -> Result<Vec<&'t End>, String> {
-        let Some(wanted) = headers.get(INSTANCE) else {
+    fn ends<'t>(&self, found: &Found<'t, '_>, headers: &HeaderMap, seen: Seen) -> Result<Ends<'t>, String> {
+        let Some(wanted) = seen.has(Seen::INSTANCE).then(|| headers.get(INSTANCE)).flatten() else {
             return Ok(self.0.candidates.order(found.service.next_turn(), &found.route.ends, Instant::now));
         };
         let wanted = String::from_utf8_lossy(wanted.as_bytes()).into_owned();
         let of_id = |end: &&End| end.instance.id == wanted && end.instance.is_up;
-        found.route.ends.iter().find(of_id).map(|end| vec![end]).ok_or(wanted)
+        found.route.ends.iter().find(of_id).map(|end| smallvec![end]).ok_or(wanted)
     }
 
     /// Finds out who asks, for services that want to know; also by what the service itself does not want to see.
@@ -362,30 +374,37 @@ impl Gateway {
 }
 
 impl Handler for Gateway {
-    async fn handle(&self, request: Request<RequestBody>, peer: &Arc<Peer>) -> Response<ResponseBody> {
+    fn handle(
+        &self,
+        request: Request<RequestBody>,
+        peer: &Arc<Peer>,
+    ) -> impl Future<Output = Response<ResponseBody>> + Send {
         self.0.counters.requests.fetch_add(1, Ordering::Relaxed);
-        if is_for_a_foreign_page(&request, peer) {
-            return answer::foreign_origin();
-        }
-        if let Some(settings) = &self.0.settings.auth
-            && let Some(call) = auth::route(request.method(), request.uri().path())
-        {
-            let (head, body) = request.into_parts();
-            let tell = |event: &Event| self.tell(event);
-            let asked = Asked { headers: &head.headers, peer, body, tell: &tell };
-            return Box::pin(settings.answer(call, asked)).await;
-        }
-        if let Some(call) = own::call(request.method(), request.uri().path()) {
-            let (head, body) = request.into_parts();
-            // Seldom needed, and large: every request would carry the space for it.
-            if matches!(call, own::Call::Services(_))
-                && let Some(refusal) = Box::pin(self.refusal_of(&head.headers, peer)).await
-            {
-                return refusal;
+        async move {
+            let seen = Seen::of(request.headers());
+            if is_for_a_foreign_page(&request, seen, peer) {
+                return answer::foreign_origin();
             }
-            return self.own(call, &Request::from_parts(head, body), peer);
+            if let Some(settings) = &self.0.settings.auth
+                && let Some(call) = auth::route(request.method(), request.uri().path())
+            {
+                let (head, body) = request.into_parts();
+                let tell = |event: &Event| self.tell(event);
+                let asked = Asked { headers: &head.headers, peer, body, tell: &tell };
+                return Box::pin(settings.answer(call, asked)).await;
+            }
+            if let Some(call) = own::call(request.method(), request.uri().path()) {
+                let (head, body) = request.into_parts();
+                // Seldom needed, and large: every request would carry the space for it.
+                if matches!(call, own::Call::Services(_))
+                    && let Some(refusal) = Box::pin(self.refusal_of(&head.headers, peer)).await
+                {
+                    return refusal;
+                }
+                return self.own(call, &Request::from_parts(head, body), peer);
+            }
+            self.route(&self.table(), request, seen, peer).await
         }
-        self.route(request, peer).await
     }
 
     fn serve(self, server: Server, stop: Stop) -> Serving {
@@ -441,27 +460,23 @@ fn introduce(
 }
 
 /// Says whether a page of another origin asks the gateway itself: it could log somebody in as another.
-fn is_for_a_foreign_page<B>(request: &Request<B>, peer: &Peer) -> bool {
+fn is_for_a_foreign_page<B>(request: &Request<B>, seen: Seen, peer: &Peer) -> bool {
     let (method, path) = (request.method(), request.uri().path());
-    request.headers().contains_key(header::ORIGIN)
-        && (own::call(method, path).is_some() || auth::route(method, path).is_some())
-        && {
-            let authority = authority(request.uri(), request.headers());
-            let nobody = cors::Policy::default();
-            decided(method, request.headers(), authority.as_ref(), peer, &nobody) != Decision::Pass
-        }
+    seen.has(Seen::ORIGIN) && (own::call(method, path).is_some() || auth::route(method, path).is_some()) && {
+        let authority = authority(request.uri(), request.headers());
+        let nobody = cors::Policy::default();
+        decided(method, (request.headers(), seen, authority.as_ref(), peer), &nobody) != Decision::Pass
+    }
 }
 
 /// Decides whether a page may ask.
 fn decided(
     method: &Method,
-    headers: &HeaderMap,
-    authority: Option<&HeaderValue>,
-    peer: &Peer,
+    (headers, seen, authority, peer): (&HeaderMap, Seen, Option<&HeaderValue>, &Peer),
     policy: &cors::Policy,
 ) -> Decision {
     // Most requests come from no page.
-    if !headers.contains_key(header::ORIGIN) {
+    if !seen.has(Seen::ORIGIN) {
         return Decision::Pass;
     }
     let own = authority.and_then(|authority| origin(authority, peer));

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use tender_cache::{Created, Entry, Limits, Owner, Store, now_ms};
 
+use crate::candidates::Ends;
 use crate::table::End;
 
 /// How long a record lives unless the service says otherwise.
@@ -70,7 +71,7 @@ impl Sticky {
     }
 
     /// Puts the instance of a user first, if there is one that takes requests.
-    pub(crate) async fn lead(&self, visit: &Visit, ends: &mut Vec<&End>) {
+    pub(crate) async fn lead(&self, visit: &Visit, ends: &mut Ends<'_>) {
         let wanted = match self.known_here(visit) {
             Some(instance) => Some(instance),
             None => self.known_to_store(visit).await,
@@ -159,7 +160,7 @@ mod tests {
 
     async fn led(sticky: &Sticky, user: &str, ports: &[u16]) -> u16 {
         let made: Vec<_> = ports.iter().map(|port| end(*port, true)).collect();
-        let mut ends: Vec<_> = made.iter().collect();
+        let mut ends: Ends<'_> = made.iter().collect();
         sticky.lead(&visit(user), &mut ends).await;
         assert_eq!(ends.len(), ports.len());
         ends[0].instance.port

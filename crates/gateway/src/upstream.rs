@@ -6,22 +6,22 @@ mod driven;
 mod guarded;
 mod pool;
 
-use std::pin::pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
 use hyper::{Request, Response};
 use rustls::ClientConfig;
-use tender_http::{BodyFault, BoxError};
-use tokio::time::Instant;
+use tender_http::{BodyFault, BoxError, ResponseBody};
+use tokio::time::{Instant, Sleep};
 
 pub(crate) use body::SharedBody;
 use connect::Connector;
 use driven::{Driven, quietly};
 pub use guarded::Guarded;
-pub(crate) use pool::Lent;
-use pool::{Kept, Shelf};
+use pool::{Kept, Lent, Shelf};
 
 use crate::table::End;
 
@@ -90,7 +90,7 @@ pub(crate) enum Unanswered {
 
 /// What became of a request on one connection.
 enum Asked {
-    Answered(Response<Lent>),
+    Answered(Response<ResponseBody>),
     /// Nothing was sent: the connection had ended.
     Unsent(Request<SharedBody>, hyper::Error),
     Failed(Unanswered),
@@ -107,55 +107,66 @@ impl Upstream {
 
     /// Sends a request to where an end leads and waits for the head of the answer; the time limit runs from the last of the
     /// body on. `worker` is the number of the thread that asks.
-    pub(crate) async fn send(
-        &self,
-        end: &End,
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "what waits is made where it stays instead of being moved there"
+    )]
+    pub(crate) fn send<'s>(
+        &'s self,
+        end: &'s End,
         mut request: Request<SharedBody>,
         timeout: Option<Duration>,
         worker: usize,
-    ) -> Result<Response<Lent>, Unanswered> {
+    ) -> impl Future<Output = Result<Response<ResponseBody>, Unanswered>> + Send + use<'s> {
         let shelf = &self.shelves[worker % SHELVES];
         let timeout = timeout.unwrap_or(self.answer_timeout);
-        while let Some(kept) = shelf.take(&end.origin) {
-            match ask(kept, request, timeout, end, shelf).await {
-                Asked::Answered(answer) => return Ok(answer),
-                Asked::Failed(why) => return Err(why),
-                Asked::Unsent(back, _) => request = back,
+        async move {
+            while let Some(kept) = shelf.take(&end.origin) {
+                match ask(kept, request, timeout, end, shelf).await {
+                    Asked::Answered(answer) => return Ok(answer),
+                    Asked::Failed(why) => return Err(why),
+                    Asked::Unsent(back, _) => request = back,
+                }
             }
-        }
-        let origin =
-            end.origin.parse().map_err(|error| Unanswered::Address(hyper::http::Error::from(error)))?;
-        // Seldom needed, and large: every request would carry the space for it.
-        let kept = Kept::new(Box::pin(self.connector.connect(origin)).await?, timeout);
-        match ask(kept, request, timeout, end, shelf).await {
-            Asked::Answered(answer) => Ok(answer),
-            Asked::Failed(why) => Err(why),
-            Asked::Unsent(_, error) => Err(Unanswered::Unreachable(error.into())),
+            let origin =
+                end.origin.parse().map_err(|error| Unanswered::Address(hyper::http::Error::from(error)))?;
+            // Seldom needed, and large: every request would carry the space for it.
+            let kept = Kept::new(Box::pin(self.connector.connect(origin)).await?, timeout);
+            match ask(kept, request, timeout, end, shelf).await {
+                Asked::Answered(answer) => Ok(answer),
+                Asked::Failed(why) => Err(why),
+                Asked::Unsent(_, error) => Err(Unanswered::Unreachable(error.into())),
+            }
         }
     }
 }
 
-/// Sends a request over a connection.
-async fn ask(
+/// Sends a request over a connection, and waits for the answer.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "what waits is made where it stays instead of being moved there")]
+fn ask<'e>(
     mut kept: Kept,
     request: Request<SharedBody>,
     timeout: Duration,
-    end: &End,
-    shelf: &Arc<Shelf>,
-) -> Asked {
+    end: &'e End,
+    shelf: &'e Arc<Shelf>,
+) -> impl Future<Output = Asked> + Send + use<'e> {
     let body = request.body().clone();
     let answer = kept.sender.try_send_request(request);
-    let answered = within(&mut kept.alarm, &mut kept.connection, timeout, &body, answer).await;
-    match answered {
-        None => Asked::Failed(Unanswered::Late(timeout)),
-        Some(Ok(answer)) => Asked::Answered(answer.map(|body| Lent::new(body, kept, &end.origin, shelf))),
-        Some(Err(mut failed)) => {
-            let back = failed.take_message();
-            let error = failed.into_error();
-            match (body.fault(), back) {
-                (Some(fault), _) => Asked::Failed(Unanswered::Body(fault)),
-                (None, Some(request)) => Asked::Unsent(request, error),
-                (None, None) => Asked::Failed(Unanswered::Broken(error)),
+    async move {
+        let answer = pin!(answer);
+        match within(&mut kept.alarm, &mut kept.connection, timeout, &body, answer).await {
+            None => Asked::Failed(Unanswered::Late(timeout)),
+            Some(Ok(answer)) => Asked::Answered(answer.map(|body| Lent::body(body, kept, end, shelf))),
+            Some(Err(mut failed)) => {
+                let back = failed.take_message();
+                let error = failed.into_error();
+                match (body.fault(), back) {
+                    (Some(fault), _) => Asked::Failed(Unanswered::Body(fault)),
+                    (None, Some(request)) => Asked::Unsent(request, error),
+                    (None, None) => Asked::Failed(Unanswered::Broken(error)),
+                }
             }
         }
     }
@@ -165,19 +176,18 @@ async fn ask(
 ///
 /// The alarm stays set for an earlier request of its connection, which is earlier than it need be, and is set again only
 /// when it goes off: setting it for each request would cost more than the rest of the waiting.
-async fn within<T>(
-    alarm: &mut std::pin::Pin<Box<tokio::time::Sleep>>,
+fn within<T>(
+    alarm: &mut Pin<Box<Sleep>>,
     connection: &mut Driven,
     timeout: Duration,
     body: &SharedBody,
-    answer: impl Future<Output = T>,
-) -> Option<T> {
+    mut answer: Pin<&mut impl Future<Output = T>>,
+) -> impl Future<Output = Option<T>> {
     let begun = Instant::now();
     if alarm.deadline() > begun + timeout {
         alarm.as_mut().reset(begun + timeout);
     }
-    let mut answer = pin!(answer);
-    std::future::poll_fn(|context| {
+    poll_fn(move |context| {
         connection.work(context);
         if let Poll::Ready(answer) = quietly(|context| answer.as_mut().poll(context)) {
             return Poll::Ready(Some(answer));
@@ -191,5 +201,4 @@ async fn within<T>(
             alarm.as_mut().reset(late);
         }
     })
-    .await
 }

@@ -1,5 +1,6 @@
 //! One connection: handshake, requests, end.
 
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -89,26 +90,15 @@ async fn drive<H: Handler>(
     told: watch::Receiver<Stage>,
     is_http2: bool,
 ) {
-    let service = service_fn(|request| {
-        let (shared, peer, pace) = (Arc::clone(shared), Arc::clone(peer), Arc::clone(pace));
-        async move {
-            let mut response = respond(&shared, request, peer, &pace).await;
-            if shared.is_ending.load(Ordering::Relaxed)
-                && !is_http2
-                && response.status() != StatusCode::SWITCHING_PROTOCOLS
-            {
-                // The client need not find out by asking again.
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok::<_, std::convert::Infallible>(response)
-        }
-    });
+    let answer = |request| respond(Arc::clone(shared), request, Arc::clone(peer), pace, is_http2);
     let (io, limits) = (TokioIo::new(socket), &shared.settings.limits);
     let ended = if is_http2 {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder.timer(TokioTimer::new());
         builder.max_concurrent_streams(limits.streams);
         builder.max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX));
+        // Each becomes a task, and is moved some times before it is one.
+        let service = service_fn(|request| Box::pin(answer(request)));
         watched(builder.serve_connection(io, service), shared, pace, told, true).await
     } else {
         let mut builder = http1::Builder::new();
@@ -121,7 +111,8 @@ async fn drive<H: Handler>(
             builder.max_headers(limits.headers);
         }
         builder.max_buf_size(limits.head_bytes.max(8192));
-        watched(builder.serve_connection(io, service).with_upgrades(), shared, pace, told, false).await
+        watched(builder.serve_connection(io, service_fn(answer)).with_upgrades(), shared, pace, told, false)
+            .await
     };
     if let Err(reason) = ended {
         (shared.settings.events)(&Event::Connection { client: peer.address, reason });
@@ -278,12 +269,16 @@ where
     .await
 }
 
-async fn respond<H: Handler>(
-    shared: &Arc<Shared<H>>,
+/// Answers a request.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "what waits is made where it stays instead of being moved there")]
+fn respond<H: Handler>(
+    shared: Arc<Shared<H>>,
     request: Request<Incoming>,
     peer: Arc<Peer>,
     pace: &Arc<Pace>,
-) -> Response<Answer> {
+    is_http2: bool,
+) -> impl Future<Output = Result<Response<Answer>, Infallible>> + Send + use<H> {
     let in_flight = InFlight::begin(pace);
     let is_head = request.method() == Method::HEAD;
     let line = shared.settings.access.is_some().then(|| Line {
@@ -292,19 +287,52 @@ async fn respond<H: Handler>(
         target: request.uri().path_and_query().map_or("", |target| target.as_str()).to_owned(),
         version: request.version(),
     });
-    let response = match refusal(&request) {
-        Some(refusal) => refusal,
-        None => {
-            let request = request.map(|body| RequestBody::new(body, &shared.settings.limits));
-            shared.handler.handle(request, &peer).await
+    let request = request.map(|body| RequestBody::new(body, &shared.settings.limits));
+    async move {
+        let mut response = match refusal(&request) {
+            Some(refusal) => refusal,
+            None => shared.handler.handle(request, &peer).await,
+        };
+        if is_head {
+            response = without_body(response);
         }
-    };
-    let response = if is_head { without_body(response) } else { response };
-    let status = response.status();
-    let tell = line.map(|line| {
-        let shared = Arc::clone(shared);
+        if shared.is_ending.load(Ordering::Relaxed)
+            && !is_http2
+            && response.status() != StatusCode::SWITCHING_PROTOCOLS
+        {
+            // The client need not find out by asking again.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let tell = line.map(|line| line.teller(shared, peer, response.status()));
+        Ok(response.map(|body| Answer { body, sent: 0, is_done: false, tell, in_flight }))
+    }
+}
+
+/// Leaves the body of an answer to HEAD out, and says how long it would have been.
+fn without_body(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
+    let length = response.body().size_hint().exact().filter(|_| !response.body().is_end_stream());
+    if let Some(length) = length {
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+    }
+    response.map(|_| ResponseBody::Empty)
+}
+
+/// Says how many bytes of an answer were sent, and whether it was cut off.
+type Tell = Box<dyn FnOnce(u64, bool) + Send>;
+
+/// A request, as whoever keeps them is told of it.
+struct Line {
+    begun: Instant,
+    method: Method,
+    target: String,
+    version: Version,
+}
+
+impl Line {
+    /// Returns what tells of the request once it is answered.
+    fn teller<H: Handler>(self, shared: Arc<Shared<H>>, peer: Arc<Peer>, status: StatusCode) -> Tell {
         Box::new(move |bytes, is_cut| {
-            let Line { begun, method, target, version } = line;
+            let Self { begun, method, target, version } = self;
             let taken = begun.elapsed();
             let access = Access {
                 peer: &peer,
@@ -319,29 +347,12 @@ async fn respond<H: Handler>(
             if let Some(sink) = &shared.settings.access {
                 sink(&access);
             }
-        }) as Box<dyn FnOnce(u64, bool) + Send>
-    });
-    response.map(|body| Answer { body, sent: 0, is_done: false, tell, in_flight })
-}
-
-/// Leaves the body of an answer to HEAD out, and says how long it would have been.
-fn without_body(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
-    let length = response.body().size_hint().exact().filter(|_| !response.body().is_end_stream());
-    if let Some(length) = length {
-        response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+        })
     }
-    response.map(|_| ResponseBody::Empty)
-}
-
-struct Line {
-    begun: Instant,
-    method: Method,
-    target: String,
-    version: Version,
 }
 
 /// Refuses what a server behind this one could understand differently.
-fn refusal(request: &Request<Incoming>) -> Option<Response<ResponseBody>> {
+fn refusal<B>(request: &Request<B>) -> Option<Response<ResponseBody>> {
     let refused = |reason: &str| Some(Message::bad_request(reason).answer(StatusCode::BAD_REQUEST));
     // Of a length beside chunks hyper leaves nothing; lengths that differ, and codings it does not know, it refuses.
     if request.version() == Version::HTTP_11
@@ -357,7 +368,7 @@ struct Answer {
     body: ResponseBody,
     sent: u64,
     is_done: bool,
-    tell: Option<Box<dyn FnOnce(u64, bool) + Send>>,
+    tell: Option<Tell>,
     in_flight: Arc<InFlight>,
 }
 

@@ -8,25 +8,24 @@ use hyper_util::rt::TokioIo;
 use tender_http::ResponseBody;
 
 use super::Gateway;
-use crate::upstream::Lent;
 
 /// Makes an answer of what a service answered; on 101 the two connections are joined.
 pub(super) fn answer(
     gateway: &Gateway,
-    mut response: Response<Lent>,
+    mut response: Response<ResponseBody>,
     client: Option<OnUpgrade>,
 ) -> Response<ResponseBody> {
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         // Which version the service speaks is between it and us.
         *response.version_mut() = Version::HTTP_11;
-        return response.map(ResponseBody::stream);
+        return response;
     }
     let service = hyper::upgrade::on(&mut response);
     if let Some(client) = client {
         gateway.0.counters.tunnels.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(join(client, service));
     }
-    response.map(|_| ResponseBody::Empty)
+    response
 }
 
 async fn join(client: OnUpgrade, service: OnUpgrade) {

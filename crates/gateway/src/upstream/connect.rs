@@ -11,7 +11,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use tender_http::BoxError;
+use tender_http::{BoxError, Reach, Resolver};
 use tokio::net::TcpStream;
 use tower_service::Service as _;
 
@@ -19,7 +19,6 @@ use super::Unanswered;
 use super::body::SharedBody;
 use super::driven::Driven;
 use super::guarded::Guarded;
-use crate::resolver::{Reach, Resolver};
 
 /// Makes connections, TLS included, within a time.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@
 //!
 //! There is a shelf for each thread that answers: a connection is worked on by the thread that uses it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Context, Poll};
@@ -19,11 +19,12 @@ use std::time::Duration;
 
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::SendRequest;
-use tender_http::Bytes;
+use tender_http::{Bytes, ResponseBody};
 use tokio::time::{Instant, Sleep};
 
 use super::body::SharedBody;
 use super::driven::{Driven, quietly};
+use crate::table::End;
 
 /// Shorter than what servers usually keep a connection for: the end of one would meet a request on its way.
 const IDLE_MAX: Duration = Duration::from_secs(4);
@@ -65,7 +66,7 @@ pub(super) struct Shelf {
 #[derive(Debug, Default)]
 struct Waiting {
     /// The one that waits longest comes first.
-    by_origin: HashMap<Arc<str>, Vec<Kept>>,
+    by_origin: BTreeMap<Arc<str>, Vec<Kept>>,
     is_swept: bool,
 }
 
@@ -125,7 +126,7 @@ async fn sweep(shelf: Weak<Shelf>) {
 
 /// The body of an answer; with its end the connection is there for the next request.
 #[derive(Debug)]
-pub(crate) struct Lent {
+pub(super) struct Lent {
     body: Incoming,
     /// Nothing once it was given back.
     kept: Option<Kept>,
@@ -134,8 +135,10 @@ pub(crate) struct Lent {
 }
 
 impl Lent {
-    pub(super) fn new(body: Incoming, kept: Kept, origin: &Arc<str>, shelf: &Arc<Shelf>) -> Self {
-        Self { body, kept: Some(kept), origin: Arc::clone(origin), shelf: Arc::clone(shelf) }
+    /// Lends the connection `kept` to the body of an answer that an end gave over it.
+    pub(super) fn body(body: Incoming, kept: Kept, end: &End, shelf: &Arc<Shelf>) -> ResponseBody {
+        let (origin, shelf) = (Arc::clone(&end.origin), Arc::clone(shelf));
+        ResponseBody::stream(Self { body, kept: Some(kept), origin, shelf })
     }
 
     /// Gives the connection back if it can take another request: not while the end of this one is still being sent.

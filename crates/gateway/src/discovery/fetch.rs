@@ -4,16 +4,13 @@ use std::collections::HashSet;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::header::{ACCEPT, ETAG, HeaderValue, IF_NONE_MATCH};
 use hyper::{Request, StatusCode, Uri};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use rustls::ClientConfig;
-use tender_http::{BoxError, Bytes};
+use tender_http::BoxError;
 
+use super::{Asker, asker};
 use crate::registry::{self, Instance, ReadError};
 
 /// The largest registry that is read, in bytes: ten thousand instances need a sixth of it.
@@ -123,7 +120,7 @@ pub trait Follower: Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Fetcher {
     settings: FetcherSettings,
-    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    asker: Asker,
     /// The address that answered last.
     current: usize,
     /// What it called the registry that we have.
@@ -147,18 +144,10 @@ impl Fetcher {
     /// Makes ready to ask.
     #[must_use]
     pub fn new(settings: FetcherSettings) -> Self {
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_connect_timeout(Some(settings.timeout));
-        let https = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(settings.tls.clone())
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new()).build(https);
+        let asker = asker(settings.tls.clone(), settings.timeout);
         Self {
             settings,
-            client,
+            asker,
             current: 0,
             tag: None,
             is_lost: false,
@@ -258,8 +247,8 @@ impl Fetcher {
             let wait = self.settings.timeout.as_secs() / 2;
             request = request.header(IF_NONE_MATCH, tag).header("prefer", format!("wait={wait}"));
         }
-        let request = request.body(Empty::new()).map_err(|error| unreachable(error.into()))?;
-        let answer = self.client.request(request).await.map_err(|error| unreachable(error.into()))?;
+        let request = request.body(Full::default()).map_err(|error| unreachable(error.into()))?;
+        let answer = self.asker.request(request).await.map_err(|error| unreachable(error.into()))?;
         match answer.status() {
             StatusCode::NOT_MODIFIED => return Ok(Fetched::Unchanged),
             StatusCode::OK => {}
