@@ -21,5 +21,5 @@ pub use event::{ClusterEvent, Event, EventSink};
 pub use instance::{Action, DataCenter, Instance, Lease, Port, ReadError, Status};
 pub use registry::{Entry, Evicted, Heartbeat, Policy, Refused, Registered, Registry, View};
 pub use rules::{Forbidden, Rules};
-pub use service::{Access, Cluster, Discovery, Others, Own, PeerError, Settings};
+pub use service::{Access, Cluster, Discovery, Gateways, Others, Own, PeerError, Settings};
 pub use snapshot::{Document, Edition, Form, Part};

@@ -1,6 +1,7 @@
 //! `tender gateway …`: the way in.
 
 mod password;
+mod registration;
 mod run;
 
 use clap::Subcommand;

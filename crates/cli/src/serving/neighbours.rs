@@ -1,5 +1,7 @@
 //! Where discovery and the gateway are, from options and variables.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use tender_http::hyper::Uri;
 
 use super::environment::{Environment, Names};
@@ -11,6 +13,9 @@ const GATEWAY_PORT: Names = &["ZWE_components_gateway_port", "GATEWAY_PORT"];
 const DISCOVERY: Names = &["ZWE_DISCOVERY_SERVICES_LIST", "ZWE_discovery_services_list"];
 const EXTERNAL_DOMAIN: Names = &["ZWE_zowe_externalDomains_0", "ZOWE_EXPLORER_HOST"];
 const EXTERNAL_PORT: Names = &["ZWE_zowe_externalPort"];
+const OWN_ADDRESS: Names = &["ZOWE_IP_ADDRESS"];
+/// What is wanted of an address that users know.
+const PUBLIC: &str = "address of the gateway as users reach it, such as https://gateway.example.com";
 
 /// Returns the addresses of discovery: those given, else the launcher's, else that of this machine.
 pub(crate) fn discovery(
@@ -56,15 +61,38 @@ pub(crate) fn public(
     serving: &Serving,
     environment: &Environment<'_>,
 ) -> Result<String, PlanError> {
-    let wanted = "address of the gateway as users reach it, such as https://gateway.example.com";
+    let first = || {
+        let text = gateways.first().map(Uri::to_string).unwrap_or_default();
+        address(text, "--gateway", PUBLIC).map(|uri| bare(&uri))
+    };
+    external(given, serving, environment)?.map_or_else(first, Ok)
+}
+
+/// The same where somebody says so: the one given, else the launcher's.
+pub(crate) fn external(
+    given: Option<&str>,
+    serving: &Serving,
+    environment: &Environment<'_>,
+) -> Result<Option<String>, PlanError> {
     let (text, from) = match (given, environment.set(EXTERNAL_DOMAIN), environment.text(EXTERNAL_PORT)) {
         (Some(given), ..) => (given.to_owned(), "--public".to_owned()),
         (None, Some(domain), Some(port)) => {
             (format!("{}://{}:{port}", scheme(serving), domain.text), domain.name)
         }
-        _ => (gateways.first().map(Uri::to_string).unwrap_or_default(), "--gateway".to_owned()),
+        _ => return Ok(None),
     };
-    address(text, &from, wanted).map(|uri| uri.to_string().trim_end_matches('/').to_owned())
+    address(text, &from, PUBLIC).map(|uri| Some(bare(&uri)))
+}
+
+fn bare(uri: &Uri) -> String {
+    uri.to_string().trim_end_matches('/').to_owned()
+}
+
+/// Returns the address by which others reach this machine: the one given, else the launcher's, else one listened at.
+pub(crate) fn own_address(given: Option<&str>, serving: &Serving, environment: &Environment<'_>) -> String {
+    let said = given.map(str::to_owned).or_else(|| environment.text(OWN_ADDRESS));
+    let own = serving.listen.iter().map(SocketAddr::ip).find(|ip| !ip.is_unspecified());
+    said.unwrap_or_else(|| own.unwrap_or(Ipv4Addr::LOCALHOST.into()).to_string())
 }
 
 fn scheme(serving: &Serving) -> &'static str {

@@ -13,7 +13,7 @@
 
 mod flooding;
 mod front;
-mod recorder;
+pub(crate) mod recorder;
 mod redirects;
 mod registrations;
 mod smuggling;

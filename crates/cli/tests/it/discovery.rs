@@ -5,6 +5,7 @@ pub(crate) mod client;
 mod component;
 mod definitions;
 pub(crate) mod etcd;
+mod gateways;
 mod hostile;
 mod node;
 mod peers;

@@ -260,6 +260,13 @@ fn installation() -> (Installation, u16) {
         here.tender(&format!("component verify {name}")).ends(0);
     }
     here.tender("config set components.gateway.provider=dummy").ends(0);
+    // The gateway has the certificate that all components have.
+    let mut openssl = Command::new("openssl");
+    openssl.args(["x509", "-noout", "-fingerprint", "-sha256", "-in"]);
+    let output = openssl.arg(here.path("instance/keystore/localhost/localhost.cer")).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let fingerprint = said.trim().split_once('=').unwrap().1;
+    here.tender(&format!("config set components.caching-service.gateway={fingerprint}")).ends(0);
     (here, ports)
 }
 
@@ -289,9 +296,22 @@ fn launcher_runs_all_three_and_the_gateway_leads_to_a_component_of_the_level() {
     assert!(status == 204 && answer.contains("apimlAuthenticationToken="), "{answer}");
     let cache = format!("https://localhost:{}/cachingservice/api/v1/cache", ports + 2);
     assert_eq!(trusted(&[&cache]).0, 401);
-    let (status, answer) =
-        trusted(&["--cert", &certificate, "--key", &key, "-d", r#"{"key":"k","value":"v"}"#, &cache]);
+    // Whose an entry is, the gateway says to the caching service.
+    let through = format!("{base}/cachingservice/api/v1/cache");
+    let shown = ["--cert", &certificate, "--key", &key];
+    wait_until("the gateway leads to the caching service", || trusted(&[&through]).0 == 401);
+    let sent = [&shown[..], &["-d", r#"{"key":"k","value":"v"}"#, &through]].concat();
+    let (status, answer) = trusted(&sent);
     assert_eq!(status, 201, "{answer}");
+    let (status, answer) = trusted(&[&shown[..], &[&format!("{through}/k")]].concat());
+    assert!(status == 200 && answer.contains(r#""value":"v""#), "{answer}");
+    let (status, answer) =
+        trusted(&[&shown[..], &["-H", "X-Certificate-DistinguishedName: CN=other", &cache]].concat());
+    assert!(status == 200 && !answer.contains(r#""value":"v""#), "{answer}");
+    // The gateway is registered, as other gateways are.
+    let entries = format!("https://localhost:{ports}/eureka/apps/GATEWAY");
+    let (status, answer) = trusted(&["--cert", &certificate, "--key", &key, &entries]);
+    assert!(status == 200 && answer.contains(&format!(":gateway:{}<", ports + 1)), "{answer}");
 
     // A killed gateway is there again, and finds what it led to.
     let pid = here.pid("gateway");

@@ -93,6 +93,13 @@ pub enum Event {
         /// The status of its answer.
         code: u64,
     },
+    /// A gateway does not take that something has changed; told once.
+    GatewayNotTold {
+        /// Its instance.
+        id: String,
+        /// Why, down to the cause.
+        reason: String,
+    },
 }
 
 impl fmt::Display for Event {
@@ -149,6 +156,9 @@ impl fmt::Display for Event {
             Self::Cluster(event) => event.fmt(f),
             Self::PeerRefuses { address, code } => {
                 write!(f, "{address} does not take an instance that it was told of: {code}")
+            }
+            Self::GatewayNotTold { id, reason } => {
+                write!(f, "gateway `{}` is not told of changes: {reason}", id.escape_debug())
             }
         }
     }

@@ -11,6 +11,7 @@ mod answer;
 mod clock;
 mod cluster;
 mod counters;
+mod gateways;
 mod guard;
 mod negotiate;
 mod own;
@@ -34,6 +35,7 @@ use tender_http::hyper::{Request, Response};
 use tender_http::{Handler, Peer, RequestBody, ResponseBody};
 
 pub use cluster::Cluster;
+pub use gateways::Gateways;
 pub use guard::Access;
 pub use own::Own;
 pub use peers::{Others, PeerError};
@@ -44,6 +46,7 @@ use super::rules::Rules;
 use answer::Answer;
 use cluster::Reach;
 use counters::Kind;
+use gateways::Notifier;
 use guard::Denied;
 use peers::Peers;
 use route::Call;
@@ -69,6 +72,8 @@ pub struct Settings {
     pub cluster: Option<Cluster>,
     /// Other servers that are told what clients tell this one; those that share the registry are none.
     pub others: Option<Others>,
+    /// Gateways are told of changes: those that ask seldom, and do not wait for them.
+    pub gateways: Option<Gateways>,
     /// The instance by which the server itself is in its registry.
     pub own: Option<Own>,
     /// Gets what happens.
@@ -96,6 +101,7 @@ impl Default for Settings {
             watch_interval: Duration::from_secs(2),
             cluster: None,
             others: None,
+            gateways: None,
             own: None,
             events: Arc::new(|_| {}),
         }
@@ -113,6 +119,7 @@ struct Inner {
     statics: Statics,
     rules: ArcSwap<Rules>,
     peers: Option<Peers>,
+    notifier: Option<Arc<Notifier>>,
     reach: Reach,
 }
 
@@ -123,12 +130,14 @@ impl Discovery {
         let state = State::new(settings.policy, |started_ms| cluster::journal(&settings, started_ms));
         let rules = ArcSwap::from_pointee(settings.rules.clone());
         let peers = settings.others.clone().map(|others| Peers::new(others, settings.own.as_ref()));
+        let notifier = settings.gateways.clone().map(|gateways| Arc::new(Notifier::new(gateways)));
         Self(Arc::new(Inner {
             settings,
             state,
             statics: Statics::default(),
             rules,
             peers,
+            notifier,
             reach: Reach::default(),
         }))
     }

@@ -99,6 +99,11 @@ pub(super) const MEDIATION: &[Entry] = &[
         "the message says what is wrong with the options",
     ),
     entry(
+        "ZWEAD118W",
+        "a gateway is not told of changes: it learns of them when it looks the next time",
+        "see whether it runs and whether it trusts the certificate of discovery; gateways of version 3 take no such calls",
+    ),
+    entry(
         "ZWEAD701E",
         "a file with static definitions cannot be read",
         "see whether it is there and who may read it, and that it is text",
@@ -130,6 +135,13 @@ pub(super) const MEDIATION: &[Entry] = &[
         "ZWEAG106W",
         "tokens that were logged out are kept in memory: they are good again after a restart",
         "give `--store`, the same for all gateways",
+    ),
+    entry("ZWEAG112I", "discovery has the entry of this gateway", NOTHING),
+    entry(
+        "ZWEAG113W",
+        "discovery does not take the entry of this gateway; requests are led all the same",
+        "the message says why: whether discovery runs, and whether its rules let this certificate register `gateway`; it is \
+         tried again by itself",
     ),
     entry(
         "ZWEAG120E",

@@ -2,7 +2,6 @@
 
 use crate::serving::environment::Names;
 
-pub(super) const ADDRESS: Names = &["ZOWE_IP_ADDRESS"];
 pub(super) const DEFINITIONS: Names = &[
     "ZWE_configs_staticApiDefinitionsDirectories",
     "ZWE_components_{}_staticApiDefinitionsDirectories",
@@ -20,6 +19,7 @@ pub(super) const CHOSEN_PEERS: Names = &["ZWE_configs_peers", "ZWE_components_{}
 /// All discovery services of an installation.
 pub(super) const ALL_PEERS: Names =
     &["ZWE_configs_apiml_discovery_allPeersUrls", "ZWE_DISCOVERY_SERVICES_LIST"];
+pub(super) const NOTIFY_GATEWAYS: Names = &["ZWE_configs_notifyGateways", "ZWE_components_{}_notifyGateways"];
 pub(super) const REGISTRY: Names = &["ZWE_configs_registry", "ZWE_components_{}_registry"];
 pub(super) const REGISTRY_PREFIX: Names = &["ZWE_configs_registryPrefix", "ZWE_components_{}_registryPrefix"];
 pub(super) const REGISTRY_TRUST: Names = &["ZWE_configs_registryTrust", "ZWE_components_{}_registryTrust"];

@@ -1,6 +1,5 @@
 //! What is asked for, by options and variables, to how the service is run: decided before anything is opened.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use super::NAMED;
 use super::environment as names;
 use super::registry::{self, Shared};
 use crate::serving::environment::Environment;
-use crate::serving::neighbours::address;
+use crate::serving::neighbours::{address, own_address};
 use crate::serving::options::{self, PlanError, Serving};
 
 /// Bytes that an instance may say of itself where etcd has to take it: that takes 1.5 MiB at once, as it is set up by itself.
@@ -44,6 +43,10 @@ pub(crate) struct Options {
     /// only of those that do not share it
     #[arg(long, value_name = "URL", value_delimiter = ',')]
     peers: Vec<String>,
+    /// Tell gateways that are registered of every change: those that look only every half minute, as the Java ones of
+    /// versions 1 and 2 do
+    #[arg(long)]
+    notify_gateways: bool,
     /// End a lease that was renewed only after twice its time, as the Java server does
     #[arg(long)]
     double_lease: bool,
@@ -65,6 +68,7 @@ pub(super) struct Plan {
     pub(super) rules: Option<PathBuf>,
     pub(super) registry: Option<Shared>,
     pub(super) peers: Vec<Uri>,
+    pub(super) notifies_gateways: bool,
     pub(super) policy: Policy,
     pub(super) eviction_interval: Duration,
 }
@@ -74,10 +78,7 @@ impl Options {
     pub(super) fn plan(&self, environment: &Environment<'_>) -> Result<Plan, PlanError> {
         let login = self.user.clone().zip(self.password_file.clone().map(Password::File));
         let serving = self.serving.plan(NAMED, environment, login.is_some())?;
-        let address = self.ip_address.clone().or_else(|| environment.text(names::ADDRESS));
-        let own =
-            serving.listen.iter().map(std::net::SocketAddr::ip).find(|ip: &IpAddr| !ip.is_unspecified());
-        let address = address.unwrap_or_else(|| own.unwrap_or(Ipv4Addr::LOCALHOST.into()).to_string());
+        let address = own_address(self.ip_address.as_deref(), &serving, environment);
         let usual = Policy::default();
         let preserving_part = if self.no_self_preservation { 0.0 } else { usual.preserving_part };
         let registry = self.registry.plan(environment)?;
@@ -92,6 +93,9 @@ impl Options {
             directories: self.directories(environment),
             rules: self.rules.clone().or_else(|| environment.text(names::RULES).map(PathBuf::from)),
             peers: self.peers(environment, registry.is_some())?,
+            notifies_gateways: self.notify_gateways
+                || options::read(environment, names::NOTIFY_GATEWAYS, "choice: true or false")?
+                    .unwrap_or(false),
             registry,
             policy,
             eviction_interval: Duration::from_secs(self.eviction_interval.max(1)),

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tender_http::Limits;
-use tender_mediation::discovery::{Access, ClusterEvent, Discovery, Event, Others, Own, Rules, Settings};
+use tender_mediation::discovery::{
+    Access, ClusterEvent, Discovery, Event, Gateways, Others, Own, Rules, Settings,
+};
 use tender_package::{Message, Outcome};
 
 use super::plan::{Options, Plan};
@@ -26,7 +28,7 @@ use crate::serving::run::{self, Hooks, Opened, carry_out, tell};
                   ZWE_haInstance_hostname, ZWE_zowe_certificate_*, ZWE_zowe_verifyCertificates,\n\
                   ZWE_STATIC_DEFINITIONS_DIR, ZWE_configs_registry (with it services share one registry),\n\
                   ZWE_DISCOVERY_SERVICES_LIST (the peers: they are told what clients tell here, unless the registry is\n\
-                  shared), and those of version 1. While etcd is away clients are served with what was known last.\n\
+                  shared), ZWE_configs_notifyGateways (true or false), and those of version 1. While etcd is away clients are served with what was known last.\n\
                   SIGHUP reads certificates and static definitions again,\n\
                   SIGTERM ends it.\n\n\
                   Ends with 0 when it was stopped, 4 when requests had to be cut off, 12 when the port is taken, 16 when\n\
@@ -60,6 +62,9 @@ fn check(plan: &Plan) -> Result<Outcome, CommandError> {
     }
     for address in &plan.peers {
         say(format!("with what {address} knows, and telling it what is new"));
+    }
+    if plan.notifies_gateways {
+        say("telling gateways of changes".to_owned());
     }
     for directory in &plan.directories {
         say(format!("with static definitions of `{}`", directory.display()));
@@ -101,6 +106,7 @@ fn settings_of(plan: &Plan, addresses: &[SocketAddr]) -> Result<Settings, Comman
     Ok(Settings {
         cluster: plan.registry.as_ref().map(|shared| shared.open(serving)).transpose()?,
         others: others_of(plan)?,
+        gateways: gateways_of(plan)?,
         policy: plan.policy,
         access,
         directories: plan.directories.clone(),
@@ -112,9 +118,20 @@ fn settings_of(plan: &Plan, addresses: &[SocketAddr]) -> Result<Settings, Comman
     })
 }
 
+/// How long another service or a gateway may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Makes ready to tell gateways of changes.
+fn gateways_of(plan: &Plan) -> Result<Option<Gateways>, CommandError> {
+    if !plan.notifies_gateways {
+        return Ok(None);
+    }
+    let tls = client(NAMED, &outward(NAMED, &plan.serving)?)?;
+    Ok(Some(Gateways { tls, timeout: TIMEOUT }))
+}
+
 /// Makes ready to ask the other services, with the certificate of this one.
 fn others_of(plan: &Plan) -> Result<Option<Others>, CommandError> {
-    const TIMEOUT: Duration = Duration::from_secs(5);
     if plan.peers.is_empty() {
         return Ok(None);
     }
@@ -162,6 +179,7 @@ fn line(event: &Event) -> String {
         Event::PeerLost { .. } => format!("ZWEAD108W {event}"),
         Event::PeerFound { .. } => format!("ZWEAD109I {event}"),
         Event::PeerRefuses { .. } => format!("ZWEAD110W {event}"),
+        Event::GatewayNotTold { .. } => format!("ZWEAD118W {event}"),
         Event::Cluster(event) => cluster_line(event),
     }
 }

@@ -14,6 +14,7 @@ use tender_http::hyper::Uri;
 use tender_package::{Message, Outcome, ReturnCode};
 use tender_xmem::ServerName;
 
+use super::registration::{self, Kept, Planned};
 use crate::commands::Shell;
 use crate::error::CommandError;
 use crate::serving::Named;
@@ -88,6 +89,8 @@ pub(crate) struct Args {
     /// Say in answers which instance gave them
     #[arg(long)]
     tell_instance: bool,
+    #[command(flatten)]
+    registration: registration::Options,
 }
 
 /// More processors are better used by the services behind it.
@@ -120,6 +123,7 @@ impl FromStr for Checks {
 struct Plan {
     serving: Serving,
     discovery: Vec<Uri>,
+    registration: Option<Planned>,
     provider: Checks,
     store: Place,
     access: Access,
@@ -138,9 +142,11 @@ impl Args {
         let provider = read(environment, PROVIDER, "provider: xmem, xmem:SERVER, file:FILE, dummy or none")?;
         let store = read(environment, STORE, "store: memory, etcd:https://HOST:2379 or rediss://HOST:6379")?;
         let store = self.store.clone().or(store).unwrap_or(Place::Memory);
+        let registration = self.registration.plan(&serving, environment)?;
         Ok(Plan {
             serving,
             discovery,
+            registration,
             provider: self.provider.clone().or(provider).unwrap_or(Checks::Nobody),
             access: self.access.plan(&store, STORE_ACCESS, environment)?,
             store,
@@ -162,7 +168,7 @@ impl Plan {
 }
 
 async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
-    let Plan { serving, discovery, provider, store, access, args } = plan;
+    let Plan { serving, discovery, registration, provider, store, access, args } = plan;
     let outward = outward(NAMED, &serving)?;
     let client = client(NAMED, &outward)?;
     let mut upstream = UpstreamSettings::new(Arc::new(client.clone()));
@@ -194,8 +200,17 @@ async fn serve(plan: Plan, begun: Instant) -> Result<Outcome, CommandError> {
     let opened = Opened::open(NAMED, &serving, limits, threads)?;
     let gateway = Gateway::new(settings);
     let interval = Duration::from_secs(args.discovery_interval.max(1));
-    follow(gateway.clone(), discovery, client, interval).await;
-    opened.run(gateway, begun, Hooks::default()).await
+    follow(gateway.clone(), discovery.clone(), client.clone(), interval).await;
+    let addresses = opened.addresses();
+    let kept = registration.map(|planned| Kept::begin(planned, &serving, &addresses, (discovery, client)));
+    let stopping = kept.as_ref().map(|kept| Box::new(kept.ending()) as Box<dyn Fn() + Send + Sync>);
+    let usual = Hooks::default();
+    let outcome =
+        opened.run(gateway, begun, Hooks { stopping: stopping.unwrap_or(usual.stopping), ..usual }).await;
+    if let Some(kept) = kept {
+        kept.ended().await;
+    }
+    outcome
 }
 
 /// Returns host and port of an address.

@@ -5,38 +5,38 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 /// What to answer to a request, as bytes.
-pub(super) type Answer = dyn Fn(&Asked) -> Vec<u8> + Send + Sync;
+pub(crate) type Answer = dyn Fn(&Asked) -> Vec<u8> + Send + Sync;
 
 /// A request as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// Method and target.
-    pub(super) line: String,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+    pub(crate) line: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
     /// What another server could understand differently.
-    pub(super) is_ambiguous: bool,
+    pub(crate) is_ambiguous: bool,
 }
 
 impl Asked {
-    pub(super) fn values(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn values(&self, name: &str) -> Vec<&str> {
         self.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()
     }
 }
 
 /// The service; it goes on as long as the tests do.
-pub(super) struct Recorder {
-    pub(super) port: u16,
+pub(crate) struct Recorder {
+    pub(crate) port: u16,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Recorder {
     /// Starts one that answers everything alike.
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::answering(|_| b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood".to_vec())
     }
 
-    pub(super) fn answering(answer: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static) -> Self {
+    pub(crate) fn answering(answer: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -51,7 +51,7 @@ impl Recorder {
     }
 
     /// Returns what it was asked so far.
-    pub(super) fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 }

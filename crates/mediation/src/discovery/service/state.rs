@@ -124,6 +124,11 @@ impl State {
         tokio::time::timeout_at(deadline, other).await.unwrap_or(false)
     }
 
+    /// Returns what is woken by changes; it says whether nobody is to wait for them any more.
+    pub(super) fn changes(&self) -> watch::Receiver<bool> {
+        self.changed.subscribe()
+    }
+
     /// Lets nobody wait any more.
     pub(super) fn end_waiting(&self) {
         self.changed.send_replace(true);

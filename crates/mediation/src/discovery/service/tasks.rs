@@ -24,13 +24,14 @@ impl Discovery {
     }
 
     /// Goes on until it is dropped: ends leases, renews its own, reads static definitions again when they change,
-    /// tells other servers what is new, and shares the registry with those of its cluster.
+    /// tells other servers and gateways what is new, and shares the registry with those of its cluster.
     pub async fn tasks(self) {
         tokio::join!(
             self.end_leases(),
             self.renew(),
             self.watch_statics(),
             self.tell_peers(),
+            self.notify_gateways(),
             self.share_registry()
         );
     }
