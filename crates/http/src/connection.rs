@@ -90,7 +90,6 @@ async fn drive<H: Handler>(
     told: watch::Receiver<Stage>,
     is_http2: bool,
 ) {
-    let answer = |request| respond(Arc::clone(shared), request, Arc::clone(peer), pace, is_http2);
     let (io, limits) = (TokioIo::new(socket), &shared.settings.limits);
     let ended = if is_http2 {
         let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -98,7 +97,9 @@ async fn drive<H: Handler>(
         builder.max_concurrent_streams(limits.streams);
         builder.max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX));
         // Each becomes a task, and is moved some times before it is one.
-        let service = service_fn(|request| Box::pin(answer(request)));
+        let service = service_fn(|request| {
+            Box::pin(respond(Arc::clone(shared), request, Arc::clone(peer), pace, true))
+        });
         watched(builder.serve_connection(io, service), shared, pace, told, true).await
     } else {
         let mut builder = http1::Builder::new();
@@ -111,8 +112,9 @@ async fn drive<H: Handler>(
             builder.max_headers(limits.headers);
         }
         builder.max_buf_size(limits.head_bytes.max(8192));
-        watched(builder.serve_connection(io, service_fn(answer)).with_upgrades(), shared, pace, told, false)
-            .await
+        let service =
+            service_fn(|request| respond(Arc::clone(shared), request, Arc::clone(peer), pace, false));
+        watched(builder.serve_connection(io, service).with_upgrades(), shared, pace, told, false).await
     };
     if let Err(reason) = ended {
         (shared.settings.events)(&Event::Connection { client: peer.address, reason });

@@ -95,8 +95,18 @@ pub(super) fn work_dir(workspace: &Workspace, name: &str) -> Result<PathBuf, Fai
 
 /// Builds `tender` for measuring and returns it.
 pub(super) fn build_tender(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    build(workspace, "release")
+}
+
+/// Builds `tender` as it is shipped and returns it.
+pub(super) fn build_shipped(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    build(workspace, "dist")
+}
+
+fn build(workspace: &Workspace, profile: &str) -> Result<PathBuf, Failure> {
     let mut cargo = Command::new("cargo");
-    cargo.current_dir(workspace.root()).args(["build", "--quiet", "--release", "--package", "tender-cli"]);
+    cargo.current_dir(workspace.root());
+    cargo.args(["build", "--quiet", "--profile", profile, "--package", "tender-cli"]);
     program::run(&mut cargo)?;
-    Ok(workspace.target_dir().join("release/tender"))
+    Ok(workspace.target_dir().join(profile).join("tender"))
 }

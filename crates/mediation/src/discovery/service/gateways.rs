@@ -87,7 +87,8 @@ fn address(gateway: &Instance) -> Option<Uri> {
         ("http", gateway.port.number)
     };
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    format!("{scheme}://{host}:{port}/gateway/cache/services").parse().ok()
+    let authority = format!("{host}:{port}");
+    Uri::builder().scheme(scheme).authority(authority).path_and_query("/gateway/cache/services").build().ok()
 }
 
 impl Discovery {
