@@ -16,6 +16,7 @@ mod body;
 mod connection;
 pub mod descriptors;
 mod event;
+mod handshake;
 mod inherited;
 mod limits;
 mod message;

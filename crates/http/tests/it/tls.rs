@@ -222,6 +222,32 @@ async fn handshake_that_does_not_go_on_is_cut_off() {
     world.await_event("did not go on with it in time").await;
 }
 
+#[tokio::test]
+async fn clients_that_stop_in_the_middle_of_a_handshake_hold_nobody_up() {
+    let files = Files::new();
+    let nothing: EventSink = Arc::new(|_| {});
+    let world = World::start(Transport::Tls(files.tls(ClientAuth::None, &nothing).unwrap()), long());
+    let config = Arc::new(files.client(None));
+    let mut stopped = Vec::new();
+    for is_after_hello in [false, true, false, true, false, true] {
+        let mut stream = world.connect().await;
+        if is_after_hello {
+            let name = ServerName::try_from("localhost").unwrap();
+            let mut client = rustls::ClientConnection::new(Arc::clone(&config), name).unwrap();
+            let mut hello = Vec::new();
+            client.write_tls(&mut hello).unwrap();
+            within(stream.write_all(&hello)).await.unwrap();
+            // It had its turn: the server has answered.
+            within(stream.read_exact(&mut [0])).await.unwrap();
+        }
+        stopped.push(stream);
+    }
+    for _ in 0..4 {
+        let mut stream = connect(&world, files.client(None)).await.unwrap();
+        assert_eq!(who(&mut stream).await.unwrap(), "nobody");
+    }
+}
+
 #[test]
 fn files_that_cannot_be_used_are_named() {
     let files = Files::new();
