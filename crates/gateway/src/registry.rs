@@ -1,12 +1,11 @@
 //! What discovery says of instances, as far as it matters for the way to them.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer};
 use serde_json::Value;
-use tender_http::may_be_asked;
+use tender_http::may_be_host;
 
 /// One process of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,7 +126,7 @@ impl Registered {
     fn into_instance(self) -> Option<Instance> {
         let service = self.app?.to_ascii_lowercase();
         let host = self.host_name.filter(|host| !host.is_empty()).or(self.ip_addr)?;
-        if !is_host(&host) {
+        if !may_be_host(&host) {
             return None;
         }
         let secure = self.secure_port.as_ref().and_then(Port::enabled);
@@ -155,20 +154,6 @@ impl Registered {
             status_page: self.status_page_url,
         })
     }
-}
-
-/// Says whether a text is a name or an address of a host that requests may be sent to.
-///
-/// What a registration names is asked with the rights of this machine: addresses of clouds' own services, of all hosts at
-/// once and of none are never those of a service.
-fn is_host(host: &str) -> bool {
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    if let Ok(address) = bare.parse::<IpAddr>() {
-        return may_be_asked(address);
-    }
-    !host.is_empty()
-        && host.len() <= 253
-        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
 }
 
 #[cfg(test)]

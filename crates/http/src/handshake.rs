@@ -51,6 +51,8 @@ impl Turns {
         let mut accepted = pin!(hello.into_stream(config));
         // The first look does the work; the client's answer is waited for without the turn.
         let first = poll_fn(|context| Poll::Ready(accepted.as_mut().poll(context))).await;
+        // Those that are ready come first; whose hello has come meanwhile waits for the turn, and not among them.
+        tokio::task::yield_now().await;
         drop(turn);
         match first {
             Poll::Ready(accepted) => accepted,

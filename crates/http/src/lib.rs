@@ -38,6 +38,6 @@ pub use inherited::inherit;
 pub use limits::Limits;
 pub use message::{Message, MessageType, Messages, chain};
 pub use peer::{FORWARDED_PREFIX, Peer, PeerCertificate, is_passed_on};
-pub use resolver::{Reach, Resolver, may_be_asked};
+pub use resolver::{Reach, Resolver, may_be_asked, may_be_host};
 pub use server::{Ended, Handler, Server, Serving, Settings, Stop, Transport};
 pub use tls::{ClientAuth, Identity, Tls, TlsError, TlsFiles, TrustFile};

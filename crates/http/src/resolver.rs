@@ -35,6 +35,21 @@ pub fn may_be_asked(address: IpAddr) -> bool {
     }
 }
 
+/// Says whether a text is a name or an address of a host that requests may be sent to.
+///
+/// What a registration names is asked with the rights of this machine: addresses of clouds' own services, of all hosts at
+/// once and of none are never those of a service.
+#[must_use]
+pub fn may_be_host(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return may_be_asked(address);
+    }
+    !host.is_empty()
+        && host.len() <= 253
+        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+}
+
 /// Finds the addresses of hosts, as far as connections may be made to them.
 #[derive(Debug, Clone, Copy)]
 pub struct Resolver(Reach);
@@ -74,6 +89,17 @@ impl tower_service::Service<Name> for Resolver {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hosts_are_names_and_addresses_that_may_be_asked_and_nothing_else() {
+        for host in ["a", "a-b.example_1.com", "10.0.0.1", "[::1]", "::1"] {
+            assert!(may_be_host(host), "{host}");
+        }
+        for host in ["", "a/b", "a b", "a:80", "x@169.254.169.254", "169.254.169.254", "[fe80::1]", "0.0.0.0"]
+        {
+            assert!(!may_be_host(host), "{host}");
+        }
+    }
 
     #[test]
     fn addresses_of_nobodys_service_are_not_asked() {

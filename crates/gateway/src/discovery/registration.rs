@@ -42,8 +42,8 @@ pub struct Entry {
     pub port: u16,
     /// It is reached over TLS.
     pub is_secure: bool,
-    /// Its address as users know it, such as `https://front.example.com`.
-    pub public: String,
+    /// Its address as users know it, such as `https://front.example.com`, where somebody said it.
+    pub public: Option<String>,
 }
 
 impl Entry {
@@ -55,10 +55,12 @@ impl Entry {
     fn document(&self, interval: Duration) -> Value {
         let Self { host, address, port, is_secure, public } = self;
         let scheme = if *is_secure { "https" } else { "http" };
-        let at = |path: &str| format!("{scheme}://{host}:{port}{path}");
+        let is_bare_v6 = host.contains(':') && !host.starts_with('[');
+        let bracketed = if is_bare_v6 { format!("[{host}]") } else { host.clone() };
+        let at = |path: &str| format!("{scheme}://{bracketed}:{port}{path}");
         let health = if *is_secure { "secureHealthCheckUrl" } else { "healthCheckUrl" };
         let enabled = |is_enabled: bool| json!({ "$": port, "@enabled": is_enabled.to_string() });
-        json!({ "instance": {
+        let mut document = json!({ "instance": {
             "instanceId": self.id(),
             "app": SERVICE.to_ascii_uppercase(),
             "hostName": host,
@@ -82,7 +84,6 @@ impl Entry {
             "metadata": {
                 "apiml.service.title": "API Gateway",
                 "apiml.service.description": "The one way in to all services, and where users log in.",
-                "apiml.service.externalUrl": public,
                 "apiml.apiBasePath": "/gateway/api/v1",
                 "apiml.catalog.tile.id": "apimediationlayer",
                 "apiml.catalog.tile.title": "API Mediation Layer",
@@ -90,7 +91,11 @@ impl Entry {
                 "apiml.catalog.tile.version": "1.0.0",
                 "version": "2.2.0",
             },
-        } })
+        } });
+        if let Some(public) = public {
+            document["instance"]["metadata"]["apiml.service.externalUrl"] = json!(public);
+        }
+        document
     }
 }
 
@@ -146,7 +151,7 @@ impl fmt::Display for RegistrationEvent {
         match self {
             Self::Taken { id } => write!(f, "discovery knows this gateway as {id}"),
             Self::Untold { reason } => {
-                write!(f, "others do not find this gateway, discovery does not take its entry: {reason}")
+                write!(f, "discovery does not take the entry of this gateway, or renew it: {reason}")
             }
         }
     }
@@ -161,6 +166,8 @@ pub struct Registration {
     current: usize,
     /// What was told last: discovery has the entry, or has it not.
     is_taken: Option<bool>,
+    /// Discovery was asked to take it, and may have, whatever came of the answer.
+    may_be_there: bool,
 }
 
 impl Registration {
@@ -168,7 +175,7 @@ impl Registration {
     #[must_use]
     pub fn new(settings: RegistrationSettings) -> Self {
         let asker = asker(settings.tls.clone(), settings.timeout);
-        Self { settings, asker, current: 0, is_taken: None }
+        Self { settings, asker, current: 0, is_taken: None, may_be_there: false }
     }
 
     /// Keeps the entry until `stop` is ready, then takes it back: clients are to be led elsewhere while the last requests
@@ -185,11 +192,23 @@ impl Registration {
             () = stop => {}
             () = kept => {}
         }
-        if self.is_taken == Some(true) {
-            drop(
-                tokio::time::timeout(LAST_TIMEOUT, self.ask(Method::DELETE, &self.entry_path(), None)).await,
-            );
+        if self.may_be_there {
+            drop(tokio::time::timeout(LAST_TIMEOUT, self.take_back()).await);
         }
+    }
+
+    /// Takes the entry back, at the first address that answers.
+    async fn take_back(&mut self) {
+        for _ in 0..self.settings.discovery.len() {
+            match self.ask(Method::DELETE, &self.entry_path(), None).await {
+                Ok(()) | Err(Untold::Refused { .. }) => return,
+                Err(_) => self.next_address(),
+            }
+        }
+    }
+
+    fn next_address(&mut self) {
+        self.current = (self.current + 1) % self.settings.discovery.len();
     }
 
     /// Renews the entry, or tells it.
@@ -211,14 +230,14 @@ impl Registration {
                 Ok(()) => return Ok(()),
                 Err(untold) => {
                     last = untold;
-                    self.current = (self.current + 1) % self.settings.discovery.len();
+                    self.next_address();
                 }
             }
         }
         Err(last)
     }
 
-    async fn renew_or_tell_current(&self) -> Result<(), Untold> {
+    async fn renew_or_tell_current(&mut self) -> Result<(), Untold> {
         if self.is_taken == Some(true) {
             match self.ask(Method::PUT, &format!("{}?status=UP", self.entry_path()), None).await {
                 // It has begun anew, or has given the gateway up.
@@ -227,6 +246,7 @@ impl Registration {
             }
         }
         let document = self.settings.entry.document(self.settings.interval).to_string();
+        self.may_be_there = true;
         self.ask(Method::POST, &format!("apps/{}", SERVICE.to_ascii_uppercase()), Some(document)).await
     }
 
@@ -268,7 +288,7 @@ mod tests {
             address: "10.0.0.1".to_owned(),
             port: 7554,
             is_secure: true,
-            public: "https://front.example.com".to_owned(),
+            public: Some("https://front.example.com".to_owned()),
         };
         let document = entry.document(Duration::from_secs(30));
         let instance = &document["instance"];
@@ -280,5 +300,10 @@ mod tests {
         assert_eq!(instance["secureHealthCheckUrl"], "https://h:7554/application/health");
         assert_eq!(instance["leaseInfo"]["durationInSecs"], 90);
         assert_eq!(instance["metadata"]["apiml.service.externalUrl"], "https://front.example.com");
+        // What nobody said stays unsaid: whoever reads it may know better.
+        let silent =
+            Entry { public: None, host: "::1".to_owned(), ..entry }.document(Duration::from_secs(30));
+        assert_eq!(silent["instance"]["metadata"].get("apiml.service.externalUrl"), None);
+        assert_eq!(silent["instance"]["homePageUrl"], "https://[::1]:7554/");
     }
 }

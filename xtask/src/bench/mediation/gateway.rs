@@ -194,15 +194,17 @@ enum Place {
 impl Place {
     /// Makes a command that runs there.
     fn command(self, program: impl AsRef<OsStr>) -> Command {
-        if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
+        let allowed = rustix::thread::sched_getaffinity(None).unwrap_or_default();
+        let mut processors = (0..rustix::thread::CpuSet::MAX_CPU).filter(|one| allowed.is_set(*one));
+        let (Some(first), Some(second)) = (processors.next(), processors.next()) else {
             return Command::new(program);
-        }
+        };
         let processor = match self {
-            Self::Proxy => "0",
-            Self::Other => "1",
+            Self::Proxy => first,
+            Self::Other => second,
         };
         let mut command = Command::new("taskset");
-        command.args(["--cpu-list", processor]).arg(program);
+        command.args(["--cpu-list", &processor.to_string()]).arg(program);
         command
     }
 }

@@ -37,7 +37,7 @@ pub(super) struct Options {
 /// What is to be told.
 #[derive(Debug)]
 pub(super) struct Planned {
-    address: String,
+    pub(super) address: String,
     public: Option<String>,
     interval: Duration,
 }
@@ -74,9 +74,7 @@ impl Kept {
     ) -> Self {
         let port = addresses.first().map_or(0, SocketAddr::port);
         let (host, is_secure) = (serving.host.clone(), serving.tls.is_some());
-        let scheme = if is_secure { "https" } else { "http" };
-        let public = planned.public.unwrap_or_else(|| format!("{scheme}://{host}:{port}"));
-        let entry = Entry { host, address: planned.address, port, is_secure, public };
+        let entry = Entry { host, address: planned.address, port, is_secure, public: planned.public };
         let settings =
             RegistrationSettings { discovery, tls, interval: planned.interval, timeout: TIMEOUT, entry };
         let ending = Arc::new(Notify::new());
@@ -94,6 +92,8 @@ impl Kept {
 
     /// Waits until the entry is taken back.
     pub(super) async fn ended(self) {
+        // Whoever ends without having said so is waited for no longer than others.
+        self.ending.notify_one();
         drop(self.task.await);
     }
 }

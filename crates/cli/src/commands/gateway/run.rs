@@ -49,7 +49,9 @@ const STORE_ACCESS: Variables = Variables {
                         tender gateway run --plain --discovery http://127.0.0.1:8761/eureka --provider file:users\n\n\
                         What is not said comes from the variables that a launcher gives components: ZWE_configs_port,\n\
                         _provider and _revocations (the store; how it is reached: _revocationsTrust, _revocationsKey,\n\
-                        _revocationsCertificate, _revocationsUser, _revocationsPassword), ZWE_DISCOVERY_SERVICES_LIST, ZWE_zowe_certificate_*, ZWE_zowe_verifyCertificates. Tokens are signed\n\
+                        _revocationsCertificate, _revocationsUser, _revocationsPassword), ZWE_DISCOVERY_SERVICES_LIST, ZWE_zowe_certificate_*, ZWE_zowe_verifyCertificates;\n\
+                        what discovery is told of the gateway: ZWE_haInstance_hostname, ZOWE_IP_ADDRESS,\n\
+                        ZWE_zowe_externalDomains_0 with ZWE_zowe_externalPort. Tokens are signed\n\
                         with the key of the certificate: gateways that share it, and a store, know each other's tokens.\n\
                         SIGHUP reads certificates again, SIGTERM ends it.\n\n\
                         Ends with 0 when it was stopped, 4 when requests had to be cut off, 12 when the port is taken or the\n\
@@ -162,6 +164,11 @@ impl Plan {
         check(NAMED, &self.serving, &mut outcome)?;
         for address in &self.discovery {
             outcome.say(Message::with_id("ZWEAM007I", format!("would ask discovery at {address}")));
+        }
+        if let Some(registration) = &self.registration {
+            let (host, address) = (&self.serving.host, &registration.address);
+            let text = format!("would be registered there as gateway of {host}, at {address}");
+            outcome.say(Message::with_id("ZWEAM007I", text));
         }
         Ok(outcome)
     }
