@@ -23,7 +23,7 @@ pub(super) struct Options {
     /// The address by which others reach this machine
     #[arg(long, value_name = "ADDRESS")]
     ip_address: Option<String>,
-    /// The gateway as users reach it, such as https://gateway.example.com
+    /// The gateway as users reach it, such as `https://gateway.example.com`
     #[arg(long, value_name = "URL")]
     public: Option<String>,
     /// Seconds between two times that discovery is told that the gateway is there
