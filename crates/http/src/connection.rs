@@ -21,11 +21,11 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::coop::has_budget_remaining;
 use tokio::time::Sleep;
+use tokio_rustls::TlsAcceptor;
 
 use crate::access::Access;
 use crate::body::{BoxError, RequestBody, ResponseBody};
 use crate::event::Event;
-use crate::handshake::Turns;
 use crate::message::{Message, chain};
 use crate::pace::{InFlight, Overdue, Pace, Paced, Piece};
 use crate::peer::{Peer, PeerCertificate};
@@ -39,8 +39,6 @@ const HEADERS_UNSAID: usize = 100;
 pub(crate) struct Shared<H> {
     pub(crate) handler: H,
     pub(crate) settings: Settings,
-    /// Of TLS handshakes.
-    pub(crate) turns: Turns,
     /// Every answer is the last of its connection.
     pub(crate) is_ending: AtomicBool,
 }
@@ -64,7 +62,7 @@ pub(crate) async fn serve<H: Handler>(
         return drive(&shared, socket, &Arc::new(peer), &pace, told, false).await;
     };
     // Taken for each connection: a certificate that was read again is used from the next one on.
-    let accepted = shared.turns.accept(stream, tls.current(), worker);
+    let accepted = TlsAcceptor::from(tls.current()).accept(stream);
     let failed = |reason: String| (shared.settings.events)(&Event::Handshake { client, reason });
     let stream = match tokio::time::timeout(shared.settings.limits.handshake_timeout, accepted).await {
         Ok(Ok(stream)) => stream,

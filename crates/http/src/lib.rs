@@ -16,7 +16,6 @@ mod body;
 mod connection;
 pub mod descriptors;
 mod event;
-mod handshake;
 mod inherited;
 mod limits;
 mod message;

@@ -30,7 +30,6 @@ use crate::address::{self, BindError};
 use crate::body::{RequestBody, ResponseBody};
 use crate::connection::{self, Shared};
 use crate::event::{Event, EventSink};
-use crate::handshake::Turns;
 use crate::inherited;
 use crate::limits::Limits;
 use crate::peer::Peer;
@@ -172,8 +171,7 @@ impl Server {
         let count = Count::new(&self.settings.limits);
         let workers = Workers::start(self.settings.threads);
         let is_ending = AtomicBool::new(false);
-        let turns = Turns::new(workers.count());
-        let shared = Arc::new(Shared { handler, settings: self.settings, turns, is_ending });
+        let shared = Arc::new(Shared { handler, settings: self.settings, is_ending });
         let (accepted_by, mut accepted) = mpsc::channel::<(TcpStream, SocketAddr)>(64);
         let (ending, is_ending) = watch::channel(false);
         for listener in self.listeners {

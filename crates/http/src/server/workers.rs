@@ -54,11 +54,6 @@ impl Workers {
         Self { workers, running }
     }
 
-    /// Returns how many threads there are.
-    pub(super) fn count(&self) -> usize {
-        self.workers.len()
-    }
-
     /// Gives a connection to a thread; `serve` is told its number.
     pub(super) fn give<F>(
         &self,

@@ -237,7 +237,7 @@ async fn clients_that_stop_in_the_middle_of_a_handshake_hold_nobody_up() {
             let mut hello = Vec::new();
             client.write_tls(&mut hello).unwrap();
             within(stream.write_all(&hello)).await.unwrap();
-            // It had its turn: the server has answered.
+            // The server has done its part of it.
             within(stream.read_exact(&mut [0])).await.unwrap();
         }
         stopped.push(stream);
