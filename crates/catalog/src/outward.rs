@@ -4,14 +4,10 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{HeaderMap, Request, StatusCode};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::{Client, Error};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::client::legacy::Error;
 use tender_certificate::KeyEntry;
 use tender_certificate::tls::{Roots, TlsError, VerifyMode, client_config};
-use tender_http::{BoxError, Bytes};
-use tender_http::{Reach, Resolver};
+use tender_http::{BoxError, Bytes, Client, Reach};
 
 /// How others are reached, and by what they are trusted.
 #[derive(Debug, Clone)]
@@ -29,7 +25,7 @@ pub struct Outward {
 /// Connections to others, kept for the next question.
 #[derive(Debug)]
 pub(crate) struct Asker {
-    client: Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>,
+    client: Client,
     timeout: Duration,
 }
 
@@ -57,20 +53,7 @@ pub(crate) enum Silence {
 impl Asker {
     pub(crate) fn new(outward: &Outward, reach: Reach) -> Result<Self, TlsError> {
         let tls = client_config(outward.mode, outward.roots.clone(), outward.identity.as_ref())?;
-        let mut http = HttpConnector::new_with_resolver(Resolver::new(reach));
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        http.set_connect_timeout(Some(outward.timeout));
-        let https = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(Duration::from_secs(4))
-            .pool_timer(TokioTimer::new())
-            .pool_max_idle_per_host(8)
-            .build(https);
+        let client = tender_http::client(tls, outward.timeout, reach);
         Ok(Self { client, timeout: outward.timeout })
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hyper::header::HeaderValue;
+use tender_http::bracketed;
 
 use crate::registry::Instance;
 use crate::said::Said;
@@ -58,11 +59,10 @@ impl End {
     /// Leads to a path of an instance.
     pub(crate) fn new(instance: Arc<Instance>, path: &str) -> Self {
         let (host, port) = (&instance.host, instance.port);
-        let is_bare_v6 = host.contains(':') && !host.starts_with('[');
-        let host = if is_bare_v6 { format!("[{host}]") } else { host.clone() };
+        let host = bracketed(host);
         let (scheme, usual) = if instance.is_secure { ("https", 443) } else { ("http", 80) };
         let origin = format!("{scheme}://{host}:{port}").into();
-        let host = if port == usual { host } else { format!("{host}:{port}") };
+        let host = if port == usual { host.into_owned() } else { format!("{host}:{port}") };
         Self { instance, path: path.into(), origin, host: host.try_into().ok() }
     }
 }

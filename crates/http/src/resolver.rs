@@ -1,5 +1,6 @@
 //! Whom connections may be made to: what a registration names is asked with the rights of this machine.
 
+use std::borrow::Cow;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -48,6 +49,13 @@ pub fn may_be_host(host: &str) -> bool {
     !host.is_empty()
         && host.len() <= 253
         && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+}
+
+/// Returns a host as addresses have it: one of IPv6 in brackets.
+#[must_use]
+pub fn bracketed(host: &str) -> Cow<'_, str> {
+    let is_bare_v6 = host.contains(':') && !host.starts_with('[');
+    if is_bare_v6 { format!("[{host}]").into() } else { host.into() }
 }
 
 /// Finds the addresses of hosts, as far as connections may be made to them.
@@ -99,6 +107,11 @@ mod tests {
         {
             assert!(!may_be_host(host), "{host}");
         }
+    }
+
+    #[test]
+    fn host_of_ipv6_gets_brackets_once() {
+        assert_eq!(["a", "10.0.0.1", "::1", "[::1]"].map(bracketed), ["a", "10.0.0.1", "[::1]", "[::1]"]);
     }
 
     #[test]

@@ -8,9 +8,8 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::header::{ACCEPT, ETAG, HeaderValue, IF_NONE_MATCH};
 use hyper::{Request, StatusCode, Uri};
 use rustls::ClientConfig;
-use tender_http::BoxError;
+use tender_http::{BoxError, Client, Reach};
 
-use super::{Asker, asker};
 use crate::registry::{self, Instance, ReadError};
 
 /// The largest registry that is read, in bytes: ten thousand instances need a sixth of it.
@@ -120,7 +119,7 @@ pub trait Follower: Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Fetcher {
     settings: FetcherSettings,
-    asker: Asker,
+    client: Client,
     /// The address that answered last.
     current: usize,
     /// What it called the registry that we have.
@@ -144,10 +143,10 @@ impl Fetcher {
     /// Makes ready to ask.
     #[must_use]
     pub fn new(settings: FetcherSettings) -> Self {
-        let asker = asker(settings.tls.clone(), settings.timeout);
+        let client = tender_http::client(settings.tls.clone(), settings.timeout, Reach::Configured);
         Self {
             settings,
-            asker,
+            client,
             current: 0,
             tag: None,
             is_lost: false,
@@ -248,7 +247,7 @@ impl Fetcher {
             request = request.header(IF_NONE_MATCH, tag).header("prefer", format!("wait={wait}"));
         }
         let request = request.body(Full::default()).map_err(|error| unreachable(error.into()))?;
-        let answer = self.asker.request(request).await.map_err(|error| unreachable(error.into()))?;
+        let answer = self.client.request(request).await.map_err(|error| unreachable(error.into()))?;
         match answer.status() {
             StatusCode::NOT_MODIFIED => return Ok(Fetched::Unchanged),
             StatusCode::OK => {}

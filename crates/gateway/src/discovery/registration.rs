@@ -20,9 +20,7 @@ use hyper::header::{ACCEPT, CONTENT_TYPE};
 use hyper::{Method, Request, StatusCode, Uri};
 use rustls::ClientConfig;
 use serde_json::{Value, json};
-use tender_http::{BoxError, Bytes};
-
-use super::{Asker, asker};
+use tender_http::{BoxError, Bytes, Client, Reach, bracketed};
 
 /// By which name others find the gateway.
 const SERVICE: &str = "gateway";
@@ -55,9 +53,7 @@ impl Entry {
     fn document(&self, interval: Duration) -> Value {
         let Self { host, address, port, is_secure, public } = self;
         let scheme = if *is_secure { "https" } else { "http" };
-        let is_bare_v6 = host.contains(':') && !host.starts_with('[');
-        let bracketed = if is_bare_v6 { format!("[{host}]") } else { host.clone() };
-        let at = |path: &str| format!("{scheme}://{bracketed}:{port}{path}");
+        let at = |path: &str| format!("{scheme}://{}:{port}{path}", bracketed(host));
         let health = if *is_secure { "secureHealthCheckUrl" } else { "healthCheckUrl" };
         let enabled = |is_enabled: bool| json!({ "$": port, "@enabled": is_enabled.to_string() });
         let mut document = json!({ "instance": {
@@ -161,7 +157,7 @@ impl fmt::Display for RegistrationEvent {
 #[derive(Debug)]
 pub struct Registration {
     settings: RegistrationSettings,
-    asker: Asker,
+    client: Client,
     /// The address that answered last.
     current: usize,
     /// What was told last: discovery has the entry, or has it not.
@@ -174,8 +170,8 @@ impl Registration {
     /// Makes ready to tell.
     #[must_use]
     pub fn new(settings: RegistrationSettings) -> Self {
-        let asker = asker(settings.tls.clone(), settings.timeout);
-        Self { settings, asker, current: 0, is_taken: None, may_be_there: false }
+        let client = tender_http::client(settings.tls.clone(), settings.timeout, Reach::Configured);
+        Self { settings, client, current: 0, is_taken: None, may_be_there: false }
     }
 
     /// Keeps the entry until `stop` is ready, then takes it back: clients are to be led elsewhere while the last requests
@@ -193,6 +189,7 @@ impl Registration {
             () = kept => {}
         }
         if self.may_be_there {
+            // Where nobody answers its lease ends by itself.
             drop(tokio::time::timeout(LAST_TIMEOUT, self.take_back()).await);
         }
     }
@@ -268,7 +265,7 @@ impl Registration {
         }
         let body = Full::new(Bytes::from(document.unwrap_or_default()));
         let request = request.body(body).map_err(|error| unreachable(error.into()))?;
-        let answered = tokio::time::timeout(timeout, self.asker.request(request)).await;
+        let answered = tokio::time::timeout(timeout, self.client.request(request)).await;
         let answer = answered.map_err(|_| Untold::Late { address: base.clone(), timeout })?;
         match answer.map_err(|error| unreachable(error.into()))?.status() {
             status if status.is_success() => Ok(()),

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use hyper::Uri;
 use hyper::client::conn::http1;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use tender_http::{BoxError, Reach, Resolver};
+use tender_http::{BoxError, Reach};
 use tokio::net::TcpStream;
 use tower_service::Service as _;
 
@@ -23,24 +22,14 @@ use super::guarded::Guarded;
 /// Makes connections, TLS included, within a time.
 #[derive(Debug, Clone)]
 pub(super) struct Connector {
-    https: HttpsConnector<HttpConnector<Resolver>>,
+    https: tender_http::Connector,
     timeout: Duration,
     guarded: Guarded,
 }
 
 impl Connector {
     pub(super) fn new(tls: &Arc<ClientConfig>, timeout: Duration, guarded: Guarded) -> Self {
-        let mut http = HttpConnector::new_with_resolver(Resolver::new(Reach::Registered));
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        http.set_connect_timeout(Some(timeout));
-        // What was sent and is not taken in this time is lost: the machine is gone, not slow.
-        http.set_tcp_user_timeout(Some(timeout));
-        let https = HttpsConnectorBuilder::new()
-            .with_tls_config((**tls).clone())
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
+        let https = tender_http::connector((**tls).clone(), timeout, Reach::Registered);
         Self { https, timeout, guarded }
     }
 

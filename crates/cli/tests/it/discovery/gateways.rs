@@ -1,5 +1,6 @@
 //! Gateways at discovery: ours is registered, others are told of changes.
 
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
 use super::server::Server;
@@ -68,13 +69,14 @@ fn gateway_is_found_at_discovery_until_it_ends_and_again_when_discovery_has_begu
 fn gateway_that_is_not_to_be_registered_is_not() {
     let port = free_ports();
     let discovery = Server::plain_at(port);
-    let options = ["--registration-interval", "1"];
     let silent = Gateway::start(port + 1, port, &["--no-registration"]);
-    let loud = Gateway::start(port + 2, port, &options);
+    wait_until("the silent one listens", || TcpStream::connect(("127.0.0.1", port + 1)).is_ok());
+    // One that is to be registered is so although it was started later.
+    let loud = Gateway::start(port + 2, port, &[]);
     wait_until("the other one is registered", || {
         discovery.status_of(&format!("localhost:gateway:{}", port + 2)).is_some()
     });
-    wait_until("the silent one listens", || std::net::TcpStream::connect(("127.0.0.1", port + 1)).is_ok());
+    assert_eq!(discovery.status_of(&format!("localhost:gateway:{}", port + 1)), None);
     assert_eq!((silent.stop(), loud.stop()), (Some(0), Some(0)));
     assert!(discovery.lines_with("ZWEAD103I").iter().all(|line| !line.contains(&format!(":{}", port + 1))));
 }

@@ -3,18 +3,13 @@
 //! Ours wait for changes and need it not. Source: the reference's 1.9, point 5.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::Empty;
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use http_body_util::Full;
 use rustls::ClientConfig;
 use tender_http::hyper::{Method, Request, Uri};
-use tender_http::{Bytes, Reach, Resolver, may_be_host};
+use tender_http::{Client, Reach, bracketed, may_be_host};
 use tokio::task::JoinSet;
 
 use super::{Discovery, PeerError};
@@ -40,33 +35,20 @@ pub struct Gateways {
 }
 
 /// Tells gateways.
+#[derive(Debug)]
 pub(super) struct Notifier {
-    client: Client<HttpsConnector<HttpConnector<Resolver>>, Empty<Bytes>>,
+    client: Client,
     timeout: Duration,
-}
-
-impl fmt::Debug for Notifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Notifier").field("timeout", &self.timeout).finish_non_exhaustive()
-    }
 }
 
 impl Notifier {
     pub(super) fn new(Gateways { tls, timeout }: Gateways) -> Self {
-        let mut http = HttpConnector::new_with_resolver(Resolver::new(Reach::Registered));
-        http.enforce_http(false);
-        http.set_connect_timeout(Some(timeout));
-        let https = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
-        Self { client: Client::builder(TokioExecutor::new()).build(https), timeout }
+        Self { client: tender_http::client(tls, timeout, Reach::Registered), timeout }
     }
 
     /// Tells one gateway that it should look again.
     async fn tell(&self, address: Uri) -> Result<(), PeerError> {
-        let request = Request::builder().method(Method::DELETE).uri(address).body(Empty::new());
+        let request = Request::builder().method(Method::DELETE).uri(address).body(Full::default());
         let request = request.map_err(|error| PeerError::Unreachable(error.into()))?;
         let timeout = self.timeout;
         let answered = tokio::time::timeout(timeout, self.client.request(request)).await;
@@ -88,8 +70,7 @@ fn address(gateway: &Instance) -> Option<Uri> {
     } else {
         ("http", Some(gateway.port).filter(|port| port.is_enabled)?.number)
     };
-    let host = gateway.host.trim_start_matches('[').trim_end_matches(']');
-    let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let authority = format!("{}:{port}", bracketed(&gateway.host));
     Uri::builder().scheme(scheme).authority(authority).path_and_query("/gateway/cache/services").build().ok()
 }
 

@@ -16,15 +16,11 @@ use std::fmt;
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use rustls::ClientConfig;
 use serde_json::{Value, json};
 use tender_http::hyper::header::{ACCEPT, CONTENT_TYPE};
 use tender_http::hyper::{Method, Request, StatusCode, Uri};
-use tender_http::{BoxError, Bytes};
+use tender_http::{BoxError, Bytes, Client, Reach};
 
 use super::{Discovery, announce};
 use crate::discovery::event::Event;
@@ -84,7 +80,7 @@ pub enum PeerError {
 /// The other servers, with what each is still to be told.
 pub(super) struct Peers {
     peers: Vec<(Uri, Outbox)>,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client,
     timeout: Duration,
 }
 
@@ -104,15 +100,7 @@ impl Peers {
                     && uri.host().is_some_and(|host| host.eq_ignore_ascii_case(&own.host))
             })
         };
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_connect_timeout(Some(timeout));
-        let https = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new()).build(https);
+        let client = tender_http::client(tls, timeout, Reach::Configured);
         let others = addresses.into_iter().filter(|uri| !is_own(uri));
         Self { peers: others.map(|uri| (uri, Outbox::default())).collect(), client, timeout }
     }
