@@ -15,12 +15,6 @@ import os, signal, socket, sys, time
 given = os.environ.get("LISTEN_FDS")
 listener = socket.socket(fileno=3) if given else socket.create_server(("127.0.0.1", 0), backlog=64)
 print("port", listener.getsockname()[1], "given" if given else "made", flush=True)
-said = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-address = os.environ["NOTIFY_SOCKET"]
-address = "\0" + address[1:] if address.startswith("@") else address
-said.connect(address)
-socket.send_fds(said, [b"FDSTORE=1\nFDNAME=listen"], [listener.fileno()])
-said.send(b"READY=1")
 def end(*_):
     listener.close()
     print("drains", flush=True)
@@ -28,6 +22,12 @@ def end(*_):
         time.sleep(0.01)
     os._exit(0)
 signal.signal(signal.SIGTERM, end)
+said = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+address = os.environ["NOTIFY_SOCKET"]
+address = "\0" + address[1:] if address.startswith("@") else address
+said.connect(address)
+socket.send_fds(said, [b"FDSTORE=1\nFDNAME=listen"], [listener.fileno()])
+said.send(b"READY=1")
 while True:
     connection, _ = listener.accept()
     connection.sendall(str(os.getpid()).encode())

@@ -86,12 +86,18 @@ fn sockets_are_filtered() {
         inodes.sort_unstable();
         inodes
     };
-    let local =
-        NetworkOrder { local_port: Some(port), protocols: vec![Protocol::Tcp4], ..NetworkOrder::default() };
+    // The port may have been somebody's a moment ago, whose closed connections linger for a minute.
+    let states = vec![State::Listen, State::Established];
+    let local = NetworkOrder {
+        local_port: Some(port),
+        protocols: vec![Protocol::Tcp4],
+        states: states.clone(),
+        ..NetworkOrder::default()
+    };
     assert_eq!(inodes(local.clone()), sorted(vec![inode(&listener), inode(&server)]));
     let listening = NetworkOrder { states: vec![State::Listen], ..local.clone() };
     assert_eq!(inodes(listening), [inode(&listener)]);
-    let remote = NetworkOrder { remote_port: Some(port), ..NetworkOrder::default() };
+    let remote = NetworkOrder { remote_port: Some(port), states, ..NetworkOrder::default() };
     assert_eq!(inodes(remote), [inode(&client)]);
     assert!(inodes(NetworkOrder { uid: Some(61_999), ..local.clone() }).is_empty());
     assert!(inodes(NetworkOrder { process: Some(1), ..local.clone() }).is_empty());
