@@ -86,7 +86,7 @@ fn sockets_are_filtered() {
         inodes.sort_unstable();
         inodes
     };
-    // The port may have been somebody's a moment ago, whose closed connections linger for a minute.
+    // Closed connections to whoever had the port a moment ago are listed for a minute.
     let states = vec![State::Listen, State::Established];
     let local = NetworkOrder {
         local_port: Some(port),
