@@ -11,7 +11,6 @@ mod mediation;
 mod ours;
 mod pairs;
 mod peers;
-mod processes;
 mod report;
 mod saf;
 mod service;
@@ -99,4 +98,12 @@ fn build_example(workspace: &Workspace, package: &str, example: &str) -> Result<
     cargo.current_dir(workspace.root()).args(["build", "--quiet", "--release", "--package", package]);
     program::run(cargo.args(["--example", example]))?;
     Ok(workspace.target_dir().join("release/examples").join(example))
+}
+
+/// Builds `tender` for measuring and returns it.
+fn build_tender(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(workspace.root()).args(["build", "--quiet", "--release", "--package", "tender-cli"]);
+    program::run(&mut cargo)?;
+    Ok(workspace.target_dir().join("release/tender"))
 }

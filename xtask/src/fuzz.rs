@@ -6,6 +6,7 @@ use std::process::Command;
 
 use clap::Args;
 
+use crate::compiler::Compiler;
 use crate::debian::{self, Needed};
 use crate::failure::Failure;
 use crate::program;
@@ -69,7 +70,7 @@ impl Fuzz {
     }
 
     fn build(&self, workspace: &Workspace, targets: &[String]) -> Result<Vec<PathBuf>, Failure> {
-        let host = host()?;
+        let host = Compiler::of_this_machine()?.host;
         let mut flags = INSTRUMENTATION.join(" ");
         let mut cargo = Command::new("cargo");
         if self.address_sanitizer {
@@ -85,17 +86,6 @@ impl Fuzz {
         let built = workspace.root().join("fuzz/target").join(host).join("release");
         Ok(targets.iter().map(|name| built.join(name)).collect())
     }
-}
-
-/// Returns the triple that the compiler builds for by itself.
-fn host() -> Result<String, Failure> {
-    let output = program::output(Command::new("rustc").arg("-vV"))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned).ok_or_else(|| Failure::Unexpected {
-        what: "rustc names its host".to_owned(),
-        found: text.trim().to_owned(),
-    })
 }
 
 /// Returns the names of the `[[bin]]` tables.

@@ -11,10 +11,14 @@
 
 mod bench;
 mod ci;
+mod compiler;
 mod debian;
+mod dist;
 mod failure;
 mod fuzz;
+mod load;
 mod measured;
+mod processes;
 mod program;
 mod prove;
 mod registry;
@@ -49,6 +53,8 @@ enum Command {
     /// Measures bytes, CPU and memory beside the best other tools.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Builds the program as it is shipped, laid out by what it does most, into `target/dist`.
+    Dist,
     /// Feeds generated input to what reads input from outside.
     Fuzz(fuzz::Fuzz),
     /// Takes real releases from PyPI and npm through a fleet of three and compares the result with the archives.
@@ -63,6 +69,7 @@ impl Command {
         match self {
             Self::Ci(ci) => ci.run(workspace),
             Self::Bench(bench) => bench.run(workspace),
+            Self::Dist => dist::build(workspace).map(drop),
             Self::Fuzz(fuzz) => fuzz.run(workspace),
             Self::Prove(prove) => prove.run(workspace),
             Self::Measured(measured) => measured.run(),

@@ -3,7 +3,6 @@
 mod cache;
 mod discovery;
 mod gateway;
-mod served;
 mod start;
 
 use clap::{Args, ValueEnum};
@@ -11,6 +10,7 @@ use clap::{Args, ValueEnum};
 use super::report;
 use crate::debian;
 use crate::failure::Failure;
+use crate::load;
 use crate::workspace::Workspace;
 
 /// Measures the mediation layer.
@@ -50,6 +50,7 @@ impl Mediation {
             let (section, text) = match part {
                 Part::Discovery => ("discovery", discovery::measure(workspace)?),
                 Part::Gateway => {
+                    debian::require(load::gateway::NEEDED)?;
                     debian::require(gateway::NEEDED)?;
                     ("gateway", gateway::measure(workspace, self.seconds)?)
                 }

@@ -10,8 +10,8 @@ use rustix::process::{Pid, Signal};
 
 use super::contender::{Contender, Ours, Service};
 use super::started_dir;
-use crate::bench::processes::{self, Process, cpu_ns, pause};
 use crate::failure::Failure;
+use crate::processes::{self, Process, cpu_ns, pause};
 use crate::program;
 
 /// Nothing measured here takes longer.

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::served::{Served, build_tender, free_ports, work_dir};
-use crate::bench::processes::{cpu_ns, memory_bytes};
+use crate::bench::build_tender;
 use crate::debian::Needed;
 use crate::failure::Failure;
+use crate::load::{Served, free_ports, work_dir};
+use crate::processes::{cpu_ns, memory_bytes};
 use crate::program;
 use crate::workspace::Workspace;
 

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 use std::process::Command;
 use std::time::Duration;
 
-use super::served::{Served, build_tender, free_ports, work_dir};
-use crate::bench::processes::{memory_bytes, pause};
+use crate::bench::build_tender;
 use crate::failure::Failure;
+use crate::load::{Served, free_ports, work_dir};
+use crate::processes::{memory_bytes, pause};
 use crate::workspace::Workspace;
 
 /// For all parts together. Source: the figures that the product set itself, where others need minutes and gigabytes.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::bench::processes::{self, Process};
 use crate::failure::Failure;
+use crate::processes::{self, Process};
 use crate::program;
 use crate::workspace::Workspace;
 

@@ -1,4 +1,4 @@
-//! Servers that are measured, from outside.
+//! Servers at work, seen from outside.
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,27 +6,29 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::bench::processes::{self, Process};
 use crate::failure::Failure;
+use crate::processes::{self, Process};
 use crate::program;
 use crate::workspace::Workspace;
 
 /// Nothing takes longer to start.
 const START_MAX: Duration = Duration::from_secs(20);
+/// Nor to end.
+const END_MAX: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_micros(200);
 
 /// A server at work; dropped, it is killed with all its children.
 #[derive(Debug)]
-pub(super) struct Served {
+pub(crate) struct Served {
     child: Child,
     log: PathBuf,
     /// How long it took until it could be reached.
-    pub(super) start_ms: f64,
+    pub(crate) start_ms: f64,
 }
 
 impl Served {
     /// Starts a server and waits until its port is open; what it says goes into a file.
-    pub(super) fn start(mut command: Command, port: u16, log: &Path) -> Result<Self, Failure> {
+    pub(crate) fn start(mut command: Command, port: u16, log: &Path) -> Result<Self, Failure> {
         let file = File::create(log).map_err(Failure::file("make", log))?;
         let errors = file.try_clone().map_err(Failure::file("use", log))?;
         let begun = Instant::now();
@@ -48,12 +50,29 @@ impl Served {
         Ok(served)
     }
 
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn end(mut self) -> Result<(), Failure> {
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+            // It may have ended by itself.
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap_or_default();
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < END_MAX {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return Ok(());
+            }
+            std::thread::park_timeout(LOOK);
+        }
+        let what = format!("process {} ends within {} seconds", self.child.id(), END_MAX.as_secs());
+        Err(Failure::Unexpected { what, found: self.said() })
+    }
+
     fn said(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// Returns the numbers of its processes.
-    pub(super) fn pids(&self) -> Vec<i32> {
+    pub(crate) fn pids(&self) -> Vec<i32> {
         processes::tree(self.child.id()).into_iter().map(|process| process.pid).collect()
     }
 }
@@ -73,7 +92,7 @@ impl Drop for Served {
 }
 
 /// Returns so many ports that nobody uses now.
-pub(super) fn free_ports<const N: usize>() -> Result<[u16; N], Failure> {
+pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N], Failure> {
     let failed = |source| Failure::Start { program: "a listener at a free port".to_owned(), source };
     let listeners: Result<Vec<_>, _> = (0..N).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
     let mut ports = [0; N];
@@ -83,30 +102,12 @@ pub(super) fn free_ports<const N: usize>() -> Result<[u16; N], Failure> {
     Ok(ports)
 }
 
-/// Makes an empty directory for a measurement.
-pub(super) fn work_dir(workspace: &Workspace, name: &str) -> Result<PathBuf, Failure> {
+/// Makes an empty directory to work in.
+pub(crate) fn work_dir(workspace: &Workspace, name: &str) -> Result<PathBuf, Failure> {
     let dir = workspace.root().join("target/bench").join(name);
     if dir.exists() {
         std::fs::remove_dir_all(&dir).map_err(Failure::file("remove", &dir))?;
     }
     std::fs::create_dir_all(&dir).map_err(Failure::file("make", &dir))?;
     Ok(dir)
-}
-
-/// Builds `tender` for measuring and returns it.
-pub(super) fn build_tender(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    build(workspace, "release")
-}
-
-/// Builds `tender` as it is shipped and returns it.
-pub(super) fn build_shipped(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    build(workspace, "dist")
-}
-
-fn build(workspace: &Workspace, profile: &str) -> Result<PathBuf, Failure> {
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(workspace.root());
-    cargo.args(["build", "--quiet", "--profile", profile, "--package", "tender-cli"]);
-    program::run(&mut cargo)?;
-    Ok(workspace.target_dir().join(profile).join("tender"))
 }
