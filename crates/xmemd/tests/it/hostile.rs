@@ -12,10 +12,15 @@ use crate::world::{ANN, BOB, USUAL, World, is_root, size_of, wait_until};
 
 /// Starts a server, lets somebody misbehave, and looks whether somebody else is served all the same.
 fn beside(misbehave: impl FnOnce(&World)) {
+    beside_with("", misbehave);
+}
+
+/// The same with a server of certain parameters.
+fn beside_with(member: &str, misbehave: impl FnOnce(&World)) {
     if !is_root() {
         return;
     }
-    let world = World::start(USUAL, "");
+    let world = World::start(USUAL, member);
     let front = world.boxes("front");
     let mut good = Raw::enter(&world, ANN);
     misbehave(&world);
@@ -206,7 +211,7 @@ fn client_that_reads_its_socket_and_never_its_ring_is_ended_all_the_same() {
 }
 
 #[test]
-fn log_cannot_be_forged_nor_flooded() {
+fn log_cannot_be_forged() {
     beside(|world| {
         let mut ann = Raw::enter(world, ANN);
         let forged = b"x\n2025/01/01-00:00:00.00 TENDER-XMEMD ROOT(1) ZWES0109I Ready: FORGED\x1b[2J\xff";
@@ -223,11 +228,17 @@ fn log_cannot_be_forged_nor_flooded() {
         assert_eq!(ann.call(2, &dump).0.code, 0);
         world.wait_for_log("dd (60000 bytes)");
         assert_eq!(ann.call(1, &[b'y'; 4097]).0.code, 41);
-        let mut refused = 0;
-        for _ in 0..2000 {
-            refused += u32::from(ann.call(1, b"flood").0.code == 86);
-        }
-        assert!(refused > 500, "{refused}");
+    });
+}
+
+#[test]
+fn log_cannot_be_flooded() {
+    // So few that the slowest machine asks for more.
+    beside_with("ZWES.LOG_LINES_PER_SECOND=10\n", |world| {
+        let mut ann = Raw::enter(world, ANN);
+        let refused = (0..500).filter(|_| ann.call(1, b"flood").0.code == 86).count();
+        assert!(refused > 250, "{refused}");
+        world.wait_for_log("flood");
     });
 }
 
