@@ -50,7 +50,7 @@ pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf, Failure> {
     let counts = dir.join("counts");
     println!("==== a program that counts what it does");
     let generate = format!("-Cprofile-generate={}", counts.display());
-    let counting = programs(workspace, &compiler, "release", &generate)?;
+    let counting = programs(workspace, &compiler, &dir, &generate)?;
     // Of another program its numbers would be others.
     let profile = dir.join(format!("{:016x}.profdata", hash(&counting.tender)?));
     if !profile.exists() {
@@ -58,28 +58,32 @@ pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf, Failure> {
         merge(&profdata, &counts, &profile)?;
     }
     println!("==== the program");
-    let shipped = programs(workspace, &compiler, "dist", &format!("-Cprofile-use={}", profile.display()))?;
-    let tender = workspace.target_dir().join("dist/tender");
-    fs::create_dir_all(workspace.target_dir().join("dist")).map_err(Failure::file("make", &tender))?;
+    let target = workspace.target_dir();
+    let shipped = programs(workspace, &compiler, &target, &format!("-Cprofile-use={}", profile.display()))?;
+    let tender = target.join("dist/tender");
+    fs::create_dir_all(target.join("dist")).map_err(Failure::file("make", &tender))?;
     fs::copy(&shipped.tender, &tender).map_err(Failure::file("write", &tender))?;
     println!("{}", tender.display());
     Ok(tender)
 }
 
-/// Builds with a flag of the compiler.
+/// Builds with a flag of the compiler, below a directory.
+///
+/// Both builds have the same profile and the same packages: of either cargo makes the names of functions, by which the compiler
+/// finds their counts.
 fn programs(
     workspace: &Workspace,
     compiler: &Compiler,
-    profile: &str,
+    target: &Path,
     flag: &str,
 ) -> Result<Programs, Failure> {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(workspace.root()).env("RUSTFLAGS", flag);
     // With a target named, build scripts and macros are left without the flag.
-    cargo.args(["build", "--profile", profile, "--target", &compiler.host]);
+    cargo.args(["build", "--profile", "dist", "--target", &compiler.host, "--target-dir"]).arg(target);
     cargo.args(["--package", "tender-cli", "--bin", "tender", "--package", "xtask", "--example", "content"]);
     program::run(&mut cargo)?;
-    let built = workspace.target_dir().join(&compiler.host).join(profile);
+    let built = target.join(&compiler.host).join("dist");
     Ok(Programs { tender: built.join("tender"), content: built.join("examples/content") })
 }
 
