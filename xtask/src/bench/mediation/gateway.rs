@@ -1,8 +1,9 @@
 //! Requests through our gateway, nginx and HAProxy: one backend, one load, in turn.
 //!
 //! Each leads `/service/api/v1/…` to the backend's `/…`, sets the headers that tell how a request came, drops those that
-//! nobody may set from outside, and counts. What a proxy costs is the processor time of its processes. A machine that others use,
-//! too, is faster and slower by turns: rounds of a few seconds are compared each with the nginx of the same round.
+//! nobody may set from outside, adds to answers what browsers are to keep to, and counts. What a proxy costs is the processor
+//! time of its processes. A machine that others use, too, is faster and slower by turns: rounds of a few seconds are compared
+//! each with the nginx of the same round.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -134,10 +135,13 @@ fn nginx(work: &Path, backend: u16) -> Result<Proxy, Failure> {
          http {{\n access_log off;\n keepalive_requests 100000000;\n keepalive_timeout 600s;\n \
          client_body_temp_path {work}/nginx-body;\n proxy_temp_path {work}/nginx-proxy;\n proxy_max_temp_file_size 0;\n \
          upstream service {{ server 127.0.0.1:{backend}; keepalive 1024; keepalive_requests 100000000; }}\n \
+         map $https $hsts {{ on \"max-age=31536000; includeSubDomains\"; }}\n \
          server {{\n  listen 127.0.0.1:{plain_port} backlog=8192;\n  listen 127.0.0.1:{tls_port} ssl http2 backlog=8192;\n  \
          ssl_certificate {work}/certificate.pem;\n  ssl_certificate_key {work}/key.pem;\n  ssl_protocols TLSv1.3;\n  \
          location = /application/status {{ stub_status; }}\n  \
          location /service/api/v1/ {{\n   proxy_pass http://service/;\n   proxy_http_version 1.1;\n   \
+         add_header X-Content-Type-Options nosniff;\n   add_header X-Frame-Options SAMEORIGIN;\n   \
+         add_header Referrer-Policy strict-origin-when-cross-origin;\n   add_header Strict-Transport-Security $hsts;\n   \
          proxy_set_header Connection \"\";\n   proxy_set_header Host $http_host;\n   \
          proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n   proxy_set_header X-Forwarded-Host $http_host;\n   \
          proxy_set_header X-Forwarded-Port $server_port;\n   proxy_set_header X-Forwarded-Proto $scheme;\n   \
@@ -165,6 +169,9 @@ fn haproxy(work: &Path, backend: u16) -> Result<Proxy, Failure> {
          http-request set-header X-Forwarded-Proto http unless {{ ssl_fc }}\n \
          http-request set-header X-Forwarded-Prefix /service/api/v1\n http-request del-header Origin\n \
          http-request del-header Client-Cert\n http-request del-header X-Certificate- -m beg\n \
+         http-response set-header X-Content-Type-Options nosniff\n http-response set-header X-Frame-Options SAMEORIGIN\n \
+         http-response set-header Referrer-Policy strict-origin-when-cross-origin\n \
+         http-response set-header Strict-Transport-Security \"max-age=31536000; includeSubDomains\" if {{ ssl_fc }}\n \
          http-request replace-path /service/api/v1/(.*) /\\1 if is_service\n \
          use_backend service if is_service\nbackend service\n server one 127.0.0.1:{backend}\n\
          frontend status\n bind 127.0.0.1:{status_port}\n stats enable\n stats uri /status\n",
