@@ -45,14 +45,16 @@ struct Programs {
 
 /// Builds the program as it is shipped and returns it; what is there already stays.
 pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    // Whatever is missing is said now and not after the first build.
+    debian::require(load::gateway::NEEDED)?;
     let compiler = Compiler::of_this_machine()?;
     let (dir, profdata) = (workspace.target_dir().join("profiles"), compiler.profdata()?);
     let counts = dir.join("counts");
     println!("==== a program that counts what it does");
     let generate = format!("-Cprofile-generate={}", counts.display());
     let counting = programs(workspace, &compiler, &dir, &generate)?;
-    // Of another program its numbers would be others.
-    let profile = dir.join(format!("{:016x}.profdata", hash(&counting.tender)?));
+    // Of another program, or another training, the counts would be others.
+    let profile = dir.join(format!("{:016x}.profdata", hash(workspace, &counting)?));
     if !profile.exists() {
         train(workspace, &counting, &counts)?;
         merge(&profdata, &counts, &profile)?;
@@ -62,7 +64,10 @@ pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf, Failure> {
     let shipped = programs(workspace, &compiler, &target, &format!("-Cprofile-use={}", profile.display()))?;
     let tender = target.join("dist/tender");
     fs::create_dir_all(target.join("dist")).map_err(Failure::file("make", &tender))?;
-    fs::copy(&shipped.tender, &tender).map_err(Failure::file("write", &tender))?;
+    // What is there may run, or be the same file as one of cargo's.
+    let part = tender.with_extension("part");
+    fs::copy(&shipped.tender, &part).map_err(Failure::file("write", &part))?;
+    fs::rename(&part, &tender).map_err(Failure::file("write", &tender))?;
     println!("{}", tender.display());
     Ok(tender)
 }
@@ -87,14 +92,22 @@ fn programs(
     Ok(Programs { tender: built.join("tender"), content: built.join("examples/content") })
 }
 
-fn hash(program: &Path) -> Result<u64, Failure> {
+/// Tells programs and what they are trained in from others.
+fn hash(workspace: &Workspace, programs: &Programs) -> Result<u64, Failure> {
+    let source = workspace.root().join("xtask/src");
+    let trainings = fs::read_dir(source.join("dist")).map_err(Failure::file("read", &source))?;
+    let mut files: Vec<_> = trainings.flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    files.extend([source.join("dist.rs"), source.join("load/gateway.rs")]);
+    files.extend([programs.tender.clone(), programs.content.clone()]);
     let mut hasher = DefaultHasher::new();
-    hasher.write(&fs::read(program).map_err(Failure::file("read", program))?);
+    for file in files {
+        hasher.write(&fs::read(&file).map_err(Failure::file("read", &file))?);
+    }
     Ok(hasher.finish())
 }
 
 fn train(workspace: &Workspace, programs: &Programs, counts: &Path) -> Result<(), Failure> {
-    debian::require(load::gateway::NEEDED)?;
     if counts.exists() {
         fs::remove_dir_all(counts).map_err(Failure::file("remove", counts))?;
     }

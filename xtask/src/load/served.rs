@@ -58,8 +58,9 @@ impl Served {
         }
         let begun = Instant::now();
         while begun.elapsed() < END_MAX {
-            if matches!(self.child.try_wait(), Ok(Some(_))) {
-                return Ok(());
+            if let Ok(Some(status)) = self.child.try_wait() {
+                let command = format!("process {}", self.child.id());
+                return if status.success() { Ok(()) } else { Err(Failure::Ended { command, status }) };
             }
             std::thread::park_timeout(LOOK);
         }
